@@ -1,0 +1,128 @@
+package domain
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The names of the built-ins, present in every workspace and immutable.
+const (
+	GoogleMaps   = "google-maps"
+	GoogleSearch = "google-search"
+	AmigoFHIR    = "amigo-fhir"
+)
+
+// BuiltinSettings is what the operator says about the built-ins. Their keys are
+// the operator's and are looked up by name when they are used.
+type BuiltinSettings struct {
+	Disabled       []string // names of built-ins that are switched off
+	GeocodeURL     string
+	PlacesURL      string
+	RoutesURL      string
+	SearchURL      string
+	SearchEngineID string // Google's cx
+	FHIRURL        string // may have {workspace_id} in it
+}
+
+// builtinsSince is the creation time of the built-ins: older than anything a
+// caller can create.
+var builtinsSince = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Builtins returns the built-ins of a workspace.
+func Builtins(w Workspace, s BuiltinSettings) []Integration {
+	all := []Configuration{googleMaps(s), googleSearch(s), amigoFHIR(w, s)}
+	integrations := make([]Integration, len(all))
+	for n, name := range []string{GoogleMaps, GoogleSearch, AmigoFHIR} {
+		all[n].Enabled = !slices.Contains(s.Disabled, name)
+		integrations[n] = Integration{
+			ID: NewID(w, name), Workspace: w, Name: name, Version: 1, Incarnation: 1,
+			CreatedAt: builtinsSince, UpdatedAt: builtinsSince, Builtin: true, Configuration: all[n],
+		}
+	}
+	return integrations
+}
+
+// Builtin returns the built-in of workspace w with that id.
+func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
+	for _, b := range Builtins(w, s) {
+		if b.ID == id {
+			return b, true
+		}
+	}
+	return Integration{}, false
+}
+
+// operatorKey is the auth of a built-in: a key that the operator holds.
+func operatorKey(builtin string, a Auth) *Auth {
+	field := a.SecretField()
+	a.Secrets = map[string]SecretRef{field: {ID: "operator:" + builtin, Field: "auth." + field, Version: 1, UpdatedAt: builtinsSince}}
+	return &a
+}
+
+func googleMaps(s BuiltinSettings) Configuration {
+	get := func(name, description, path, schema string) Endpoint {
+		return builtinEndpoint(name, description, "GET", s.GeocodeURL, path, schema, nil)
+	}
+	return Configuration{
+		DisplayName: "Google Maps", Protocol: REST, BaseURL: s.GeocodeURL,
+		Auth: operatorKey(GoogleMaps, Auth{Type: APIKeyHeader, HeaderName: "X-Goog-Api-Key"}),
+		Endpoints: []Endpoint{
+			get("geocode", "Find the coordinates of an address.", "/v4/geocode/address",
+				`{"type":"object","properties":{"addressQuery":{"type":"string","description":"The address to find."}},"required":["addressQuery"]}`),
+			get("reverse_geocode", "Find the address at a pair of coordinates.", "/v4/geocode/location",
+				`{"type":"object","properties":{"locationQuery":{"type":"string","pattern":"^-?[0-9.]+,-?[0-9.]+$","description":"Latitude and longitude, as lat,lng."}},"required":["locationQuery"]}`),
+			builtinEndpoint("search_places", "Search for places by a text, such as pharmacies near an address.", "POST", s.PlacesURL, "/v1/places:searchText",
+				`{"type":"object","properties":{"textQuery":{"type":"string","description":"What to look for."},"pageSize":{"type":"integer","minimum":1,"maximum":20}},"required":["textQuery"]}`,
+				map[string]string{"X-Goog-Fieldmask": "places.id,places.displayName,places.formattedAddress,places.location,places.rating,places.nationalPhoneNumber"}),
+			builtinEndpoint("directions", "Compute a route from an origin to a destination.", "POST", s.RoutesURL, "/directions/v2:computeRoutes",
+				`{"type":"object","properties":{"origin":{"type":"object","description":"A waypoint, such as {\"address\": \"…\"}."},"destination":{"type":"object","description":"A waypoint."},"travelMode":{"enum":["DRIVE","WALK","BICYCLE","TRANSIT","TWO_WHEELER"]}},"required":["origin","destination"]}`,
+				map[string]string{"X-Goog-Fieldmask": "routes.duration,routes.distanceMeters,routes.description,routes.legs.steps.navigationInstruction"}),
+		},
+	}
+}
+
+func googleSearch(s BuiltinSettings) Configuration {
+	return Configuration{
+		DisplayName: "Google Search", Protocol: REST, BaseURL: s.SearchURL,
+		Auth: operatorKey(GoogleSearch, Auth{Type: APIKeyHeader, QueryName: "key"}),
+		Endpoints: []Endpoint{
+			builtinEndpoint("search", "Search the web. Google closed this API to new customers and ends it on 2027-01-01.", "GET", "",
+				"/customsearch/v1?cx="+url.QueryEscape(s.SearchEngineID),
+				`{"type":"object","properties":{"q":{"type":"string","description":"What to search for."},"num":{"type":"integer","minimum":1,"maximum":10},"start":{"type":"integer","minimum":1,"maximum":91}},"required":["q"]}`, nil),
+		},
+	}
+}
+
+func amigoFHIR(w Workspace, s BuiltinSettings) Configuration {
+	search := func(name, description, resource string) Endpoint {
+		return builtinEndpoint(name, description, "GET", "", "/"+resource, `{"type":"object"}`, nil)
+	}
+	return Configuration{
+		DisplayName: "Amigo FHIR", Protocol: FHIR, BaseURL: strings.ReplaceAll(s.FHIRURL, "{workspace_id}", string(w)),
+		Auth: operatorKey(AmigoFHIR, Auth{Type: BearerToken}),
+		Endpoints: []Endpoint{
+			search("search_patients", "Search for patients by FHIR search parameters, such as family, given and birthdate.", "Patient"),
+			builtinEndpoint("get_patient", "Read one patient.", "GET", "", "/Patient/{id}",
+				`{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`, nil),
+			search("search_appointments", "Search for appointments by FHIR search parameters, such as patient, date and status.", "Appointment"),
+			search("search_practitioners", "Search for practitioners by FHIR search parameters, such as name.", "Practitioner"),
+			builtinEndpoint("read_resource", "Read one resource of any type.", "GET", "", "/{resource_type}/{id}",
+				`{"type":"object","properties":{"resource_type":{"type":"string","pattern":"^[A-Z][A-Za-z]+$"},"id":{"type":"string"}},"required":["resource_type","id"]}`, nil),
+			builtinEndpoint("search_resources", "Search for resources of any type by FHIR search parameters.", "GET", "", "/{resource_type}",
+				`{"type":"object","properties":{"resource_type":{"type":"string","pattern":"^[A-Z][A-Za-z]+$"}},"required":["resource_type"]}`, nil),
+		},
+	}
+}
+
+func builtinEndpoint(name, description, method, base, path, schema string, headers map[string]string) Endpoint {
+	e := defaultEndpoint
+	e.Name, e.Description, e.Method, e.BaseURL, e.Path = name, description, method, base, path
+	e.InputSchema, e.Headers = json.RawMessage(schema), headers
+	if headers == nil {
+		e.Headers = map[string]string{}
+	}
+	return e
+}

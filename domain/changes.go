@@ -1,0 +1,109 @@
+package domain
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// Change is one difference between two configurations.
+type Change struct {
+	Pointer string `json:"pointer"` // a JSON pointer into the configuration
+	Old     any    `json:"old"`     // nil when it was absent, and for a secret
+	New     any    `json:"new"`     // nil when it is absent, and for a secret
+	Secret  bool   `json:"secret"`  // a secret changed; its values are not told
+}
+
+// Changes returns every difference between two configurations, in the order of
+// their pointers.
+func Changes(from, to Configuration) []Change {
+	var changes []Change
+	compare("", tree(from), tree(to), &changes)
+	return changes
+}
+
+func pointers(from, to Configuration) []string {
+	var all []string
+	for _, c := range Changes(from, to) {
+		all = append(all, c.Pointer)
+	}
+	return all
+}
+
+// tree returns c as decoded JSON.
+func tree(c Configuration) any {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil // a Configuration is plain data; this can't happen
+	}
+	var t any
+	if json.Unmarshal(data, &t) != nil {
+		return nil
+	}
+	return t
+}
+
+func compare(at string, from, to any, changes *[]Change) {
+	if reflect.DeepEqual(from, to) {
+		return
+	}
+	if isSecret(from) || isSecret(to) {
+		*changes = append(*changes, Change{Pointer: at, Secret: true})
+		return
+	}
+	before, fromObject := from.(map[string]any)
+	after, toObject := to.(map[string]any)
+	if fromObject && toObject {
+		names := maps.Clone(before)
+		maps.Copy(names, after)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			compare(at+"/"+escapePointer(name), before[name], after[name], changes)
+		}
+		return
+	}
+	a, fromList := from.([]any)
+	b, toList := to.([]any)
+	if fromList && toList && len(a) == len(b) {
+		for n := range a {
+			compare(at+"/"+strconv.Itoa(n), a[n], b[n], changes)
+		}
+		return
+	}
+	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(from), New: withoutSecrets(to)})
+}
+
+// isSecret reports whether v is a SecretRef.
+func isSecret(v any) bool {
+	ref, ok := v.(map[string]any)
+	if !ok {
+		return false
+	}
+	_, id := ref["id"]
+	_, field := ref["field"]
+	_, destinations := ref["destinations"]
+	return id && field && destinations
+}
+
+// withoutSecrets returns v with every SecretRef in it replaced by nil.
+func withoutSecrets(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if isSecret(v) {
+			return nil
+		}
+		clean := make(map[string]any, len(v))
+		for name, inner := range v {
+			clean[name] = withoutSecrets(inner)
+		}
+		return clean
+	case []any:
+		clean := make([]any, len(v))
+		for n, inner := range v {
+			clean[n] = withoutSecrets(inner)
+		}
+		return clean
+	}
+	return v
+}

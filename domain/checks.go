@@ -1,0 +1,221 @@
+package domain
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"net/textproto"
+)
+
+// Rules are the checks that need a compiler the standard library doesn't have,
+// handed in so that a bad expression is refused when it is written.
+type Rules struct {
+	Expression func(string) error // compiles a JMESPath expression
+	Template   func(string) error // compiles a result template
+	Schema     func([]byte) error // compiles a JSON Schema (2020-12)
+}
+
+func (r Rules) expression(s string) (string, string) {
+	return broken("expression_invalid", "is not a JMESPath expression", r.Expression(s))
+}
+
+func (r Rules) template(s string) (string, string) {
+	return broken("template_invalid", "is not a result template", r.Template(s))
+}
+
+func broken(code, what string, err error) (string, string) {
+	if err == nil {
+		return "", ""
+	}
+	return code, fmt.Sprintf("%s: %v", what, err)
+}
+
+var (
+	nameSyntax        = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*[a-z0-9]$`)
+	endpointSyntax    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	headerSyntax      = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
+	placeholderSyntax = regexp.MustCompile(`\{([A-Za-z0-9_.-]{1,128})\}`)
+)
+
+// reservedNames would hide a route or a built-in.
+var reservedNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR, "health-check", "events"}
+
+func integrationName(s string) (string, string) {
+	switch {
+	case !nameSyntax.MatchString(s):
+		return "pattern", "must be lowercase letters, digits, hyphens and underscores, and begin and end with a letter or digit"
+	case slices.Contains(reservedNames, s):
+		return "reserved", "is a reserved name"
+	case uuidSyntax.MatchString(s):
+		return "reserved", "must not be shaped like a UUID"
+	}
+	return "", ""
+}
+
+func endpointName(s string) (string, string) {
+	if !endpointSyntax.MatchString(s) {
+		return "pattern", "must be letters, digits, hyphens and underscores"
+	}
+	return "", ""
+}
+
+func noControl(s string) (string, string) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		return "pattern", "must not have control characters"
+	}
+	return "", ""
+}
+
+// noColon keeps a user name apart from its password (RFC 7617, 2).
+func noColon(s string) (string, string) {
+	if strings.Contains(s, ":") {
+		return "pattern", "must not have a colon"
+	}
+	return "", ""
+}
+
+func secretFormat(s string) (string, string) {
+	if strings.Count(s, "{secret}") != 1 {
+		return "pattern", "must have {secret} in it once"
+	}
+	return "", ""
+}
+
+// webURL is the rule for a URL that will be called.
+func webURL(s string) (string, string) {
+	if code, detail := length(1, 2048)(s); code != "" {
+		return code, detail
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r == 0x7f }) {
+		return "url_invalid", "must not have spaces or control characters"
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return "url_invalid", "is not a URL"
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "url_invalid", "must begin with http:// or https://"
+	case u.Opaque != "" || u.Hostname() == "":
+		return "url_invalid", "must name a host"
+	case u.User != nil:
+		return "url_invalid", "must not have a user name or password; give them in auth"
+	case strings.Contains(s, "#"):
+		return "url_invalid", "must not have a fragment"
+	case dotSegment(u.Path):
+		return "url_invalid", "must not have . or .. in its path"
+	}
+	return "", ""
+}
+
+// baseURL is the rule for a URL that paths are added to.
+func baseURL(s string) (string, string) {
+	if code, detail := webURL(s); code != "" {
+		return code, detail
+	}
+	if strings.Contains(s, "?") {
+		return "url_invalid", "must not have a query; put it in the path of an endpoint"
+	}
+	return "", ""
+}
+
+// relativePath is the rule for the path of an endpoint: below the base URL, with
+// {param} placeholders and perhaps a fixed query.
+func relativePath(s string) (string, string) {
+	if code, detail := noControl(s); code != "" {
+		return code, detail
+	}
+	bare := placeholderSyntax.ReplaceAllString(s, "x")
+	path, _, _ := strings.Cut(bare, "?")
+	unescaped, err := url.PathUnescape(path)
+	switch {
+	case strings.ContainsAny(bare, "{}"):
+		return "path_invalid", "has a brace that is no {param} placeholder"
+	case strings.HasPrefix(s, "//") || strings.Contains(path, "\\"):
+		return "path_invalid", "must be relative to the base URL"
+	case strings.Contains(strings.SplitN(path, "/", 2)[0], ":"):
+		return "path_invalid", "must be relative to the base URL, without a scheme; begin it with /"
+	case strings.Contains(bare, "#"):
+		return "path_invalid", "must not have a fragment"
+	case strings.Contains(bare, " "):
+		return "path_invalid", "must not have spaces"
+	case err != nil:
+		return "path_invalid", "has a broken percent escape"
+	case dotSegment(unescaped):
+		return "path_invalid", "must not have . or .. in it"
+	}
+	return "", ""
+}
+
+// fixedPath is relativePath without placeholders.
+func fixedPath(s string) (string, string) {
+	if placeholderSyntax.MatchString(s) {
+		return "path_invalid", "must not have placeholders"
+	}
+	return relativePath(s)
+}
+
+// dotSegment reports whether a path has a segment that walks.
+func dotSegment(path string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }),
+		func(segment string) bool { return segment == "." || segment == ".." })
+}
+
+// transportHeaders belong to the connection or to whoever speaks for it.
+var transportHeaders = []string{
+	"Host", "Cookie", "Set-Cookie", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
+	"Forwarded", "Via", "Expect", "Http2-Settings", "X-Real-Ip",
+}
+
+// credentialHeader is the rule for the name of a header that carries a credential.
+func credentialHeader(s string) (string, string) {
+	if !headerSyntax.MatchString(s) {
+		return "header_invalid", "is not the name of a header"
+	}
+	name := textproto.CanonicalMIMEHeaderKey(s)
+	for _, prefix := range []string{"Proxy-", "X-Forwarded-", "Mcp-"} {
+		if strings.HasPrefix(name, prefix) {
+			return "header_not_allowed", "is a header that can't be set"
+		}
+	}
+	if slices.Contains(transportHeaders, name) {
+		return "header_not_allowed", "is a header that can't be set"
+	}
+	return "", ""
+}
+
+// plainHeader is the rule for the name of any other header.
+func plainHeader(s string) (string, string) {
+	if textproto.CanonicalMIMEHeaderKey(s) == "Authorization" {
+		return "header_not_allowed", "is a header that only auth can set"
+	}
+	return credentialHeader(s)
+}
+
+// headerValue is the rule for what a header may say (RFC 9110, 5.5).
+func headerValue(s string) (string, string) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }) {
+		return "header_invalid", "must not have control characters"
+	}
+	return length(0, 8192)(s)
+}
+
+// Origin returns the scheme, host and port of a URL, the port always said, or
+// "" when it has none.
+func Origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	}
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return strings.ToLower(u.Scheme) + "://" + host + ":" + port
+}

@@ -1,0 +1,105 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// A Codec turns events into the bytes that are stored, and back. The name of an
+// event is part of the stored history: it never changes, even when the Go type
+// is renamed.
+type Codec struct {
+	// lifts holds, for each name, how to lift version n of the stored form to
+	// n+1, at index n-1. The present version is one more than there are lifts.
+	lifts map[string][]func(map[string]any)
+}
+
+// Stored names, for ever.
+const (
+	createdName = "integration.created"
+	updatedName = "integration.updated"
+	deletedName = "integration.deleted"
+	probedName  = "integration.probed"
+)
+
+// Encoded is an event as it is stored.
+type Encoded struct {
+	Name    string // such as integration.created
+	Version int    // of the stored form, from 1
+	Data    []byte // JSON
+}
+
+// Encode returns e in the present version of its stored form.
+func (c Codec) Encode(e Event) (Encoded, error) {
+	name := nameOf(e)
+	data, err := json.Marshal(e)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("encode %s: %w", name, err)
+	}
+	return Encoded{Name: name, Version: c.version(name), Data: data}, nil
+}
+
+func (c Codec) version(name string) int { return len(c.lifts[name]) + 1 }
+
+func nameOf(e Event) string {
+	switch e.(type) {
+	case IntegrationCreated:
+		return createdName
+	case IntegrationUpdated:
+		return updatedName
+	case IntegrationDeleted:
+		return deletedName
+	case IntegrationProbed:
+		return probedName
+	}
+	return ""
+}
+
+// Decode returns the event that was stored, an old version lifted to the
+// present one. It fails on a name or a version that this program doesn't know.
+func (c Codec) Decode(stored Encoded) (Event, error) {
+	data, err := c.lift(stored)
+	if err != nil {
+		return nil, err
+	}
+	switch stored.Name {
+	case createdName:
+		return decode[IntegrationCreated](stored.Name, data)
+	case updatedName:
+		return decode[IntegrationUpdated](stored.Name, data)
+	case deletedName:
+		return decode[IntegrationDeleted](stored.Name, data)
+	case probedName:
+		return decode[IntegrationProbed](stored.Name, data)
+	}
+	return nil, fmt.Errorf("decode event: unknown name %q", stored.Name)
+}
+
+func decode[E Event](name string, data []byte) (Event, error) {
+	var e E
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", name, err)
+	}
+	return e, nil
+}
+
+// lift returns the data of stored in the present version.
+func (c Codec) lift(stored Encoded) ([]byte, error) {
+	switch present := c.version(stored.Name); {
+	case stored.Version == present:
+		return stored.Data, nil
+	case stored.Version < 1 || stored.Version > present:
+		return nil, fmt.Errorf("decode %s: unknown version %d", stored.Name, stored.Version)
+	}
+	var old map[string]any
+	if err := json.Unmarshal(stored.Data, &old); err != nil {
+		return nil, fmt.Errorf("decode %s version %d: %w", stored.Name, stored.Version, err)
+	}
+	if old == nil {
+		old = map[string]any{}
+	}
+	for _, lift := range c.lifts[stored.Name][stored.Version-1:] {
+		lift(old)
+	}
+	return json.Marshal(old)
+}

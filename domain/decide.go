@@ -1,0 +1,256 @@
+package domain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Stamp is what a decision needs from outside: the time, and a name for the
+// secrets it takes in that no other attempt uses.
+type Stamp struct {
+	At      time.Time
+	Attempt string
+}
+
+// Decision is what a wish came to: the event to record and the secrets to seal
+// before it. A wish that changes nothing has no event.
+type Decision struct {
+	Event Event
+	Seal  []SealedSecret
+}
+
+// Create decides to open the history of an integration, as doc describes it.
+// It refuses with Invalid, every problem at once, or with Conflict and the code
+// name_taken.
+func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (Decision, error) {
+	var problems []Problem
+	o := newObject("", doc, &problems)
+	next := Integration{
+		Workspace: w, Incarnation: i.Version + 1, Version: i.Version + 1, CreatedAt: by.At, UpdatedAt: by.At,
+		Configuration: Configuration{Protocol: REST, Enabled: true, Endpoints: []Endpoint{}},
+	}
+	o.text("name", &next.Name, length(2, 128), integrationName)
+	o.required("name", next.Name != "")
+	next.ID = NewID(w, next.Name)
+	seal := next.read(o, by, rules)
+	if err := refuse(problems); err != nil {
+		return Decision{}, err
+	}
+	if i.Exists() {
+		return Decision{}, Errorf(Conflict, "name_taken", "an integration named %q exists in this workspace", next.Name)
+	}
+	return Decision{Event: IntegrationCreated{Integration: next}, Seal: seal}, nil
+}
+
+// Update decides to change what doc names. A member that is absent stays as it
+// is. It refuses with NotFound, or with Invalid and every problem at once.
+func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, error) {
+	if err := i.changeable(); err != nil {
+		return Decision{}, err
+	}
+	var problems []Problem
+	o := newObject("", doc, &problems)
+	if _, given := doc["name"]; given {
+		o.known["name"] = true
+		o.problem("name", "immutable", "can't be changed; create another integration instead")
+	}
+	next := i
+	next.Configuration = i.Configuration.clone()
+	seal := next.read(o, by, rules)
+	if err := refuse(problems); err != nil {
+		return Decision{}, err
+	}
+	changed := pointers(i.Configuration, next.Configuration)
+	if len(changed) == 0 {
+		return Decision{}, nil
+	}
+	next.Version, next.UpdatedAt = i.Version+1, by.At
+	return Decision{Event: IntegrationUpdated{Integration: next, Changed: changed}, Seal: seal}, nil
+}
+
+// Delete decides to end the integration.
+func (i Integration) Delete(reason string, by Stamp) (Decision, error) {
+	if err := i.changeable(); err != nil {
+		return Decision{}, err
+	}
+	return Decision{Event: IntegrationDeleted{
+		ID: i.ID, Workspace: i.Workspace, Name: i.Name, Version: i.Version + 1, At: by.At, Reason: reason,
+	}}, nil
+}
+
+func (i Integration) changeable() error {
+	if i.Builtin {
+		return Errorf(Conflict, "builtin", "%s is managed by the platform and can't be changed", i.Name)
+	}
+	if !i.Exists() {
+		return NoSuchIntegration()
+	}
+	return nil
+}
+
+// read reads a configuration over the present one and settles where its
+// secrets go.
+func (i *Integration) read(o *object, by Stamp, rules Rules) []SealedSecret {
+	o.text("display_name", &i.DisplayName, length(1, 256), noControl)
+	o.required("display_name", i.DisplayName != "")
+	choice(o, "protocol", &i.Protocol, Protocols()...)
+	o.text("base_url", &i.BaseURL, baseURL)
+	o.required("base_url", i.BaseURL != "" || i.Protocol == MCP)
+	o.boolean("enabled", &i.Enabled)
+	i.readHealthCheck(o)
+	headers := i.readMCP(o)
+
+	var auth *Secret
+	i.Auth, auth = readAuth(o, i.Auth, rules)
+	endpoints := readEndpoints(o, &i.Endpoints, rules)
+	o.done()
+
+	s := sealer{by: by}
+	s.auth(o, "auth", i.Auth, auth, i.authDestinations())
+	for n := range i.Endpoints {
+		e := &i.Endpoints[n]
+		at := newObject(fmt.Sprintf("/endpoints/%d", n), nil, o.problems)
+		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], e.Auth.destinationsOf(firstOf(e.BaseURL, i.BaseURL)))
+	}
+	i.sealHeaders(&s, o, headers)
+	return s.sealed
+}
+
+// authDestinations says where the integration's own auth goes: the base URL,
+// and that of every endpoint that has another one and no auth of its own.
+func (i *Integration) authDestinations() []string {
+	urls := []string{i.BaseURL, i.MCPURL}
+	for _, e := range i.Endpoints {
+		if e.Auth == nil {
+			urls = append(urls, e.BaseURL)
+		}
+	}
+	return i.Auth.destinationsOf(urls...)
+}
+
+// destinationsOf is destinations for an auth that may be absent.
+func (a *Auth) destinationsOf(urls ...string) []string {
+	if a == nil {
+		return nil
+	}
+	return a.destinations(urls...)
+}
+
+func firstOf(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func (i *Integration) readHealthCheck(o *object) {
+	if o.null("health_check") {
+		i.HealthCheck = nil
+	}
+	o.object("health_check", func(in *object) {
+		next := HealthCheck{Method: "GET", IntervalSeconds: 300}
+		if i.HealthCheck != nil {
+			next = *i.HealthCheck
+		}
+		if in.null("expect_status") {
+			next.ExpectStatus = 0
+		}
+		choice(in, "method", &next.Method, "GET", "HEAD")
+		in.text("path", &next.Path, length(0, 2048), fixedPath)
+		in.integer("expect_status", &next.ExpectStatus, 100, 599)
+		in.integer("interval_seconds", &next.IntervalSeconds, 0, 86_400)
+		in.done()
+		i.HealthCheck = &next
+	})
+	o.known["health_check"] = true
+}
+
+// readMCP reads the fields of an MCP server. What doesn't apply to the protocol
+// or the transport is refused when given, and dropped when it is left over.
+func (i *Integration) readMCP(o *object) map[string]*Secret {
+	if i.Protocol != MCP {
+		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers"} {
+			o.refuseGiven(name, "only an integration with protocol mcp has this")
+		}
+		i.MCPTransport, i.MCPCommand, i.MCPArgs, i.MCPURL, i.MCPHeaders = "", "", nil, "", nil
+		return nil
+	}
+	choice(o, "mcp_transport", &i.MCPTransport, Stdio, SSE, HTTP)
+	o.required("mcp_transport", i.MCPTransport != "")
+	if i.MCPTransport == Stdio {
+		o.problem("mcp_transport", "mcp_stdio_disabled", "starting a process is not enabled on this service")
+	}
+	o.refuseGiven("mcp_command", "only the stdio transport has this")
+	o.refuseGiven("mcp_args", "only the stdio transport has this")
+	o.text("mcp_url", &i.MCPURL, webURL)
+	o.required("mcp_url", i.MCPURL != "")
+	return i.readMCPHeaders(o)
+}
+
+// readMCPHeaders reads headers whose values are secrets. Null keeps the present
+// value, so that what was read can be sent back.
+func (i *Integration) readMCPHeaders(o *object) map[string]*Secret {
+	var given map[string]*Secret
+	o.object("mcp_headers", func(in *object) {
+		given = map[string]*Secret{}
+		present := i.MCPHeaders
+		i.MCPHeaders = map[string]SecretRef{}
+		if len(in.members) > 50 {
+			in.problem("", "too_many", "has %d members; at most 50 are allowed", len(in.members))
+			return
+		}
+		in.each(func(name string) {
+			if !in.check(name, name, credentialHeader) {
+				return
+			}
+			canonical := strings.ToLower(name)
+			if _, twice := given[canonical]; twice {
+				in.problem(name, "duplicate", "is the same header as another one here")
+			}
+			given[canonical] = readSecret(in, name, BearerToken)
+			i.MCPHeaders[canonical] = present[canonical]
+		})
+	})
+	return given
+}
+
+func (i *Integration) sealHeaders(s *sealer, o *object, given map[string]*Secret) {
+	in := newObject("/mcp_headers", nil, o.problems)
+	for _, name := range slices.Sorted(maps.Keys(i.MCPHeaders)) {
+		present := map[string]SecretRef{}
+		if ref := i.MCPHeaders[name]; ref.ID != "" {
+			present[name] = ref
+		}
+		i.MCPHeaders[name] = s.keep(in, name, "mcp_headers."+name, present, given[name], []string{Origin(i.MCPURL) + " header " + name})[name]
+	}
+}
+
+// sealer gathers the secrets that a decision takes in.
+type sealer struct {
+	by     Stamp
+	sealed []SealedSecret
+}
+
+// auth settles the secret of an auth, which may be absent.
+func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinations []string) {
+	if a == nil {
+		return
+	}
+	in := newObject(o.pointer("auth"), nil, o.problems)
+	field := a.SecretField()
+	a.Secrets = s.keep(in, field, path+"."+field, a.Secrets, given, destinations)
+}
+
+func (s *sealer) keep(o *object, name, field string, present map[string]SecretRef, given *Secret, destinations []string) map[string]SecretRef {
+	wanted := SecretRef{ID: fmt.Sprintf("%s-%d", s.by.Attempt, len(s.sealed)), Field: field, Destinations: destinations}
+	refs, sealed := withSecret(o, name, present, wanted, given, s.by.At)
+	if sealed != nil {
+		s.sealed = append(s.sealed, *sealed)
+	}
+	return refs
+}

@@ -1,0 +1,243 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Document is a decoded JSON object of a request: strings, bools, nil,
+// json.Number, []any and map[string]any. Reading it member by member is what
+// tells absent from null from a value, and lets a refusal list every problem at
+// once with the place it stands.
+type Document map[string]any
+
+// object reads one JSON object over the values a configuration already has.
+// An absent member leaves its value alone, and so does null where the member
+// isn't nullable. Members nobody asked for are problems.
+type object struct {
+	at       string // the JSON pointer of the object
+	members  map[string]any
+	known    map[string]bool
+	problems *[]Problem
+}
+
+func newObject(at string, members map[string]any, problems *[]Problem) *object {
+	return &object{at: at, members: members, known: map[string]bool{}, problems: problems}
+}
+
+// pointer returns the JSON pointer of a member, or of the object itself.
+func (o *object) pointer(name string) string {
+	if name == "" {
+		return o.at
+	}
+	return o.at + "/" + escapePointer(name)
+}
+
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func (o *object) problem(name, code, format string, args ...any) {
+	*o.problems = append(*o.problems, Problem{Pointer: o.pointer(name), Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// given returns the value of a member and whether it is there and not null.
+func (o *object) given(name string) (any, bool) {
+	o.known[name] = true
+	v := o.members[name]
+	return v, v != nil
+}
+
+// null reports whether the member is there and null.
+func (o *object) null(name string) bool {
+	v, there := o.members[name]
+	return there && v == nil
+}
+
+// member reads a member as a T. It reports whether there was one.
+func member[T any](o *object, name, kind string) (value T, ok bool) {
+	v, given := o.given(name)
+	if !given {
+		return value, false
+	}
+	if value, ok = v.(T); !ok {
+		o.problem(name, "type", "must be %s", kind)
+	}
+	return value, ok
+}
+
+// A rule says what is wrong with a text: a code and a sentence, or nothing.
+type rule func(string) (code, detail string)
+
+// text reads a string that keeps every rule.
+func (o *object) text(name string, into *string, rules ...rule) {
+	s, ok := member[string](o, name, "a string")
+	if !ok {
+		return
+	}
+	*into = s
+	o.check(name, s, rules...)
+}
+
+// nullableText is text for a member that null empties.
+func (o *object) nullableText(name string, into *string, rules ...rule) {
+	if o.null(name) {
+		*into = ""
+	}
+	o.text(name, into, rules...)
+}
+
+// check holds s to rules, and reports the first that it breaks.
+func (o *object) check(name, s string, rules ...rule) bool {
+	for _, broken := range rules {
+		if code, detail := broken(s); code != "" {
+			o.problem(name, code, "%s", detail)
+			return false
+		}
+	}
+	return true
+}
+
+// choice reads a string out of a closed set.
+func choice[T ~string](o *object, name string, into *T, among ...T) {
+	s, ok := member[string](o, name, "a string")
+	if !ok {
+		return
+	}
+	if !slices.Contains(among, T(s)) {
+		o.problem(name, "enum", "must be one of %s", join(among))
+		return
+	}
+	*into = T(s)
+}
+
+func join[T ~string](words []T) string {
+	all := make([]string, len(words))
+	for n, w := range words {
+		all[n] = string(w)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (o *object) boolean(name string, into *bool) {
+	if b, ok := member[bool](o, name, "true or false"); ok {
+		*into = b
+	}
+}
+
+// integer reads a whole number from low to high.
+func (o *object) integer(name string, into *int, low, high int) {
+	v, ok := member[json.Number](o, name, "a whole number")
+	if !ok {
+		return
+	}
+	n, err := strconv.Atoi(string(v))
+	if err != nil {
+		if f, ferr := v.Float64(); ferr == nil && f == float64(int(f)) { // 3.0 and 3e0 are whole as well
+			n, err = int(f), nil
+		}
+	}
+	switch {
+	case err != nil:
+		o.problem(name, "type", "must be a whole number")
+	case n < low || n > high:
+		o.problem(name, "range", "must be from %d to %d", low, high)
+	default:
+		*into = n
+	}
+}
+
+// list reads an array, each element by read.
+func (o *object) list(name string, most int, read func(at string, element any)) bool {
+	elements, ok := member[[]any](o, name, "an array")
+	if !ok {
+		return false
+	}
+	if len(elements) > most {
+		o.problem(name, "too_many", "has %d elements; at most %d are allowed", len(elements), most)
+		return false
+	}
+	for n, element := range elements {
+		read(o.pointer(name)+"/"+strconv.Itoa(n), element)
+	}
+	return true
+}
+
+// texts reads an array of strings.
+func (o *object) texts(name string, into *[]string, most int, rules ...rule) {
+	var all []string
+	if o.list(name, most, func(at string, element any) {
+		s, ok := element.(string)
+		place := &object{at: at, problems: o.problems}
+		if !ok {
+			place.problem("", "type", "must be a string")
+			return
+		}
+		place.check("", s, rules...)
+		all = append(all, s)
+	}) {
+		*into = all
+	}
+}
+
+// object reads an object by its members.
+func (o *object) object(name string, read func(*object)) bool {
+	members, ok := member[map[string]any](o, name, "an object")
+	if !ok {
+		return false
+	}
+	inner := newObject(o.pointer(name), members, o.problems)
+	read(inner)
+	return true
+}
+
+// each calls read for every member, in the order of their names.
+func (o *object) each(read func(name string)) {
+	for _, name := range slices.Sorted(maps.Keys(o.members)) {
+		read(name)
+	}
+}
+
+// done reports the members that nobody asked for.
+func (o *object) done() {
+	o.each(func(name string) {
+		if !o.known[name] {
+			o.problem(name, "unknown_member", "there is no such member here")
+		}
+	})
+}
+
+// required reports a member that has no value after all was read. A member
+// that already has a problem is not reported again.
+func (o *object) required(name string, has bool) {
+	if !has && !slices.ContainsFunc(*o.problems, func(p Problem) bool { return p.Pointer == o.pointer(name) }) {
+		o.problem(name, "required", "is required")
+	}
+}
+
+// refuseGiven reports a member that doesn't apply. Null says as much, so it passes.
+func (o *object) refuseGiven(name, why string) {
+	if _, given := o.given(name); given {
+		o.problem(name, "not_allowed", "%s", why)
+	}
+}
+
+// length is the rule that a text has from low to high characters.
+func length(low, high int) rule {
+	return func(s string) (string, string) {
+		switch n := utf8.RuneCountInString(s); {
+		case n < low && low == 1:
+			return "too_short", "must not be empty"
+		case n < low:
+			return "too_short", fmt.Sprintf("must have at least %d characters", low)
+		case n > high:
+			return "too_long", fmt.Sprintf("has %d characters; at most %d are allowed", n, high)
+		}
+		return "", ""
+	}
+}

@@ -1,0 +1,172 @@
+package domain
+
+import (
+	"encoding/json"
+	"net/textproto"
+	"slices"
+)
+
+// Endpoint is one named operation of an integration, described for an LLM.
+type Endpoint struct {
+	Name            string            `json:"name"`
+	Description     string            `json:"description"`
+	Path            string            `json:"path"`
+	Method          string            `json:"method"`
+	Headers         map[string]string `json:"headers"`
+	InputSchema     json.RawMessage   `json:"input_schema"` // JSON Schema 2020-12
+	BodyFormat      string            `json:"body_format"`  // json or form
+	BaseURL         string            `json:"base_url,omitempty"`
+	Auth            *Auth             `json:"auth,omitempty"`
+	ResponseFilter  []string          `json:"response_filter,omitempty"`  // JMESPath, the paths to keep
+	ResponseMapping map[string]string `json:"response_mapping,omitempty"` // new name to JMESPath
+	ResultKey       string            `json:"result_key,omitempty"`       // JMESPath
+	ResultTemplate  string            `json:"result_template,omitempty"`
+	MaxResultLength int               `json:"max_result_length"` // characters; 0 is no cut
+	ResultDelivery  string            `json:"result_delivery"`   // interrupt or queue; kept for the caller
+	Retry           RetryConfig       `json:"retry_config"`
+	TimeoutMS       int               `json:"timeout_ms"`
+}
+
+// RetryConfig says how often and on which statuses a call is tried again.
+type RetryConfig struct {
+	MaxRetries    int   `json:"max_retries"`
+	RetryOnStatus []int `json:"retry_on_status"`
+}
+
+// maxEndpoints is how many endpoints an integration may have.
+const maxEndpoints = 50
+
+var defaultEndpoint = Endpoint{
+	Method:         "POST",
+	InputSchema:    json.RawMessage(`{}`),
+	BodyFormat:     "json",
+	ResultDelivery: "interrupt",
+	Retry:          RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 502, 503, 504}},
+	TimeoutMS:      30_000,
+}
+
+// Parameters returns the names of the placeholders in the path, in order.
+func (e Endpoint) Parameters() []string {
+	var names []string
+	for _, match := range placeholderSyntax.FindAllStringSubmatch(e.Path, -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// readEndpoints reads the endpoints member, which replaces the array. The auth
+// of an endpoint is read over that of the present endpoint of the same name. It
+// returns the secrets that were given, by the index of the endpoint.
+func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]*Secret {
+	present := *into
+	endpoints, given := []Endpoint{}, map[int]*Secret{}
+	if !o.list("endpoints", maxEndpoints, func(at string, element any) {
+		members, ok := element.(map[string]any)
+		if !ok {
+			(&object{at: at, problems: o.problems}).problem("", "type", "must be an object")
+			return
+		}
+		in := newObject(at, members, o.problems)
+		e := defaultEndpoint
+		in.text("name", &e.Name, length(1, 128), endpointName)
+		var auth *Auth
+		if same := slices.IndexFunc(present, func(p Endpoint) bool { return p.Name == e.Name }); same >= 0 && in.members["auth"] != nil {
+			auth = present[same].Auth
+		}
+		e.Auth, given[len(endpoints)] = readAuth(in, auth, rules)
+		e.read(in, rules)
+		if e.Name != "" && slices.ContainsFunc(endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
+			in.problem("name", "duplicate", "is the name of another endpoint here")
+		}
+		endpoints = append(endpoints, e)
+	}) {
+		return nil
+	}
+	*into = endpoints
+	return given
+}
+
+// read reads everything but the name and the auth.
+func (e *Endpoint) read(in *object, rules Rules) {
+	e.Headers = map[string]string{}
+	in.text("description", &e.Description, length(1, 2048))
+	in.text("path", &e.Path, length(0, 2048), relativePath)
+	choice(in, "method", &e.Method, "GET", "POST", "PUT", "PATCH", "DELETE")
+	in.object("headers", func(h *object) { e.readHeaders(h) })
+	e.readSchema(in, rules)
+	choice(in, "body_format", &e.BodyFormat, "json", "form")
+	in.nullableText("base_url", &e.BaseURL, baseURL)
+	in.texts("response_filter", &e.ResponseFilter, 100, length(1, 512), rules.expression)
+	in.object("response_mapping", func(m *object) { e.readMapping(m, rules) })
+	in.nullableText("result_key", &e.ResultKey, length(1, 512), rules.expression)
+	in.nullableText("result_template", &e.ResultTemplate, length(1, 16_384), rules.template)
+	in.integer("max_result_length", &e.MaxResultLength, 0, 10_000_000)
+	choice(in, "result_delivery", &e.ResultDelivery, "interrupt", "queue")
+	in.object("retry_config", func(r *object) { e.Retry.read(r) })
+	in.integer("timeout_ms", &e.TimeoutMS, 100, 120_000)
+	in.required("name", e.Name != "")
+	in.required("description", e.Description != "")
+	_, pathGiven := in.given("path")
+	in.required("path", pathGiven)
+	in.done()
+}
+
+func (e *Endpoint) readHeaders(in *object) {
+	if len(in.members) > 50 {
+		in.problem("", "too_many", "has %d members; at most 50 are allowed", len(in.members))
+		return
+	}
+	in.each(func(name string) {
+		var value string
+		in.text(name, &value, headerValue)
+		in.check(name, name, plainHeader)
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		if _, twice := e.Headers[canonical]; twice {
+			in.problem(name, "duplicate", "is the same header as another one here")
+		}
+		e.Headers[canonical] = value
+	})
+}
+
+func (e *Endpoint) readSchema(in *object, rules Rules) {
+	schema, ok := member[map[string]any](in, "input_schema", "an object")
+	if !ok {
+		return
+	}
+	data, err := json.Marshal(schema)
+	if err == nil {
+		err = rules.Schema(data)
+	}
+	if err != nil {
+		in.problem("input_schema", "schema_invalid", "is not a JSON Schema (2020-12): %v", err)
+		return
+	}
+	e.InputSchema = data
+}
+
+func (e *Endpoint) readMapping(in *object, rules Rules) {
+	if len(in.members) > 100 {
+		in.problem("", "too_many", "has %d members; at most 100 are allowed", len(in.members))
+		return
+	}
+	e.ResponseMapping = map[string]string{}
+	in.each(func(name string) {
+		var path string
+		in.text(name, &path, length(1, 512), rules.expression)
+		e.ResponseMapping[name] = path
+	})
+}
+
+func (r *RetryConfig) read(in *object) {
+	in.integer("max_retries", &r.MaxRetries, 0, 10)
+	statuses := []int{}
+	if in.list("retry_on_status", 50, func(at string, element any) {
+		one := newObject(at, map[string]any{"": element}, in.problems)
+		var status int
+		one.integer("", &status, 400, 599)
+		statuses = append(statuses, status)
+	}) {
+		r.RetryOnStatus = statuses
+	}
+	in.done()
+}

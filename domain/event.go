@@ -1,0 +1,57 @@
+package domain
+
+import "time"
+
+// An Event is a fact about one integration: something that happened and can no
+// longer be refused. The set is closed; Evolve handles every member of it.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// IntegrationCreated opens the history of an integration, or opens it again
+// after a deletion. It carries the whole state it leads to.
+type IntegrationCreated struct {
+	Integration Integration `json:"integration"`
+}
+
+// IntegrationUpdated gives an integration another configuration. It carries the
+// whole state it leads to.
+type IntegrationUpdated struct {
+	Integration Integration `json:"integration"`
+	Changed     []string    `json:"changed"` // JSON pointers into the configuration, sorted
+}
+
+// IntegrationDeleted ends an integration until it is created again.
+type IntegrationDeleted struct {
+	ID        ID        `json:"id"`
+	Workspace Workspace `json:"workspace_id"`
+	Name      string    `json:"name"`
+	Version   uint64    `json:"version"`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason,omitempty"`
+}
+
+// IntegrationProbed records what was seen when an integration was probed. It
+// changes no configuration, so it never moves a version.
+type IntegrationProbed struct {
+	ID          ID        `json:"id"`
+	Workspace   Workspace `json:"workspace_id"`
+	Incarnation uint64    `json:"incarnation"`
+	Probe       Probe     `json:"probe"`
+}
+
+func (IntegrationCreated) event() {}
+func (IntegrationUpdated) event() {}
+func (IntegrationDeleted) event() {}
+func (IntegrationProbed) event()  {}
+
+// Metadata says who caused an event, when and how. It travels beside the event
+// as CloudEvents attributes.
+type Metadata struct {
+	CommandID   string    // names the command that caused it; the same after a retry
+	At          time.Time // UTC
+	Actor       string    // the id of the API key, or "system"
+	Address     string    // the IP address the request came from
+	RequestID   string
+	TraceParent string // W3C trace context, empty when there is none
+}
