@@ -55,10 +55,14 @@ func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
 	return Integration{}, false
 }
 
+// OperatorSecret begins the id of a secret that the operator holds; the name of
+// the built-in follows.
+const OperatorSecret = "operator:"
+
 // operatorKey is the auth of a built-in: a key that the operator holds.
 func operatorKey(builtin string, a Auth) *Auth {
 	field := a.SecretField()
-	a.Secrets = map[string]SecretRef{field: {ID: "operator:" + builtin, Field: "auth." + field, Version: 1, UpdatedAt: builtinsSince}}
+	a.Secrets = map[string]SecretRef{field: {ID: OperatorSecret + builtin, Field: "auth." + field, Version: 1, UpdatedAt: builtinsSince}}
 	return &a
 }
 

@@ -31,7 +31,7 @@ type Encoded struct {
 
 // Encode returns e in the present version of its stored form.
 func (c Codec) Encode(e Event) (Encoded, error) {
-	name := nameOf(e)
+	name := NameOf(e)
 	data, err := json.Marshal(e)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("encode %s: %w", name, err)
@@ -41,7 +41,8 @@ func (c Codec) Encode(e Event) (Encoded, error) {
 
 func (c Codec) version(name string) int { return len(c.lifts[name]) + 1 }
 
-func nameOf(e Event) string {
+// NameOf returns the stored name of e, such as integration.created.
+func NameOf(e Event) string {
 	switch e.(type) {
 	case IntegrationCreated:
 		return createdName

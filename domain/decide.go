@@ -36,7 +36,7 @@ func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (D
 	o.required("name", next.Name != "")
 	next.ID = NewID(w, next.Name)
 	seal := next.read(o, by, rules)
-	if err := refuse(problems); err != nil {
+	if err := RefuseAll(problems); err != nil {
 		return Decision{}, err
 	}
 	if i.Exists() {
@@ -60,7 +60,7 @@ func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, erro
 	next := i
 	next.Configuration = i.Configuration.clone()
 	seal := next.read(o, by, rules)
-	if err := refuse(problems); err != nil {
+	if err := RefuseAll(problems); err != nil {
 		return Decision{}, err
 	}
 	changed := pointers(i.Configuration, next.Configuration)

@@ -77,9 +77,9 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// refuse returns nil when there are no problems, else an Invalid error that
+// RefuseAll returns nil when there are no problems, else an Invalid error that
 // lists them all. Its code is theirs when they agree on one.
-func refuse(problems []Problem) error {
+func RefuseAll(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil
 	}
@@ -98,5 +98,5 @@ func refuse(problems []Problem) error {
 
 // Refuse returns an Invalid error with one problem.
 func Refuse(pointer, code, format string, args ...any) error {
-	return refuse([]Problem{{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)}})
+	return RefuseAll([]Problem{{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)}})
 }

@@ -1,0 +1,200 @@
+// Package commands lists everything that can be asked of the service. A change
+// loads the integration, lets the domain decide, seals the secrets that came
+// with it and appends what the domain decided: it is made wholly or not at all.
+package commands
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+// Connectors speak to the outside.
+type Connectors interface {
+	// Call calls an endpoint. Its error is about the call's parameters; what
+	// goes wrong outside is told in the result.
+	Call(context.Context, domain.Call) (domain.CallResult, error)
+	// Probe finds out whether an integration can be used.
+	Probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
+}
+
+// Service carries out commands.
+type Service struct {
+	Events       *eventstore.Store
+	Vault        *vault.Vault
+	Connectors   Connectors
+	Rules        domain.Rules
+	Builtins     domain.BuiltinSettings
+	OperatorKeys map[string]domain.Secret // of the built-ins, by name
+	Now          func() time.Time
+	NewID        func() string // unique, of letters, digits and hyphens
+	Log          *slog.Logger
+}
+
+// Caller says who asks, where and how.
+type Caller struct {
+	Workspace   domain.Workspace
+	Actor       string // the id of the API key
+	Address     string
+	RequestID   string
+	TraceParent string
+}
+
+// Condition narrows when a change is made.
+type Condition struct {
+	IfVersion uint64 // make it only on this version; 0: on any
+	DryRun    bool   // decide and seal nothing, append nothing
+
+	// IdempotencyKey makes a repetition answer as the first request did. Request
+	// is a hash of the whole request, to tell a repetition from a mix-up.
+	IdempotencyKey string
+	Request        string
+}
+
+// Outcome is what a change came to.
+type Outcome struct {
+	Integration domain.Integration // the state after it
+	Position    uint64             // of the integration's last event in the log
+	Changes     []domain.Change    // what differs from the state before
+	Replayed    bool               // an earlier request with the same idempotency key had made it
+}
+
+// attempts is how often a change is decided anew when others keep winning.
+const attempts = 8
+
+// change makes one change to one integration: load, decide, seal, append; again
+// when another change got in between.
+func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Stamp) (domain.Decision, error)) (Outcome, error) {
+	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
+	if out, err := s.repeated(ctx, by, id, on, &meta); err != nil || out.Replayed {
+		return out, err
+	}
+	load := s.Events.Load
+	for range attempts {
+		last, err := load(ctx, by.Workspace, id)
+		if err != nil {
+			return Outcome{}, err
+		}
+		state := domain.Evolve(domain.Integration{}, last.Event)
+		if err := checkVersion(state, on.IfVersion); err != nil {
+			return Outcome{}, err
+		}
+		meta.At = s.Now().UTC().Truncate(time.Microsecond)
+		decision, err := decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
+		if err != nil {
+			return Outcome{}, err
+		}
+		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
+		out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
+		if decision.Event == nil || on.DryRun {
+			return out, nil
+		}
+		if err := s.claim(ctx, by, on, &meta, last.Position); err != nil {
+			return Outcome{}, err
+		}
+		out.Position, err = s.record(ctx, last.Position, out.Integration, decision, meta)
+		if errors.Is(err, eventstore.ErrConflict) {
+			load = s.Events.LoadFromLeader
+			continue
+		}
+		if err == nil {
+			s.destroy(ctx, state.Owner(), superseded(state, out.Integration))
+		}
+		return out, err
+	}
+	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "others keep changing this integration; try again")
+}
+
+func checkVersion(state domain.Integration, wanted uint64) error {
+	if wanted == 0 || !state.Exists() || state.Version == wanted {
+		return nil
+	}
+	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is at version %d by now, not %d; read it again", state.Version, wanted)
+}
+
+// record seals the secrets of a decision and appends its event. The secrets of
+// an event that lost are destroyed; those of one whose outcome is unknown stay
+// until a sweep finds that nothing names them.
+func (s *Service) record(ctx context.Context, after uint64, next domain.Integration, d domain.Decision, m domain.Metadata) (uint64, error) {
+	sealing, sealCtx := errgroup.WithContext(ctx)
+	for _, secret := range d.Seal {
+		sealing.Go(func() error { return s.Vault.Seal(sealCtx, next.Owner(), secret) })
+	}
+	if err := sealing.Wait(); err != nil {
+		return 0, err
+	}
+	position, err := s.Events.Append(ctx, next.Workspace, next.ID, after, d.Event, m)
+	if errors.Is(err, eventstore.ErrConflict) {
+		refs := make([]domain.SecretRef, len(d.Seal))
+		for n, secret := range d.Seal {
+			refs[n] = secret.Ref
+		}
+		s.destroy(ctx, next.Owner(), refs)
+	}
+	return position, err
+}
+
+// superseded returns the secrets that next no longer names.
+func superseded(state, next domain.Integration) []domain.SecretRef {
+	kept := next.Secrets()
+	return slices.DeleteFunc(state.Secrets(), func(old domain.SecretRef) bool {
+		return slices.ContainsFunc(kept, func(ref domain.SecretRef) bool { return ref.ID == old.ID })
+	})
+}
+
+// destroy destroys secrets, also when the caller has gone. What can't be
+// destroyed now is left to the sweep.
+func (s *Service) destroy(ctx context.Context, o domain.Owner, refs []domain.SecretRef) {
+	for _, ref := range refs {
+		if err := s.Vault.Destroy(context.WithoutCancel(ctx), o, ref); err != nil {
+			s.Log.WarnContext(ctx, "a superseded secret is left to the sweep",
+				slog.String("integration_id", string(o.ID)), slog.String("field", ref.Field), slog.Any("err", err))
+		}
+	}
+}
+
+// current returns the integration at the head of the log, built-ins included.
+func (s *Service) current(ctx context.Context, w domain.Workspace, id domain.ID) (domain.Integration, error) {
+	if b, ok := domain.Builtin(w, id, s.Builtins); ok {
+		return b, nil
+	}
+	last, err := s.Events.Load(ctx, w, id)
+	if err != nil {
+		return domain.Integration{}, err
+	}
+	i := domain.Evolve(domain.Integration{}, last.Event)
+	if !i.Exists() {
+		return domain.Integration{}, domain.NoSuchIntegration()
+	}
+	return i, nil
+}
+
+// keyring opens the secrets of an integration: those given with the request,
+// the operator's for a built-in, else the vault's.
+func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Keyring {
+	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		for _, secret := range given {
+			if secret.Ref.ID == ref.ID {
+				return secret.Secret, nil
+			}
+		}
+		builtin, ok := strings.CutPrefix(ref.ID, domain.OperatorSecret)
+		if !ok {
+			return s.Vault.Open(ctx, o, ref)
+		}
+		if key, set := s.OperatorKeys[builtin]; set && key.Reveal() != "" {
+			return key, nil
+		}
+		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing",
+			"the operator has not set %s", "INTEGRATIONS_"+strings.ToUpper(strings.ReplaceAll(builtin, "-", "_"))+"_KEY")
+	}
+}

@@ -1,0 +1,64 @@
+package commands
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// repeated answers a request that was made before under the same idempotency
+// key: the event it caused is found in the log by its command id. When the first
+// request caused none, this one goes on under that command id, so that only one
+// of them can ever succeed.
+func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata) (Outcome, error) {
+	if on.IdempotencyKey == "" {
+		return Outcome{}, nil
+	}
+	claim, there, err := s.Events.Claimed(ctx, claimKey(by, on))
+	if err != nil || !there {
+		return Outcome{}, err
+	}
+	if err := adopt(claim, on, meta); err != nil {
+		return Outcome{}, err
+	}
+	for after := claim.After; ; {
+		c, err := s.Events.Next(ctx, by.Workspace, id, after)
+		if err != nil || c.Position == 0 {
+			return Outcome{}, err
+		}
+		if c.Meta.CommandID == claim.CommandID {
+			return Outcome{Integration: domain.Evolve(domain.Integration{}, c.Event), Position: c.Position, Replayed: true}, c.Err
+		}
+		after = c.Position
+	}
+}
+
+// claim ties the idempotency key to this request, before anything is written.
+func (s *Service) claim(ctx context.Context, by Caller, on Condition, meta *domain.Metadata, after uint64) error {
+	if on.IdempotencyKey == "" {
+		return nil
+	}
+	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: on.Request, After: after})
+	if err != nil {
+		return err
+	}
+	return adopt(claim, on, meta)
+}
+
+// adopt makes this request one with the claim that was there first.
+func adopt(claim eventstore.Claim, on Condition, meta *domain.Metadata) error {
+	if claim.Request != on.Request {
+		return domain.Errorf(domain.Invalid, "idempotency_key_reused", "this Idempotency-Key came with another request before")
+	}
+	meta.CommandID = claim.CommandID
+	return nil
+}
+
+// claimKey keeps the keys of callers apart.
+func claimKey(by Caller, on Condition) string {
+	h := sha256.Sum256([]byte(string(by.Workspace) + "\x00" + by.Actor + "\x00" + on.IdempotencyKey))
+	return hex.EncodeToString(h[:])
+}

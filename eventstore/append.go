@@ -1,0 +1,86 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// ErrConflict is returned by Append when another append came first.
+var ErrConflict = errors.New("eventstore: another append came first")
+
+// Append stores e as the event that follows position after on its integration,
+// and returns its own position once it is on disk.
+//
+// It returns ErrConflict when another event follows after already. When the
+// answer is lost it reads the log back: the event is there under the same
+// command id, or it is not. If that fails as well, the error is of kind
+// Unavailable with the code outcome_unknown, and repeating the command is safe.
+func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, e domain.Event, m domain.Metadata) (uint64, error) {
+	to := subject(logPrefix, w, id)
+	msg, err := s.message(to, e, m)
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", to, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ack, err := s.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
+	switch {
+	case err == nil:
+		return ack.Sequence, nil
+	case refusedByServer(err) && !isConflict(err):
+		return 0, unavailable(err, "append to "+to)
+	}
+	return s.settle(ctx, w, id, m.CommandID, err)
+}
+
+// settle finds out what became of an append that was not acknowledged.
+func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, command string, cause error) (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	defer cancel()
+	last, err := s.LoadFromLeader(ctx, w, id)
+	switch {
+	case err == nil && command != "" && last.Meta.CommandID == command:
+		return last.Position, nil
+	case isConflict(cause):
+		return 0, ErrConflict
+	case err == nil: // the message may still be on its way, so it can't be said to have failed
+		err = cause
+	}
+	return 0, domain.Because(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
+		"the event log did not confirm the change; it may or may not have been made. Read it back, or repeat the request with the same Idempotency-Key")
+}
+
+// isConflict reports whether the server refused a publish because the subject
+// had moved on. Replicated streams answer with a code of their own.
+func isConflict(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// refusedByServer reports whether the server answered at all.
+func refusedByServer(err error) bool {
+	_, ok := errors.AsType[*jetstream.APIError](err)
+	return ok
+}
+
+// RecordProbe stores what a probe saw, apart from the integration's history.
+// It returns the position in the stream of probe results.
+func (s *Store) RecordProbe(ctx context.Context, e domain.IntegrationProbed, m domain.Metadata) (uint64, error) {
+	to := subject(probePrefix, e.Workspace, e.ID)
+	msg, err := s.message(to, e, m)
+	if err != nil {
+		return 0, fmt.Errorf("record probe on %s: %w", to, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ack, err := s.js.PublishMsg(ctx, msg)
+	if err != nil {
+		return 0, unavailable(err, "record probe on "+to)
+	}
+	return ack.Sequence, nil
+}

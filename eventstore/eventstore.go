@@ -1,0 +1,165 @@
+// Package eventstore keeps the history of every integration in one JetStream
+// stream: a subject per integration, a message per event. What Append has
+// acknowledged is on disk, and no two appends follow the same event.
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Config says how the streams are kept.
+type Config struct {
+	Replicas      int           // copies of each stream in a cluster; default 1
+	AllowLazySync bool          // start even when acknowledged events could be lost in a power cut; default false
+	Durable       DurableFunc   // how to find out whether the server syncs before it acknowledges; nil: it can't be told
+	Node          string        // names this process on the canary subject; default "local"
+	Timeout       time.Duration // for one request to NATS; default 5 s
+}
+
+// Store appends to and reads from the streams.
+type Store struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	log     jetstream.Stream // INTEGRATIONS
+	probes  jetstream.Stream
+	claims  jetstream.KeyValue
+	codec   domain.Codec
+	canary  string
+	timeout time.Duration
+}
+
+const (
+	logName     = "INTEGRATIONS"
+	logPrefix   = "integrations."
+	probeName   = "PROBES"
+	probePrefix = "probes."
+	canaryName  = "CANARY"
+	claimBucket = "IDEMPOTENCY"
+)
+
+// Open returns the store, creating its streams when they are not there yet. It
+// refuses a server that acknowledges before it syncs and a log that could lose
+// events by a limit.
+func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
+	if err := cfg.checkDurable(ctx); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	s := &Store{nc: nc, js: js, canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	if s.log, err = ensureStream(ctx, js, logConfig(cfg)); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if err := checkLog(s.log.CachedInfo().Config); err != nil {
+		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
+	}
+	if s.probes, err = ensureStream(ctx, js, jetstream.StreamConfig{
+		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
+		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
+	}); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if _, err = ensureStream(ctx, js, jetstream.StreamConfig{
+		Name: canaryName, Subjects: []string{"canary.*"}, MaxMsgsPerSubject: 1, Replicas: cfg.Replicas,
+	}); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	s.claims, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: claimBucket, TTL: 24 * time.Hour, Replicas: max(cfg.Replicas, 1),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	return s, nil
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func logConfig(cfg Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: logName, Subjects: []string{logPrefix + "*.*"}, Replicas: cfg.Replicas,
+		AllowDirect: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+	}
+}
+
+// ensureStream returns the stream, creating it when it is not there. A stream
+// that is there is left as its operator made it.
+func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, cfg)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
+			stream, err = js.Stream(ctx, cfg.Name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", cfg.Name, err)
+	}
+	return stream, nil
+}
+
+// subject returns the subject of an integration's events.
+func subject(prefix string, w domain.Workspace, id domain.ID) string {
+	return prefix + string(w) + "." + string(id)
+}
+
+// parseSubject is the reverse of subject.
+func parseSubject(s string) (domain.Workspace, domain.ID) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return "", ""
+	}
+	return domain.Workspace(parts[1]), domain.ID(parts[2])
+}
+
+// Unavailable wraps err, a failure of NATS, as what the caller may know of it.
+func unavailable(err error, doing string) error {
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "event_log_unavailable",
+		"the event log can't be reached just now; try again")
+}
+
+// Head returns the position of the last event in the log, 0 when it is empty.
+func (s *Store) Head(ctx context.Context) (uint64, error) {
+	return s.head(ctx, logName)
+}
+
+// ProbeHead returns the position of the last probe result, 0 when there is none.
+func (s *Store) ProbeHead(ctx context.Context) (uint64, error) {
+	return s.head(ctx, probeName)
+}
+
+func (s *Store) head(ctx context.Context, stream string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	st, err := s.js.Stream(ctx, stream) // a fresh handle: Info would write to a shared one
+	if err != nil {
+		return 0, unavailable(err, "read head")
+	}
+	return st.CachedInfo().State.LastSeq, nil
+}
+
+// CheckWritable proves that the log takes writes by storing a message on a
+// subject of its own.
+func (s *Store) CheckWritable(ctx context.Context) error {
+	if _, err := s.js.Publish(ctx, s.canary, nil); err != nil {
+		return unavailable(err, "write canary")
+	}
+	return nil
+}

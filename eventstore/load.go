@@ -1,0 +1,89 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Load returns the last event of an integration, which carries its state; the
+// zero Commit when it has none. In a cluster a follower that is a moment behind
+// may answer; an Append then conflicts, and LoadFromLeader says more.
+func (s *Store) Load(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.read(s.log.GetLastMsgForSubject(ctx, subject(logPrefix, w, id)))
+}
+
+// read turns one answer of the server into a commit.
+func (s *Store) read(msg *jetstream.RawStreamMsg, err error) (Commit, error) {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return Commit{}, nil
+	case err != nil:
+		return Commit{}, unavailable(err, "load")
+	}
+	c := s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data)
+	return c, c.Err
+}
+
+// LoadFromLeader is Load answered by the leader of the stream, which is never
+// behind.
+func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	request, err := json.Marshal(map[string]string{"last_by_subj": subject(logPrefix, w, id)})
+	if err != nil {
+		return Commit{}, fmt.Errorf("load: %w", err)
+	}
+	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+logName, request)
+	if err != nil {
+		return Commit{}, unavailable(err, "load from leader")
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Subject  string `json:"subject"`
+			Sequence uint64 `json:"seq"`
+			Header   []byte `json:"hdrs"`
+			Data     []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return Commit{}, fmt.Errorf("load from leader: %w", err)
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return Commit{}, nil
+	case answer.Error != nil:
+		return Commit{}, unavailable(answer.Error, "load from leader")
+	}
+	header, err := nats.DecodeHeadersMsg(answer.Message.Header)
+	if err != nil {
+		return Commit{}, fmt.Errorf("load from leader: %w", err)
+	}
+	c := s.commit(answer.Message.Subject, answer.Message.Sequence, header, answer.Message.Data)
+	return c, c.Err
+}
+
+// Next returns the first event of an integration after a position, the zero
+// Commit when there is none. Called with the position of what it returned, it
+// walks the integration's history. An event that can't be read has its Err set.
+func (s *Store) Next(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) (Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	msg, err := s.log.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(subject(logPrefix, w, id)))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return Commit{}, nil
+	case err != nil:
+		return Commit{}, unavailable(err, "read history")
+	}
+	return s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data), nil
+}

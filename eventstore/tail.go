@@ -1,0 +1,122 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// maxBatch bounds how many events After yields at once.
+const maxBatch = 500
+
+// After yields every event after a position in the order of the log, history
+// first and then live until ctx ends, with no gap and no event twice. A batch is
+// what is ready at the moment, at least one event. An error ends the sequence;
+// calling After again with the last position goes on from there.
+func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tail(ctx, logName, position)
+}
+
+// ProbesAfter is After for the stream of probe results. Results that were
+// dropped by its limits are passed over.
+func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tail(ctx, probeName, position)
+}
+
+func (s *Store) tail(ctx context.Context, stream string, position uint64) iter.Seq2[[]Commit, error] {
+	return func(yield func([]Commit, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		messages, err := s.consume(ctx, stream, position)
+		if err != nil {
+			if ctx.Err() == nil {
+				yield(nil, unavailable(err, "tail "+stream))
+			}
+			return
+		}
+		for {
+			batch, err := next(ctx, messages)
+			if err != nil {
+				if ctx.Err() == nil {
+					yield(nil, unavailable(err, "tail "+stream))
+				}
+				return
+			}
+			commits := make([]Commit, len(batch))
+			for n, m := range batch {
+				commits[n] = s.commit(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
+			}
+			if !yield(commits, nil) {
+				return
+			}
+		}
+	}
+}
+
+type sequenced struct {
+	msg      jetstream.Msg
+	sequence uint64
+	err      error
+}
+
+// consume feeds the messages after a position into a channel until ctx ends.
+// The ordered consumer behind it restarts itself where it was interrupted.
+func (s *Store) consume(ctx context.Context, stream string, position uint64) (<-chan sequenced, error) {
+	start, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	consumer, err := s.js.OrderedConsumer(start, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:   position + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	messages := make(chan sequenced, 2*maxBatch)
+	send := func(m sequenced) {
+		select {
+		case messages <- m:
+		case <-ctx.Done():
+		}
+	}
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		meta, err := msg.Metadata()
+		if err != nil {
+			send(sequenced{err: fmt.Errorf("read position: %w", err)})
+			return
+		}
+		send(sequenced{msg: msg, sequence: meta.Sequence.Stream})
+	}, jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, consuming.Stop)
+	go func() { // a consumer that ends by itself ended because the connection did
+		<-consuming.Closed()
+		if ctx.Err() == nil {
+			send(sequenced{err: jetstream.ErrConnectionClosed})
+		}
+	}()
+	return messages, nil
+}
+
+// next waits for a message and takes with it what else is ready.
+func next(ctx context.Context, messages <-chan sequenced) ([]sequenced, error) {
+	var batch []sequenced
+	select {
+	case m := <-messages:
+		batch = append(batch, m)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for len(batch) < maxBatch && len(messages) > 0 {
+		batch = append(batch, <-messages)
+	}
+	for _, m := range batch {
+		if m.err != nil {
+			return nil, m.err
+		}
+	}
+	return batch, nil
+}

@@ -1,0 +1,227 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// RootKeys is where the root keyset comes from: a Tink keyset in JSON. Keyset
+// wins over File; a File that is not there is made, readable by its owner only.
+type RootKeys struct {
+	File   string
+	Keyset string
+}
+
+// root holds the root keyset. It reads the file again when it was replaced, so
+// that a rotation by another process is noticed before anything is sealed.
+type root struct {
+	keys   RootKeys
+	mu     sync.Mutex
+	read   os.FileInfo // the file as it was read
+	handle *keyset.Handle
+	cipher tink.AEAD
+}
+
+// rootAAD keeps a wrapped key apart from anything else sealed under the root.
+var rootAAD = []byte("integrations wrapped key")
+
+func openRoot(keys RootKeys) (*root, error) {
+	r := &root{keys: keys}
+	if keys.Keyset == "" {
+		if err := makeRootFile(keys.File); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.load()
+}
+
+// makeRootFile makes the file unless it is there.
+func makeRootFile(file string) error {
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return err
+	}
+	return writeRootFile(file, handle)
+}
+
+// writeRootFile replaces the file in one step, so that a crash leaves the old
+// one or the new one.
+func writeRootFile(file string, handle *keyset.Handle) error {
+	var text bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".root-*")
+	if err != nil {
+		return fmt.Errorf("write root keyset: %w", err)
+	}
+	_, err = tmp.Write(text.Bytes())
+	if err = errors.Join(err, tmp.Chmod(0o400), tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), file)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(file))
+	}
+	if err != nil {
+		return fmt.Errorf("write root keyset: %w", errors.Join(err, os.Remove(tmp.Name())))
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// load reads the keyset. The caller holds mu, or is alone.
+func (r *root) load() error {
+	text := []byte(r.keys.Keyset)
+	if len(text) == 0 {
+		var err error
+		if r.read, err = os.Stat(r.keys.File); err != nil {
+			return fmt.Errorf("read root keyset: %w", err)
+		}
+		if text, err = os.ReadFile(r.keys.File); err != nil {
+			return fmt.Errorf("read root keyset: %w", err)
+		}
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
+	if err != nil {
+		return fmt.Errorf("read root keyset: %w", err)
+	}
+	cipher, err := aead.New(handle)
+	if err != nil {
+		return fmt.Errorf("read root keyset: %w", err)
+	}
+	r.handle, r.cipher = handle, cipher
+	return nil
+}
+
+// refresh reads the file again when it is another one by now. The caller holds mu.
+func (r *root) refresh() error {
+	if r.keys.Keyset != "" {
+		return nil
+	}
+	if now, err := os.Stat(r.keys.File); err != nil || os.SameFile(now, r.read) {
+		return err
+	}
+	return r.load()
+}
+
+// wrap seals data under the primary root key, and returns that key's id.
+func (r *root) wrap(data []byte) ([]byte, string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.refresh(); err != nil {
+		return nil, "", fmt.Errorf("seal under root key: %w", err)
+	}
+	sealed, err := r.cipher.Encrypt(data, rootAAD)
+	return sealed, r.primary(), err
+}
+
+func (r *root) unwrap(sealed []byte) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	data, err := r.cipher.Decrypt(sealed, rootAAD)
+	if err != nil && r.refresh() == nil {
+		data, err = r.cipher.Decrypt(sealed, rootAAD)
+	}
+	return data, err
+}
+
+// current returns the id of the key that seals.
+func (r *root) current() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.primary()
+}
+
+// primary returns the id of the key that seals. The caller holds mu.
+func (r *root) primary() string {
+	entry, err := r.handle.Primary()
+	if err != nil {
+		return ""
+	}
+	return keyName(entry)
+}
+
+// add makes a new primary key; the old ones go on opening. A keyset from the
+// environment is its operator's to add to, so it is taken as it is.
+func (r *root) add() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys.Keyset != "" {
+		return nil
+	}
+	manager := keyset.NewManagerFromHandle(r.handle)
+	id, err := manager.Add(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return err
+	}
+	if err := manager.SetPrimary(id); err != nil {
+		return err
+	}
+	return r.replace(manager)
+}
+
+// drop removes every key that is neither primary nor used.
+func (r *root) drop(used map[string]bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys.Keyset != "" {
+		return nil
+	}
+	manager := keyset.NewManagerFromHandle(r.handle)
+	for n := range r.handle.Len() {
+		entry, err := r.handle.Entry(n)
+		if err != nil {
+			return err
+		}
+		if entry.IsPrimary() || used[keyName(entry)] {
+			continue
+		}
+		if err := manager.Delete(entry.KeyID()); err != nil {
+			return err
+		}
+	}
+	return r.replace(manager)
+}
+
+func keyName(e *keyset.Entry) string { return strconv.FormatUint(uint64(e.KeyID()), 10) }
+
+func (r *root) replace(manager *keyset.Manager) error {
+	handle, err := manager.Handle()
+	if err != nil {
+		return err
+	}
+	if err := writeRootFile(r.keys.File, handle); err != nil {
+		return err
+	}
+	return r.load()
+}
+
+func unhex(s string) ([]byte, error) {
+	data, err := hex.DecodeString(s)
+	if err != nil || len(data) == 0 {
+		return nil, errors.New("no wrapped key")
+	}
+	return data, nil
+}

@@ -1,0 +1,231 @@
+// Package vault keeps the secrets of integrations. A value is sealed before it
+// is stored and opens only for the owner, the field, the version and the
+// destinations it was sealed for; a destroyed value is overwritten on disk.
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/subtle/random"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const (
+	streamName    = "SECRETS"
+	subjectPrefix = "secrets."
+	checkSubject  = "vaultcheck.root" // a known value under the root key
+	wrappedHeader = "Wrapped-Key"     // the value's own key, sealed under the root key; hex
+	rootHeader    = "Root-Key"        // the id of the root key that sealed it
+)
+
+// ErrWrongRootKey is returned by Open when the root keyset is not the one that
+// sealed the stored secrets.
+var ErrWrongRootKey = errors.New("vault: the root keyset does not open the stored secrets")
+
+// Vault seals, opens and destroys secrets. Each value has a key of its own,
+// which is stored beside it, sealed under the root keyset.
+type Vault struct {
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+	root    *root
+	derived []byte // the known value
+	timeout time.Duration
+}
+
+// Open returns the vault, creating its stream when it is not there yet. It
+// returns ErrWrongRootKey when keys can't open what is stored.
+func Open(ctx context.Context, nc *nats.Conn, keys RootKeys, replicas int) (*Vault, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	stream, err := js.Stream(ctx, streamName)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		// No compression: a destroyed message is overwritten where it lies.
+		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: streamName, Subjects: []string{subjectPrefix + "*.*.*", checkSubject}, AllowDirect: true, Replicas: replicas,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	r, err := openRoot(keys)
+	if err != nil {
+		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	v := &Vault{js: js, stream: stream, root: r, timeout: 5 * time.Second}
+	if v.derived, err = v.checkRoot(ctx); err != nil {
+		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	return v, nil
+}
+
+// checkRoot opens the known value, or stores one when there is none.
+func (v *Vault) checkRoot(ctx context.Context) ([]byte, error) {
+	for {
+		msg, err := v.stream.GetLastMsgForSubject(ctx, checkSubject)
+		if err == nil {
+			known, err := v.root.unwrap(msg.Data)
+			if err != nil {
+				return nil, ErrWrongRootKey
+			}
+			return known, nil
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil, err
+		}
+		sealed, _, err := v.root.wrap(random.GetRandomBytes(32))
+		if err != nil {
+			return nil, err
+		}
+		_, err = v.js.Publish(ctx, checkSubject, sealed, jetstream.WithExpectLastSequencePerSubject(0))
+		if e, ok := errors.AsType[*jetstream.APIError](err); err != nil && !ok {
+			return nil, fmt.Errorf("store known value: %w", err)
+		} else if ok && e.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence && e.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequenceConstant {
+			return nil, fmt.Errorf("store known value: %w", err)
+		}
+	}
+}
+
+// DeriveKey returns 32 bytes for a purpose, the same for every process that
+// shares the streams and the root keyset (RFC 5869).
+func (v *Vault) DeriveKey(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, v.derived, nil, purpose, 32)
+}
+
+// Seal stores a secret under its reference.
+func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret) error {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	}
+	var key bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewBinaryWriter(&key)); err != nil {
+		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	}
+	wrapped, rootID, err := v.root.wrap(key.Bytes())
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	}
+	cipher, err := aead.New(handle)
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	}
+	data, err := cipher.Encrypt([]byte(s.Secret.Reveal()), associated(o, s.Ref))
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	if _, err := v.js.PublishMsg(ctx, sealedMessage(subject(o, s.Ref), wrapped, rootID, data)); err != nil {
+		return unavailable(err, "seal "+s.Ref.Field)
+	}
+	return nil
+}
+
+// Open returns the secret that ref names. It fails with kind Invalid and the
+// code secret_missing when there is no such value, and secret_unreadable when
+// there is and it was sealed for something else.
+func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) (domain.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	msg, err := v.stream.GetLastMsgForSubject(ctx, subject(o, ref))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; give it again", ref.Field)
+	case err != nil:
+		return domain.Secret{}, unavailable(err, "open "+ref.Field)
+	}
+	text, err := v.open(msg, associated(o, ref))
+	if err != nil {
+		return domain.Secret{}, domain.Because(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
+			"the secret of "+ref.Field+" can't be opened; give it again")
+	}
+	return domain.NewSecret(string(text)), nil
+}
+
+func (v *Vault) open(msg *jetstream.RawStreamMsg, aad []byte) ([]byte, error) {
+	wrapped, err := unhex(msg.Header.Get(wrappedHeader))
+	if err != nil {
+		return nil, err
+	}
+	key, err := v.root.unwrap(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(key)))
+	if err != nil {
+		return nil, err
+	}
+	cipher, err := aead.New(handle)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.Decrypt(msg.Data, aad)
+}
+
+// Destroy overwrites every revision of a secret on disk. A secret that is gone
+// already is no error.
+func (v *Vault) Destroy(ctx context.Context, o domain.Owner, ref domain.SecretRef) error {
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	for {
+		msg, err := v.stream.GetLastMsgForSubject(ctx, subject(o, ref))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return unavailable(err, "destroy "+ref.Field)
+		}
+		if err := v.shred(ctx, msg.Sequence); err != nil {
+			return unavailable(err, "destroy "+ref.Field)
+		}
+	}
+}
+
+// shred overwrites one message on disk.
+func (v *Vault) shred(ctx context.Context, sequence uint64) error {
+	err := v.stream.SecureDeleteMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return err
+}
+
+// subject returns where a secret is stored. The incarnation is not in it, so
+// that a sweep finds what an earlier life left behind.
+func subject(o domain.Owner, ref domain.SecretRef) string {
+	return subjectPrefix + string(o.Workspace) + "." + string(o.ID) + "." + ref.ID
+}
+
+// associated is what a value is bound to, each part with its length before it,
+// so that no two bindings read the same.
+func associated(o domain.Owner, ref domain.SecretRef) []byte {
+	parts := []string{
+		string(o.Workspace), string(o.ID), strconv.FormatUint(o.Incarnation, 10), ref.ID, ref.Field, strconv.FormatUint(ref.Version, 10),
+	}
+	var aad []byte
+	for _, part := range append(parts, ref.Destinations...) {
+		aad = binary.BigEndian.AppendUint64(aad, uint64(len(part)))
+		aad = append(aad, part...)
+	}
+	return aad
+}
+
+func unavailable(err error, doing string) error {
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "vault_unavailable", "the vault can't be reached just now; try again")
+}
