@@ -1,0 +1,109 @@
+package projections
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Cursors turns the place where a page ended into a token for the caller and
+// back. A token shows nothing and can't be made up, changed, or used with
+// another question than the one it was an answer to.
+type Cursors struct{ aead cipher.AEAD }
+
+// NewCursors returns cursors sealed with a key of 32 bytes. Those that share
+// the key take each other's tokens.
+func NewCursors(key []byte) (Cursors, error) {
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		return Cursors{}, fmt.Errorf("key for cursors: %w", err)
+	}
+	return Cursors{aead: aead}, nil
+}
+
+// Next returns the token of the page that follows p, which answered q; empty
+// when none does.
+func (c Cursors) Next(w domain.Workspace, q Query, p Page) string {
+	if p.Next == nil {
+		return ""
+	}
+	place, err := json.Marshal(p.Next)
+	if err != nil {
+		return "" // a Key is plain data; this can't happen
+	}
+	return c.Seal(place, scope(w, q)...)
+}
+
+// After returns where the page of a token starts, to be asked for in q, whose
+// limit may be another than before. The tokens "" and "0" are the first page,
+// which starts nowhere. It refuses as Open does.
+func (c Cursors) After(w domain.Workspace, q Query, token string) (*Key, error) {
+	if token == "" || token == "0" {
+		return nil, nil
+	}
+	place, err := c.Open(token, scope(w, q)...)
+	if err != nil {
+		return nil, err
+	}
+	var key Key
+	if err := json.Unmarshal(place, &key); err != nil {
+		return nil, mismatch()
+	}
+	return &key, nil
+}
+
+// Seal returns a token, safe in a URL, for a place in the listing that scope
+// describes.
+func (c Cursors) Seal(place []byte, scope ...string) string {
+	nonce := make([]byte, c.aead.NonceSize(), c.aead.NonceSize()+len(place)+c.aead.Overhead())
+	rand.Read(nonce) // never fails: it ends the program when there is no randomness
+	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nonce, nonce, place, join(scope)))
+}
+
+// Open returns the place that was sealed into token for the same scope. It
+// refuses anything else with the code token_mismatch.
+func (c Cursors) Open(token string, scope ...string) ([]byte, error) {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(sealed) < c.aead.NonceSize() {
+		return nil, mismatch()
+	}
+	nonce, sealed := sealed[:c.aead.NonceSize()], sealed[c.aead.NonceSize():]
+	place, err := c.aead.Open(nil, nonce, sealed, join(scope))
+	if err != nil {
+		return nil, mismatch()
+	}
+	return place, nil
+}
+
+func mismatch() error {
+	return domain.Refuse("/continuation_token", "token_mismatch", "is not a token of this listing; go on with the workspace, filters and order it was given for, or start again without it")
+}
+
+// scope is everything that decides which integrations are listed in which order.
+func scope(w domain.Workspace, q Query) []string {
+	return []string{"integrations", string(w), q.Sort.String(), word(q.Enabled), word(q.Builtin), string(q.Protocol), q.Needle()}
+}
+
+func word(b *bool) string {
+	if b == nil {
+		return ""
+	}
+	return fmt.Sprint(*b)
+}
+
+// join writes the length before each part, so that no two scopes are alike.
+func join(scope []string) []byte {
+	var b []byte
+	for _, part := range scope {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	return b
+}

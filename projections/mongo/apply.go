@@ -1,0 +1,181 @@
+package mongo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+const (
+	bulk     = 100   // writes at a time; FerretDB stands still on more
+	attempts = 10    // at a bulk that another projector writes to as well
+	taken    = 11000 // the code of a write that would give an _id to a second document
+)
+
+// key is the _id of what belongs to an integration. Within a workspace it sorts
+// as the integration's id does.
+func key(w domain.Workspace, id domain.ID) string { return string(w) + "/" + string(id) }
+
+// put is one guarded write.
+type put struct {
+	id    string
+	older bson.E // holds for a stored document that is older than set
+	set   bson.D
+}
+
+func (p put) model() mongo.WriteModel {
+	return mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.id}, p.older}).
+		SetUpdate(bson.D{{Key: "$set", Value: p.set}}).SetUpsert(true)
+}
+
+// Apply implements projections.Store.
+func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
+	var documents, probes, parked []put
+	for _, d := range b.Documents {
+		p, err := document(d)
+		if err != nil {
+			return err
+		}
+		documents = append(documents, p)
+	}
+	for _, p := range b.Probes {
+		probes = append(probes, probe(p))
+	}
+	for _, p := range b.Parked {
+		parked = append(parked, put{id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
+			{Key: "workspace", Value: string(p.Workspace)}, {Key: "id", Value: string(p.ID)}, {Key: "position", Value: int64(p.Position)},
+			{Key: "reason", Value: p.Reason}, {Key: "at", Value: projections.Micros(p.At)},
+		}})
+	}
+	for _, w := range []struct {
+		to   *mongo.Collection
+		puts []put
+	}{{s.integrations, documents}, {s.probes, probes}, {s.parked, parked}} {
+		for some := range slices.Chunk(w.puts, bulk) {
+			if err := write(ctx, w.to, some); err != nil {
+				return away(ctx, err)
+			}
+		}
+	}
+	return away(ctx, s.reach(ctx, b.Reached))
+}
+
+func before(position uint64) bson.E {
+	return bson.E{Key: "position", Value: bson.D{{Key: "$lt", Value: int64(position)}}}
+}
+
+func document(d projections.Document) (put, error) {
+	i := d.Integration
+	encoded, err := json.Marshal(i)
+	if err != nil {
+		return put{}, fmt.Errorf("encode integration %s: %w", i.ID, err)
+	}
+	return put{id: key(i.Workspace, i.ID), older: before(d.Position), set: bson.D{
+		{Key: "workspace", Value: string(i.Workspace)}, {Key: "position", Value: int64(d.Position)}, {Key: "incarnation", Value: int64(i.Incarnation)},
+		{Key: "deleted", Value: i.Deleted}, {Key: "enabled", Value: i.Enabled}, {Key: "protocol", Value: string(i.Protocol)}, {Key: "name", Value: i.Name},
+		{Key: "created_at", Value: projections.Micros(i.CreatedAt)}, {Key: "updated_at", Value: projections.Micros(i.UpdatedAt)},
+		{Key: "search", Value: projections.SearchText(i)}, {Key: "document", Value: encoded},
+	}}, nil
+}
+
+func probe(p projections.ProbeResult) put {
+	return put{
+		id: key(p.Workspace, p.ID),
+		older: bson.E{Key: "$or", Value: bson.A{
+			bson.D{{Key: "incarnation", Value: bson.D{{Key: "$lt", Value: int64(p.Incarnation)}}}},
+			bson.D{{Key: "incarnation", Value: int64(p.Incarnation)}, before(p.Position)},
+		}},
+		set: bson.D{
+			{Key: "incarnation", Value: int64(p.Incarnation)}, {Key: "position", Value: int64(p.Position)},
+			{Key: "status", Value: string(p.Status)}, {Key: "at", Value: projections.Micros(p.At)},
+		},
+	}
+}
+
+// write makes the writes that are newer than what is stored. A guarded upsert
+// whose guard doesn't hold is an insert of an _id that is taken. That is also
+// what a projector hears that loses the race to insert first, newer or not, and
+// FerretDB leaves out the rest of the bulk after it. So what may be left is
+// looked up and written again.
+func write(ctx context.Context, to *mongo.Collection, puts []put) error {
+	for range attempts {
+		if len(puts) == 0 {
+			return nil
+		}
+		models := make([]mongo.WriteModel, len(puts))
+		for n, p := range puts {
+			models[n] = p.model()
+		}
+		_, err := to.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+		if err == nil {
+			return nil
+		}
+		if !onlyTaken(err) {
+			return fmt.Errorf("write to %s: %w", to.Name(), err)
+		}
+		if puts, err = outstanding(ctx, to, puts); err != nil {
+			return fmt.Errorf("look up in %s: %w", to.Name(), err)
+		}
+	}
+	return fmt.Errorf("write to %s: others kept writing the same integrations", to.Name())
+}
+
+func onlyTaken(err error) bool {
+	var failed mongo.BulkWriteException
+	return errors.As(err, &failed) && failed.WriteConcernError == nil && len(failed.WriteErrors) > 0 &&
+		!slices.ContainsFunc(failed.WriteErrors, func(e mongo.BulkWriteError) bool { return e.Code != taken })
+}
+
+// outstanding returns those of puts that still have something to change: what
+// is stored is older, or nothing is.
+func outstanding(ctx context.Context, in *mongo.Collection, puts []put) ([]put, error) {
+	var all, older bson.A
+	for _, p := range puts {
+		all = append(all, p.id)
+		older = append(older, bson.D{{Key: "_id", Value: p.id}, p.older})
+	}
+	stored, err := ids(ctx, in, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: all}}}})
+	if err != nil {
+		return nil, err
+	}
+	stale, err := ids(ctx, in, bson.D{{Key: "$or", Value: older}})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(puts), func(p put) bool { return stored[p.id] && !stale[p.id] }), nil
+}
+
+func ids(ctx context.Context, in *mongo.Collection, filter bson.D) (map[string]bool, error) {
+	var found []struct {
+		ID string `bson:"_id"`
+	}
+	cursor, err := in.Find(ctx, filter, options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return nil, err
+	}
+	if err := cursor.All(ctx, &found); err != nil {
+		return nil, err
+	}
+	set := map[string]bool{}
+	for _, f := range found {
+		set[f.ID] = true
+	}
+	return set, nil
+}
+
+// reach moves the positions forward.
+func (s *Store) reach(ctx context.Context, p projections.Positions) error {
+	_, err := s.meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: positionsID}}, bson.D{{Key: "$max", Value: bson.D{
+		{Key: "integrations", Value: int64(p.Integrations)}, {Key: "probes", Value: int64(p.Probes)},
+	}}}, options.UpdateOne().SetUpsert(true))
+	return err
+}

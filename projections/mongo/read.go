@@ -1,0 +1,242 @@
+package mongo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// stored is what is read of an integration.
+type stored struct {
+	ID       string `bson:"_id"`
+	Position int64  `bson:"position"`
+	Document []byte `bson:"document"`
+}
+
+// seen is what is read of a probe.
+type seen struct {
+	ID          string `bson:"_id"`
+	Incarnation int64  `bson:"incarnation"`
+	Status      string `bson:"status"`
+	At          int64  `bson:"at"`
+}
+
+func (s seen) last() projections.LastProbe {
+	return projections.LastProbe{Status: domain.ProbeStatus(s.Status), At: projections.FromMicros(s.At)}
+}
+
+// Get implements projections.Store.
+func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
+	var found stored
+	err := s.integrations.FindOne(ctx, bson.D{{Key: "_id", Value: key(w, id)}, {Key: "deleted", Value: false}},
+		options.FindOne().SetProjection(bson.D{{Key: "document", Value: 1}})).Decode(&found)
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return projections.Integration{}, domain.NoSuchIntegration()
+	case err != nil:
+		return projections.Integration{}, away(ctx, err)
+	}
+	all, err := s.withProbes(ctx, w, []stored{found})
+	if err != nil {
+		return projections.Integration{}, err
+	}
+	return all[0], nil
+}
+
+// List implements projections.Store. The total is counted right after the page
+// is read.
+func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
+	by, ascending := q.Sort.Order()
+	direction := -1
+	if ascending {
+		direction = 1
+	}
+	matching := filter(w, q)
+	cursor, err := s.integrations.Find(ctx, append(slices.Clip(matching), after(w, q)...), options.Find().
+		SetSort(bson.D{{Key: string(by), Value: direction}, {Key: "_id", Value: direction}}).
+		SetLimit(int64(q.Limit)+1).SetProjection(bson.D{{Key: "document", Value: 1}}))
+	if err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	var found []stored
+	if err := cursor.All(ctx, &found); err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	total := int64(len(found))
+	if q.After != nil || len(found) > q.Limit {
+		if total, err = s.integrations.CountDocuments(ctx, matching); err != nil {
+			return projections.Page{}, away(ctx, err)
+		}
+	}
+	rows, err := s.withProbes(ctx, w, found)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	return projections.NewPage(q, rows, int(total)), nil
+}
+
+func filter(w domain.Workspace, q projections.Query) bson.D {
+	f := bson.D{{Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}}
+	if q.Enabled != nil {
+		f = append(f, bson.E{Key: "enabled", Value: *q.Enabled})
+	}
+	if q.Protocol != "" {
+		f = append(f, bson.E{Key: "protocol", Value: string(q.Protocol)})
+	}
+	if q.Search != "" {
+		// A pattern ends at a NUL, so one that is searched for is spelled out.
+		literal := strings.ReplaceAll(regexp.QuoteMeta(q.Needle()), "\x00", `\x00`)
+		f = append(f, bson.E{Key: "search", Value: bson.D{{Key: "$regex", Value: literal}}})
+	}
+	return f
+}
+
+// after narrows a listing to what comes after a key. The first condition is
+// implied by the second; it is what bounds the scan of the index.
+func after(w domain.Workspace, q projections.Query) bson.D {
+	if q.After == nil {
+		return nil
+	}
+	by, ascending := q.Sort.Order()
+	beyond := "$lt"
+	if ascending {
+		beyond = "$gt"
+	}
+	value := q.Sort.Value(*q.After)
+	return bson.D{
+		{Key: string(by), Value: bson.D{{Key: beyond + "e", Value: value}}},
+		{Key: "$or", Value: bson.A{
+			bson.D{{Key: string(by), Value: bson.D{{Key: beyond, Value: value}}}},
+			bson.D{{Key: string(by), Value: value}, {Key: "_id", Value: bson.D{{Key: beyond, Value: key(w, q.After.ID)}}}},
+		}},
+	}
+}
+
+// withProbes decodes what was found and joins the last probes.
+func (s *Store) withProbes(ctx context.Context, w domain.Workspace, found []stored) ([]projections.Integration, error) {
+	all, ids := make([]projections.Integration, len(found)), make([]domain.ID, len(found))
+	for n, f := range found {
+		if err := json.Unmarshal(f.Document, &all[n].Integration); err != nil {
+			return nil, fmt.Errorf("decode a stored integration: %w", err)
+		}
+		ids[n] = all[n].ID
+	}
+	probes, err := s.seen(ctx, w, ids)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range all {
+		if p, ok := probes[i.ID]; ok && uint64(p.Incarnation) == i.Incarnation {
+			last := p.last()
+			all[n].LastProbe = &last
+		}
+	}
+	return all, nil
+}
+
+// Probed implements projections.Store.
+func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]projections.LastProbe, error) {
+	probes, err := s.seen(ctx, w, ids)
+	if err != nil {
+		return nil, err
+	}
+	last := map[domain.ID]projections.LastProbe{}
+	for id, p := range probes {
+		last[id] = p.last()
+	}
+	return last, nil
+}
+
+func (s *Store) seen(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]seen, error) {
+	probes := map[domain.ID]seen{}
+	if len(ids) == 0 {
+		return probes, nil
+	}
+	keys, byKey := bson.A{}, map[string]domain.ID{}
+	for _, id := range ids {
+		keys = append(keys, key(w, id))
+		byKey[key(w, id)] = id
+	}
+	cursor, err := s.probes.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}})
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	var found []seen
+	if err := cursor.All(ctx, &found); err != nil {
+		return nil, away(ctx, err)
+	}
+	for _, f := range found {
+		probes[byKey[f.ID]] = f
+	}
+	return probes, nil
+}
+
+// Positions implements projections.Store.
+func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
+	var at struct {
+		Integrations int64 `bson:"integrations"`
+		Probes       int64 `bson:"probes"`
+	}
+	err := s.meta.FindOne(ctx, bson.D{{Key: "_id", Value: positionsID}}).Decode(&at)
+	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return projections.Positions{}, away(ctx, err)
+	}
+	return projections.Positions{Integrations: uint64(at.Integrations), Probes: uint64(at.Probes)}, nil
+}
+
+// Parked implements projections.Store. One that a later document overtook is
+// not parked any more.
+func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
+	var found []struct {
+		ID        string           `bson:"_id"`
+		Workspace domain.Workspace `bson:"workspace"`
+		Of        domain.ID        `bson:"id"`
+		Position  int64            `bson:"position"`
+		Reason    string           `bson:"reason"`
+		At        int64            `bson:"at"`
+	}
+	cursor, err := s.parked.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "position", Value: 1}}))
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	if err := cursor.All(ctx, &found); err != nil || len(found) == 0 {
+		return nil, away(ctx, err)
+	}
+	keys := bson.A{}
+	for _, f := range found {
+		keys = append(keys, f.ID)
+	}
+	cursor, err = s.integrations.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}},
+		options.Find().SetProjection(bson.D{{Key: "position", Value: 1}}))
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	var documents []stored
+	if err := cursor.All(ctx, &documents); err != nil {
+		return nil, away(ctx, err)
+	}
+	shown := map[string]int64{}
+	for _, d := range documents {
+		shown[d.ID] = d.Position
+	}
+	var all []projections.Parked
+	for _, f := range found {
+		if shown[f.ID] < f.Position {
+			all = append(all, projections.Parked{
+				Position: uint64(f.Position), Workspace: f.Workspace, ID: f.Of, Reason: f.Reason, At: projections.FromMicros(f.At),
+			})
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,63 @@
+package projections
+
+import (
+	"context"
+	"sync"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// progress is a position that can be waited for. Its zero value is at zero.
+type progress struct {
+	mu       sync.Mutex
+	position uint64
+	moved    chan struct{} // closed at the next move; nil when nobody waits
+}
+
+// Position returns how far the log of integrations has been applied.
+func (p *progress) Position() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.position
+}
+
+// Wait returns once everything up to position is shown. When ctx ends before,
+// the error is of kind Unavailable with the code projection_behind.
+func (p *progress) Wait(ctx context.Context, position uint64) error {
+	for {
+		moved := p.behind(position)
+		if moved == nil {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return domain.Because(ctx.Err(), domain.Unavailable, "projection_behind",
+				"the read model has not come that far yet; try again")
+		}
+	}
+}
+
+// behind returns nil when position is reached, else what is closed at the next
+// move. All who wait share it.
+func (p *progress) behind(position uint64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.position >= position {
+		return nil
+	}
+	if p.moved == nil {
+		p.moved = make(chan struct{})
+	}
+	return p.moved
+}
+
+func (p *progress) move(to uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.position = to
+	if p.moved != nil {
+		close(p.moved)
+		p.moved = nil
+	}
+}

@@ -1,0 +1,118 @@
+// Package projections keeps the read models that the API lists and shows from,
+// and follows the log to keep them current.
+//
+// Its one promise: what has been applied up to a position shows everything up
+// to that position, however often an event is applied again, and whichever
+// store keeps it. A read model can be thrown away at any time; the log builds
+// it anew.
+package projections
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Store keeps one set of read models. There are two implementations, in the
+// folders sqlite and mongo, and the suite in projectiontest says what both do.
+//
+// A failure of the database is a domain error of kind Unavailable with the code
+// read_store_unavailable and the cause kept.
+type Store interface {
+	// Get returns the integration of that workspace, or
+	// domain.NoSuchIntegration when there is none or it is deleted.
+	Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error)
+
+	// List returns a page of the integrations of a workspace.
+	List(ctx context.Context, w domain.Workspace, q Query) (Page, error)
+
+	// Probed returns the last probe of each of these integrations that had one,
+	// whether or not the store holds the integration. It is how built-ins, which
+	// are not stored, come by theirs.
+	Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error)
+
+	// Apply writes a batch, and the positions it reaches after everything else.
+	// What is older than, or the same as, what is stored changes nothing, and
+	// positions never go back: applying a batch again is harmless.
+	Apply(ctx context.Context, b Batch) error
+
+	// Positions returns how far each log has been applied.
+	Positions(ctx context.Context) (Positions, error)
+
+	// Parked returns the integrations of all workspaces whose last event could
+	// not be applied, by position.
+	Parked(ctx context.Context) ([]Parked, error)
+
+	// Reset empties the store and sets its positions to zero.
+	Reset(ctx context.Context) error
+
+	// Ping proves that the store can be read.
+	Ping(ctx context.Context) error
+
+	// Close lets go of the database. Afterwards everything is Unavailable.
+	Close() error
+}
+
+// Integration is an integration and what its last probe saw.
+type Integration struct {
+	domain.Integration
+	LastProbe *LastProbe // nil: not probed since it was created
+}
+
+// LastProbe is what is shown of a probe in listings.
+type LastProbe struct {
+	Status domain.ProbeStatus
+	At     time.Time // UTC, in microseconds
+}
+
+// Batch is what a stretch of the logs comes to.
+type Batch struct {
+	Documents []Document    // at most one for each integration
+	Probes    []ProbeResult // at most one for each integration
+	Parked    []Parked
+	Reached   Positions // stored last; a zero leaves that log's position as it is
+}
+
+// Document is the state of an integration after the event at a position. A
+// deleted one is stored too, so that a projector that lags behind another can't
+// bring the integration back.
+type Document struct {
+	Position    uint64
+	Integration domain.Integration
+}
+
+// ProbeResult is the last probe of an integration. It is kept apart from the
+// document, so that neither overwrites the other. One of a later incarnation
+// replaces one of an earlier, whatever their positions.
+type ProbeResult struct {
+	Position    uint64 // in the log of probes
+	Workspace   domain.Workspace
+	ID          domain.ID
+	Incarnation uint64 // shown only beside a document of the same incarnation
+	LastProbe
+}
+
+// Parked is an integration that is shown as it was before the event at
+// Position, because that event can't be applied. A later event that can be
+// takes it off the list.
+type Parked struct {
+	Position  uint64
+	Workspace domain.Workspace
+	ID        domain.ID
+	Reason    string
+	At        time.Time // when the event was recorded, as far as is known; UTC, in microseconds
+}
+
+// Positions says how far into each log the events have been applied. Zero is
+// before the first.
+type Positions struct {
+	Integrations uint64
+	Probes       uint64
+}
+
+// Unavailable returns the error of a store whose database is away. Stores use
+// it for every failure of the database.
+func Unavailable(cause error) error {
+	return domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read model is not available at the moment; try again")
+}

@@ -1,0 +1,172 @@
+package projectiontest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// assorted are integrations that differ in all that can be filtered and sorted
+// by, with ties.
+func assorted(w domain.Workspace) []projections.Document {
+	var all []projections.Document
+	for n := range 18 {
+		i := integration(w, fmt.Sprintf("n%d-%c", n%5, 'a'+n))
+		i.DisplayName = []string{"North Clinic", "south CLINIC", "Pharmacy"}[n%3]
+		i.Protocol = domain.Protocols()[n/2%3]
+		i.Enabled = n%4 != 0
+		i.CreatedAt = noon.Add(time.Duration(n*7%5) * time.Microsecond)
+		i.UpdatedAt = noon.Add(time.Duration(n*5%4) * time.Hour)
+		all = append(all, at(uint64(n+1), i))
+	}
+	return all
+}
+
+func model(b projections.Batch) *Model {
+	m := &Model{documents: map[owner]projections.Document{}, probes: map[owner]projections.ProbeResult{}}
+	m.apply(b)
+	return m
+}
+
+func filtersAndSorts(t *testing.T, s projections.Store) {
+	all := projections.Batch{Documents: assorted(workspace)}
+	all.Documents[0].Integration = deleted(all.Documents[0].Integration)
+	m := model(all)
+	apply(t, s, all)
+	yes, no := true, false
+	for _, enabled := range []*bool{nil, &yes, &no} {
+		for _, protocol := range []domain.Protocol{"", domain.REST, domain.FHIR, domain.MCP} {
+			for _, search := range []string{"", "CLINIC", "n1-", "nothing"} {
+				for _, sort := range sorts() {
+					q := projections.Query{Filter: projections.Filter{Enabled: enabled, Protocol: protocol, Search: search}, Sort: sort, Limit: 5}
+					want, got := m.list(workspace, q), list(t, s, workspace, q)
+					require.Equal(t, want, got, "%s %s %s", protocol, search, sort)
+				}
+			}
+		}
+	}
+	require.Equal(t, m.list(workspace, projections.Query{Limit: 9, Sort: projections.Sort{By: projections.CreatedAt}}),
+		list(t, s, workspace, projections.Query{Limit: 9}), "newest first is the default")
+}
+
+func searchesLiterally(t *testing.T, s projections.Store) {
+	displayed := map[string]string{
+		"plain": "Plain clinic", "percent": "100% sure", "under": "snake_case", "back": `C:\dir`, "dot": "v1.2 beta", "star": "a*b+c?",
+		"brackets": "[x] (y) {z} ^$|", "umlaut": "ÄRZTE Straße", "greek": "ΣΊΣΥΦΟΣ", "kanji": "病院", "quote": `it's "so"`, "turkish": "İzmir", "null": "nul\x00l",
+	}
+	var b projections.Batch
+	for name, display := range displayed {
+		i := integration(workspace, name)
+		i.DisplayName = display
+		b.Documents = append(b.Documents, at(uint64(len(b.Documents)+1), i))
+	}
+	apply(t, s, b)
+	m := model(b)
+	for search, want := range map[string]string{
+		"%": "percent", "0%": "percent", "_": "under", "e_c": "under", `\`: "back", `:\D`: "back", "1.2": "dot", "a*B": "star", "+c?": "star",
+		"[X]": "brackets", "(y)": "brackets", "{Z}": "brackets", "^$|": "brackets", "ärzte": "umlaut", "STRASSE": "", "Straße": "umlaut",
+		"σίσυφοσ": "greek", "病": "kanji", `'S "S`: "quote", "PLAIN": "plain", "plain clinic": "plain", "v1x2": "", "0_": "", "İz": "turkish", "\x00": "null",
+	} {
+		found := names(t, s, workspace, projections.Query{Filter: projections.Filter{Search: search}})
+		if want == "" {
+			require.Empty(t, found, search)
+		} else {
+			require.Equal(t, []string{want}, found, search)
+		}
+	}
+	for _, search := range []string{"a", "E", "\xff", "b+", "(", "$"} {
+		q := projections.Query{Filter: projections.Filter{Search: search}, Limit: 50}
+		require.Equal(t, m.list(workspace, q), list(t, s, workspace, q), search)
+	}
+}
+
+func pages(t *testing.T, s projections.Store) {
+	all := projections.Batch{Documents: assorted(workspace)}
+	m := model(all)
+	apply(t, s, all)
+	for _, sort := range sorts() {
+		for _, limit := range []int{1, 4, 17, 18} {
+			got := walk(t.Context(), t, s, workspace, projections.Query{Sort: sort, Limit: limit})
+			require.Equal(t, m.list(workspace, projections.Query{Sort: sort, Limit: 50}).Items, got, "%s by %d", sort, limit)
+		}
+		beyond := projections.Query{Sort: sort, Limit: 5, After: &projections.Key{ID: "~"}}
+		require.Equal(t, m.list(workspace, beyond), list(t, s, workspace, beyond), "a key that nothing has")
+	}
+}
+
+// drawQuery draws from the same few values that drawBatch does.
+func drawQuery(t *rapid.T) projections.Query {
+	optional := rapid.Ptr(rapid.Bool(), true)
+	q := projections.Query{
+		Filter: projections.Filter{
+			Enabled:  optional.Draw(t, "enabled"),
+			Protocol: rapid.SampledFrom([]domain.Protocol{"", "", domain.REST, domain.MCP}).Draw(t, "protocol"),
+			Search:   rapid.SampledFrom([]string{"", "", "A", "b%", "."}).Draw(t, "search"),
+		},
+		Sort:  rapid.SampledFrom(sorts()).Draw(t, "sort"),
+		Limit: rapid.IntRange(1, 6).Draw(t, "limit"),
+	}
+	if rapid.Bool().Draw(t, "later page") {
+		after := q.Sort.KeyOf(drawIntegration(t))
+		q.After = &after
+	}
+	return q
+}
+
+func drawIntegration(t *rapid.T) domain.Integration {
+	w := rapid.SampledFrom([]domain.Workspace{workspace, "other"}).Draw(t, "workspace")
+	i := integration(w, rapid.SampledFrom([]string{"aa", "ab", "b_", "ba", "c-c", "cc"}).Draw(t, "name"))
+	i.Incarnation = rapid.Uint64Range(1, 3).Draw(t, "incarnation")
+	i.DisplayName = rapid.SampledFrom([]string{"A", "b%", "B_", "ä.", "Ä"}).Draw(t, "display name")
+	i.Protocol = rapid.SampledFrom([]domain.Protocol{domain.REST, domain.MCP}).Draw(t, "protocol")
+	i.Enabled = rapid.Bool().Draw(t, "enabled")
+	i.CreatedAt = noon.Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "created")) * time.Microsecond)
+	i.UpdatedAt = i.CreatedAt.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "updated")) * time.Microsecond)
+	return i
+}
+
+func drawBatch(t *rapid.T) projections.Batch {
+	var b projections.Batch
+	once := func(i domain.Integration) owner { return owner{i.Workspace, i.ID} }
+	for _, i := range rapid.SliceOfNDistinct(rapid.Custom(drawIntegration), 0, 4, once).Draw(t, "documents") {
+		if rapid.IntRange(0, 4).Draw(t, "deleted") == 0 {
+			i = deleted(i)
+		}
+		b.Documents = append(b.Documents, at(rapid.Uint64Range(1, 30).Draw(t, "position"), i))
+	}
+	for _, i := range rapid.SliceOfNDistinct(rapid.Custom(drawIntegration), 0, 2, once).Draw(t, "probes") {
+		b.Probes = append(b.Probes, probed(rapid.Uint64Range(1, 30).Draw(t, "position"), i, i.Incarnation, domain.Healthy))
+	}
+	return b
+}
+
+func agreesWithTheModel(t *testing.T, s projections.Store) {
+	rapid.Check(t, func(r *rapid.T) {
+		require.NoError(r, s.Reset(t.Context()))
+		m := model(projections.Batch{})
+		for range rapid.IntRange(1, 6).Draw(r, "batches") {
+			b := drawBatch(r)
+			m.apply(b)
+			for range rapid.IntRange(1, 2).Draw(r, "times") {
+				require.NoError(r, s.Apply(t.Context(), b))
+			}
+		}
+		for range 3 {
+			q := drawQuery(r)
+			got, err := s.List(t.Context(), workspace, q)
+			require.NoError(r, err)
+			require.Equal(r, m.list(workspace, q), got)
+			for _, i := range got.Items {
+				one, err := s.Get(t.Context(), workspace, i.ID)
+				require.NoError(r, err)
+				require.Equal(r, i, one)
+			}
+		}
+	})
+}

@@ -1,0 +1,207 @@
+// Package projectiontest says what a projections.Store is, as tests. A new
+// store is right when Run passes on it.
+package projectiontest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Run tests a kind of store. Open returns an empty one, and closes it when the
+// test it is given ends.
+func Run(t *testing.T, open func(t *testing.T) projections.Store) {
+	for _, test := range []struct {
+		sentence string
+		run      func(*testing.T, projections.Store)
+	}{
+		{"an empty store knows of nothing", knowsOfNothing},
+		{"an integration is shown as it was put", showsWhatWasPut},
+		{"a deleted integration is not shown", hidesTheDeleted},
+		{"a projector that lags behind changes nothing", refusesTheOlder},
+		{"an integration that is created again is shown again", showsTheRecreated},
+		{"two projectors at once are as good as one", agreesWithTwoProjectors},
+		{"a workspace sees its own integrations only", keepsWorkspacesApart},
+		{"positions never go back", neverGoesBack},
+		{"the last probe is shown beside its integration", showsTheLastProbe},
+		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
+		{"an integration is parked until a later event applies", parks},
+		{"a store that was reset is empty", resets},
+		{"every filter in every order lists what it should", filtersAndSorts},
+		{"a search finds letters, whatever they mean elsewhere", searchesLiterally},
+		{"pages join without a gap or a repetition", pages},
+		{"pages join while integrations come, change and go", pagesUnderChange},
+		{"any history lists like the model", agreesWithTheModel},
+		{"a caller who stopped waiting hears so", tellsTheImpatient},
+		{"a closed store is unavailable", isUnavailableWhenClosed},
+	} {
+		t.Run(test.sentence, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}
+
+const workspace domain.Workspace = "acme"
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+// integration returns a plain one whose times follow from its name.
+func integration(w domain.Workspace, name string) domain.Integration {
+	at := noon
+	for _, letter := range name {
+		at = at.Add(time.Duration(letter) * time.Microsecond)
+	}
+	return domain.Integration{
+		ID: domain.NewID(w, name), Workspace: w, Name: name, Version: 1, Incarnation: 1, CreatedAt: at, UpdatedAt: at,
+		Configuration: domain.Configuration{
+			DisplayName: "The " + name, Protocol: domain.REST, BaseURL: "https://" + name + ".example.com", Enabled: true,
+			Endpoints: []domain.Endpoint{{Name: "ping", Description: "Ping.", Path: "/ping", Method: "GET", InputSchema: json.RawMessage(`{"type":"object"}`)}},
+		},
+	}
+}
+
+// deleted returns i after its deletion.
+func deleted(i domain.Integration) domain.Integration {
+	return domain.Evolve(i, domain.IntegrationDeleted{ID: i.ID, Workspace: i.Workspace, Name: i.Name, Version: i.Version + 1, At: noon})
+}
+
+func at(position uint64, i domain.Integration) projections.Document {
+	return projections.Document{Position: position, Integration: i}
+}
+
+// put applies documents, and the position of the last of them.
+func put(t *testing.T, s projections.Store, documents ...projections.Document) {
+	t.Helper()
+	apply(t, s, projections.Batch{Documents: documents})
+}
+
+// apply applies b, reaching the highest position in it.
+func apply(t *testing.T, s projections.Store, b projections.Batch) {
+	t.Helper()
+	for _, d := range b.Documents {
+		b.Reached.Integrations = max(b.Reached.Integrations, d.Position)
+	}
+	for _, p := range b.Probes {
+		b.Reached.Probes = max(b.Reached.Probes, p.Position)
+	}
+	require.NoError(t, s.Apply(t.Context(), b))
+}
+
+func get(t *testing.T, s projections.Store, i domain.Integration) projections.Integration {
+	t.Helper()
+	got, err := s.Get(t.Context(), i.Workspace, i.ID)
+	require.NoError(t, err)
+	return got
+}
+
+func requireGone(t *testing.T, s projections.Store, w domain.Workspace, id domain.ID) {
+	t.Helper()
+	_, err := s.Get(t.Context(), w, id)
+	require.Equal(t, domain.NoSuchIntegration(), err)
+}
+
+func list(t *testing.T, s projections.Store, w domain.Workspace, q projections.Query) projections.Page {
+	t.Helper()
+	page, err := s.List(t.Context(), w, q)
+	require.NoError(t, err)
+	return page
+}
+
+// names lists everything that q finds in one page.
+func names(t *testing.T, s projections.Store, w domain.Workspace, q projections.Query) []string {
+	t.Helper()
+	q.Limit = 200
+	page := list(t, s, w, q)
+	require.False(t, page.HasMore)
+	require.Nil(t, page.Next)
+	require.Equal(t, len(page.Items), page.Total)
+	found := []string{}
+	for _, i := range page.Items {
+		found = append(found, i.Name)
+	}
+	return found
+}
+
+// sorts are all orders of a listing.
+func sorts() []projections.Sort {
+	var all []projections.Sort
+	for _, by := range []projections.Field{projections.Name, projections.CreatedAt, projections.UpdatedAt} {
+		all = append(all, projections.Sort{By: by, Ascending: true}, projections.Sort{By: by})
+	}
+	return all
+}
+
+// Model is a store without a database, and says what a listing should be.
+type Model struct {
+	documents map[owner]projections.Document
+	probes    map[owner]projections.ProbeResult
+}
+
+type owner struct {
+	workspace domain.Workspace
+	id        domain.ID
+}
+
+func (m *Model) apply(b projections.Batch) {
+	for _, d := range b.Documents {
+		o := owner{d.Integration.Workspace, d.Integration.ID}
+		if old, ok := m.documents[o]; !ok || d.Position > old.Position {
+			m.documents[o] = d
+		}
+	}
+	for _, p := range b.Probes {
+		o := owner{p.Workspace, p.ID}
+		if old, ok := m.probes[o]; !ok || cmp.Or(cmp.Compare(p.Incarnation, old.Incarnation), cmp.Compare(p.Position, old.Position)) > 0 {
+			m.probes[o] = p
+		}
+	}
+}
+
+// list returns the page that answers q.
+func (m *Model) list(w domain.Workspace, q projections.Query) projections.Page {
+	rows, total := []projections.Integration{}, 0
+	for o, d := range m.documents {
+		if o.workspace != w || d.Integration.Deleted || !q.Matches(d.Integration) {
+			continue
+		}
+		total++
+		if q.After != nil && q.Sort.Compare(q.Sort.KeyOf(d.Integration), *q.After) <= 0 {
+			continue
+		}
+		row := projections.Integration{Integration: d.Integration}
+		if p, ok := m.probes[o]; ok && p.Incarnation == d.Integration.Incarnation {
+			row.LastProbe = &p.LastProbe
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b projections.Integration) int {
+		return q.Sort.Compare(q.Sort.KeyOf(a.Integration), q.Sort.KeyOf(b.Integration))
+	})
+	return projections.NewPage(q, rows, total)
+}
+
+// walk reads every page of q and returns all items, checking that each page
+// goes on in order from the one before.
+func walk(ctx context.Context, t *testing.T, s projections.Store, w domain.Workspace, q projections.Query) []projections.Integration {
+	t.Helper()
+	var all []projections.Integration
+	for {
+		page, err := s.List(ctx, w, q)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Items), q.Limit)
+		all = append(all, page.Items...)
+		if !page.HasMore {
+			require.Nil(t, page.Next)
+			return all
+		}
+		require.Len(t, page.Items, q.Limit)
+		require.Equal(t, q.Sort.KeyOf(page.Items[q.Limit-1].Integration), *page.Next)
+		q.After = page.Next
+	}
+}

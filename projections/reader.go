@@ -1,0 +1,101 @@
+package projections
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Reader answers for what is stored and for the built-ins together, as if the
+// built-ins were stored in every workspace.
+type Reader struct {
+	Store    Store
+	Builtins domain.BuiltinSettings
+}
+
+// Get returns the integration or built-in of that workspace, or
+// domain.NoSuchIntegration.
+func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
+	builtin, ok := domain.Builtin(w, id, r.Builtins)
+	if !ok {
+		return r.Store.Get(ctx, w, id)
+	}
+	with, err := r.probed(ctx, w, []domain.Integration{builtin})
+	if err != nil {
+		return Integration{}, err
+	}
+	return with[0], nil
+}
+
+// List returns a page of the integrations and built-ins of a workspace.
+func (r Reader) List(ctx context.Context, w domain.Workspace, q Query) (Page, error) {
+	builtins := slices.DeleteFunc(domain.Builtins(w, r.Builtins), func(i domain.Integration) bool { return !q.Matches(i) })
+	all := len(builtins)
+	builtins = ahead(builtins, q)
+	var page Page
+	if q.Builtin == nil || !*q.Builtin {
+		var err error
+		if page, err = r.Store.List(ctx, w, q); err != nil {
+			return Page{}, err
+		}
+	}
+	if len(builtins) > 0 {
+		own, err := r.probed(ctx, w, builtins)
+		if err != nil {
+			return Page{}, err
+		}
+		page = merge(page, own, q)
+	}
+	page.Total += all
+	return page, nil
+}
+
+// ahead returns those of the built-ins that q has yet to show, in its order.
+func ahead(builtins []domain.Integration, q Query) []domain.Integration {
+	if q.After != nil {
+		builtins = slices.DeleteFunc(builtins, func(i domain.Integration) bool {
+			return q.Sort.Compare(q.Sort.KeyOf(i), *q.After) <= 0
+		})
+	}
+	slices.SortFunc(builtins, func(a, b domain.Integration) int {
+		return q.Sort.Compare(q.Sort.KeyOf(a), q.Sort.KeyOf(b))
+	})
+	return builtins
+}
+
+// merge puts more, in the order of q, into the page that a store answered q
+// with. What is pushed off the page's end comes back on the next one, because
+// the next one starts after the last item of this.
+func merge(page Page, more []Integration, q Query) Page {
+	rows := slices.Concat(page.Items, more)
+	slices.SortStableFunc(rows, func(a, b Integration) int {
+		return q.Sort.Compare(q.Sort.KeyOf(a.Integration), q.Sort.KeyOf(b.Integration))
+	})
+	if page.HasMore { // of what the store has beyond its page nothing can come before the page's end
+		rows = rows[:q.Limit]
+		next := q.Sort.KeyOf(rows[q.Limit-1].Integration)
+		return Page{Items: rows, HasMore: true, Total: page.Total, Next: &next}
+	}
+	return NewPage(q, rows, page.Total)
+}
+
+// probed returns the built-ins with their last probes.
+func (r Reader) probed(ctx context.Context, w domain.Workspace, builtins []domain.Integration) ([]Integration, error) {
+	ids := make([]domain.ID, len(builtins))
+	for n, b := range builtins {
+		ids[n] = b.ID
+	}
+	probes, err := r.Store.Probed(ctx, w, ids)
+	if err != nil {
+		return nil, err
+	}
+	with := make([]Integration, len(builtins))
+	for n, b := range builtins {
+		with[n].Integration = b
+		if probe, ok := probes[b.ID]; ok {
+			with[n].LastProbe = &probe
+		}
+	}
+	return with, nil
+}

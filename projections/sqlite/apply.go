@@ -1,0 +1,85 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+const putDocument = `
+INSERT INTO integrations (workspace, id, position, incarnation, deleted, enabled, protocol, name, created_at, updated_at, search, document)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (workspace, id) DO UPDATE SET
+	position = excluded.position, incarnation = excluded.incarnation, deleted = excluded.deleted, enabled = excluded.enabled,
+	protocol = excluded.protocol, name = excluded.name, created_at = excluded.created_at, updated_at = excluded.updated_at,
+	search = excluded.search, document = excluded.document
+WHERE excluded.position > integrations.position`
+
+const putProbe = `
+INSERT INTO probes (workspace, id, incarnation, position, status, at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (workspace, id) DO UPDATE SET
+	incarnation = excluded.incarnation, position = excluded.position, status = excluded.status, at = excluded.at
+WHERE (excluded.incarnation, excluded.position) > (probes.incarnation, probes.position)`
+
+const putParked = `
+INSERT INTO parked (workspace, id, position, reason, at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (workspace, id) DO UPDATE SET position = excluded.position, reason = excluded.reason, at = excluded.at
+WHERE excluded.position > parked.position`
+
+const putPositions = `UPDATE positions SET integrations = max(integrations, ?), probes = max(probes, ?)`
+
+// Apply implements projections.Store, in one transaction.
+func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
+	documents, err := encode(b.Documents)
+	if err != nil {
+		return err
+	}
+	// Prepared before the transaction holds the one connection that writes.
+	var put [4]*sql.Stmt
+	for n, text := range []string{putDocument, putProbe, putParked, putPositions} {
+		if put[n], err = s.write.get(ctx, text); err != nil {
+			return away(ctx, err)
+		}
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		document := tx.StmtContext(ctx, put[0])
+		for n, d := range b.Documents {
+			i := d.Integration
+			if _, err := document.ExecContext(ctx, string(i.Workspace), string(i.ID), int64(d.Position), int64(i.Incarnation), i.Deleted, i.Enabled,
+				string(i.Protocol), i.Name, projections.Micros(i.CreatedAt), projections.Micros(i.UpdatedAt), projections.SearchText(i), documents[n]); err != nil {
+				return err
+			}
+		}
+		probe := tx.StmtContext(ctx, put[1])
+		for _, p := range b.Probes {
+			if _, err := probe.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Incarnation), int64(p.Position),
+				string(p.Status), projections.Micros(p.At)); err != nil {
+				return err
+			}
+		}
+		parked := tx.StmtContext(ctx, put[2])
+		for _, p := range b.Parked {
+			if _, err := parked.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Position), p.Reason, projections.Micros(p.At)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.StmtContext(ctx, put[3]).ExecContext(ctx, int64(b.Reached.Integrations), int64(b.Reached.Probes))
+		return err
+	})
+}
+
+// encode returns the stored form of each document, made before the database is
+// asked to wait.
+func encode(documents []projections.Document) ([][]byte, error) {
+	encoded := make([][]byte, len(documents))
+	for n, d := range documents {
+		var err error
+		if encoded[n], err = json.Marshal(d.Integration); err != nil {
+			return nil, fmt.Errorf("encode integration %s: %w", d.Integration.ID, err)
+		}
+	}
+	return encoded, nil
+}

@@ -1,0 +1,196 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// withProbe joins the last probe of the incarnation that is shown.
+const withProbe = ` LEFT JOIN probes p ON p.workspace = i.workspace AND p.id = i.id AND p.incarnation = i.incarnation `
+
+// Get implements projections.Store.
+func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
+	stmt, err := s.read.get(ctx, `SELECT i.document, p.status, p.at FROM integrations i`+withProbe+
+		`WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`)
+	if err != nil {
+		return projections.Integration{}, away(ctx, err)
+	}
+	var r row
+	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.status, &r.at); {
+	case errors.Is(err, sql.ErrNoRows):
+		return projections.Integration{}, domain.NoSuchIntegration()
+	case err != nil:
+		return projections.Integration{}, away(ctx, err)
+	}
+	return r.integration()
+}
+
+// List implements projections.Store: page and total are of the same moment.
+func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
+	l := newListing(w, q)
+	// Prepared before a transaction holds one of the few connections.
+	page, err := s.read.get(ctx, l.page)
+	if err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	count, err := s.read.get(ctx, l.count)
+	if err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	tx, err := s.reader.BeginTx(ctx, nil)
+	if err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only read
+	rows, err := scan(tx.StmtContext(ctx, page).QueryContext(ctx, l.arguments...))
+	if err != nil {
+		return projections.Page{}, away(ctx, err)
+	}
+	total := len(rows)
+	if q.After != nil || len(rows) > q.Limit {
+		if err := tx.StmtContext(ctx, count).QueryRowContext(ctx, l.filter...).Scan(&total); err != nil {
+			return projections.Page{}, away(ctx, err)
+		}
+	}
+	items := make([]projections.Integration, len(rows))
+	for n, r := range rows {
+		if items[n], err = r.integration(); err != nil {
+			return projections.Page{}, err
+		}
+	}
+	return projections.NewPage(q, items, total), nil
+}
+
+func scan(found *sql.Rows, err error) ([]row, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	var rows []row
+	for found.Next() {
+		var r row
+		if err := found.Scan(&r.document, &r.status, &r.at); err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, found.Err()
+}
+
+// row is what is selected of an integration.
+type row struct {
+	document []byte
+	status   sql.NullString
+	at       sql.NullInt64
+}
+
+func (r row) integration() (projections.Integration, error) {
+	var i projections.Integration
+	if err := json.Unmarshal(r.document, &i.Integration); err != nil {
+		return i, fmt.Errorf("decode a stored integration: %w", err)
+	}
+	if r.status.Valid {
+		i.LastProbe = &projections.LastProbe{Status: domain.ProbeStatus(r.status.String), At: projections.FromMicros(r.at.Int64)}
+	}
+	return i, nil
+}
+
+// listing is a query in SQL. Its text has no value in it, so there are few.
+type listing struct {
+	page      string
+	arguments []any
+	count     string
+	filter    []any // the arguments of count
+}
+
+func newListing(w domain.Workspace, q projections.Query) listing {
+	column, ascending := q.Sort.Order()
+	where, args := `WHERE i.workspace = ? AND i.deleted = 0`, []any{string(w)}
+	if q.Enabled != nil {
+		where, args = where+` AND i.enabled = ?`, append(args, *q.Enabled)
+	}
+	if q.Protocol != "" {
+		where, args = where+` AND i.protocol = ?`, append(args, string(q.Protocol))
+	}
+	if q.Search != "" {
+		where, args = where+` AND instr(i.search, ?) > 0`, append(args, q.Needle())
+	}
+	from := ` FROM integrations i INDEXED BY integrations_by_` + string(column)
+	l := listing{count: `SELECT count(*)` + from + ` ` + where, filter: args[:len(args):len(args)]}
+	after, order := ` > (?, ?)`, ``
+	if !ascending {
+		after, order = ` < (?, ?)`, ` DESC`
+	}
+	if q.After != nil {
+		where, args = where+` AND (i.`+string(column)+`, i.id)`+after, append(args, q.Sort.Value(*q.After), string(q.After.ID))
+	}
+	l.page = `SELECT i.document, p.status, p.at` + from + withProbe + where +
+		` ORDER BY i.` + string(column) + order + `, i.id` + order + ` LIMIT ?`
+	l.arguments = append(args, q.Limit+1)
+	return l
+}
+
+// Probed implements projections.Store.
+func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]projections.LastProbe, error) {
+	args := []any{string(w)}
+	for _, id := range ids {
+		args = append(args, string(id))
+	}
+	stmt, err := s.read.get(ctx, `SELECT id, status, at FROM probes WHERE workspace = ? AND id IN (NULL`+strings.Repeat(`, ?`, len(ids))+`)`)
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	defer rows.Close()
+	probes := map[domain.ID]projections.LastProbe{}
+	for rows.Next() {
+		var id, status string
+		var at int64
+		if err := rows.Scan(&id, &status, &at); err != nil {
+			return nil, away(ctx, err)
+		}
+		probes[domain.ID(id)] = projections.LastProbe{Status: domain.ProbeStatus(status), At: projections.FromMicros(at)}
+	}
+	return probes, away(ctx, rows.Err())
+}
+
+// Positions implements projections.Store.
+func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
+	var integrations, probes int64
+	err := s.reader.QueryRowContext(ctx, `SELECT integrations, probes FROM positions`).Scan(&integrations, &probes)
+	return projections.Positions{Integrations: uint64(integrations), Probes: uint64(probes)}, away(ctx, err)
+}
+
+// Parked implements projections.Store. One that a later document overtook is
+// not parked any more.
+func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
+	rows, err := s.reader.QueryContext(ctx, `
+		SELECT k.workspace, k.id, k.position, k.reason, k.at FROM parked k
+		LEFT JOIN integrations i ON i.workspace = k.workspace AND i.id = k.id
+		WHERE i.position IS NULL OR i.position < k.position ORDER BY k.position`)
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	defer rows.Close()
+	var all []projections.Parked
+	for rows.Next() {
+		var p projections.Parked
+		var position, at int64
+		if err := rows.Scan(&p.Workspace, &p.ID, &position, &p.Reason, &at); err != nil {
+			return nil, away(ctx, err)
+		}
+		p.Position, p.At = uint64(position), projections.FromMicros(at)
+		all = append(all, p)
+	}
+	return all, away(ctx, rows.Err())
+}

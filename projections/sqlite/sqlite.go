@@ -1,0 +1,227 @@
+// Package sqlite keeps read models in a SQLite file. It promises what
+// projections.Store does, and that a file it can't use (damaged, or written by
+// another version) is put aside and begun anew instead of stopping the service.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// generation is the version of the schema. A file of another one is begun anew.
+const generation = 1
+
+// The lists of a workspace run along one of the three indexes, forwards or
+// backwards. The columns after id let a filter be decided, and a total be
+// counted, without reading documents.
+const schema = `
+CREATE TABLE integrations (
+	workspace   TEXT    NOT NULL,
+	id          TEXT    NOT NULL,
+	position    INTEGER NOT NULL,
+	incarnation INTEGER NOT NULL,
+	deleted     INTEGER NOT NULL,
+	enabled     INTEGER NOT NULL,
+	protocol    TEXT    NOT NULL,
+	name        TEXT    NOT NULL,
+	created_at  INTEGER NOT NULL,
+	updated_at  INTEGER NOT NULL,
+	search      TEXT    NOT NULL,
+	document    BLOB    NOT NULL
+);
+CREATE UNIQUE INDEX integrations_by_id ON integrations (workspace, id);
+CREATE INDEX integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE INDEX integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE INDEX integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE TABLE probes (
+	workspace   TEXT    NOT NULL,
+	id          TEXT    NOT NULL,
+	incarnation INTEGER NOT NULL,
+	position    INTEGER NOT NULL,
+	status      TEXT    NOT NULL,
+	at          INTEGER NOT NULL,
+	PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE TABLE parked (
+	workspace TEXT    NOT NULL,
+	id        TEXT    NOT NULL,
+	position  INTEGER NOT NULL,
+	reason    TEXT    NOT NULL,
+	at        INTEGER NOT NULL,
+	PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL);
+INSERT INTO positions VALUES (0, 0);
+`
+
+// Store keeps read models in a file. It has one connection that writes and a
+// pool that reads beside it.
+type Store struct {
+	writer *sql.DB
+	reader *sql.DB
+	write  *statements
+	read   *statements
+}
+
+// Open opens the file at path, or begins it. A file it can't use is renamed to
+// end in .unusable, which is told in log.
+func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	s, err := open(ctx, path)
+	if err == nil {
+		return s, nil
+	}
+	if !unusable(err) {
+		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
+	}
+	log.WarnContext(ctx, "the read model can't be used and is begun anew", "path", path, "reason", err)
+	if err := putAside(path); err != nil {
+		return nil, fmt.Errorf("put the unusable read model aside: %w", err)
+	}
+	if s, err = open(ctx, path); err != nil {
+		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
+	}
+	return s, nil
+}
+
+// errGeneration says that a file was written by another version.
+var errGeneration = errors.New("the file is of another generation")
+
+// unusable reports whether no later attempt can succeed with the same file.
+func unusable(err error) bool {
+	return errors.Is(err, errGeneration) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
+}
+
+// putAside renames the file, and deletes what belongs to it alone.
+func putAside(path string) error {
+	if err := os.Rename(path, path+".unusable"); err != nil {
+		return err
+	}
+	for _, with := range []string{"-wal", "-shm", "-journal"} {
+		if err := os.Remove(path + with); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := connect(path, "journal_mode(wal)", "synchronous(normal)")
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := connect(path, "query_only(true)")
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	readers := runtime.GOMAXPROCS(0)
+	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers)
+	s := &Store{writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader}}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func connect(path string, pragmas ...string) (*sql.DB, error) {
+	settings := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "cache_size(-16000)"}, pragmas...)}
+	return driver.Open((&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
+}
+
+// prepare makes the schema in an empty file, and looks whether a file that is
+// not empty is one of ours and can be read.
+func (s *Store) prepare(ctx context.Context) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back, and an error before it counts more
+	var found, tables int
+	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&found); err != nil {
+		return err
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return err
+	}
+	switch {
+	case found == generation:
+		for _, table := range []string{"integrations", "probes", "parked", "positions"} {
+			if _, err := tx.ExecContext(ctx, `SELECT * FROM `+table+` LIMIT 1`); err != nil {
+				return fmt.Errorf("read %s: %w", table, err)
+			}
+		}
+		return tx.Commit()
+	case found != 0 || tables != 0:
+		return errGeneration
+	}
+	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+strconv.Itoa(generation)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Reset implements projections.Store.
+func (s *Store) Reset(ctx context.Context) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			DELETE FROM integrations; DELETE FROM probes; DELETE FROM parked;
+			UPDATE positions SET integrations = 0, probes = 0`)
+		return err
+	})
+}
+
+// Ping implements projections.Store.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.Positions(ctx)
+	return err
+}
+
+// Close implements projections.Store.
+func (s *Store) Close() error {
+	s.read.close()
+	s.write.close()
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// change runs do in one transaction.
+func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return away(ctx, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // as in prepare
+	if err := do(tx); err != nil {
+		return away(ctx, err)
+	}
+	return away(ctx, tx.Commit())
+}
+
+// away returns a failure of the database as callers know it. A caller that
+// stopped waiting gets its own reason back.
+func away(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	}
+	return projections.Unavailable(err)
+}
