@@ -56,8 +56,10 @@ func Open(ctx context.Context, uri, database string) (*Store, error) {
 		parked:       db.Collection(parkedName),
 		meta:         db.Collection(metaName),
 	}
-	if _, err := s.integrations.Indexes().CreateMany(ctx, indexes()); err != nil {
-		return nil, errors.Join(away(ctx, err), s.Close())
+	for _, index := range indexes() { // one at a time: FerretDB falls over a list of which some are there
+		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
+			return nil, errors.Join(away(ctx, err), s.Close())
+		}
 	}
 	return s, nil
 }

@@ -67,6 +67,10 @@ CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL);
 INSERT INTO positions VALUES (0, 0);
 `
 
+// objects is how many tables and indexes the schema has; a WITHOUT ROWID table
+// is one.
+const objects = 8
+
 // Store keeps read models in a file. It has one connection that writes and a
 // pool that reads beside it.
 type Store struct {
@@ -162,6 +166,8 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case found == generation && tables < objects:
+		return errGeneration
 	case found == generation:
 		for _, table := range []string{"integrations", "probes", "parked", "positions"} {
 			if _, err := tx.ExecContext(ctx, `SELECT * FROM `+table+` LIMIT 1`); err != nil {

@@ -1,0 +1,94 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"database/sql"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/ncruces/go-sqlite3/driver"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+)
+
+func TestAFileIsOpenedAgainAsItWasLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "read.db")
+	reach(t, path, 7)
+	positions, err := open(t, path).Positions(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, projections.Positions{Integrations: 7}, positions)
+	require.NoFileExists(t, path+".unusable")
+}
+
+func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
+	for what, damage := range map[string]func(*testing.T, string){
+		"not a database": func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("not a database. "), 1000), 0o600))
+		},
+		"cut short": func(t *testing.T, path string) {
+			require.NoError(t, os.Truncate(path, 5000))
+		},
+		"overwritten": func(t *testing.T, path string) {
+			file, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for at := 100; at < len(file); at++ {
+				file[at] = 0xa5
+			}
+			require.NoError(t, os.WriteFile(path, file, 0o600))
+		},
+		"of a later generation": func(t *testing.T, path string) {
+			execute(t, path, `PRAGMA user_version = 1000`)
+		},
+		"another program's": func(t *testing.T, path string) {
+			require.NoError(t, os.Remove(path))
+			execute(t, path, `CREATE TABLE theirs (x)`)
+		},
+		"without its tables": func(t *testing.T, path string) {
+			execute(t, path, `PRAGMA writable_schema = on; DELETE FROM sqlite_schema WHERE name = 'positions'`)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "read.db")
+			reach(t, path, 7)
+			damage(t, path)
+			var log bytes.Buffer
+			s, err := sqlite.Open(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
+			require.NoError(t, err)
+			defer s.Close()
+			positions, err := s.Positions(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, positions)
+			require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 1}}))
+			require.FileExists(t, path+".unusable")
+			require.Contains(t, log.String(), "begun anew")
+		})
+	}
+}
+
+func TestAFolderThatIsNotThereIsUnavailable(t *testing.T) {
+	_, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "nowhere", "read.db"), slog.New(slog.DiscardHandler))
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+}
+
+// reach makes a file that has reached a position, and closes it.
+func reach(t *testing.T, path string, position uint64) {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: position}}))
+	require.NoError(t, s.Close())
+}
+
+func execute(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", path)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), statement)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}

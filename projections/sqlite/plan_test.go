@@ -1,0 +1,66 @@
+package sqlite
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+func TestEveryListRunsAlongAnIndex(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "plans.db"), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	yes := true
+	for _, by := range []projections.Field{projections.Name, projections.CreatedAt, projections.UpdatedAt} {
+		for shape := range 1 << 5 {
+			q := projections.Query{Sort: projections.Sort{By: by, Ascending: shape&1 != 0}, Limit: 50}
+			if shape&2 != 0 {
+				q.Enabled = &yes
+			}
+			if shape&4 != 0 {
+				q.Protocol = domain.FHIR
+			}
+			if shape&8 != 0 {
+				q.Search = "clinic"
+			}
+			if shape&16 != 0 {
+				q.After = &projections.Key{ID: "x"}
+			}
+			l := newListing("acme", q)
+			page := plan(t, s, l.page, l.arguments)
+			require.Contains(t, page, "USING INDEX integrations_by_"+string(by)+" (workspace=?", l.page)
+			if q.After != nil {
+				require.Contains(t, page, fmt.Sprintf("(%s", by), l.page)
+			}
+			count := plan(t, s, l.count, l.filter)
+			require.Contains(t, count, "USING COVERING INDEX", l.count)
+			for _, p := range []string{page, count} {
+				require.NotContains(t, p, "SCAN", p)
+				require.NotContains(t, p, "TEMP B-TREE", p)
+			}
+		}
+	}
+}
+
+func plan(t *testing.T, s *Store, query string, args []any) string {
+	t.Helper()
+	rows, err := s.reader.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
+	require.NoError(t, err)
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &step))
+		steps = append(steps, step)
+	}
+	require.NoError(t, rows.Err())
+	return strings.Join(steps, "\n")
+}
