@@ -1,0 +1,94 @@
+package connectors
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// maxBody is how much of an answer is read, after unpacking.
+const maxBody = 1 << 20
+
+// answer is what an upstream said, as far as it was read.
+type answer struct {
+	status    int
+	headers   http.Header
+	body      []byte
+	truncated bool // there was more
+}
+
+// readBody reads at most maxBody bytes of what resp holds once unpacked, and at
+// most that many off the wire. The context of the request ends it, however
+// slowly the bytes come.
+func readBody(ctx context.Context, resp *http.Response) (body []byte, truncated bool, f *fault) {
+	wire := &io.LimitedReader{R: resp.Body, N: maxBody + 1}
+	var unpacked io.Reader = wire
+	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		packed, err := gzip.NewReader(wire)
+		switch {
+		case errors.Is(err, io.EOF): // no body at all, as after HEAD
+			return nil, false, nil
+		case err != nil:
+			return nil, false, unreadable(ctx, err)
+		}
+		unpacked = packed
+	default:
+		return nil, false, &fault{code: domain.CallUpstreamError, sentence: "The upstream packed its answer in an encoding that it was not offered; gzip is understood."}
+	}
+	body, err := io.ReadAll(io.LimitReader(unpacked, maxBody+1))
+	switch {
+	case len(body) > maxBody:
+		return body[:maxBody], true, nil
+	case err != nil && wire.N <= 0:
+		return body, true, nil
+	case err != nil:
+		return body, false, unreadable(ctx, err)
+	}
+	return body, false, nil
+}
+
+func unreadable(ctx context.Context, err error) *fault {
+	switch {
+	case ctx.Err() != nil:
+		return &fault{code: domain.CallTimeout, sentence: late(ctx)}
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		return &fault{code: domain.CallUpstreamError, sentence: "The upstream says that its answer is gzip, and it is not."}
+	case isCut(err):
+		return &fault{code: domain.CallUnreachable, sentence: "The upstream closed the connection in the middle of its answer."}
+	}
+	return &fault{code: domain.CallUpstreamError, sentence: "The body of the upstream's answer could not be read."}
+}
+
+// tooLarge is the fault of an answer that was cut.
+func tooLarge() *fault {
+	return &fault{code: domain.CallResponseTooLarge, sentence: fmt.Sprintf("The upstream's answer is longer than %d KiB; only its beginning is shown.", maxBody>>10)}
+}
+
+// decode returns the JSON value in body with its numbers as they are written,
+// else body as text. Nothing is nil.
+func decode(body []byte) (value any, isJSON bool) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return text(body), false
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return text(body), false
+	}
+	return value, true
+}
+
+func text(body []byte) string { return strings.ToValidUTF8(string(body), "\uFFFD") }

@@ -1,0 +1,150 @@
+// Package connectors is everything that leaves the building: it calls the
+// endpoints of integrations, and probes integrations.
+//
+// Its promise: no connection is opened to a destination that the egress policy
+// denies, no answer takes more than bounded time and memory, and nothing it
+// returns holds a secret.
+package connectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Config says where calls may go, and how. The zero value reaches public
+// addresses only.
+type Config struct {
+	AllowLoopback bool             // may calls reach this machine's loopback? Default: no
+	AllowCIDRs    []netip.Prefix   // private networks that calls may reach. Default: none
+	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
+	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment says
+	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
+	Now           func() time.Time // the clock of probes and of Retry-After dates. Default: time.Now
+}
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	var problems []error
+	for _, prefix := range c.AllowCIDRs {
+		switch {
+		case !prefix.IsValid() || prefix.Addr().Is4In6():
+			problems = append(problems, fmt.Errorf("the allowed network %q is not a CIDR", prefix))
+		case prefix.Bits() == 0:
+			problems = append(problems, fmt.Errorf("the allowed network %s is every address; name the networks that are meant", prefix))
+		}
+	}
+	for _, listener := range c.DenyAddrs {
+		if !listener.IsValid() {
+			problems = append(problems, fmt.Errorf("the denied listener %q is not an address and a port", listener))
+		}
+	}
+	if c.ProxyURL != "" {
+		u, err := url.Parse(c.ProxyURL)
+		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+			problems = append(problems, errors.New("the egress proxy must be an http or https URL"))
+		}
+	}
+	if c.CAFile != "" {
+		if _, err := rootsWith(c.CAFile); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// A connector speaks one protocol.
+type connector interface {
+	// call is Registry.Call for one protocol.
+	call(context.Context, domain.Call) (domain.CallResult, error)
+	// probe is Registry.Probe for one protocol.
+	probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
+}
+
+// Registry finds the connector of an integration. It is safe for concurrent
+// use; all its connectors share one guarded way out.
+type Registry struct {
+	config     Config
+	guard      *guard
+	connectors map[domain.Protocol]connector
+}
+
+// New returns a Registry. An error is a problem of the configuration.
+func New(c Config) (*Registry, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	g := newGuard(c)
+	transport, err := newTransport(c, g)
+	if err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	way := &outbound{door: door{guard: g, transport: transport}, signers: signers(), agent: userAgent(), now: c.Now, firstWait: firstWait}
+	return &Registry{
+		config: c,
+		guard:  g,
+		connectors: map[domain.Protocol]connector{
+			domain.REST: rest{way},
+			domain.FHIR: later{"FHIR", way},
+			domain.MCP:  later{"MCP", way},
+		},
+	}, nil
+}
+
+// Call calls an endpoint. An error of kind Invalid lists what is wrong with the
+// parameters, with pointers below /params; anything that goes wrong from there
+// on is told in the result, so that the caller sees how far the call came.
+func (r *Registry) Call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
+	speaker, ok := r.connectors[c.Integration.Protocol]
+	if !ok {
+		return domain.CallResult{}, fmt.Errorf("call endpoint %q: no connector speaks %q", c.Endpoint.Name, c.Integration.Protocol)
+	}
+	return speaker.call(ctx, c)
+}
+
+// Probe makes one harmless request with the credentials of a real call, and
+// tells what was seen. It returns when ctx is done, at the latest.
+func (r *Registry) Probe(ctx context.Context, i domain.Integration, k domain.Keyring) domain.Probe {
+	speaker, ok := r.connectors[i.Protocol]
+	if !ok {
+		return domain.Probe{Status: domain.Misconfigured, Message: "The protocol of this integration is not known here.", At: r.config.Now()}
+	}
+	return speaker.probe(ctx, i, k)
+}
+
+// DenyListener makes a listener of ours a destination that is never dialled. A
+// listener on an unspecified address is denied on every address of this machine.
+func (r *Registry) DenyListener(listener netip.AddrPort) { r.guard.deny(listener) }
+
+// Policy describes in one line where calls may go, for the operator.
+func (r *Registry) Policy() string {
+	parts := []string{"public addresses"}
+	if len(r.config.AllowCIDRs) > 0 {
+		var networks []string
+		for _, prefix := range r.config.AllowCIDRs {
+			networks = append(networks, prefix.String())
+		}
+		parts = append(parts, "networks "+strings.Join(networks, " "))
+	}
+	if r.config.AllowLoopback {
+		parts = append(parts, "loopback")
+	}
+	policy := "egress: " + strings.Join(parts, ", ")
+	if r.config.ProxyURL != "" {
+		u, _ := url.Parse(r.config.ProxyURL) // Validate has read it
+		policy += "; through the proxy " + u.Scheme + "://" + u.Host
+	}
+	if r.config.CAFile != "" {
+		policy += "; with the roots in " + r.config.CAFile
+	}
+	return policy + "; never link-local, metadata services or our own listeners"
+}

@@ -1,0 +1,110 @@
+package connectors
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// defaultTimeout bounds a call whose endpoint says nothing.
+const defaultTimeout = 30 * time.Second
+
+// rest calls HTTP APIs.
+type rest struct{ way *outbound }
+
+func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+	start := time.Now()
+	i, e := call.Integration, call.Endpoint
+	auth := e.Auth
+	if auth == nil {
+		auth = i.Auth
+	}
+	problems, f := checkParams(e, call.Params)
+	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, call.Params, c.way.agent)
+	if err := refuseParams(append(problems, more...)); err != nil {
+		return domain.CallResult{}, err
+	}
+	if f = cmp.Or(f, unbuilt); f != nil {
+		return failed(domain.CallResult{Duration: time.Since(start)}, f), nil
+	}
+	timeout := defaultTimeout
+	if e.TimeoutMS > 0 {
+		timeout = time.Duration(e.TimeoutMS) * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &fault{
+		code:     domain.CallTimeout,
+		sentence: fmt.Sprintf("The upstream had not answered when the timeout_ms of %d was over.", timeout.Milliseconds()),
+	})
+	defer cancel()
+	f = c.way.ready(ctx, i, auth, call.Keyring, out)
+	scrub := newScrubber(out.secrets...)
+	result := domain.CallResult{Request: out.shown(scrub)}
+	if f == nil && !call.DryRun {
+		var got answer
+		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
+		f = show(&result, got, f, e, scrub)
+	}
+	result.Duration = time.Since(start)
+	if f != nil {
+		f.sentence = scrub.text(f.sentence)
+		return failed(result, f), nil
+	}
+	return result, nil
+}
+
+// ready judges where out goes, then signs it: a secret is not opened for a
+// destination that will not be called.
+func (o *outbound) ready(ctx context.Context, i domain.Integration, a *domain.Auth, open domain.Keyring, out *outgoing) *fault {
+	if f := o.judge(out); f != nil {
+		return f
+	}
+	return o.sign(ctx, i, a, open, out)
+}
+
+// judge is the fault of a destination that is denied by its name.
+func (o *outbound) judge(out *outgoing) *fault {
+	if o.door.guard.judgeURL(out.url) != nil {
+		return &fault{code: domain.CallBlockedDestination, sentence: blocked, unsent: true}
+	}
+	return nil
+}
+
+// show puts an answer into result and, for a success, runs it through the
+// endpoint's pipeline. Secrets go before the pipeline, so that no expression
+// can take one apart and carry it past the scrubber; and again behind it, for
+// what was put together.
+func show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
+	result.StatusCode, result.Truncated = got.status, got.truncated
+	result.ResponseHeaders = scrub.headers(got.headers)
+	var isJSON bool
+	switch {
+	case got.truncated || f != nil && len(got.body) > 0:
+		result.RawResponse = text([]byte(scrub.cut(string(got.body))))
+	default:
+		var raw any
+		raw, isJSON = decode(got.body)
+		result.RawResponse = scrub.value(raw)
+	}
+	switch {
+	case f != nil:
+		return f
+	case refusal(got.status) != nil:
+		return refusal(got.status)
+	case got.truncated:
+		return tooLarge()
+	}
+	shaped, f := shape(e, result.RawResponse, isJSON)
+	result.AfterFilter = scrub.value(shaped.filtered)
+	result.AfterMapping = scrub.value(shaped.mapped)
+	result.FinalResult = scrub.text(shaped.final)
+	return f
+}
+
+// failed returns result with what f says.
+func failed(result domain.CallResult, f *fault) domain.CallResult {
+	result.Error, result.ErrorCode = f.sentence, f.code
+	return result
+}

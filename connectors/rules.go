@@ -1,0 +1,22 @@
+package connectors
+
+import "github.com/seed677028b5/integrations/domain"
+
+// Rules returns the compilers of expressions, templates and schemas, so that a
+// document is refused for what a call would stumble over.
+func Rules() domain.Rules {
+	return domain.Rules{
+		Expression: func(s string) error {
+			_, err := compile(s)
+			return err
+		},
+		Template: func(s string) error {
+			_, err := parseTemplate(s)
+			return err
+		},
+		Schema: func(data []byte) error {
+			_, err := compileSchema(data)
+			return err
+		},
+	}
+}
