@@ -2,7 +2,6 @@ package mongo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -75,9 +74,9 @@ func before(position uint64) bson.E {
 
 func document(d projections.Document) (put, error) {
 	i := d.Integration
-	encoded, err := json.Marshal(i)
+	encoded, err := projections.Encode(i)
 	if err != nil {
-		return put{}, fmt.Errorf("encode integration %s: %w", i.ID, err)
+		return put{}, err
 	}
 	return put{id: key(i.Workspace, i.ID), older: before(d.Position), set: bson.D{
 		{Key: "workspace", Value: string(i.Workspace)}, {Key: "position", Value: int64(d.Position)}, {Key: "incarnation", Value: int64(i.Incarnation)},

@@ -2,9 +2,7 @@ package mongo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -127,9 +125,11 @@ func after(w domain.Workspace, q projections.Query) bson.D {
 func (s *Store) withProbes(ctx context.Context, w domain.Workspace, found []stored) ([]projections.Integration, error) {
 	all, ids := make([]projections.Integration, len(found)), make([]domain.ID, len(found))
 	for n, f := range found {
-		if err := json.Unmarshal(f.Document, &all[n].Integration); err != nil {
-			return nil, fmt.Errorf("decode a stored integration: %w", err)
+		document, err := projections.Decode(f.Document)
+		if err != nil {
+			return nil, err
 		}
+		all[n].Integration = document
 		ids[n] = all[n].ID
 	}
 	probes, err := s.seen(ctx, w, ids)

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"fmt"
 
 	"github.com/seed677028b5/integrations/projections"
 )
@@ -77,8 +75,8 @@ func encode(documents []projections.Document) ([][]byte, error) {
 	encoded := make([][]byte, len(documents))
 	for n, d := range documents {
 		var err error
-		if encoded[n], err = json.Marshal(d.Integration); err != nil {
-			return nil, fmt.Errorf("encode integration %s: %w", d.Integration.ID, err)
+		if encoded[n], err = projections.Encode(d.Integration); err != nil {
+			return nil, err
 		}
 	}
 	return encoded, nil

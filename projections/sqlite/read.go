@@ -3,9 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -92,10 +90,11 @@ type row struct {
 }
 
 func (r row) integration() (projections.Integration, error) {
-	var i projections.Integration
-	if err := json.Unmarshal(r.document, &i.Integration); err != nil {
-		return i, fmt.Errorf("decode a stored integration: %w", err)
+	document, err := projections.Decode(r.document)
+	if err != nil {
+		return projections.Integration{}, err
 	}
+	i := projections.Integration{Integration: document}
 	if r.status.Valid {
 		i.LastProbe = &projections.LastProbe{Status: domain.ProbeStatus(r.status.String), At: projections.FromMicros(r.at.Int64)}
 	}
