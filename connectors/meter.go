@@ -15,7 +15,7 @@ var errTooMuch = errors.New("the expression makes too much of this answer")
 
 // mostWork is how many steps the expressions of an endpoint may take on one
 // answer, all together.
-const mostWork = 16 << 20
+const mostWork = 8 << 20
 
 // These stand in the tree of an expression where JMESPath has nothing to count
 // with. No expression can write such a name.
@@ -88,7 +88,7 @@ func (m *meter) CallFunction(name string, args []any) (any, error) {
 			if err := settled(args[0], &size); err != nil {
 				return nil, err
 			}
-			m.left -= (mostShaped - size) / 8
+			m.left -= (mostShaped - size) / 2
 		}
 	default:
 		m.left -= grown(name, args) / 64
