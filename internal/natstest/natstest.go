@@ -23,16 +23,7 @@ func Connect(t testing.TB) *nats.Conn {
 // started on the same folder after that.
 func Start(t testing.TB, dir string) (*nats.Conn, func()) {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("NATS did not start")
-	}
+	srv := serve(t, &server.Options{DontListen: true, StoreDir: dir})
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	if err != nil {
 		t.Fatal(err)
@@ -42,4 +33,27 @@ func Start(t testing.TB, dir string) (*nats.Conn, func()) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 	}
+}
+
+// Listen starts a server that listens on loopback and goes away with the test,
+// and returns its address.
+func Listen(t testing.TB) string {
+	t.Helper()
+	srv := serve(t, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir()})
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	return srv.Addr().String()
+}
+
+func serve(t testing.TB, o *server.Options) *server.Server {
+	t.Helper()
+	o.JetStream, o.SyncAlways, o.NoSigs, o.NoLog = true, true, true, true
+	srv, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS did not start")
+	}
+	return srv
 }

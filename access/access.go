@@ -1,0 +1,123 @@
+// Package access knows who may do what: it issues API keys, recognises them and
+// says what they permit. Only a hash of a key is kept.
+package access
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Permission is something a key may do in its workspace.
+type Permission string
+
+// The permissions. Admin stands for all of them.
+const (
+	View       Permission = "Integration.view"
+	Create     Permission = "Integration.create"
+	Update     Permission = "Integration.update"
+	Delete     Permission = "Integration.delete"
+	Exec       Permission = "Integration.exec"   // start a stdio process, on top of the others
+	Invoke     Permission = "Integration.invoke" // call endpoints as a tool
+	ManageKeys Permission = "ApiKey.manage"
+	Admin      Permission = "Workspace.admin"
+)
+
+// Permissions lists them all.
+func Permissions() []Permission {
+	return []Permission{View, Create, Update, Delete, Exec, Invoke, ManageKeys, Admin}
+}
+
+// Key is an API key without its secret. It belongs to one workspace, or to the
+// operator, who may act in every one.
+type Key struct {
+	ID          string           `json:"id"`
+	Workspace   domain.Workspace `json:"workspace_id,omitempty"` // empty: the operator's
+	Name        string           `json:"name"`
+	Permissions []Permission     `json:"permissions"`
+	CreatedAt   time.Time        `json:"created_at"`
+	CreatedBy   string           `json:"created_by"`          // the id of a key, or "system"
+	ExpiresAt   time.Time        `json:"expires_at,omitzero"` // zero: never
+	RotatedAt   time.Time        `json:"rotated_at,omitzero"` // when the present secret was made, if not with the key
+	Hashes      []Hash           `json:"hashes"`              // the present secret last
+}
+
+// Hash recognises one secret of a key.
+type Hash struct {
+	SHA256 string    `json:"sha256"`         // of the secret, in hex; 256 random bits need no slow hash
+	Until  time.Time `json:"until,omitzero"` // zero: as long as the key
+}
+
+// Operator reports whether the key is an operator's.
+func (k Key) Operator() bool { return k.Workspace == "" }
+
+// MayEnter reports whether the key may act in a workspace at all.
+func (k Key) MayEnter(w domain.Workspace) bool { return k.Operator() || k.Workspace == w }
+
+// May reports whether the key has a permission.
+func (k Key) May(p Permission) bool {
+	return slices.Contains(k.Permissions, Admin) || slices.Contains(k.Permissions, p)
+}
+
+// Expired reports whether the key's time is over.
+func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt) }
+
+// matches reports whether secret is one of the key's, in constant time.
+func (k Key) matches(secret string, at time.Time) bool {
+	hash := hashOf(secret)
+	found := false
+	for _, h := range k.Hashes {
+		same := subtle.ConstantTimeCompare([]byte(h.SHA256), []byte(hash)) == 1
+		found = found || same && (h.Until.IsZero() || at.Before(h.Until))
+	}
+	return found
+}
+
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+const keyPrefix = "itk_"
+
+// format returns the text of a key: itk_<id>_<secret>_<checksum>. The checksum
+// lets a scanner tell a key from a look-alike without asking the service.
+func format(id, secret string) string {
+	body := keyPrefix + id + "_" + secret
+	return body + "_" + checksum(body)
+}
+
+func checksum(body string) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) }
+
+// parse returns the id and the secret of a key's text.
+func parse(text string) (id, secret string, ok bool) {
+	parts := strings.Split(text, "_")
+	if len(parts) != 4 || parts[0]+"_" != keyPrefix {
+		return "", "", false
+	}
+	body := text[:strings.LastIndexByte(text, '_')]
+	return parts[1], parts[2], len(parts[1]) == 16 && parts[3] == checksum(body)
+}
+
+// newSecret returns n random bytes in hex.
+func newSecret(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// ParsePermission returns the permission of that name.
+func ParsePermission(name string) (Permission, error) {
+	if !slices.Contains(Permissions(), Permission(name)) {
+		return "", fmt.Errorf("%q is not a permission; there are %v", name, Permissions())
+	}
+	return Permission(name), nil
+}
