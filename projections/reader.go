@@ -33,7 +33,7 @@ func (r Reader) List(ctx context.Context, w domain.Workspace, q Query) (Page, er
 	builtins := slices.DeleteFunc(domain.Builtins(w, r.Builtins), func(i domain.Integration) bool { return !q.Matches(i) })
 	all := len(builtins)
 	builtins = ahead(builtins, q)
-	var page Page
+	page := Page{Items: []Integration{}}
 	if q.Builtin == nil || !*q.Builtin {
 		var err error
 		if page, err = r.Store.List(ctx, w, q); err != nil {

@@ -1,0 +1,298 @@
+package projections_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+)
+
+// history is a log that tests write.
+type history struct {
+	*eventstore.Store
+	nc   *nats.Conn
+	last map[domain.ID]uint64 // position of each integration's last event
+}
+
+func begin(t testing.TB) *history {
+	t.Helper()
+	nc := natstest.Connect(t)
+	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true})
+	require.NoError(t, err)
+	return &history{Store: events, nc: nc, last: map[domain.ID]uint64{}}
+}
+
+// record appends e and returns its position.
+func (h *history) record(t testing.TB, i domain.Integration, e domain.Event) uint64 {
+	t.Helper()
+	at, err := h.Append(t.Context(), i.Workspace, i.ID, h.last[i.ID], e, domain.Metadata{At: i.UpdatedAt, CommandID: fmt.Sprint(i.ID, h.last[i.ID])})
+	require.NoError(t, err)
+	h.last[i.ID] = at
+	return at
+}
+
+// scribble appends what nobody can read.
+func (h *history) scribble(t testing.TB, i domain.Integration) uint64 {
+	t.Helper()
+	reply, err := h.nc.Request("integrations."+string(i.Workspace)+"."+string(i.ID), []byte("?"), 5*time.Second)
+	require.NoError(t, err)
+	require.Contains(t, string(reply.Data), `"stream":"INTEGRATIONS"`)
+	h.last[i.ID], err = h.Head(t.Context())
+	require.NoError(t, err)
+	return h.last[i.ID]
+}
+
+func (h *history) probe(t testing.TB, i domain.Integration, status domain.ProbeStatus) {
+	t.Helper()
+	_, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation,
+		Probe: domain.Probe{Status: status, At: i.UpdatedAt}}, domain.Metadata{At: i.UpdatedAt, CommandID: string(status)})
+	require.NoError(t, err)
+}
+
+// project keeps s current until the test ends or stop is called.
+func project(t testing.TB, h *history, s projections.Store) (p *projections.Projector, stop func()) {
+	t.Helper()
+	p = &projections.Projector{Events: h.Store, Store: s, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	t.Cleanup(stop)
+	return p, stop
+}
+
+// wait waits with patience.
+func wait(t testing.TB, p interface {
+	Wait(context.Context, uint64) error
+}, position uint64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, p.Wait(ctx, position))
+}
+
+func created(i domain.Integration) domain.Event { return domain.IntegrationCreated{Integration: i} }
+
+func TestWhatHappensIsShown(t *testing.T) {
+	h, s := begin(t), store(t)
+	p, _ := project(t, h, s)
+	crm := named(workspace, "crm")
+	wait(t, p, h.record(t, crm, created(crm)))
+	got, err := s.Get(t.Context(), workspace, crm.ID)
+	require.NoError(t, err)
+	require.Equal(t, projections.Integration{Integration: crm}, got)
+
+	h.probe(t, crm, domain.Timeout)
+	require.Eventually(t, func() bool {
+		got, err := s.Get(t.Context(), workspace, crm.ID)
+		return err == nil && got.LastProbe != nil && got.LastProbe.Status == domain.Timeout
+	}, 10*time.Second, time.Millisecond)
+
+	crm.DisplayName, crm.Version = "Changed", 2
+	at := h.record(t, crm, domain.IntegrationUpdated{Integration: crm, Changed: []string{"/display_name"}})
+	wait(t, p, at)
+	require.Equal(t, at, p.Position())
+	got, err = s.Get(t.Context(), workspace, crm.ID)
+	require.NoError(t, err)
+	require.Equal(t, crm, got.Integration)
+	require.NotNil(t, got.LastProbe)
+
+	wait(t, p, h.record(t, crm, domain.IntegrationDeleted{ID: crm.ID, Workspace: workspace, Name: "crm", Version: 3}))
+	_, err = s.Get(t.Context(), workspace, crm.ID)
+	require.Equal(t, domain.NoSuchIntegration(), err)
+}
+
+func TestALostReadModelIsBuiltAnewAndAnInterruptedOneGoesOn(t *testing.T) {
+	h, interrupted := begin(t), store(t)
+	_, stop := project(t, h, interrupted)
+	var last uint64
+	for n := range 60 {
+		i := named(workspace, fmt.Sprintf("crm-%d", n%20))
+		i.Version = uint64(n/20 + 1)
+		last = h.record(t, i, created(i))
+		if n == 30 {
+			stop()
+		}
+	}
+	p, _ := project(t, h, interrupted)
+	wait(t, p, last)
+
+	lost := store(t)
+	first, _ := project(t, h, lost) // two at once do no harm
+	second, _ := project(t, h, lost)
+	wait(t, first, last)
+	wait(t, second, last)
+	want, err := interrupted.List(t.Context(), workspace, projections.Query{Limit: 50})
+	require.NoError(t, err)
+	require.Equal(t, 20, want.Total)
+	got, err := lost.List(t.Context(), workspace, projections.Query{Limit: 50})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	for _, i := range got.Items {
+		require.EqualValues(t, 3, i.Version)
+	}
+}
+
+func TestAReadModelOfAnotherLogIsBuiltAnew(t *testing.T) {
+	h, s := begin(t), store(t)
+	stale, crm := named(workspace, "stale"), named(workspace, "crm")
+	require.NoError(t, s.Apply(t.Context(), projections.Batch{
+		Documents: []projections.Document{{Position: 900, Integration: stale}}, Reached: projections.Positions{Integrations: 900},
+	}))
+	at := h.record(t, crm, created(crm))
+	p, _ := project(t, h, s)
+	require.Eventually(t, func() bool { return p.Position() == at }, 10*time.Second, time.Millisecond)
+	page, err := s.List(t.Context(), workspace, projections.Query{Limit: 5})
+	require.NoError(t, err)
+	require.Equal(t, []projections.Integration{{Integration: crm}}, page.Items)
+}
+
+func TestAnEventThatCanNotBeReadParksItsIntegrationOnly(t *testing.T) {
+	h, s := begin(t), store(t)
+	crm, ehr, fax := named(workspace, "crm"), named(workspace, "ehr"), named(workspace, "fax")
+	h.record(t, crm, created(crm))
+	h.record(t, fax, created(ehr)) // in the history of another
+	unreadable := h.scribble(t, crm)
+	last := h.record(t, ehr, created(ehr))
+	p, _ := project(t, h, s)
+	wait(t, p, last)
+	parked, err := s.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 2)
+	require.Equal(t, fax.ID, parked[0].ID)
+	require.Contains(t, parked[0].Reason, "another integration")
+	require.Equal(t, crm.ID, parked[1].ID)
+	require.Equal(t, unreadable, parked[1].Position)
+	require.Contains(t, parked[1].Reason, "unknown type")
+	for _, shown := range []domain.Integration{crm, ehr} {
+		got, err := s.Get(t.Context(), workspace, shown.ID)
+		require.NoError(t, err)
+		require.Equal(t, shown, got.Integration)
+	}
+	h.record(t, fax, created(fax))
+	wait(t, p, h.record(t, crm, created(crm)))
+	parked, err = s.Parked(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, parked)
+}
+
+func TestAStoreThatFailsIsTriedAgainFromWhereItIs(t *testing.T) {
+	h := begin(t)
+	path := filepath.Join(t.TempDir(), "read.db")
+	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	aside, err := sql.Open("sqlite3", path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, aside.Close()) })
+
+	p, _ := project(t, h, s)
+	crm := named(workspace, "crm")
+	wait(t, p, h.record(t, crm, created(crm)))
+	_, err = aside.ExecContext(t.Context(), `ALTER TABLE probes RENAME TO gone`)
+	require.NoError(t, err)
+	var last uint64
+	for n := range 10 {
+		i := named(workspace, fmt.Sprintf("crm-%d", n))
+		last = h.record(t, i, created(i))
+		h.probe(t, i, domain.Healthy)
+	}
+	_, err = s.Get(t.Context(), workspace, crm.ID)
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+	_, err = aside.ExecContext(t.Context(), `ALTER TABLE gone RENAME TO probes`)
+	require.NoError(t, err)
+	wait(t, p, last)
+	page, err := s.List(t.Context(), workspace, projections.Query{Limit: 50})
+	require.NoError(t, err)
+	require.Equal(t, 11, page.Total)
+}
+
+func TestManyWaitForTheSamePosition(t *testing.T) {
+	h, s := begin(t), store(t)
+	p, _ := project(t, h, s)
+	follower := &projections.Follower{Store: s, Every: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := follower.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	var waiting sync.WaitGroup
+	for n := range 2000 {
+		waiting.Go(func() {
+			patient, cancel := context.WithTimeout(ctx, 20*time.Second)
+			defer cancel()
+			wait := p.Wait
+			if n%2 == 0 {
+				wait = follower.Wait
+			}
+			if err := wait(patient, uint64(n%3+1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for n := range 3 {
+		i := named(workspace, fmt.Sprintf("crm-%d", n))
+		h.record(t, i, created(i))
+	}
+	waiting.Wait()
+	stop()
+	all.Wait()
+}
+
+func TestWhoWaitsTooLongHearsThatTheReadModelIsBehind(t *testing.T) {
+	h := begin(t)
+	p, _ := project(t, h, store(t))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	err := p.Wait(ctx, 1)
+	var refusal *domain.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, domain.Unavailable, refusal.Kind)
+	require.Equal(t, "projection_behind", refusal.Code)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, p.Wait(ctx, 0))
+}
+
+func BenchmarkRebuild(b *testing.B) {
+	h := begin(b)
+	const events = 20000
+	for n := range events {
+		i := named(workspace, fmt.Sprintf("crm-%d", n))
+		data, err := domain.Codec{}.Encode(created(i))
+		require.NoError(b, err)
+		require.NoError(b, h.nc.PublishMsg(&nats.Msg{Subject: "integrations." + string(workspace) + "." + string(i.ID), Data: data.Data,
+			Header: nats.Header{"ce-type": {data.Name + ".v1"}, "ce-time": {"2026-03-01T00:00:00Z"}}}))
+	}
+	require.Eventually(b, func() bool {
+		head, err := h.Head(b.Context())
+		return err == nil && head == events
+	}, time.Minute, 10*time.Millisecond)
+	for b.Loop() {
+		p, stop := project(b, h, store(b))
+		wait(b, p, events)
+		stop()
+	}
+	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
