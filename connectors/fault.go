@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -142,7 +143,7 @@ func refusal(status int) *fault {
 		return nil
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &fault{code: domain.CallAuthFailed, sentence: said + ": check the credentials and what they permit."}
-	case status >= 300 && status < 400:
+	case slices.Contains([]int{301, 302, 303, 307, 308}, status):
 		return &fault{code: domain.CallUpstreamError, sentence: said + ": redirects are not followed; configure the final URL."}
 	}
 	return &fault{code: domain.CallUpstreamError, sentence: said + "."}

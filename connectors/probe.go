@@ -78,6 +78,7 @@ func (o *outbound) glance(ctx context.Context, out *outgoing) (int, *fault) {
 	if f != nil {
 		return 0, f
 	}
+	r.Close = true // net/http logs what an upstream says behind its answer to HEAD
 	resp, err := o.door.RoundTrip(r)
 	if err != nil {
 		return 0, seen.explain(ctx, err)

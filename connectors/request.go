@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
+	"golang.org/x/net/http/httpguts"
 )
 
 // outgoing is a request that can be sent more than once, and shown.
@@ -48,6 +49,11 @@ func (o *outgoing) request(ctx context.Context) (*http.Request, *fault) {
 	r, err := http.NewRequestWithContext(ctx, o.method, o.url.String(), body)
 	if err != nil {
 		return nil, misconfigured("The URL of this endpoint can't be called.")
+	}
+	for name, values := range o.header {
+		if slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			return nil, misconfigured("The header %s has a character that no header can carry, such as a line break.", name)
+		}
 	}
 	r.Header = o.header.Clone()
 	return r, nil

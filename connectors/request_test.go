@@ -3,11 +3,13 @@ package connectors
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -146,6 +148,34 @@ func TestParametersThatBreakTheSchemaAreToldByPlace(t *testing.T) {
 	}))
 	if got := last().URI; got != "/?n=9007199254740993" {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestASchemaCannotRunAway(t *testing.T) {
+	var doubling strings.Builder
+	for n := range 40 {
+		fmt.Fprintf(&doubling, `"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]},`, n, n+1, n+1)
+	}
+	for _, schema := range []string{
+		`{"$defs":{` + doubling.String() + `"d40":{"type":"object"}},"$ref":"#/$defs/d0"}`,
+		`{"$defs":{` + doubling.String() + `"d40":{"type":"string"}},"$ref":"#/$defs/d0"}`,
+		`{"$defs":{` + doubling.String() + `"d40":{"type":"string"}},"anyOf":[{"$ref":"#/$defs/d0"},{"not":{"$ref":"#/$defs/d0"}},{"not":{"not":{"$ref":"#/$defs/d0"}}}]}`,
+	} {
+		start := time.Now()
+		result, err := onLoopback(t).Call(t.Context(), calling("http://127.0.0.1:1", map[string]any{"a": "b"}, func(e *domain.Endpoint) { e.InputSchema = json.RawMessage(schema) }))
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("%.60s… took %s", schema[len(schema)-60:], took)
+		}
+		if err == nil && result.ErrorCode == "" {
+			t.Errorf("got %+v", result)
+		}
+	}
+}
+
+func TestASecretThatNoHeaderCanCarryIsTold(t *testing.T) {
+	c := signedBy(calling("http://127.0.0.1:1", nil, nil), domain.Auth{Type: domain.BearerToken}, "from-a-file\n")
+	if got := failsWith(t, onLoopback(t), c, domain.CallMisconfigured); !strings.Contains(got.Error, "Authorization") {
+		t.Errorf("got %s", got.Error)
 	}
 }
 

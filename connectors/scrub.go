@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,7 +24,7 @@ const shortest = 4
 // scrubber takes secrets out of whatever is about to be shown, in every form
 // an upstream is known to echo them in: as they are, base64 (standard and URL
 // alphabet, wherever in a longer text they stand), URL-encoded, hex, and
-// escaped as JSON. The zero value knows no secret.
+// escaped as JSON or HTML. The zero value knows no secret.
 type scrubber struct{ needles []string }
 
 // newScrubber returns a scrubber for the given secrets.
@@ -42,7 +43,7 @@ func newScrubber(secrets ...string) scrubber {
 // forms returns secret as it may be written.
 func forms(secret string) []string {
 	lower := hex.EncodeToString([]byte(secret))
-	all := []string{secret, lower, strings.ToUpper(lower)}
+	all := []string{secret, lower, strings.ToUpper(lower), html.EscapeString(secret)}
 	for _, escaped := range []string{url.QueryEscape(secret), url.PathEscape(secret), percent(secret)} {
 		all = append(all, escaped, lowerEscapes(escaped))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,7 @@ var echoes = map[string]func(before, secret, after string) string{
 	"query, lower":        func(b, s, a string) string { return b + lowerEscapes(url.QueryEscape(s)) + a },
 	"path":                func(b, s, a string) string { return b + url.PathEscape(s) + a },
 	"path, lower":         func(b, s, a string) string { return b + lowerEscapes(url.PathEscape(s)) + a },
+	"HTML":                func(b, s, a string) string { return b + html.EscapeString(s) + a },
 	"JSON":                func(b, s, a string) string { return b + inJSON(s) + a },
 	"base64 in a query": func(b, s, a string) string {
 		return b + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) + a

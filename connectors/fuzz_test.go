@@ -1,0 +1,73 @@
+package connectors
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
+	f.Add("/items/{p}/x", "../../admin")
+	f.Add("/{p}", "//evil.example/")
+	f.Add("/{p}{p}?q={p}", ".")
+	f.Add("{p}", "\\..\\")
+	f.Fuzz(func(t *testing.T, path, value string) {
+		const base = "https://api.example.com:8443/v1/a%2Fb/"
+		e := domain.Endpoint{Method: "GET", Path: path}
+		params := map[string]any{}
+		for _, name := range e.Parameters() {
+			params[name] = value
+		}
+		out, problems, fault := build(base, nil, e, params, "test")
+		if fault != nil || len(problems) > 0 {
+			return
+		}
+		sent := out.url.String()
+		if domain.Origin(sent) != domain.Origin(base) || !strings.HasPrefix(sent, "https://api.example.com:8443/v1/a%2Fb/") {
+			t.Errorf("%q with %q leads to %s", path, value, sent)
+		}
+		for _, segment := range strings.Split(out.url.Path, "/") {
+			if segment == "." || segment == ".." {
+				t.Errorf("%q with %q walks: %s", path, value, sent)
+			}
+		}
+		if r, fault := out.request(t.Context()); fault == nil && r.URL.Host != "api.example.com:8443" {
+			t.Errorf("%q with %q goes to %s", path, value, r.URL.Host)
+		}
+	})
+}
+
+func FuzzATemplateIsFilledOrRefused(f *testing.F) {
+	f.Add("{{ a }} {{ b[0].c || 'x' }}", `{"a":1,"b":[{"c":2}]}`)
+	f.Add("{{ sort_by(@, &a)[0] }}", `[{"a":2},{"a":1}]`)
+	f.Add("{{ {a: {b: c}} }}", `{}`)
+	f.Add("{{ items(@)[?[1] > `2`] | map(&[0], @) }}", `{"a":3}`)
+	f.Fuzz(func(t *testing.T, source, document string) {
+		parsed, err := parseTemplate(source)
+		data, isJSON := decode([]byte(document))
+		if err != nil || !isJSON {
+			return
+		}
+		if filled, err := parsed.fill(computable(data), newMeter()); err == nil && len(filled) > 2*mostShaped {
+			t.Errorf("%q makes %d bytes", source, len(filled))
+		}
+	})
+}
+
+func TestCallsAtOnceKeepTheirSecretsApart(t *testing.T) {
+	r, base := onLoopback(t), upstream(t, echo)
+	var all sync.WaitGroup
+	for n := range 16 {
+		all.Go(func() {
+			secret := strings.Repeat(string(rune('a'+n)), 20)
+			c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, secret)
+			result, err := r.Call(t.Context(), c)
+			if err != nil || result.Error != "" || !strings.Contains(result.FinalResult, masked) || strings.Contains(result.FinalResult, secret) {
+				t.Errorf("call %d came to %s, %v", n, result.Error, err)
+			}
+		})
+	}
+	all.Wait()
+}
