@@ -51,8 +51,8 @@ type Caller struct {
 
 // Condition narrows when a change is made.
 type Condition struct {
-	IfVersion uint64 // make it only on this version; 0: on any
-	DryRun    bool   // decide and seal nothing, append nothing
+	IfVersions []uint64 // make it only on one of these versions; nil: on any
+	DryRun     bool     // decide, and neither seal nor append
 
 	// IdempotencyKey makes a repetition answer as the first request did. Request
 	// is a hash of the whole request, to tell a repetition from a mix-up.
@@ -85,7 +85,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			return Outcome{}, err
 		}
 		state := domain.Evolve(domain.Integration{}, last.Event)
-		if err := checkVersion(state, on.IfVersion); err != nil {
+		if err := checkVersion(state, on.IfVersions); err != nil {
 			return Outcome{}, err
 		}
 		meta.At = s.Now().UTC().Truncate(time.Microsecond)
@@ -114,11 +114,11 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "others keep changing this integration; try again")
 }
 
-func checkVersion(state domain.Integration, wanted uint64) error {
-	if wanted == 0 || !state.Exists() || state.Version == wanted {
+func checkVersion(state domain.Integration, wanted []uint64) error {
+	if wanted == nil || !state.Exists() || slices.Contains(wanted, state.Version) {
 		return nil
 	}
-	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is at version %d by now, not %d; read it again", state.Version, wanted)
+	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is at version %d by now; read it again", state.Version)
 }
 
 // record seals the secrets of a decision and appends its event. The secrets of
@@ -133,7 +133,7 @@ func (s *Service) record(ctx context.Context, after uint64, next domain.Integrat
 		return 0, err
 	}
 	position, err := s.Events.Append(ctx, next.Workspace, next.ID, after, d.Event, m)
-	if errors.Is(err, eventstore.ErrConflict) {
+	if errors.Is(err, eventstore.ErrConflict) || domain.KindOf(err) == domain.TooLarge {
 		refs := make([]domain.SecretRef, len(d.Seal))
 		for n, secret := range d.Seal {
 			refs[n] = secret.Ref

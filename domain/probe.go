@@ -32,3 +32,16 @@ type ProbeStep struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
 }
+
+// HealthReport is what a check of all enabled integrations of a workspace saw.
+type HealthReport struct {
+	CheckedAt    time.Time
+	Integrations []HealthResult
+}
+
+// HealthResult is what the check saw of one integration.
+type HealthResult struct {
+	Integration Integration
+	Probe       Probe
+	Known       bool // false: it could not be probed, or not in time; Probe.Message says why
+}

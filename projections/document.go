@@ -29,3 +29,21 @@ func Decode(data []byte) (domain.Integration, error) {
 	}
 	return i, nil
 }
+
+// EncodeProbe returns the form in which stores keep a probe.
+func EncodeProbe(p LastProbe) ([]byte, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode probe: %w", err)
+	}
+	return data, nil
+}
+
+// DecodeProbe is the reverse of EncodeProbe.
+func DecodeProbe(data []byte) (LastProbe, error) {
+	var p LastProbe
+	if err := json.Unmarshal(data, &p); err != nil {
+		return LastProbe{}, fmt.Errorf("decode probe: %w", err)
+	}
+	return p, nil
+}

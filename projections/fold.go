@@ -67,7 +67,10 @@ func foldProbes(commits []eventstore.Commit) Batch {
 		}
 		result := ProbeResult{
 			Position: c.Position, Workspace: c.Workspace, ID: c.ID, Incarnation: probed.Incarnation,
-			LastProbe: LastProbe{Status: probed.Probe.Status, At: FromMicros(Micros(probed.Probe.At))},
+			LastProbe: LastProbe{
+				Status: probed.Probe.Status, At: FromMicros(Micros(probed.Probe.At)), HTTPStatus: probed.Probe.HTTPStatus,
+				Duration: probed.Probe.Duration, Message: probed.Probe.Message,
+			},
 		}
 		switch n, seen := at[of(c)]; {
 		case !seen:

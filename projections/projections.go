@@ -62,8 +62,11 @@ type Integration struct {
 
 // LastProbe is what is shown of a probe in listings.
 type LastProbe struct {
-	Status domain.ProbeStatus
-	At     time.Time // UTC, in microseconds
+	Status     domain.ProbeStatus `json:"status"`
+	At         time.Time          `json:"at"` // UTC, in microseconds
+	HTTPStatus int                `json:"http_status,omitempty"`
+	Duration   time.Duration      `json:"duration_ns"`
+	Message    string             `json:"message"`
 }
 
 // Batch is what a stretch of the logs comes to.

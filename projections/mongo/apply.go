@@ -47,7 +47,11 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		documents = append(documents, p)
 	}
 	for _, p := range b.Probes {
-		probes = append(probes, probe(p))
+		encoded, err := probe(p)
+		if err != nil {
+			return err
+		}
+		probes = append(probes, encoded)
 	}
 	for _, p := range b.Parked {
 		parked = append(parked, put{id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
@@ -86,7 +90,11 @@ func document(d projections.Document) (put, error) {
 	}}, nil
 }
 
-func probe(p projections.ProbeResult) put {
+func probe(p projections.ProbeResult) (put, error) {
+	encoded, err := projections.EncodeProbe(p.LastProbe)
+	if err != nil {
+		return put{}, err
+	}
 	return put{
 		id: key(p.Workspace, p.ID),
 		older: bson.E{Key: "$or", Value: bson.A{
@@ -95,9 +103,9 @@ func probe(p projections.ProbeResult) put {
 		}},
 		set: bson.D{
 			{Key: "incarnation", Value: int64(p.Incarnation)}, {Key: "position", Value: int64(p.Position)},
-			{Key: "status", Value: string(p.Status)}, {Key: "at", Value: projections.Micros(p.At)},
+			{Key: "seen", Value: encoded},
 		},
-	}
+	}, nil
 }
 
 // write makes the writes that are newer than what is stored. A guarded upsert

@@ -26,12 +26,7 @@ type stored struct {
 type seen struct {
 	ID          string `bson:"_id"`
 	Incarnation int64  `bson:"incarnation"`
-	Status      string `bson:"status"`
-	At          int64  `bson:"at"`
-}
-
-func (s seen) last() projections.LastProbe {
-	return projections.LastProbe{Status: domain.ProbeStatus(s.Status), At: projections.FromMicros(s.At)}
+	Seen        []byte `bson:"seen"`
 }
 
 // Get implements projections.Store.
@@ -138,7 +133,10 @@ func (s *Store) withProbes(ctx context.Context, w domain.Workspace, found []stor
 	}
 	for n, i := range all {
 		if p, ok := probes[i.ID]; ok && uint64(p.Incarnation) == i.Incarnation {
-			last := p.last()
+			last, err := projections.DecodeProbe(p.Seen)
+			if err != nil {
+				return nil, err
+			}
 			all[n].LastProbe = &last
 		}
 	}
@@ -153,7 +151,9 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 	}
 	last := map[domain.ID]projections.LastProbe{}
 	for id, p := range probes {
-		last[id] = p.last()
+		if last[id], err = projections.DecodeProbe(p.Seen); err != nil {
+			return nil, err
+		}
 	}
 	return last, nil
 }

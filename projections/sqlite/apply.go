@@ -17,9 +17,9 @@ ON CONFLICT (workspace, id) DO UPDATE SET
 WHERE excluded.position > integrations.position`
 
 const putProbe = `
-INSERT INTO probes (workspace, id, incarnation, position, status, at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO probes (workspace, id, incarnation, position, seen) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (workspace, id) DO UPDATE SET
-	incarnation = excluded.incarnation, position = excluded.position, status = excluded.status, at = excluded.at
+	incarnation = excluded.incarnation, position = excluded.position, seen = excluded.seen
 WHERE (excluded.incarnation, excluded.position) > (probes.incarnation, probes.position)`
 
 const putParked = `
@@ -53,8 +53,11 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		}
 		probe := tx.StmtContext(ctx, put[1])
 		for _, p := range b.Probes {
-			if _, err := probe.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Incarnation), int64(p.Position),
-				string(p.Status), projections.Micros(p.At)); err != nil {
+			seen, err := projections.EncodeProbe(p.LastProbe)
+			if err != nil {
+				return err
+			}
+			if _, err := probe.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Incarnation), int64(p.Position), seen); err != nil {
 				return err
 			}
 		}

@@ -15,13 +15,13 @@ const withProbe = ` LEFT JOIN probes p ON p.workspace = i.workspace AND p.id = i
 
 // Get implements projections.Store.
 func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
-	stmt, err := s.read.get(ctx, `SELECT i.document, p.status, p.at FROM integrations i`+withProbe+
+	stmt, err := s.read.get(ctx, `SELECT i.document, p.seen FROM integrations i`+withProbe+
 		`WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`)
 	if err != nil {
 		return projections.Integration{}, away(ctx, err)
 	}
 	var r row
-	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.status, &r.at); {
+	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.seen); {
 	case errors.Is(err, sql.ErrNoRows):
 		return projections.Integration{}, domain.NoSuchIntegration()
 	case err != nil:
@@ -74,7 +74,7 @@ func scan(found *sql.Rows, err error) ([]row, error) {
 	var rows []row
 	for found.Next() {
 		var r row
-		if err := found.Scan(&r.document, &r.status, &r.at); err != nil {
+		if err := found.Scan(&r.document, &r.seen); err != nil {
 			return nil, err
 		}
 		rows = append(rows, r)
@@ -85,8 +85,7 @@ func scan(found *sql.Rows, err error) ([]row, error) {
 // row is what is selected of an integration.
 type row struct {
 	document []byte
-	status   sql.NullString
-	at       sql.NullInt64
+	seen     []byte // nil: not probed
 }
 
 func (r row) integration() (projections.Integration, error) {
@@ -95,10 +94,12 @@ func (r row) integration() (projections.Integration, error) {
 		return projections.Integration{}, err
 	}
 	i := projections.Integration{Integration: document}
-	if r.status.Valid {
-		i.LastProbe = &projections.LastProbe{Status: domain.ProbeStatus(r.status.String), At: projections.FromMicros(r.at.Int64)}
+	if r.seen == nil {
+		return i, nil
 	}
-	return i, nil
+	last, err := projections.DecodeProbe(r.seen)
+	i.LastProbe = &last
+	return i, err
 }
 
 // listing is a query in SQL. Its text has no value in it, so there are few.
@@ -130,7 +131,7 @@ func newListing(w domain.Workspace, q projections.Query) listing {
 	if q.After != nil {
 		where, args = where+` AND (i.`+string(column)+`, i.id)`+after, append(args, q.Sort.Value(*q.After), string(q.After.ID))
 	}
-	l.page = `SELECT i.document, p.status, p.at` + from + withProbe + where +
+	l.page = `SELECT i.document, p.seen` + from + withProbe + where +
 		` ORDER BY i.` + string(column) + order + `, i.id` + order + ` LIMIT ?`
 	l.arguments = append(args, q.Limit+1)
 	return l
@@ -142,7 +143,7 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 	for _, id := range ids {
 		args = append(args, string(id))
 	}
-	stmt, err := s.read.get(ctx, `SELECT id, status, at FROM probes WHERE workspace = ? AND id IN (NULL`+strings.Repeat(`, ?`, len(ids))+`)`)
+	stmt, err := s.read.get(ctx, `SELECT id, seen FROM probes WHERE workspace = ? AND id IN (NULL`+strings.Repeat(`, ?`, len(ids))+`)`)
 	if err != nil {
 		return nil, away(ctx, err)
 	}
@@ -153,12 +154,14 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 	defer rows.Close()
 	probes := map[domain.ID]projections.LastProbe{}
 	for rows.Next() {
-		var id, status string
-		var at int64
-		if err := rows.Scan(&id, &status, &at); err != nil {
+		var id string
+		var seen []byte
+		if err := rows.Scan(&id, &seen); err != nil {
 			return nil, away(ctx, err)
 		}
-		probes[domain.ID(id)] = projections.LastProbe{Status: domain.ProbeStatus(status), At: projections.FromMicros(at)}
+		if probes[domain.ID(id)], err = projections.DecodeProbe(seen); err != nil {
+			return nil, err
+		}
 	}
 	return probes, away(ctx, rows.Err())
 }

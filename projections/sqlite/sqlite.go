@@ -51,8 +51,7 @@ CREATE TABLE probes (
 	id          TEXT    NOT NULL,
 	incarnation INTEGER NOT NULL,
 	position    INTEGER NOT NULL,
-	status      TEXT    NOT NULL,
-	at          INTEGER NOT NULL,
+	seen        BLOB    NOT NULL,
 	PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE TABLE parked (

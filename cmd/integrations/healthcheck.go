@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// healthcheckCommand asks a running service whether it is ready.
+type healthcheckCommand struct {
+	URL string `help:"Base URL of the service." default:"http://127.0.0.1:8080"`
+}
+
+func (c healthcheckCommand) Run(s streams) error {
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := (&http.Client{Timeout: 4 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+		return fmt.Errorf("not ready: %s: %s", res.Status, body)
+	}
+	_, err = fmt.Fprintln(s.out, "ready")
+	return err
+}
+
+// versionCommand shows what this program was built from.
+type versionCommand struct{}
+
+func (versionCommand) Run(s streams) error {
+	version, revision := "unknown", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = " " + setting.Value
+			}
+		}
+		version += revision + " " + info.GoVersion
+	}
+	_, err := fmt.Fprintln(s.out, "integrations", version)
+	return err
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// bus is a connection to NATS, and the server behind it when that is ours.
+type bus struct {
+	nc      *nats.Conn
+	durable eventstore.DurableFunc
+	server  *server.Server // nil: somebody else's
+	lock    *os.File
+	urlFile string
+}
+
+// maxPayload bounds a message: a configuration of 1 MiB and what JSON adds to it.
+const maxPayload = 8 << 20
+
+// connect returns the NATS server of the flags, or one of our own on the data
+// folder. When another process has that folder, it returns errDataInUse.
+func connect(f storeFlags, log *slog.Logger) (*bus, error) {
+	if f.NATSURL != "" {
+		return connectTo(f)
+	}
+	lock, err := lockData(f.path("lock"))
+	if err != nil {
+		return nil, err
+	}
+	b := &bus{lock: lock, urlFile: f.path("nats.url")}
+	if err := b.start(f.path("nats"), log); err != nil {
+		b.close()
+		return nil, fmt.Errorf("start embedded NATS: %w", err)
+	}
+	return b, nil
+}
+
+// connectionOptions keep trying for ever: NATS that is away is a 503 that heals.
+func connectionOptions() []nats.Option {
+	return []nats.Option{
+		nats.Name("integrations"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
+	}
+}
+
+func connectTo(f storeFlags) (*bus, error) {
+	options := connectionOptions()
+	if f.NATSCreds != "" {
+		options = append(options, nats.UserCredentials(f.NATSCreds))
+	}
+	nc, err := nats.Connect(f.NATSURL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	b := &bus{nc: nc}
+	if len(f.NATSMonitorURL) > 0 {
+		b.durable = eventstore.Monitored(monitorClient(), f.NATSMonitorURL...)
+	}
+	return b, nil
+}
+
+// start starts a server that syncs before it acknowledges. It listens on
+// loopback for the tools of this program only, with a password of its own.
+func (b *bus) start(dir string, log *slog.Logger) error {
+	password := rand.Text()
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "embedded", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: "integrations", Password: password,
+		JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,
+	})
+	if err != nil {
+		return err
+	}
+	b.server = srv
+	srv.SetLoggerV2(natsLog{log}, false, false, false)
+	srv.Start()
+	if !srv.ReadyForConnections(30 * time.Second) {
+		return errors.New("not ready within 30 seconds")
+	}
+	b.nc, err = nats.Connect("", append(connectionOptions(), nats.InProcessServer(srv), nats.UserInfo("integrations", password))...)
+	if err != nil {
+		return err
+	}
+	b.durable = func(context.Context) (bool, error) { return srv.JetStreamConfig().SyncAlways, nil }
+	to := url.URL{Scheme: "nats", User: url.UserPassword("integrations", password), Host: srv.Addr().String()}
+	return os.WriteFile(b.urlFile, []byte(to.String()+"\n"), 0o600)
+}
+
+// close ends the connection, and the server when it is ours. Everything that
+// was acknowledged is on disk already.
+func (b *bus) close() {
+	if b.nc != nil {
+		b.nc.Close()
+	}
+	if b.server != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+		_ = os.Remove(b.urlFile)
+	}
+	if b.lock != nil {
+		_ = b.lock.Close()
+	}
+}
+
+// errDataInUse says that another process runs on the data folder.
+var errDataInUse = errors.New("another integrations process uses this data folder")
+
+// lockData takes the folder of the lock file for this process, until the file
+// is closed or the process ends.
+func lockData(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errDataInUse
+		}
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	return f, nil
+}
+
+// attach is connect for a tool: when a service runs on the data folder, it
+// connects to that one's server. It reports whether it did.
+func attach(f storeFlags, log *slog.Logger) (b *bus, running bool, err error) {
+	if f.NATSURL == "" {
+		if _, err := os.Stat(f.path("nats")); err != nil {
+			return nil, false, fmt.Errorf("there is no log in %s: %w", f.Data, err)
+		}
+	}
+	b, err = connect(f, log)
+	if !errors.Is(err, errDataInUse) {
+		return b, f.NATSURL != "", err
+	}
+	address, err := os.ReadFile(f.path("nats.url"))
+	if err != nil {
+		return nil, false, fmt.Errorf("the running service is not ready: %w", err)
+	}
+	f.NATSURL = strings.TrimSpace(string(address))
+	b, err = connectTo(f)
+	if err == nil {
+		b.durable = func(context.Context) (bool, error) { return true, nil } // it would not have started otherwise
+	}
+	return b, true, err
+}
+
+// natsLog tells what the embedded server has to say of importance.
+type natsLog struct{ log *slog.Logger }
+
+func (l natsLog) Noticef(format string, v ...any) {
+	l.log.Debug("nats", slog.String("says", fmt.Sprintf(format, v...)))
+}
+func (l natsLog) Warnf(format string, v ...any) {
+	l.log.Warn("nats", slog.String("says", fmt.Sprintf(format, v...)))
+}
+func (l natsLog) Errorf(format string, v ...any) {
+	l.log.Error("nats", slog.String("says", fmt.Sprintf(format, v...)))
+}
+func (l natsLog) Fatalf(format string, v ...any) {
+	l.log.Error("nats", slog.String("says", fmt.Sprintf(format, v...)))
+}
+func (l natsLog) Debugf(string, ...any) {}
+func (l natsLog) Tracef(string, ...any) {}

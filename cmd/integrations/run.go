@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/connectors"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/health"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/mongo"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+	"github.com/seed677028b5/integrations/transport"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+// drainWithin bounds how long requests under way may take after the signal to
+// end; the rest of the 10 s is for the stores.
+const drainWithin = 7 * time.Second
+
+// serve runs the service until ctx ends, and calls ready with its URL once it
+// takes requests.
+func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	now, newID := time.Now, newID
+	egress, err := c.Egress.config(now)
+	if err != nil {
+		return err
+	}
+
+	// The log, the vault beside it, and who may use them. They outlive ctx, so
+	// that requests under way can end well.
+	open, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	b, err := connect(c.storeFlags, log)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	events, err := eventstore.Open(open, b.nc, eventstore.Config{Replicas: c.Replicas, AllowLazySync: c.AllowLazySync, Durable: b.durable, Node: nodeName()})
+	if err != nil {
+		return err
+	}
+	secrets, err := vault.Open(open, b.nc, c.rootKeys(), c.Replicas)
+	if err != nil {
+		return err
+	}
+	keys, err := access.Open(open, b.nc, c.Replicas, now, log)
+	if err != nil {
+		return err
+	}
+	if made, err := keys.EnsureOperator(open, c.path("operator.key")); err != nil {
+		return err
+	} else if made {
+		log.Info("made an operator key", slog.String("file", c.path("operator.key")))
+	}
+
+	// The read model, and what keeps it current.
+	store, err := openReadStore(open, c.storeFlags, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	projector := &projections.Projector{Events: events, Store: store, Log: log}
+	reader := projections.Reader{Store: store, Builtins: c.settings()}
+	cursorKey, err := secrets.DeriveKey("cursors")
+	if err != nil {
+		return err
+	}
+	cursors, err := projections.NewCursors(cursorKey)
+	if err != nil {
+		return err
+	}
+
+	// What goes out, what is asked, and what is answered.
+	outside, err := connectors.New(egress)
+	if err != nil {
+		return err
+	}
+	service := &commands.Service{
+		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(),
+		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
+	}
+	checker := &health.Checker{Read: reader, Commands: service, Workers: 16, Within: 25 * time.Second, Now: now}
+	api := &transport.Server{
+		Commands: service, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
+		Wait: projector.Wait, WriteWait: c.WriteWait, Ready: readiness(events, projector),
+		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(projector), NewID: newID, Now: now, Log: log,
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	for _, own := range ownListeners(listener, b) {
+		outside.DenyListener(own)
+	}
+	log.Info("egress", slog.String("policy", outside.Policy()))
+
+	// All of it, until ctx ends or one part fails.
+	parts, running := errgroup.WithContext(ctx)
+	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
+	parts.Go(func() error { return projector.Run(open) })
+	parts.Go(func() error { return sweep(open, service, log) })
+	ready("http://" + listener.Addr().String())
+	return parts.Wait()
+}
+
+// newID returns a unique id that sorts by time (UUID version 7).
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func (f storeFlags) rootKeys() vault.RootKeys {
+	return vault.RootKeys{File: f.path("root.keyset"), Keyset: f.RootKeyset}
+}
+
+func openReadStore(ctx context.Context, f storeFlags, log *slog.Logger) (projections.Store, error) {
+	if f.MongoDBURI != "" {
+		return mongo.Open(ctx, f.MongoDBURI, f.MongoDBDatabase)
+	}
+	return sqlite.Open(ctx, f.path("read.db"), log)
+}
+
+// nodeName names this process on the canary subject, where a dot or a space
+// would mean something.
+func nodeName() string { return uuid.NewString() }
+
+// listenAndDrain answers requests until ctx ends, then lets those under way end.
+func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("ending: letting requests under way end")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		log.Warn("requests under way were cut off", slog.Any("err", err))
+		return srv.Close()
+	}
+	return nil
+}
+
+// sweep destroys secrets that nothing names, at start and every hour.
+func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) error {
+	every := time.NewTicker(time.Hour)
+	defer every.Stop()
+	for {
+		swept, err := service.SweepSecrets(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			log.Warn("secrets that nothing names could not all be destroyed; trying again in an hour", slog.Any("err", err))
+		case swept > 0:
+			log.Info("destroyed secrets that nothing names", slog.Int("count", swept))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
+}
+
+// readiness proves a write to the log and a read of the read model. Those who
+// ask at the same time share one proof.
+func readiness(events *eventstore.Store, projector *projections.Projector) func(context.Context) error {
+	var group singleflight.Group
+	return func(ctx context.Context) error {
+		_, err, _ := group.Do("ready", func() (any, error) {
+			return nil, errors.Join(events.CheckWritable(ctx), projector.Store.Ping(ctx))
+		})
+		return err
+	}
+}
+
+// ownListeners returns the addresses of this process, which no integration may
+// call.
+func ownListeners(l net.Listener, b *bus) []netip.AddrPort {
+	var own []netip.AddrPort
+	for _, a := range []net.Addr{l.Addr(), b.addr()} {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			own = append(own, tcp.AddrPort())
+		}
+	}
+	return own
+}
+
+func (b *bus) addr() net.Addr {
+	if b.server == nil {
+		return nil
+	}
+	return b.server.Addr()
+}
+
+func newRegistry(p *projections.Projector) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "integrations_projection_position", Help: "Position in the log up to which the read model shows everything.",
+		}, func() float64 { return float64(p.Position()) }))
+	return r
+}
+
+func monitorClient() *http.Client { return &http.Client{Timeout: 5 * time.Second} }

@@ -1,0 +1,218 @@
+package domain_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const endpoint = `"name": "e", "description": "d", "path": "/p"`
+
+// refusals are wrong values of every field: what is sent over a good document,
+// and where and with what code it is refused.
+var refusals = []struct{ over, pointer, code string }{
+	{`{"name": null}`, "/name", "required"},
+	{`{"name": 7}`, "/name", "type"},
+	{`{"name": "a"}`, "/name", "too_short"},
+	{`{"name": "` + strings.Repeat("a", 129) + `"}`, "/name", "too_long"},
+	{`{"name": "Crm"}`, "/name", "pattern"},
+	{`{"name": "crm-"}`, "/name", "pattern"},
+	{`{"name": "-crm"}`, "/name", "pattern"},
+	{`{"name": "c.rm"}`, "/name", "pattern"},
+	{`{"name": "google-maps"}`, "/name", "reserved"},
+	{`{"name": "health-check"}`, "/name", "reserved"},
+	{`{"name": "events"}`, "/name", "reserved"},
+	{`{"name": "6f6da349-bdfa-55fd-b63d-f53575636c67"}`, "/name", "reserved"},
+	{`{"display_name": null}`, "/display_name", "required"},
+	{`{"display_name": ""}`, "/display_name", "too_short"},
+	{`{"display_name": "` + strings.Repeat("é", 257) + `"}`, "/display_name", "too_long"},
+	{`{"display_name": "a\nb"}`, "/display_name", "pattern"},
+	{`{"protocol": "soap"}`, "/protocol", "enum"},
+	{`{"protocol": "REST"}`, "/protocol", "enum"},
+	{`{"enabled": "yes"}`, "/enabled", "type"},
+	{`{"base_url": null}`, "/base_url", "required"},
+	{`{"base_url": "crm.example.com"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "ftp://crm.example.com"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://u:p@crm.example.com"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com/#top"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com/?a=b"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com/a/../b"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com/a b"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com/` + strings.Repeat("a", 2048) + `"}`, "/base_url", "too_long"},
+	{`{"id": "x"}`, "/id", "unknown_member"},
+	{`{"builtin": true}`, "/builtin", "unknown_member"},
+	{`{"workspace_id": "w"}`, "/workspace_id", "unknown_member"},
+	{`{"version": 3}`, "/version", "unknown_member"},
+	{`{"Name": "crm"}`, "/Name", "unknown_member"},
+	{`{"a/b~c": 1}`, "/a~1b~0c", "unknown_member"},
+
+	{`{"auth": "secret"}`, "/auth", "type"},
+	{`{"auth": {}}`, "/auth/type", "required"},
+	{`{"auth": {"type": "magic"}}`, "/auth/type", "enum"},
+	{`{"auth": {"type": "gcp_wif"}}`, "/auth/type", "auth_type_unsupported"},
+	{`{"auth": {"api_key_value": "k", "bearer_token_value": "t"}}`, "/auth/type", "required"},
+	{`{"auth": {"type": "api_key_header"}}`, "/auth/api_key_value", "required"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": ""}}`, "/auth/api_key_value", "too_short"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": 7}}`, "/auth/api_key_value", "type"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": {"value": ""}}}`, "/auth/api_key_value/value", "too_short"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": {"text": "k"}}}`, "/auth/api_key_value/text", "unknown_member"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "` + strings.Repeat("k", 8193) + `"}}`, "/auth/api_key_value", "too_long"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "a\r\nX: b"}}`, "/auth/api_key_value", "pattern"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "header_name": "X Key"}}`, "/auth/header_name", "header_invalid"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "header_name": "Host"}}`, "/auth/header_name", "header_not_allowed"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "header_name": "X-Forwarded-For"}}`, "/auth/header_name", "header_not_allowed"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "header_name": "X-K", "query_name": "k"}}`, "/auth/query_name", "not_allowed"},
+	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "client_id": "c"}}`, "/auth/client_id", "unknown_member"},
+	{`{"auth": {"type": "bearer_token", "bearer_token_value": "t", "secrets": {}}}`, "/auth/secrets", "unknown_member"},
+	{`{"auth": {"type": "basic", "password_value": "p"}}`, "/auth/username", "required"},
+	{`{"auth": {"type": "basic", "username": "a:b", "password_value": "p"}}`, "/auth/username", "pattern"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "token_url": "https://a/t"}}`, "/auth/client_id", "required"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c"}}`, "/auth/token_url", "required"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c", "token_url": "a"}}`, "/auth/token_url", "url_invalid"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c", "token_url": "https://a/t", "client_auth_method": "post"}}`, "/auth/client_auth_method", "enum"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c", "token_url": "https://a/t", "scopes": 7}}`, "/auth/scopes", "type"},
+	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c", "token_url": "https://a/t", "scopes": [7]}}`, "/auth/scopes/0", "type"},
+	{`{"auth": {"type": "smart_backend_services", "client_id": "c", "private_key_value": "not a key"}}`, "/auth/private_key_value", "private_key_invalid"},
+	{`{"auth": {"type": "smart_backend_services", "client_id": "c", "private_key_value": "{\"kty\":\"RSA\"}"}}`, "/auth/private_key_value", "private_key_invalid"},
+	{`{"auth": {"type": "smart_backend_services", "client_id": "c", "assertion_algorithm": "HS256"}}`, "/auth/assertion_algorithm", "enum"},
+	{`{"auth": {"type": "smart_backend_services"}}`, "/auth/client_id", "required"},
+	{`{"auth": {"type": "oauth2_jwt_bearer", "assertion_issuer": "i"}}`, "/auth/token_url", "required"},
+	{`{"auth": {"type": "oauth2_jwt_bearer", "token_url": "https://a/t"}}`, "/auth/assertion_issuer", "required"},
+	{`{"auth": {"type": "oauth2_jwt_bearer", "token_lifetime_seconds": 5}}`, "/auth/token_lifetime_seconds", "range"},
+	{`{"auth": {"type": "oauth2_jwt_bearer", "assertion_scopes_in_jwt": 1}}`, "/auth/assertion_scopes_in_jwt", "type"},
+	{`{"auth": {"type": "json_token_exchange", "token_url": "https://a/t"}}`, "/auth/client_id", "required"},
+	{`{"auth": {"type": "json_token_exchange", "token_response_path": "broken"}}`, "/auth/token_response_path", "expression_invalid"},
+	{`{"auth": {"type": "bearer_token_exchange"}}`, "/auth/exchange_url", "required"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_secret_format": "Key"}}`, "/auth/exchange_secret_format", "pattern"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_default_ttl_seconds": 119}}`, "/auth/exchange_default_ttl_seconds", "range"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_default_ttl_seconds": 120.5}}`, "/auth/exchange_default_ttl_seconds", "type"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_param_headers": [{"header_name": "X-A"}]}}`, "/auth/exchange_param_headers/0/param_name", "required"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_param_headers": [7]}}`, "/auth/exchange_param_headers/0", "type"},
+	{`{"auth": {"type": "bearer_token_exchange", "exchange_param_headers": [{"header_name": "Authorization", "param_name": "p"}]}}`, "/auth/exchange_param_headers/0/header_name", "header_not_allowed"},
+
+	{`{"endpoints": {}}`, "/endpoints", "type"},
+	{`{"endpoints": [` + strings.Repeat(`{},`, 50) + `{}]}`, "/endpoints", "too_many"},
+	{`{"endpoints": [7]}`, "/endpoints/0", "type"},
+	{`{"endpoints": [{"description": "d", "path": "/p"}]}`, "/endpoints/0/name", "required"},
+	{`{"endpoints": [{"name": "e", "path": "/p"}]}`, "/endpoints/0/description", "required"},
+	{`{"endpoints": [{"name": "e", "description": "d"}]}`, "/endpoints/0/path", "required"},
+	{`{"endpoints": [{` + endpoint + `}, {` + endpoint + `}]}`, "/endpoints/1/name", "duplicate"},
+	{`{"endpoints": [{` + endpoint + `, "name": "a b"}]}`, "/endpoints/0/name", "pattern"},
+	{`{"endpoints": [{` + endpoint + `, "description": "` + strings.Repeat("d", 2049) + `"}]}`, "/endpoints/0/description", "too_long"},
+	{`{"endpoints": [{` + endpoint + `, "path": "https://evil.example.com/"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "//evil.example.com/"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a/../b"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a/%2e%2e/b"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a/%zz"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a/{b"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a/{b c}"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "/a#b"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "path": "\\\\evil"}]}`, "/endpoints/0/path", "path_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "method": "get"}]}`, "/endpoints/0/method", "enum"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"Cookie": "a"}}]}`, "/endpoints/0/headers/Cookie", "header_not_allowed"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"authorization": "a"}}]}`, "/endpoints/0/headers/authorization", "header_not_allowed"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"Mcp-Session-Id": "a"}}]}`, "/endpoints/0/headers/Mcp-Session-Id", "header_not_allowed"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"X-A": "a\r\nb"}}]}`, "/endpoints/0/headers/X-A", "header_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"X-A": "a", "x-a": "b"}}]}`, "/endpoints/0/headers/x-a", "duplicate"},
+	{`{"endpoints": [{` + endpoint + `, "input_schema": []}]}`, "/endpoints/0/input_schema", "type"},
+	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": "broken"}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "body_format": "xml"}]}`, "/endpoints/0/body_format", "enum"},
+	{`{"endpoints": [{` + endpoint + `, "base_url": "x"}]}`, "/endpoints/0/base_url", "url_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "auth": {"type": "bearer_token"}}]}`, "/endpoints/0/auth/bearer_token_value", "required"},
+	{`{"endpoints": [{` + endpoint + `, "response_filter": ["broken"]}]}`, "/endpoints/0/response_filter/0", "expression_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "response_mapping": {"a": "broken"}}]}`, "/endpoints/0/response_mapping/a", "expression_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "result_key": "broken"}]}`, "/endpoints/0/result_key", "expression_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "result_template": "broken"}]}`, "/endpoints/0/result_template", "template_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "max_result_length": -1}]}`, "/endpoints/0/max_result_length", "range"},
+	{`{"endpoints": [{` + endpoint + `, "max_result_length": 1e300}]}`, "/endpoints/0/max_result_length", "type"},
+	{`{"endpoints": [{` + endpoint + `, "result_delivery": "mail"}]}`, "/endpoints/0/result_delivery", "enum"},
+	{`{"endpoints": [{` + endpoint + `, "retry_config": {"max_retries": 11}}]}`, "/endpoints/0/retry_config/max_retries", "range"},
+	{`{"endpoints": [{` + endpoint + `, "retry_config": {"retry_on_status": [200]}}]}`, "/endpoints/0/retry_config/retry_on_status/0", "range"},
+	{`{"endpoints": [{` + endpoint + `, "retry_config": {"backoff": 1}}]}`, "/endpoints/0/retry_config/backoff", "unknown_member"},
+	{`{"endpoints": [{` + endpoint + `, "timeout_ms": 99}]}`, "/endpoints/0/timeout_ms", "range"},
+	{`{"endpoints": [{` + endpoint + `, "timeout_ms": 120001}]}`, "/endpoints/0/timeout_ms", "range"},
+	{`{"endpoints": [{` + endpoint + `, "cost": 1}]}`, "/endpoints/0/cost", "unknown_member"},
+
+	{`{"health_check": {"method": "POST"}}`, "/health_check/method", "enum"},
+	{`{"health_check": {"path": "/{id}"}}`, "/health_check/path", "path_invalid"},
+	{`{"health_check": {"expect_status": 99}}`, "/health_check/expect_status", "range"},
+	{`{"health_check": {"interval_seconds": 86401}}`, "/health_check/interval_seconds", "range"},
+	{`{"health_check": {"interval": 5}}`, "/health_check/interval", "unknown_member"},
+
+	{`{"mcp_url": "https://a"}`, "/mcp_url", "not_allowed"},
+	{`{"mcp_headers": {}}`, "/mcp_headers", "not_allowed"},
+	{`{"protocol": "mcp"}`, "/mcp_transport", "required"},
+	{`{"protocol": "mcp", "mcp_transport": "pipe", "mcp_url": "https://a"}`, "/mcp_transport", "enum"},
+	{`{"protocol": "mcp", "mcp_transport": "http"}`, "/mcp_url", "required"},
+	{`{"protocol": "mcp", "mcp_transport": "sse", "mcp_url": "ws://a"}`, "/mcp_url", "url_invalid"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_command": "x"}`, "/mcp_command", "not_allowed"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_args": ["x"]}`, "/mcp_args", "not_allowed"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": null}}`, "/mcp_headers/x-a", "required"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": 1}}`, "/mcp_headers/X-A", "type"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"Host": "h"}}`, "/mcp_headers/Host", "header_not_allowed"},
+	{`{"protocol": "mcp", "mcp_transport": "stdio", "mcp_command": "sh", "mcp_args": ["-c", "id"]}`, "/mcp_transport", "mcp_stdio_disabled"},
+}
+
+func TestEveryWrongValueIsRefusedWhereItStands(t *testing.T) {
+	for _, tt := range refusals {
+		t.Run(tt.pointer+" "+tt.code, func(t *testing.T) {
+			d, err := domain.Integration{}.Create("acme", merge(t, plain, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
+			requireProblem(t, err, tt.pointer, tt.code)
+			require.Empty(t, d)
+			if tt.code == "required" || strings.HasPrefix(tt.pointer, "/name") {
+				return // an update may leave it out, and refuses a name for another reason
+			}
+			_, err = created(t, plain).Update(doc(t, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
+			requireProblem(t, err, tt.pointer, tt.code)
+		})
+	}
+}
+
+func requireProblem(t *testing.T, err error, pointer, code string) {
+	t.Helper()
+	refusal, ok := errors.AsType[*domain.Error](err)
+	require.True(t, ok, "got %v", err)
+	require.Equal(t, domain.Invalid, refusal.Kind)
+	found := slices.ContainsFunc(refusal.Problems, func(p domain.Problem) bool {
+		return p.Pointer == pointer && p.Code == code && p.Detail != ""
+	})
+	require.True(t, found, "want %s %s in %+v", pointer, code, refusal.Problems)
+}
+
+func TestARefusalListsEveryProblemAtOnce(t *testing.T) {
+	_, err := domain.Integration{}.Create("acme", doc(t, `{"name": "X", "protocol": "soap", "colour": 1, "endpoints": [{"path": "a:b"}], "auth": {"type": "basic"}}`),
+		domain.Stamp{At: noon}, rules)
+	refusal, _ := errors.AsType[*domain.Error](err)
+	var pointers []string
+	for _, p := range refusal.Problems {
+		pointers = append(pointers, p.Pointer)
+	}
+	slices.Sort(pointers)
+	require.Equal(t, []string{
+		"/auth/password_value", "/auth/username", "/base_url", "/colour", "/display_name", "/endpoints/0/description",
+		"/endpoints/0/name", "/endpoints/0/path", "/name", "/protocol",
+	}, pointers)
+	require.Equal(t, "validation_failed", refusal.Code)
+}
+
+func TestARefusalNeverTellsASecret(t *testing.T) {
+	const canary = "canary-5e0c"
+	for _, over := range []string{
+		`{"auth": {"type": "api_key_header", "api_key_value": "` + canary + `\n"}}`,
+		`{"auth": {"type": "smart_backend_services", "client_id": "c", "private_key_value": "` + canary + `"}}`,
+		`{"auth": {"type": "magic", "bearer_token_value": "` + canary + `"}}`,
+		`{"auth": {"api_key_value": {"value": ["` + canary + `"]}}}`,
+		`{"base_url": "https://user:` + canary + `@crm.example.com"}`,
+		`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": "` + canary + `\n"}}`,
+	} {
+		_, err := domain.Integration{}.Create("acme", merge(t, plain, over), domain.Stamp{At: noon}, rules)
+		require.Error(t, err, over)
+		require.NotContains(t, err.Error(), canary)
+	}
+}

@@ -1,0 +1,104 @@
+// Package health finds out whether integrations can be used. A check covers all
+// that are enabled, within a bounded time, and never calls healthy what it did
+// not see.
+package health
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Checker checks the enabled integrations of a workspace.
+type Checker struct {
+	Read     projections.Reader
+	Commands *commands.Service
+	Workers  int           // probes under way at once
+	Within   time.Duration // for a whole check
+	Now      func() time.Time
+}
+
+// pageSize is how many integrations are read at a time.
+const pageSize = 200
+
+// Check probes every enabled integration of the caller's workspace whose last
+// probe is older than maxAge or than its configuration. What is not done in time
+// is told as unknown. Every probe is recorded as an event.
+func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
+	deadline, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	enabled, err := c.enabled(ctx, by.Workspace)
+	if err != nil {
+		return domain.HealthReport{}, err
+	}
+	report := domain.HealthReport{CheckedAt: c.Now().UTC(), Integrations: make([]domain.HealthResult, len(enabled))}
+	var probing errgroup.Group
+	probing.SetLimit(c.Workers)
+	for n, i := range enabled {
+		if c.fresh(i, maxAge) {
+			report.Integrations[n] = result(i.Integration, domain.Probe{
+				Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
+				Message: i.LastProbe.Message, At: i.LastProbe.At,
+			})
+			continue
+		}
+		probing.Go(func() error {
+			report.Integrations[n] = c.probe(deadline, by, i.Integration)
+			return nil
+		})
+	}
+	return report, probing.Wait()
+}
+
+func (c *Checker) enabled(ctx context.Context, w domain.Workspace) ([]projections.Integration, error) {
+	var all []projections.Integration
+	q := projections.Query{Filter: projections.Filter{Enabled: new(true)}, Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: pageSize}
+	for {
+		page, err := c.Read.List(ctx, w, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.Next == nil {
+			return all, nil
+		}
+		q.After = page.Next
+	}
+}
+
+// fresh reports whether the last probe still says how the integration is.
+func (c *Checker) fresh(i projections.Integration, maxAge time.Duration) bool {
+	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
+}
+
+func (c *Checker) probe(ctx context.Context, by commands.Caller, i domain.Integration) domain.HealthResult {
+	unknown := domain.HealthResult{Integration: i}
+	if ctx.Err() != nil {
+		unknown.Probe.Message = "not probed within the time of this check; check again"
+		return unknown
+	}
+	probe, err := c.Commands.TestConnection(ctx, by, i.ID)
+	switch {
+	case domain.KindOf(err) == domain.NotFound && err != nil:
+		unknown.Probe.Message = "deleted during this check"
+		return unknown
+	case err != nil && probe.Status == "":
+		unknown.Probe.Message = "could not be probed just now; check again"
+		return unknown
+	case ctx.Err() != nil:
+		unknown.Probe.Message = "the probe did not end within the time of this check; check again"
+		return unknown
+	}
+	return result(i, probe)
+}
+
+// result tells what a probe saw. A built-in that the operator has not set up
+// can't be said to be well or ill.
+func result(i domain.Integration, p domain.Probe) domain.HealthResult {
+	return domain.HealthResult{Integration: i, Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
+}

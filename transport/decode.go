@@ -1,0 +1,196 @@
+package transport
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const (
+	maxBody     = 1 << 20
+	maxTestBody = 256 << 10
+	maxDepth    = 64
+)
+
+// body reads the body of a request as a JSON object, strictly, and returns its
+// bytes as well. No body at all reads as an empty object when optional.
+func (r *request) body(most int64, optional bool) (domain.Document, []byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, most))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, nil, domain.Errorf(domain.TooLarge, "body_too_large", "the body is over the limit of %d bytes", tooLarge.Limit)
+	}
+	if err != nil {
+		return nil, nil, domain.Errorf(domain.Invalid, "body_unreadable", "the body could not be read to its end")
+	}
+	if len(data) == 0 && optional {
+		return domain.Document{}, data, nil
+	}
+	if media, _, err := mime.ParseMediaType(r.GetHeader("Content-Type")); err != nil || media != "application/json" {
+		return nil, nil, domain.Errorf(domain.Unsupported, "media_type_unsupported", "send the body as application/json")
+	}
+	doc, err := decode(data)
+	return doc, data, err
+}
+
+// decode reads one JSON object (RFC 8259) and nothing after it. It refuses what
+// readers disagree about: members given twice and text that is not UTF-8.
+func decode(data []byte) (domain.Document, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	value, err := decodeValue(dec)
+	if err == nil {
+		if _, err = dec.ReadToken(); err == nil {
+			return nil, domain.Refuse("", "malformed_json", "there is more after the end of the JSON object")
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, malformed(err)
+	}
+	doc, ok := value.(map[string]any)
+	if !ok {
+		return nil, domain.Refuse("", "type", "must be a JSON object")
+	}
+	return doc, nil
+}
+
+// decodeValue reads the next value; numbers stay as they are written.
+func decodeValue(dec *jsontext.Decoder) (any, error) {
+	token, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	if dec.StackDepth() > maxDepth {
+		return nil, domain.Refuse("", "too_deep", "the body is nested deeper than %d levels", maxDepth)
+	}
+	switch token.Kind() {
+	case 'n':
+		return nil, nil
+	case 't', 'f':
+		return token.Bool(), nil
+	case '"':
+		return token.String(), nil
+	case '0':
+		return stdjson.Number(token.String()), nil
+	case '[':
+		return decodeArray(dec)
+	default:
+		return decodeObject(dec)
+	}
+}
+
+func decodeArray(dec *jsontext.Decoder) (any, error) {
+	array := []any{}
+	for dec.PeekKind() != ']' {
+		value, err := decodeValue(dec)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	_, err := dec.ReadToken()
+	return array, err
+}
+
+func decodeObject(dec *jsontext.Decoder) (any, error) {
+	object := map[string]any{}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		member := name.String() // a token is void after the next read
+		if object[member], err = decodeValue(dec); err != nil {
+			return nil, err
+		}
+	}
+	_, err := dec.ReadToken()
+	return object, err
+}
+
+// malformed says what is wrong with a body without quoting it.
+func malformed(err error) error {
+	if _, ok := errors.AsType[*domain.Error](err); ok {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return domain.Refuse("", "malformed_json", "the body ends before its JSON does")
+	}
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName) && ok:
+		return domain.Refuse(string(syntax.JSONPointer), "duplicate_member", "is given twice")
+	case ok:
+		return domain.Refuse(string(syntax.JSONPointer), "malformed_json", "the body is not JSON at byte %d", syntax.ByteOffset)
+	}
+	return domain.Refuse("", "malformed_json", "the body is not JSON")
+}
+
+// A query reads the parameters of a URL and gathers what is wrong with them.
+type query struct {
+	r        *request
+	problems []domain.Problem
+}
+
+func (r *request) query() *query { return &query{r: r} }
+
+func (q *query) text(name string) string {
+	values := q.r.Request.URL.Query()[name]
+	if len(values) > 1 {
+		q.problem(name, "duplicate", "is given more than once")
+	}
+	return strings.Join(values[:min(len(values), 1)], "")
+}
+
+func (q *query) problem(name, code, detail string) {
+	q.problems = append(q.problems, domain.Problem{Pointer: "/" + name, Code: code, Detail: detail})
+}
+
+// boolean reads true or false, nil when absent.
+func (q *query) boolean(name string) *bool {
+	switch q.text(name) {
+	case "":
+		return nil
+	case "true":
+		return new(true)
+	case "false":
+		return new(false)
+	}
+	q.problem(name, "type", "must be true or false")
+	return nil
+}
+
+// integer reads a whole number from low to high.
+func (q *query) integer(name string, otherwise, low, high int) int {
+	s := q.text(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		q.problem(name, "range", "must be a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
+		return otherwise
+	}
+	return n
+}
+
+// oneOf reads a word out of a closed set, "" when absent.
+func (q *query) oneOf(name string, among []domain.Protocol) string {
+	s := q.text(name)
+	if s == "" || slices.Contains(among, domain.Protocol(s)) {
+		return s
+	}
+	q.problem(name, "enum", "must be rest, fhir or mcp")
+	return ""
+}

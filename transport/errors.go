@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// statuses is the only place that knows both our errors and HTTP.
+var statuses = map[domain.Kind]int{
+	domain.Invalid:         http.StatusUnprocessableEntity,
+	domain.Unauthenticated: http.StatusUnauthorized,
+	domain.Forbidden:       http.StatusForbidden,
+	domain.NotFound:        http.StatusNotFound,
+	domain.Conflict:        http.StatusConflict,
+	domain.Stale:           http.StatusPreconditionFailed,
+	domain.TooLarge:        http.StatusRequestEntityTooLarge,
+	domain.Unsupported:     http.StatusUnsupportedMediaType,
+	domain.Limited:         http.StatusTooManyRequests,
+	domain.Unavailable:     http.StatusServiceUnavailable,
+	domain.Internal:        http.StatusInternalServerError,
+}
+
+// problem is the body of every refusal (RFC 9457).
+type problem struct {
+	Type      string           `json:"type"`
+	Title     string           `json:"title"`
+	Status    int              `json:"status"`
+	Detail    string           `json:"detail"`
+	Code      string           `json:"code"`
+	RequestID string           `json:"request_id"`
+	Errors    []domain.Problem `json:"errors,omitempty"`
+}
+
+// refuse answers with err. What a caller may not see goes to the log instead.
+func (s *Server) refuse(c *gin.Context, err error) {
+	s.refuseAs(c, statuses[domain.KindOf(err)], err)
+}
+
+func (s *Server) refuseAs(c *gin.Context, status int, err error) {
+	refusal, ok := errors.AsType[*domain.Error](err)
+	if !ok {
+		refusal = &domain.Error{Kind: domain.Internal, Code: "internal", Message: "something went wrong here; the log has it under the request id"}
+	}
+	switch refusal.Kind {
+	case domain.Internal:
+		s.Log.ErrorContext(c, "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))
+	case domain.Unavailable:
+		c.Header("Retry-After", "1")
+		s.Log.WarnContext(c, "request could not be served", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", errors.Unwrap(refusal)))
+	case domain.Unauthenticated:
+		c.Header("WWW-Authenticate", `Bearer realm="integrations"`)
+	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:
+	}
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(status, problem{
+		Type: "urn:integrations:problem:" + refusal.Code, Title: http.StatusText(status), Status: status,
+		Detail: refusal.Message, Code: refusal.Code, RequestID: requestID(c), Errors: refusal.Problems,
+	})
+}

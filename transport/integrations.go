@@ -1,0 +1,236 @@
+package transport
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+const positionHeader = "Event-Position"
+
+func (s *Server) createIntegration(r *request) (answer, error) {
+	doc, on, err := r.change()
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := s.Commands.CreateIntegration(r, r.caller, doc, on)
+	a, err := s.changed(r, out, on, http.StatusCreated, err)
+	if a.status == http.StatusCreated {
+		a.header["Location"] = "/v1/" + string(r.workspace) + "/integrations/" + string(out.Integration.ID)
+	}
+	return a, err
+}
+
+func (s *Server) updateIntegration(r *request) (answer, error) {
+	doc, on, err := r.change()
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := s.Commands.UpdateIntegration(r, r.caller, r.id(), doc, on)
+	return s.changed(r, out, on, http.StatusOK, err)
+}
+
+func (s *Server) deleteIntegration(r *request) (answer, error) {
+	on, err := r.condition()
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := s.Commands.DeleteIntegration(r, r.caller, r.id(), "", on)
+	if err == nil && !on.DryRun {
+		s.waitForWrite(r, out.Position)
+		return answer{status: http.StatusNoContent, header: map[string]string{positionHeader: position(out)}}, nil
+	}
+	return s.changed(r, out, on, http.StatusNoContent, err)
+}
+
+// changed answers a change from the state it led to, once the read model shows
+// it. A dry run answers with that state and what differs.
+func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition, status int, err error) (answer, error) {
+	if err != nil {
+		return answer{}, err
+	}
+	if on.DryRun {
+		body := dryRunAnswer{DryRun: true, Changes: showChanges(out.Changes)}
+		if !out.Integration.Deleted {
+			body.Integration = new(show(projections.Integration{Integration: out.Integration}))
+		}
+		return answer{status: http.StatusOK, body: body}, nil
+	}
+	s.waitForWrite(r, out.Position)
+	shown := projections.Integration{Integration: out.Integration}
+	if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && stored.Incarnation == out.Integration.Incarnation {
+		shown.LastProbe = stored.LastProbe
+	}
+	a := answer{status: status, body: show(shown), header: map[string]string{
+		positionHeader: position(out), "ETag": etag(out.Integration),
+	}}
+	if out.Replayed {
+		a.header["Idempotent-Replayed"] = "true"
+	}
+	return a, nil
+}
+
+func position(out commands.Outcome) string { return strconv.FormatUint(out.Position, 10) }
+
+// waitForWrite waits until the read model shows a position, for as long as a
+// write may wait. The write is made either way.
+func (s *Server) waitForWrite(ctx context.Context, position uint64) {
+	if s.WriteWait <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.WriteWait)
+	defer cancel()
+	_ = s.Wait(ctx, position) // the caller has the position and can wait for it as well
+}
+
+// readWait bounds how long a read waits for the position it names.
+const readWait = time.Second
+
+// waitForRead waits until the read model shows the position that a read names,
+// or refuses with Unavailable.
+func (s *Server) waitForRead(r *request) error {
+	named := r.GetHeader(positionHeader)
+	if named == "" {
+		return nil
+	}
+	position, err := strconv.ParseUint(named, 10, 64)
+	if err != nil {
+		return domain.Errorf(domain.Invalid, "position_invalid", "Event-Position must be a whole number")
+	}
+	ctx, cancel := context.WithTimeout(r, readWait)
+	defer cancel()
+	return s.Wait(ctx, position)
+}
+
+func (s *Server) getIntegration(r *request) (answer, error) {
+	if err := s.waitForRead(r); err != nil {
+		return answer{}, err
+	}
+	i, err := s.Read.Get(r, r.workspace, r.id())
+	if err != nil {
+		return answer{}, err
+	}
+	tag := etag(i.Integration)
+	header := map[string]string{"ETag": tag}
+	if matches(r.GetHeader("If-None-Match"), tag) {
+		return answer{status: http.StatusNotModified, header: header}, nil
+	}
+	return answer{status: http.StatusOK, body: show(i), header: header}, nil
+}
+
+func (s *Server) listIntegrations(r *request) (answer, error) {
+	q, token, err := r.listQuery()
+	if err != nil {
+		return answer{}, err
+	}
+	if q.After, err = s.Cursors.After(r.workspace, q, token); err != nil {
+		return answer{}, err
+	}
+	if err := s.waitForRead(r); err != nil {
+		return answer{}, err
+	}
+	page, err := s.Read.List(r, r.workspace, q)
+	if err != nil {
+		return answer{}, err
+	}
+	body := listAnswer{Items: make([]integrationAnswer, len(page.Items)), HasMore: page.HasMore, Total: page.Total}
+	for n, i := range page.Items {
+		body.Items[n] = show(i)
+	}
+	body.ContinuationToken = nullable(s.Cursors.Next(r.workspace, q, page))
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+func (r *request) listQuery() (projections.Query, string, error) {
+	p := r.query()
+	q := projections.Query{Limit: p.integer("limit", 50, 1, 200)}
+	q.Enabled, q.Builtin = p.boolean("enabled"), p.boolean("builtin")
+	q.Protocol = domain.Protocol(p.oneOf("protocol", domain.Protocols()))
+	if q.Search = p.text("search"); len([]rune(q.Search)) > 200 {
+		p.problem("search", "too_long", "must have at most 200 characters")
+	}
+	var err error
+	// A + that was not escaped arrives as a space.
+	if q.Sort, err = projections.ParseSort(strings.Replace(p.text("sort_by"), " ", "+", 1)); err != nil {
+		p.problem("sort_by", "enum", "must be name, created_at or updated_at, with + or - before it or neither")
+	}
+	token := p.text("continuation_token")
+	return q, token, domain.RefuseAll(p.problems)
+}
+
+// change reads the body and the conditions of a change.
+func (r *request) change() (domain.Document, commands.Condition, error) {
+	doc, data, err := r.body(maxBody, false)
+	if err != nil {
+		return nil, commands.Condition{}, err
+	}
+	on, err := r.condition()
+	if err != nil {
+		return nil, commands.Condition{}, err
+	}
+	if key := r.GetHeader("Idempotency-Key"); key != "" {
+		if len(key) > 255 {
+			return nil, commands.Condition{}, domain.Errorf(domain.Invalid, "idempotency_key_invalid", "Idempotency-Key has at most 255 characters")
+		}
+		hash := sha256.New()
+		_, _ = fmt.Fprintf(hash, "%s %s\n", r.Request.Method, r.Request.URL.Path)
+		_, _ = hash.Write(data)
+		on.IdempotencyKey, on.Request = key, hex.EncodeToString(hash.Sum(nil))
+	}
+	return doc, on, nil
+}
+
+// condition reads If-Match and dry_run.
+func (r *request) condition() (commands.Condition, error) {
+	q := r.query()
+	on := commands.Condition{IfVersions: versions(r.GetHeader("If-Match"))}
+	if dry := q.boolean("dry_run"); dry != nil {
+		on.DryRun = *dry
+	}
+	return on, domain.RefuseAll(q.problems)
+}
+
+// etag is the strong validator of an integration: its version, which every
+// change of it moves (RFC 9110, 8.8.3).
+func etag(i domain.Integration) string { return fmt.Sprintf(`"v%d"`, i.Version) }
+
+var etagSyntax = regexp.MustCompile(`^"v([0-9]+)"$`)
+
+// versions reads If-Match: nil when anything will do. A tag that isn't one of
+// ours matches nothing.
+func versions(ifMatch string) []uint64 {
+	if ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
+		return nil
+	}
+	wanted := []uint64{}
+	for tag := range strings.SplitSeq(ifMatch, ",") {
+		if m := etagSyntax.FindStringSubmatch(strings.TrimSpace(tag)); m != nil {
+			if v, err := strconv.ParseUint(m[1], 10, 64); err == nil {
+				wanted = append(wanted, v)
+			}
+		}
+	}
+	return wanted
+}
+
+// matches reports whether If-None-Match has tag, compared weakly
+// (RFC 9110, 13.1.2).
+func matches(ifNoneMatch, tag string) bool {
+	for one := range strings.SplitSeq(ifNoneMatch, ",") {
+		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+		if one == tag || one == "*" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// keyAnswer is an API key as the API shows it. Its text is there once, when it
+// was just made.
+type keyAnswer struct {
+	ID          string              `json:"id"`
+	WorkspaceID domain.Workspace    `json:"workspace_id"`
+	Name        string              `json:"name"`
+	Permissions []access.Permission `json:"permissions"`
+	CreatedAt   time.Time           `json:"created_at"`
+	CreatedBy   string              `json:"created_by"`
+	ExpiresAt   *time.Time          `json:"expires_at"`
+	RotatedAt   *time.Time          `json:"rotated_at"`
+	LastUsedAt  *time.Time          `json:"last_used_at"`
+	Key         string              `json:"key,omitempty"`
+}
+
+func (s *Server) showKey(k access.Key, text string) keyAnswer {
+	return keyAnswer{
+		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions, CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
+		ExpiresAt: nullable(k.ExpiresAt), RotatedAt: nullable(k.RotatedAt), LastUsedAt: nullable(s.Keys.LastUsed(k.ID)), Key: text,
+	}
+}
+
+func (s *Server) issueKey(r *request) (answer, error) {
+	doc, _, err := r.body(maxBody, false)
+	if err != nil {
+		return answer{}, err
+	}
+	key, err := readKey(doc, s.Now())
+	if err != nil {
+		return answer{}, err
+	}
+	for _, p := range key.Permissions {
+		if !r.key.May(p) {
+			return answer{}, domain.Errorf(domain.Forbidden, "forbidden", "a key can't give the permission %s, which it doesn't have itself", p)
+		}
+	}
+	key.Workspace, key.CreatedBy = r.workspace, r.key.ID
+	key, text, err := s.Keys.Issue(r, key)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: s.showKey(key, text)}, nil
+}
+
+// readKey reads the body of a new key: name, permissions and perhaps expires_at.
+func readKey(doc domain.Document, now time.Time) (access.Key, error) {
+	var key access.Key
+	var problems []domain.Problem
+	problem := func(name, code, detail string) {
+		problems = append(problems, domain.Problem{Pointer: "/" + name, Code: code, Detail: detail})
+	}
+	var ok bool
+	if key.Name, ok = doc["name"].(string); !ok || key.Name == "" || len(key.Name) > 128 {
+		problem("name", "required", "must be a text of 1 to 128 bytes")
+	}
+	given, _ := doc["permissions"].([]any)
+	if len(given) == 0 {
+		problem("permissions", "required", "must be an array with at least one permission")
+	}
+	for n, one := range given {
+		name, _ := one.(string)
+		p := access.Permission(name)
+		if !slices.Contains(access.Permissions(), p) {
+			problem("permissions/"+strconv.Itoa(n), "enum", "is not a permission")
+		}
+		if !slices.Contains(key.Permissions, p) {
+			key.Permissions = append(key.Permissions, p)
+		}
+	}
+	if doc["expires_at"] != nil {
+		text, _ := doc["expires_at"].(string)
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil || !at.After(now) {
+			problem("expires_at", "range", "must be a time to come (RFC 3339)")
+		}
+		key.ExpiresAt = at.UTC()
+	}
+	for name := range doc {
+		if !slices.Contains([]string{"name", "permissions", "expires_at"}, name) {
+			problem(name, "unknown_member", "there is no such member here")
+		}
+	}
+	return key, domain.RefuseAll(problems)
+}
+
+func (s *Server) listKeys(r *request) (answer, error) {
+	keys := s.Keys.List(r.workspace)
+	body := struct {
+		Items []keyAnswer `json:"items"`
+		Total int         `json:"total"`
+	}{Items: make([]keyAnswer, len(keys)), Total: len(keys)}
+	for n, k := range keys {
+		body.Items[n] = s.showKey(k, "")
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+func (s *Server) revokeKey(r *request) (answer, error) {
+	if err := s.Keys.Revoke(r, r.workspace, r.Param("key")); err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusNoContent}, nil
+}
+
+// defaultOverlap is how long a secret goes on working beside its successor.
+const (
+	defaultOverlap = 3600
+	maxOverlap     = 7 * 24 * 3600
+)
+
+func (s *Server) rotateKey(r *request) (answer, error) {
+	doc, _, err := r.body(maxBody, true)
+	if err != nil {
+		return answer{}, err
+	}
+	overlap := int64(defaultOverlap)
+	for name, value := range doc {
+		if name != "overlap_seconds" {
+			return answer{}, domain.Refuse("/"+name, "unknown_member", "there is no such member here")
+		}
+		number, _ := value.(json.Number)
+		if overlap, err = number.Int64(); err != nil || overlap < 0 || overlap > maxOverlap {
+			return answer{}, domain.Refuse("/overlap_seconds", "range", "must be a whole number from 0 to %d", maxOverlap)
+		}
+	}
+	key, text, err := s.Keys.Rotate(r, r.workspace, r.Param("key"), time.Duration(overlap)*time.Second)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: s.showKey(key, text)}, nil
+}

@@ -1,0 +1,83 @@
+package transport
+
+import (
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// class groups routes that cost alike.
+type class int
+
+const (
+	read class = iota
+	write
+	call // goes out to upstreams
+)
+
+// Limits is how many requests a second one API key may make of each class; 0 is
+// no limit. A burst of twice that is let through.
+type Limits struct {
+	Read, Write, Call float64
+}
+
+// limiters holds a token bucket for each key and class.
+type limiters struct {
+	perSecond map[class]float64
+	mu        sync.Mutex
+	buckets   map[bucketOf]*rate.Limiter
+}
+
+type bucketOf struct {
+	key   string
+	class class
+}
+
+// maxBuckets bounds the memory for buckets. Dropping them all lets every key
+// have one burst again, no more.
+const maxBuckets = 100_000
+
+func newLimiters(l Limits) *limiters {
+	return &limiters{perSecond: map[class]float64{read: l.Read, write: l.Write, call: l.Call}, buckets: map[bucketOf]*rate.Limiter{}}
+}
+
+// allow takes one request of a key out of its bucket and says in headers how
+// full it is, or refuses with Limited.
+func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) error {
+	perSecond := l.perSecond[of]
+	if perSecond <= 0 {
+		return nil
+	}
+	bucket := l.bucket(bucketOf{key, of}, perSecond)
+	allowed := bucket.AllowN(now, 1)
+	left := bucket.TokensAt(now)
+	seconds := func(tokens float64) string { return strconv.Itoa(int(math.Ceil(max(tokens, 0) / perSecond))) }
+	c.Header("X-RateLimit-Limit", strconv.Itoa(bucket.Burst()))
+	c.Header("X-RateLimit-Remaining", strconv.Itoa(max(int(left), 0)))
+	c.Header("X-RateLimit-Reset", seconds(float64(bucket.Burst())-left))
+	if !allowed {
+		c.Header("Retry-After", seconds(1-left))
+		return domain.Errorf(domain.Limited, "rate_limited", "this API key makes too many requests; Retry-After says when to go on")
+	}
+	return nil
+}
+
+func (l *limiters) bucket(of bucketOf, perSecond float64) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.buckets[of]
+	if b == nil {
+		if len(l.buckets) >= maxBuckets {
+			clear(l.buckets)
+		}
+		b = rate.NewLimiter(rate.Limit(perSecond), max(int(2*perSecond), 1))
+		l.buckets[of] = b
+	}
+	return b
+}

@@ -1,0 +1,102 @@
+package transport
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+var (
+	requestIDSyntax   = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+	traceParentSyntax = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+)
+
+// identify gives the request the id it came with, or a new one.
+func (s *Server) identify(c *gin.Context) {
+	id := c.GetHeader(requestIDHeader)
+	if !requestIDSyntax.MatchString(id) {
+		id = s.NewID()
+	}
+	c.Set(requestIDHeader, id)
+	c.Header(requestIDHeader, id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("Cache-Control", "no-store")
+}
+
+func requestID(c *gin.Context) string { return c.GetString(requestIDHeader) }
+
+// recover answers for a handler that panicked.
+func (s *Server) recover(c *gin.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it the same way
+				panic(r)
+			}
+			s.refuse(c, fmt.Errorf("panic: %v", r))
+		}
+	}()
+	c.Next()
+}
+
+// checkHost refuses a Host that isn't ours, so that a page can't reach a local
+// service under a name of its own (DNS rebinding).
+func (s *Server) checkHost(c *gin.Context) {
+	host := c.Request.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if len(s.Hosts) > 0 && !slices.Contains(s.Hosts, strings.ToLower(strings.Trim(host, "[]"))) {
+		s.refuseAs(c, http.StatusMisdirectedRequest, domain.Errorf(domain.Invalid, "host_not_allowed", "this service doesn't answer to that Host"))
+	}
+}
+
+// checkOrigin refuses what a page of another origin makes a browser send.
+func (s *Server) checkOrigin(protection *http.CrossOriginProtection) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if protection.Check(c.Request) != nil {
+			s.refuse(c, domain.Errorf(domain.Forbidden, "cross_origin", "requests from pages of another origin are refused"))
+		}
+	}
+}
+
+// authorize finds out who asks and whether they may.
+func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, error) {
+	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = ""
+	}
+	key, err := s.Keys.Authenticate(c, strings.TrimSpace(token))
+	if err != nil {
+		return nil, err
+	}
+	w, err := domain.ParseWorkspace(c.Param("workspace"))
+	if err != nil {
+		return nil, err
+	}
+	if !key.MayEnter(w) || !key.May(needs) {
+		return nil, domain.Errorf(domain.Forbidden, "forbidden", "this API key lacks the permission %s in this workspace", needs)
+	}
+	address, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+	if err != nil {
+		address = c.Request.RemoteAddr
+	}
+	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: address, RequestID: requestID(c)}
+	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
+		caller.TraceParent = trace
+	}
+	s.Log.DebugContext(c, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+		slog.String("workspace_id", string(w)), slog.String("actor", key.ID), slog.String("request_id", caller.RequestID))
+	return &request{Context: c, key: key, workspace: w, caller: caller}, nil
+}

@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"context"
+	_ "embed" // the API description is part of the binary
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+func serveOpenAPI(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) }
+
+// readyTimeout bounds one proof that the service can write and read.
+const readyTimeout = 2 * time.Second
+
+// ready answers 200 when the service can write and read, else 503.
+func (s *Server) ready(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c, readyTimeout)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"ready": true})
+}
+
+// metrics counts and times the requests of each route.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(registry *prometheus.Registry) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "integrations_http_requests_total", Help: "Requests answered, by route, method and status.",
+		}, []string{"route", "method", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "integrations_http_request_duration_seconds", Help: "Time from a request's headers to its answer, by route and method.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route", "method"}),
+	}
+	registry.MustRegister(m.requests, m.duration)
+	return m
+}
+
+func (m *metrics) observe(c *gin.Context) {
+	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
+	c.Next()
+	route := c.FullPath() // of a route that doesn't exist: empty, so that callers can't add labels
+	m.requests.WithLabelValues(route, method(c), strconv.Itoa(c.Writer.Status())).Inc()
+	m.duration.WithLabelValues(route, method(c)).Observe(time.Since(start).Seconds())
+}
+
+// method returns the method of a route, and one word for all others.
+func method(c *gin.Context) string {
+	if c.FullPath() == "" {
+		return "other"
+	}
+	return c.Request.Method
+}
+
+func (m *metrics) serve(registry *prometheus.Registry) gin.HandlerFunc {
+	return gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+}

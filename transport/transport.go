@@ -1,0 +1,146 @@
+// Package transport serves the HTTP API. A handler decodes, calls one thing and
+// encodes; it decides nothing. Whatever goes wrong is answered as a problem
+// document that says where and why.
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Server is the HTTP API over commands and read models.
+type Server struct {
+	Commands *commands.Service
+	Read     projections.Reader
+	Cursors  projections.Cursors
+	Keys     *access.Keys
+	Health   func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
+
+	Wait      func(ctx context.Context, position uint64) error // returns once the read model shows a position
+	WriteWait time.Duration                                    // how long a write waits for the read model; 0: it doesn't
+	Ready     func(context.Context) error                      // whether the service can write and read
+
+	Limits  Limits
+	Hosts   []string // the Host names that are answered; empty: any
+	Metrics *prometheus.Registry
+	NewID   func() string
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// A route is one line of the API. Its handler runs when the caller's key has
+// the permission in the workspace of the path.
+type route struct {
+	method, path string
+	needs        access.Permission
+	class        class
+	handle       func(*Server, *request) (answer, error)
+}
+
+// routes is the whole API below a workspace.
+var routes = []route{
+	{"POST", "/integrations", access.Create, write, (*Server).createIntegration},
+	{"GET", "/integrations", access.View, read, (*Server).listIntegrations},
+	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth},
+	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection},
+	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration},
+	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
+	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
+	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
+	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
+	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
+	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey},
+	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys},
+	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey},
+	{"POST", "/api-keys/:key/rotate", access.ManageKeys, write, (*Server).rotateKey},
+}
+
+// Handler returns the API.
+func (s *Server) Handler() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.ContextWithFallback = true
+	_ = r.SetTrustedProxies(nil) // nil never fails: no proxy is trusted
+	m := newMetrics(s.Metrics)
+	r.Use(s.identify, m.observe, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
+	r.NoRoute(func(c *gin.Context) {
+		s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
+	})
+	r.NoMethod(func(c *gin.Context) {
+		s.refuseAs(c, http.StatusMethodNotAllowed, domain.Errorf(domain.Invalid, "method_not_allowed", "this route doesn't take %s", c.Request.Method))
+	})
+
+	r.GET("/livez", func(c *gin.Context) { c.Status(http.StatusOK) })
+	r.GET("/readyz", s.ready)
+	r.GET("/metrics", m.serve(s.Metrics))
+	r.GET("/openapi.yaml", serveOpenAPI)
+
+	limits := newLimiters(s.Limits)
+	v1 := r.Group("/v1/:workspace")
+	for _, route := range routes {
+		v1.Handle(route.method, route.path, s.serve(route, limits))
+	}
+	return r
+}
+
+// serve runs a route: who is it, may they, are they within their limits; then
+// the handler, and its answer or its error.
+func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		r, err := s.authorize(c, route.needs)
+		if err == nil {
+			err = limits.allow(c, r.key.ID, route.class, s.Now())
+		}
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		a, err := route.handle(s, r)
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		a.write(c)
+	}
+}
+
+// request is a request from someone who may make it.
+type request struct {
+	*gin.Context
+	key       access.Key
+	workspace domain.Workspace
+	caller    commands.Caller
+}
+
+// id returns the integration that the path means, by its id or its name.
+func (r *request) id() domain.ID { return domain.ParseID(r.workspace, r.Param("id")) }
+
+// answer is what a handler has to say.
+type answer struct {
+	status int
+	body   any // nil: none
+	header map[string]string
+}
+
+func (a answer) write(c *gin.Context) {
+	for name, value := range a.header {
+		c.Header(name, value)
+	}
+	if a.body == nil {
+		c.Status(a.status)
+		c.Writer.WriteHeaderNow()
+		return
+	}
+	c.JSON(a.status, a.body)
+}
