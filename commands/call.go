@@ -43,7 +43,7 @@ func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (
 // With the id of an integration in doc, what doc leaves out is that
 // integration's, its secrets included where they would go to the same place.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
-	stamp := domain.Stamp{At: s.Now().UTC().Truncate(time.Microsecond), Attempt: s.NewID()}
+	stamp := domain.Stamp{At: s.Now(), Attempt: s.NewID()}
 	doc = maps.Clone(doc)
 	var stored domain.Integration
 	id, withID := doc["id"].(string)

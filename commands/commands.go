@@ -35,8 +35,8 @@ type Service struct {
 	Rules        domain.Rules
 	Builtins     domain.BuiltinSettings
 	OperatorKeys map[string]domain.Secret // of the built-ins, by name
-	Now          func() time.Time
-	NewID        func() string // unique, of letters, digits and hyphens
+	Now          func() time.Time         // UTC, in microseconds
+	NewID        func() string            // unique, of letters, digits and hyphens
 	Log          *slog.Logger
 }
 
@@ -88,7 +88,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		if err := checkVersion(state, on.IfVersions); err != nil {
 			return Outcome{}, err
 		}
-		meta.At = s.Now().UTC().Truncate(time.Microsecond)
+		meta.At = s.Now()
 		decision, err := decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
 		if err != nil {
 			return Outcome{}, err

@@ -32,8 +32,11 @@ func pointers(from, to Configuration) []string {
 	return all
 }
 
-// tree returns c as decoded JSON.
+// tree returns c as decoded JSON. What doesn't exist has no members at all.
 func tree(c Configuration) any {
+	if c.DisplayName == "" {
+		return map[string]any{}
+	}
 	data, err := json.Marshal(c)
 	if err != nil {
 		return nil // a Configuration is plain data; this can't happen

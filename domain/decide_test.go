@@ -187,7 +187,9 @@ func TestUpdate(t *testing.T) {
 		{
 			name: "an endpoint keeps its secret by its name", given: calling, changed: []string{"/endpoints"},
 			when: `{"endpoints": [{"name": "new", "description": "New.", "path": "/new"}, {"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u"}}]}`,
-			then: func(t *testing.T, i domain.Integration) { require.Equal(t, uint64(1), i.Endpoints[1].Auth.Secret().Version) },
+			then: func(t *testing.T, i domain.Integration) {
+				require.Equal(t, uint64(1), i.Endpoints[1].Auth.Secret().Version)
+			},
 		},
 		{
 			name: "an endpoint without auth loses its own", given: calling, changed: []string{"/endpoints/0/auth"},

@@ -36,7 +36,7 @@ func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	if err != nil {
 		return domain.HealthReport{}, err
 	}
-	report := domain.HealthReport{CheckedAt: c.Now().UTC(), Integrations: make([]domain.HealthResult, len(enabled))}
+	report := domain.HealthReport{CheckedAt: c.Now(), Integrations: make([]domain.HealthResult, len(enabled))}
 	var probing errgroup.Group
 	probing.SetLimit(c.Workers)
 	for n, i := range enabled {

@@ -120,8 +120,13 @@ func (r *root) refresh() error {
 	if r.keys.Keyset != "" {
 		return nil
 	}
-	if now, err := os.Stat(r.keys.File); err != nil || os.SameFile(now, r.read) {
+	now, err := os.Stat(r.keys.File)
+	if err != nil {
 		return err
+	}
+	// The inode alone doesn't tell: that of a file replaced before may be in use again.
+	if os.SameFile(now, r.read) && now.ModTime().Equal(r.read.ModTime()) && now.Size() == r.read.Size() {
+		return nil
 	}
 	return r.load()
 }

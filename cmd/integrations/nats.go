@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/seed677028b5/integrations/eventstore"
 )
@@ -75,8 +76,12 @@ func connectTo(f storeFlags) (*bus, error) {
 // loopback for the tools of this program only, with a password of its own.
 func (b *bus) start(dir string, log *slog.Logger) error {
 	password := rand.Text()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost) // the password is random, so no cost is needed
+	if err != nil {
+		return err
+	}
 	srv, err := server.NewServer(&server.Options{
-		ServerName: "embedded", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: "integrations", Password: password,
+		ServerName: "embedded", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: "integrations", Password: string(hash),
 		JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,
 	})
 	if err != nil {

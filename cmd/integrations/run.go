@@ -39,7 +39,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
-	now, newID := time.Now, newID
+	now := clock
 	egress, err := c.Egress.config(now)
 	if err != nil {
 		return err
@@ -121,6 +121,9 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	ready("http://" + listener.Addr().String())
 	return parts.Wait()
 }
+
+// clock is the time in UTC, in the microseconds that every store can keep.
+func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 // newID returns a unique id that sorts by time (UUID version 7).
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

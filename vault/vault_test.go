@@ -1,0 +1,271 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+var owner = domain.Owner{Workspace: "acme", ID: domain.NewID("acme", "crm"), Incarnation: 3}
+
+func secret(id, text string) domain.SealedSecret {
+	return domain.SealedSecret{
+		Ref:    domain.SecretRef{ID: id, Field: "auth.api_key_value", Version: 2, Destinations: []string{"https://crm.example.com:443 header x-api-key"}},
+		Secret: domain.NewSecret(text),
+	}
+}
+
+func open(t *testing.T, nc *nats.Conn, keys vault.RootKeys) *vault.Vault {
+	t.Helper()
+	v, err := vault.Open(t.Context(), nc, keys, 1)
+	require.NoError(t, err)
+	return v
+}
+
+func fileIn(t *testing.T) vault.RootKeys {
+	return vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}
+}
+
+func TestWhatWasSealedOpens(t *testing.T) {
+	v := open(t, natstest.Connect(t), fileIn(t))
+	s := secret("s1", "hunter2")
+	require.NoError(t, v.Seal(t.Context(), owner, s))
+	got, err := v.Open(t.Context(), owner, s.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got.Reveal())
+}
+
+func TestASecretOpensForNothingElseThanItWasSealedFor(t *testing.T) {
+	nc := natstest.Connect(t)
+	v := open(t, nc, fileIn(t))
+	s := secret("s1", "hunter2")
+	require.NoError(t, v.Seal(t.Context(), owner, s))
+	for name, change := range map[string]func(*domain.Owner, *domain.SecretRef){
+		"another workspace":   func(o *domain.Owner, _ *domain.SecretRef) { o.Workspace = "other" },
+		"another integration": func(o *domain.Owner, _ *domain.SecretRef) { o.ID = domain.NewID("acme", "ehr") },
+		"another incarnation": func(o *domain.Owner, _ *domain.SecretRef) { o.Incarnation++ },
+		"another id":          func(_ *domain.Owner, r *domain.SecretRef) { r.ID = "s2" },
+		"another field":       func(_ *domain.Owner, r *domain.SecretRef) { r.Field = "auth.bearer_token_value" },
+		"another version":     func(_ *domain.Owner, r *domain.SecretRef) { r.Version++ },
+		"another destination": func(_ *domain.Owner, r *domain.SecretRef) {
+			r.Destinations = []string{"https://evil.example.com:443 header x-api-key"}
+		},
+		"one more destination": func(_ *domain.Owner, r *domain.SecretRef) {
+			r.Destinations = append([]string{"https://a:443 x"}, r.Destinations...)
+		},
+		"its destination cut apart": func(_ *domain.Owner, r *domain.SecretRef) {
+			r.Destinations = []string{"https://crm.example.com:443", " header x-api-key"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, ref := owner, s.Ref
+			change(&o, &ref)
+			move(t, nc, owner, s.Ref, o, ref)
+			_, err := v.Open(t.Context(), o, ref)
+			require.Equal(t, domain.Invalid, domain.KindOf(err), "%v", err)
+			require.ErrorContains(t, err, "can't be opened")
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+// move copies the stored message of a secret to where another would be stored,
+// as someone with access to the stream might.
+func move(t *testing.T, nc *nats.Conn, from domain.Owner, ref domain.SecretRef, to domain.Owner, as domain.SecretRef) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "SECRETS")
+	require.NoError(t, err)
+	msg, err := stream.GetLastMsgForSubject(t.Context(), "secrets."+string(from.Workspace)+"."+string(from.ID)+"."+ref.ID)
+	require.NoError(t, err)
+	_, err = js.PublishMsg(t.Context(), &nats.Msg{Subject: "secrets." + string(to.Workspace) + "." + string(to.ID) + "." + as.ID, Header: msg.Header, Data: msg.Data})
+	require.NoError(t, err)
+}
+
+func TestADestroyedSecretIsGoneFromTheDataFolder(t *testing.T) {
+	dir := t.TempDir()
+	nc, stop := natstest.Start(t, dir)
+	v := open(t, nc, fileIn(t))
+	const planted = "planted-canary-8f1d"
+	kept, replaced := secret("kept", planted+"-kept"), secret("replaced", planted+"-replaced")
+	require.NoError(t, v.Seal(t.Context(), owner, kept))
+	require.NoError(t, v.Seal(t.Context(), owner, replaced))
+	sealed := stored(t, nc, replaced.Ref)
+	require.True(t, onDisk(t, dir, sealed), "what is sealed is on disk, or this test shows nothing")
+
+	require.NoError(t, v.Destroy(t.Context(), owner, replaced.Ref))
+	require.NoError(t, v.Destroy(t.Context(), owner, replaced.Ref), "what is gone can be destroyed again")
+	_, err := v.Open(t.Context(), owner, replaced.Ref)
+	require.ErrorContains(t, err, "not in the vault")
+	got, err := v.Open(t.Context(), owner, kept.Ref)
+	require.NoError(t, err)
+	require.Equal(t, planted+"-kept", got.Reveal())
+
+	stop()
+	require.False(t, onDisk(t, dir, sealed), "not even the sealed form of a destroyed secret is left")
+	for _, form := range []string{planted, base64.StdEncoding.EncodeToString([]byte(planted)), hex.EncodeToString([]byte(planted))} {
+		require.False(t, onDisk(t, dir, []byte(form)), "no secret is ever on disk in the clear")
+	}
+}
+
+// stored returns the sealed bytes of a secret.
+func stored(t *testing.T, nc *nats.Conn, ref domain.SecretRef) []byte {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "SECRETS")
+	require.NoError(t, err)
+	msg, err := stream.GetLastMsgForSubject(t.Context(), "secrets.acme."+string(owner.ID)+"."+ref.ID)
+	require.NoError(t, err)
+	return msg.Data
+}
+
+func onDisk(t *testing.T, dir string, what []byte) bool {
+	t.Helper()
+	found := false
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found = found || bytes.Contains(data, what)
+		return err
+	}))
+	return found
+}
+
+func TestAnotherRootKeyIsRefusedAtStart(t *testing.T) {
+	nc := natstest.Connect(t)
+	right := fileIn(t)
+	open(t, nc, right)
+	_, err := vault.Open(t.Context(), nc, fileIn(t), 1)
+	require.ErrorIs(t, err, vault.ErrWrongRootKey)
+	open(t, nc, right)
+}
+
+func TestTheRootKeyFileIsItsOwnersOnly(t *testing.T) {
+	keys := fileIn(t)
+	open(t, natstest.Connect(t), keys)
+	info, err := os.Stat(keys.File)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o400), info.Mode().Perm())
+	require.NoError(t, os.Chmod(keys.File, 0o600))
+	require.NoError(t, os.WriteFile(keys.File, []byte("garbage"), 0o600))
+	_, err = vault.Open(t.Context(), natstest.Connect(t), keys, 1)
+	require.ErrorContains(t, err, "root keyset")
+}
+
+func TestTheRootKeyMayComeFromTheEnvironment(t *testing.T) {
+	nc := natstest.Connect(t)
+	keys := fileIn(t)
+	s := secret("s1", "hunter2")
+	require.NoError(t, open(t, nc, keys).Seal(t.Context(), owner, s))
+	text, err := os.ReadFile(keys.File)
+	require.NoError(t, err)
+	got, err := open(t, nc, vault.RootKeys{Keyset: string(text)}).Open(t.Context(), owner, s.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got.Reveal())
+}
+
+func TestARotationRewrapsEverySecretUnderARunningService(t *testing.T) {
+	nc := natstest.Connect(t)
+	keys := fileIn(t)
+	running, tool := open(t, nc, keys), open(t, nc, keys)
+	derived, err := running.DeriveKey("cursors")
+	require.NoError(t, err)
+	var all []domain.SealedSecret
+	for n := range 20 {
+		s := secret("s"+string(rune('a'+n)), strings.Repeat("x", n+1))
+		all = append(all, s)
+		require.NoError(t, running.Seal(t.Context(), owner, s))
+	}
+	for round := range 3 {
+		told := 0
+		r, err := tool.RotateRoot(t.Context(), func(vault.Rotation) { told++ })
+		require.NoError(t, err)
+		require.Equal(t, vault.Rotation{Total: len(all), Rewrapped: len(all)}, r, "round %d", round)
+		require.Equal(t, len(all), told)
+		for _, s := range all {
+			got, err := running.Open(t.Context(), owner, s.Ref)
+			require.NoError(t, err, "the service that runs meanwhile goes on opening, round %d", round)
+			require.Equal(t, s.Secret.Reveal(), got.Reveal())
+		}
+		one := secret("new"+string(rune('a'+round)), "sealed after the rotation")
+		require.NoError(t, running.Seal(t.Context(), owner, one))
+		all = append(all, one)
+	}
+	again, err := open(t, nc, keys).DeriveKey("cursors")
+	require.NoError(t, err)
+	require.Equal(t, derived, again, "what is derived stays the same")
+}
+
+func TestOldRootKeysAreDroppedWhenNothingUsesThem(t *testing.T) {
+	nc := natstest.Connect(t)
+	keys := fileIn(t)
+	v := open(t, nc, keys)
+	require.NoError(t, v.Seal(t.Context(), owner, secret("s1", "hunter2")))
+	var sizes []int64
+	for range 4 {
+		_, err := v.RotateRoot(t.Context(), func(vault.Rotation) {})
+		require.NoError(t, err)
+		info, err := os.Stat(keys.File)
+		require.NoError(t, err)
+		sizes = append(sizes, info.Size())
+	}
+	require.InDelta(t, sizes[1], sizes[3], 16, "the keyset doesn't grow with every rotation")
+}
+
+func TestSealedSecretsAreListed(t *testing.T) {
+	v := open(t, natstest.Connect(t), fileIn(t))
+	want := []string{"s1", "s2", "s3"}
+	for _, id := range want {
+		require.NoError(t, v.Seal(t.Context(), owner, secret(id, "x")))
+	}
+	var got []string
+	require.NoError(t, v.Each(t.Context(), func(s vault.Stored) error {
+		require.Equal(t, domain.Owner{Workspace: owner.Workspace, ID: owner.ID}, s.Owner)
+		require.Equal(t, s.ID, s.Ref().ID)
+		require.False(t, s.At.IsZero())
+		got = append(got, s.ID)
+		return nil
+	}))
+	require.Equal(t, want, got)
+}
+
+func TestAnySecretSurvivesTheVault(t *testing.T) {
+	v := open(t, natstest.Connect(t), fileIn(t))
+	rapid.Check(t, func(rt *rapid.T) {
+		s := secret(rapid.StringMatching(`[a-z0-9-]{1,40}`).Draw(rt, "id"), rapid.String().Draw(rt, "text"))
+		s.Ref.Destinations = rapid.SliceOfN(rapid.String(), 0, 4).Draw(rt, "destinations")
+		require.NoError(rt, v.Seal(context.Background(), owner, s))
+		got, err := v.Open(context.Background(), owner, s.Ref)
+		require.NoError(rt, err)
+		require.Equal(rt, s.Secret.Reveal(), got.Reveal())
+	})
+}
+
+func TestWithoutNATSTheVaultIsUnavailable(t *testing.T) {
+	nc, stop := natstest.Start(t, t.TempDir())
+	v := open(t, nc, fileIn(t))
+	stop()
+	require.Equal(t, domain.Unavailable, domain.KindOf(v.Seal(t.Context(), owner, secret("s1", "x"))))
+	_, err := v.Open(t.Context(), owner, secret("s1", "x").Ref)
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+	require.Equal(t, domain.Unavailable, domain.KindOf(v.Destroy(t.Context(), owner, secret("s1", "x").Ref)))
+}
