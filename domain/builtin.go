@@ -122,7 +122,7 @@ func amigoFHIR(w Workspace, s BuiltinSettings) Configuration {
 }
 
 func builtinEndpoint(name, description, method, base, path, schema string, headers map[string]string) Endpoint {
-	e := defaultEndpoint
+	e := defaultEndpoint()
 	e.Name, e.Description, e.Method, e.BaseURL, e.Path = name, description, method, base, path
 	e.InputSchema, e.Headers = json.RawMessage(schema), headers
 	if headers == nil {

@@ -2,12 +2,11 @@ package domain
 
 import (
 	"fmt"
+	"net/textproto"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-
-	"net/textproto"
 )
 
 // Rules are the checks that need a compiler the standard library doesn't have,

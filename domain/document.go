@@ -186,14 +186,10 @@ func (o *object) texts(name string, into *[]string, most int, rules ...rule) {
 }
 
 // object reads an object by its members.
-func (o *object) object(name string, read func(*object)) bool {
-	members, ok := member[map[string]any](o, name, "an object")
-	if !ok {
-		return false
+func (o *object) object(name string, read func(*object)) {
+	if members, ok := member[map[string]any](o, name, "an object"); ok {
+		read(newObject(o.pointer(name), members, o.problems))
 	}
-	inner := newObject(o.pointer(name), members, o.problems)
-	read(inner)
-	return true
 }
 
 // each calls read for every member, in the order of their names.

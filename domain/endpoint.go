@@ -36,13 +36,16 @@ type RetryConfig struct {
 // maxEndpoints is how many endpoints an integration may have.
 const maxEndpoints = 50
 
-var defaultEndpoint = Endpoint{
-	Method:         "POST",
-	InputSchema:    json.RawMessage(`{}`),
-	BodyFormat:     "json",
-	ResultDelivery: "interrupt",
-	Retry:          RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 502, 503, 504}},
-	TimeoutMS:      30_000,
+// defaultEndpoint returns an endpoint of which nothing was said.
+func defaultEndpoint() Endpoint {
+	return Endpoint{
+		Method:         "POST",
+		InputSchema:    json.RawMessage(`{}`),
+		BodyFormat:     "json",
+		ResultDelivery: "interrupt",
+		Retry:          RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 502, 503, 504}},
+		TimeoutMS:      30_000,
+	}
 }
 
 // Parameters returns the names of the placeholders in the path, in order.
@@ -67,7 +70,7 @@ func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]*Secret {
 			return
 		}
 		in := newObject(at, members, o.problems)
-		e := defaultEndpoint
+		e := defaultEndpoint()
 		in.text("name", &e.Name, length(1, 128), endpointName)
 		var auth *Auth
 		if same := slices.IndexFunc(present, func(p Endpoint) bool { return p.Name == e.Name }); same >= 0 && in.members["auth"] != nil {

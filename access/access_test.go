@@ -1,0 +1,199 @@
+package access_test
+
+import (
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+type clock struct{ atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Unix(c.Load(), 0).UTC() }
+
+func open(t *testing.T, nc *nats.Conn, c *clock) *access.Keys {
+	t.Helper()
+	k, err := access.Open(t.Context(), nc, 1, c.now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return k
+}
+
+func start(t *testing.T) (*access.Keys, *clock, *nats.Conn) {
+	t.Helper()
+	nc, c := natstest.Connect(t), &clock{}
+	c.Store(time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC).Unix())
+	return open(t, nc, c), c, nc
+}
+
+var reader = access.Key{Workspace: "acme", Name: "reader", Permissions: []access.Permission{access.View}, CreatedBy: "system"}
+
+func TestAKeyOpensWhatItWasIssuedFor(t *testing.T) {
+	k, _, _ := start(t)
+	made, text, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	require.Regexp(t, `^itk_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$`, text)
+	got, err := k.Authenticate(t.Context(), text)
+	require.NoError(t, err)
+	require.Equal(t, made, got)
+	require.True(t, got.MayEnter("acme"))
+	require.False(t, got.MayEnter("other"))
+	require.True(t, got.May(access.View))
+	require.False(t, got.May(access.Create))
+	require.False(t, got.Operator())
+}
+
+func TestAnAdminMayEverythingInItsWorkspaceAndAnOperatorEverywhere(t *testing.T) {
+	admin := access.Key{Workspace: "acme", Permissions: []access.Permission{access.Admin}}
+	for _, p := range access.Permissions() {
+		require.True(t, admin.May(p), p)
+	}
+	require.False(t, admin.MayEnter("other"))
+	require.True(t, access.Key{Permissions: []access.Permission{access.Admin}}.MayEnter("other"))
+}
+
+func TestNothingElseOpensAnything(t *testing.T) {
+	k, _, _ := start(t)
+	_, text, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	parts := strings.Split(text, "_")
+	for _, wrong := range []string{
+		"", "itk", "itk___", "itk_" + parts[1], strings.ToUpper(text), text + "0", text[:len(text)-1], "Bearer " + text,
+		strings.Replace(text, parts[2][:4], "0000", 1),
+		strings.Join([]string{parts[0], parts[1], parts[2], "00000000"}, "_"),
+		strings.Join([]string{parts[0], "0000000000000000", parts[2], parts[3]}, "_"),
+	} {
+		_, err := k.Authenticate(t.Context(), wrong)
+		require.Equal(t, domain.Unauthenticated, domain.KindOf(err), wrong)
+		require.NotContains(t, err.Error(), parts[2])
+	}
+}
+
+func TestAKeyExpires(t *testing.T) {
+	k, c, _ := start(t)
+	short := reader
+	short.ExpiresAt = c.now().Add(time.Hour)
+	_, text, err := k.Issue(t.Context(), short)
+	require.NoError(t, err)
+	c.Add(3599)
+	_, err = k.Authenticate(t.Context(), text)
+	require.NoError(t, err)
+	c.Add(1)
+	_, err = k.Authenticate(t.Context(), text)
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err))
+}
+
+func TestARotatedKeyOverlapsWithTheOneBefore(t *testing.T) {
+	k, c, _ := start(t)
+	made, first, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	_, second, err := k.Rotate(t.Context(), "acme", made.ID, time.Minute)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	for _, text := range []string{first, second} {
+		_, err = k.Authenticate(t.Context(), text)
+		require.NoError(t, err)
+	}
+	c.Add(60)
+	_, err = k.Authenticate(t.Context(), first)
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err))
+	_, err = k.Authenticate(t.Context(), second)
+	require.NoError(t, err)
+
+	_, third, err := k.Rotate(t.Context(), "acme", made.ID, 0)
+	require.NoError(t, err)
+	_, err = k.Authenticate(t.Context(), second)
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "without overlap it ends at once")
+	_, err = k.Authenticate(t.Context(), third)
+	require.NoError(t, err)
+}
+
+func TestARevokedKeyEndsEverywhere(t *testing.T) {
+	k, c, nc := start(t)
+	other := open(t, nc, c)
+	made, text, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err == nil }, 5*time.Second, time.Millisecond, "another process learns of it")
+	require.NoError(t, k.Revoke(t.Context(), "acme", made.ID))
+	_, err = k.Authenticate(t.Context(), text)
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, 5*time.Second, time.Millisecond, "and there soon")
+	require.Equal(t, domain.NotFound, domain.KindOf(k.Revoke(t.Context(), "acme", made.ID)))
+	require.Empty(t, k.List("acme"))
+}
+
+func TestTheKeysOfAWorkspaceAreItsOwn(t *testing.T) {
+	k, _, _ := start(t)
+	made, _, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	_, _, err = k.Issue(t.Context(), access.Key{Name: "operator", Permissions: []access.Permission{access.Admin}})
+	require.NoError(t, err)
+	require.Equal(t, []access.Key{made}, k.List("acme"))
+	require.Empty(t, k.List("other"))
+	_, _, err = k.Rotate(t.Context(), "other", made.ID, 0)
+	require.Equal(t, domain.NotFound, domain.KindOf(err))
+	require.Equal(t, domain.NotFound, domain.KindOf(k.Revoke(t.Context(), "other", made.ID)))
+}
+
+func TestOnlyAHashIsStored(t *testing.T) {
+	k, _, nc := start(t)
+	made, text, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	bucket, err := js.KeyValue(t.Context(), "API_KEYS")
+	require.NoError(t, err)
+	entry, err := bucket.Get(t.Context(), made.ID)
+	require.NoError(t, err)
+	require.NotContains(t, string(entry.Value()), strings.Split(text, "_")[2])
+}
+
+func TestTheLastUseIsKept(t *testing.T) {
+	k, c, nc := start(t)
+	made, text, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	require.True(t, k.LastUsed(made.ID).IsZero())
+	_, err = k.Authenticate(t.Context(), text)
+	require.NoError(t, err)
+	require.Equal(t, c.now(), k.LastUsed(made.ID))
+	require.Eventually(t, func() bool { return open(t, nc, c).LastUsed(made.ID).Equal(c.now()) }, 5*time.Second, 10*time.Millisecond, "for the next start as well")
+}
+
+func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
+	k, c, nc := start(t)
+	file := filepath.Join(t.TempDir(), "operator.key")
+	made, err := k.EnsureOperator(t.Context(), file)
+	require.NoError(t, err)
+	require.True(t, made)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	key, err := k.Authenticate(t.Context(), strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	require.True(t, key.Operator() && key.May(access.Delete) && key.MayEnter("any"))
+
+	made, err = open(t, nc, c).EnsureOperator(t.Context(), file)
+	require.NoError(t, err)
+	require.False(t, made, "the next start finds it")
+	again, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, text, again)
+
+	require.NoError(t, os.WriteFile(file, []byte("itk_lost\n"), 0o600))
+	made, err = k.EnsureOperator(t.Context(), file)
+	require.NoError(t, err)
+	require.True(t, made, "a file that opens nothing is replaced")
+}

@@ -1,0 +1,216 @@
+package domain_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// everything is an integration with every field set.
+func everything(t testing.TB) domain.Integration {
+	t.Helper()
+	data, err := os.ReadFile("testdata/everything.json")
+	require.NoError(t, err)
+	return created(t, string(data))
+}
+
+// samples are one event of each type, with every field set.
+func samples(t testing.TB) map[string]domain.Event {
+	t.Helper()
+	i := everything(t)
+	return map[string]domain.Event{
+		"integration.created": domain.IntegrationCreated{Integration: i},
+		"integration.updated": domain.IntegrationUpdated{Integration: i, Changed: []string{"/base_url", "/enabled"}},
+		"integration.deleted": domain.IntegrationDeleted{ID: i.ID, Workspace: i.Workspace, Name: i.Name, Version: 9, At: noon, Reason: "replaced"},
+		"integration.probed": domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Probe: domain.Probe{
+			Status: domain.AuthFailed, AuthResolved: true, HTTPStatus: 401, Duration: 1234, Message: "HEAD answered 401.", At: noon,
+			Steps: []domain.ProbeStep{{Name: "request", Detail: "HEAD answered 401."}},
+		}},
+	}
+}
+
+// TestEveryVersionEverStoredIsRead reads testdata/history, which has one file of
+// every version of every event that was ever stored. A file there is never
+// changed; a new version adds one.
+func TestEveryVersionEverStoredIsRead(t *testing.T) {
+	var codec domain.Codec
+	present := samples(t)
+	seen := map[string]bool{}
+	files, err := filepath.Glob("testdata/history/*.json")
+	require.NoError(t, err)
+	for _, file := range files {
+		name, version, ok := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), ".v")
+		require.True(t, ok, file)
+		number, err := strconv.Atoi(version)
+		require.NoError(t, err, file)
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		e, err := codec.Decode(domain.Encoded{Name: name, Version: number, Data: data})
+		require.NoError(t, err, file)
+		require.Equal(t, present[name], e, file)
+		seen[fmt.Sprint(name, number)] = true
+	}
+	for name, e := range present {
+		encoded, err := codec.Encode(e)
+		require.NoError(t, err)
+		require.True(t, seen[fmt.Sprint(encoded.Name, encoded.Version)], "testdata/history has no file of %s version %d", name, encoded.Version)
+		require.Equal(t, name, encoded.Name)
+		file, err := os.ReadFile(fmt.Sprintf("testdata/history/%s.v%d.json", encoded.Name, encoded.Version))
+		require.NoError(t, err)
+		require.JSONEq(t, string(file), string(encoded.Data), "the stored form of %s changed: give it a new version", name)
+	}
+}
+
+func TestWhatNobodyKnowsIsNotDecoded(t *testing.T) {
+	var codec domain.Codec
+	for _, stored := range []domain.Encoded{
+		{Name: "integration.renamed", Version: 1, Data: []byte(`{}`)},
+		{Name: "integration.created", Version: 0, Data: []byte(`{}`)},
+		{Name: "integration.created", Version: 2, Data: []byte(`{}`)},
+		{Name: "integration.created", Version: 1, Data: []byte(`[`)},
+		{Name: "integration.created", Version: 1, Data: []byte(`[]`)},
+	} {
+		_, err := codec.Decode(stored)
+		require.Error(t, err, stored.Name)
+	}
+}
+
+func TestAProbeChangesNothing(t *testing.T) {
+	i := everything(t)
+	require.Equal(t, i, domain.Evolve(i, samples(t)["integration.probed"]))
+	require.Equal(t, i, domain.Evolve(i, nil))
+}
+
+func TestAnyHistoryHasVersionsWithoutGaps(t *testing.T) {
+	wishes := []string{
+		`{"enabled": false}`, `{"enabled": true}`, `{"auth": null}`, `{"auth": {"bearer_token_value": "t"}}`, `{"base_url": "https://b.example.com"}`,
+		`{"base_url": "https://crm.example.com/v2"}`, `{"endpoints": []}`, `{"endpoints": [{"name": "e", "description": "d", "path": "/p", "base_url": "https://c.example.com"}]}`, `{"protocol": "soap"}`,
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var state domain.Integration
+		recorded := uint64(0)
+		for n := range rapid.IntRange(1, 30).Draw(rt, "wishes") {
+			stamp := domain.Stamp{At: noon, Attempt: fmt.Sprint("a", n)}
+			var d domain.Decision
+			var err error
+			switch rapid.IntRange(0, 5).Draw(rt, "kind") {
+			case 0:
+				d, err = state.Create("acme", doc(t, keyed), stamp, rules)
+			case 1:
+				d, err = state.Delete("", stamp)
+			default:
+				d, err = state.Update(doc(t, rapid.SampledFrom(wishes).Draw(rt, "wish")), stamp, rules)
+			}
+			if err != nil || d.Event == nil {
+				require.Empty(rt, d.Seal, "what is not recorded seals nothing")
+				continue
+			}
+			recorded++
+			state = domain.Evolve(state, d.Event)
+			require.Equal(rt, recorded, state.Version)
+			for _, s := range d.Seal {
+				require.Contains(rt, state.Secrets(), s.Ref, "what is sealed is named")
+			}
+			for _, ref := range state.Secrets() {
+				require.NotEmpty(rt, ref.ID)
+				require.NotEmpty(rt, ref.Destinations, "a secret always has where it goes")
+			}
+		}
+	})
+}
+
+func FuzzDecodeAndEvolve(f *testing.F) {
+	var codec domain.Codec
+	for name, e := range samples(f) {
+		encoded, err := codec.Encode(e)
+		require.NoError(f, err)
+		f.Add(name, encoded.Version, encoded.Data)
+	}
+	f.Fuzz(func(_ *testing.T, name string, version int, data []byte) {
+		e, err := codec.Decode(domain.Encoded{Name: name, Version: version, Data: data})
+		if err != nil {
+			return
+		}
+		i := domain.Evolve(domain.Integration{}, e) // whatever was recorded, nothing after it panics
+		i = domain.Evolve(i, e)
+		_ = i.Secrets()
+		_, _ = i.Update(domain.Document{"enabled": false, "auth": map[string]any{}}, domain.Stamp{At: noon}, rules)
+		_, _ = i.Delete("", domain.Stamp{At: noon})
+		_ = domain.Changes(domain.Configuration{}, i.Configuration)
+	})
+}
+
+func TestAnIDIsAUUIDOfWorkspaceAndName(t *testing.T) {
+	namespace := uuid.MustParse("6f1d3c5a-8e42-4b9c-9a77-0b25d4e831fe")
+	rapid.Check(t, func(rt *rapid.T) {
+		w, name := rapid.String().Draw(rt, "workspace"), rapid.String().Draw(rt, "name")
+		want := uuid.NewSHA1(namespace, []byte(w+"/"+name)).String()
+		require.Equal(rt, domain.ID(want), domain.NewID(domain.Workspace(w), name))
+		require.Equal(rt, domain.ID(want), domain.ParseID(domain.Workspace(w), strings.ToUpper(want)))
+	})
+	require.Equal(t, domain.NewID("acme", "crm"), domain.ParseID("acme", "crm"))
+}
+
+func TestAWorkspaceHasNoDotsAndNoWildcards(t *testing.T) {
+	for _, good := range []string{"a", "acme_2-EU", "6f1d3c5a-8e42-4b9c-9a77-0b25d4e831fe", strings.Repeat("w", 64)} {
+		_, err := domain.ParseWorkspace(good)
+		require.NoError(t, err, good)
+	}
+	for _, bad := range []string{"", "a.b", "*", ">", "a b", "ä", "a\n", "a/b", strings.Repeat("w", 65)} {
+		_, err := domain.ParseWorkspace(bad)
+		require.Equal(t, domain.Invalid, domain.KindOf(err), bad)
+	}
+}
+
+func TestTheBuiltinsAreTheSameInEveryWorkspaceButForTheirIDs(t *testing.T) {
+	settings := domain.BuiltinSettings{FHIRURL: "https://fhir.example.com/{workspace_id}/r4", SearchEngineID: "cx 1", Disabled: []string{domain.GoogleSearch}}
+	all := domain.Builtins("acme", settings)
+	require.Len(t, all, 3)
+	for _, b := range all {
+		require.True(t, b.Builtin && b.Exists())
+		require.Equal(t, domain.NewID("acme", b.Name), b.ID)
+		require.NotEmpty(t, b.Endpoints)
+		require.Equal(t, b.Name != domain.GoogleSearch, b.Enabled)
+		found, ok := domain.Builtin("acme", b.ID, settings)
+		require.True(t, ok)
+		require.Equal(t, b, found)
+		_, ok = domain.Builtin("other", b.ID, settings)
+		require.False(t, ok)
+		for _, e := range b.Endpoints {
+			require.True(t, json.Valid(e.InputSchema), e.Name)
+		}
+	}
+	require.Equal(t, "https://fhir.example.com/acme/r4", all[2].BaseURL)
+	require.Equal(t, "/customsearch/v1?cx=cx+1", all[1].Endpoints[0].Path)
+}
+
+func TestASecretIsNeverPrinted(t *testing.T) {
+	type holder struct{ s domain.Secret }
+	s := domain.NewSecret("hunter2")
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%p"} {
+		fmt.Fprintf(&out, strings.Repeat(verb, 3), s, &s, holder{s})
+	}
+	for _, handler := range []slog.Handler{slog.NewJSONHandler(&out, nil), slog.NewTextHandler(&out, nil)} {
+		slog.New(handler).Info("x", slog.Any("s", s), slog.Any("h", holder{s}), slog.Any("sealed", domain.SealedSecret{Secret: s}))
+	}
+	data, err := json.Marshal([]any{s, &s, struct{ S domain.Secret }{s}})
+	require.NoError(t, err)
+	out.Write(data)
+	require.NotContains(t, out.String(), "hunter2")
+	require.NotContains(t, out.String(), "68756e74657232")
+	require.Equal(t, "hunter2", s.Reveal())
+	require.Empty(t, domain.Secret{}.Reveal())
+}
