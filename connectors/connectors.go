@@ -81,7 +81,7 @@ func New(c Config) (*Registry, error) {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // the default that Config names
 	}
 	g := newGuard(c)
 	transport, err := newTransport(c, g)

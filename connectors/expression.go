@@ -27,7 +27,7 @@ func compile(text string) (expression, error) {
 }
 
 // jmespathFunctions is JMESPath's own table.
-var jmespathFunctions = interpreter.NewFunctionCaller(functions.GetDefaultFunctions()...)
+var jmespathFunctions = interpreter.NewFunctionCaller(functions.GetDefaultFunctions()...) //nolint:gochecknoglobals // a table that is only read
 
 // search evaluates e on JSON made computable, which it leaves as it is, and
 // takes what that costs off m. A path that leads nowhere is nil.

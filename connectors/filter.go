@@ -60,9 +60,7 @@ type step struct {
 	index *int   // [n]
 }
 
-var (
-	pathStep = regexp.MustCompile(`^(?:(\.?)(?:([A-Za-z_][A-Za-z0-9_]*)|("(?:[^"\\]|\\.)*"))|(\[\*?\])|\[(\d{1,9})\])`)
-)
+var pathStep = regexp.MustCompile(`^(?:(\.?)(?:([A-Za-z_][A-Za-z0-9_]*)|("(?:[^"\\]|\\.)*"))|(\[\*?\])|\[(\d{1,9})\])`)
 
 // plainPath returns the steps of a path that has only names, [], [*] and [n].
 func plainPath(path string) ([]step, bool) {

@@ -231,7 +231,7 @@ func TestTLSIsVerifiedAndRecent(t *testing.T) {
 	failsWith(t, trusted, calling(wrongName, nil, nil), domain.CallSSLError)
 
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
-	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: server.TLS.Certificates} //nolint:gosec // what must be refused
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: server.TLS.Certificates} // what must be refused
 	old.StartTLS()
 	t.Cleanup(old.Close)
 	failsWith(t, trusted, calling(old.URL, nil, nil), domain.CallSSLError)

@@ -12,8 +12,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed677028b5/integrations/domain"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // outgoing is a request that can be sent more than once, and shown.

@@ -108,8 +108,11 @@ func TestParametersThatCannotTravelAreRefusedAllAtOnce(t *testing.T) {
 		want                 []string
 	}{
 		{"GET", "json", "/{a}/{b~}/{c}", map[string]any{"c": object}, []string{"/params/a required", "/params/c type"}},
-		{"GET", "json", "/{a}/{b}/{c}/{d}", map[string]any{"a": ".", "b": "..", "c": "x/../y", "d": `..\x`},
-			[]string{"/params/a path_invalid", "/params/b path_invalid", "/params/c path_invalid", "/params/d path_invalid"}},
+		{
+			"GET", "json", "/{a}/{b}/{c}/{d}",
+			map[string]any{"a": ".", "b": "..", "c": "x/../y", "d": `..\x`},
+			[]string{"/params/a path_invalid", "/params/b path_invalid", "/params/c path_invalid", "/params/d path_invalid"},
+		},
 		{"GET", "json", "/{a}", map[string]any{"a": ""}, []string{"/params/a required"}},
 		{"GET", "json", "/x/{a}{b}/y", map[string]any{"a": ".", "b": "."}, []string{"/params/a path_invalid", "/params/b path_invalid"}},
 		{"GET", "json", "/x/{a}./y", map[string]any{"a": ""}, []string{"/params/a required"}},

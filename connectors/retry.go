@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -28,7 +29,7 @@ func (o *outbound) send(ctx context.Context, out *outgoing, retry domain.RetryCo
 	waits.Reset()
 	var attempts []domain.CallAttempt
 	for {
-		start := time.Now()
+		start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
 		got, f := o.once(ctx, out)
 		attempt := domain.CallAttempt{StatusCode: got.status, Duration: time.Since(start)}
 		told := f

@@ -9,9 +9,10 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"github.com/seed677028b5/integrations/domain"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // schemaURL names the one document that a schema may refer to: itself.

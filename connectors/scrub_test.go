@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed677028b5/integrations/domain"
 	"pgregory.net/rapid"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // echoes is how an upstream may echo a secret between other texts.

@@ -32,7 +32,8 @@ func (f *Follower) Run(ctx context.Context) error {
 			}
 		case ctx.Err() == nil:
 			pause = min(2*pause, longestPause)
-			f.Log.WarnContext(ctx, "it can't be seen how current the read model is; trying again", "pause", pause, "error", err, "cause", errors.Unwrap(err))
+			f.Log.WarnContext(ctx, "it can't be seen how current the read model is; trying again",
+				slog.Duration("pause", pause), slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 		}
 		select {
 		case <-time.After(pause):

@@ -47,7 +47,8 @@ func (p *Projector) Run(ctx context.Context) error {
 		if p.Position() != before {
 			pause = firstPause
 		}
-		p.Log.WarnContext(ctx, "the read model is not kept current; trying again", "pause", pause, "error", err, "cause", errors.Unwrap(err))
+		p.Log.WarnContext(ctx, "the read model is not kept current; trying again",
+			slog.Duration("pause", pause), slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -93,7 +94,8 @@ func (p *Projector) start(ctx context.Context) (Positions, error) {
 		return at, nil
 	}
 	p.Log.WarnContext(ctx, "the read model is ahead of the log, so it is of another one; building it anew",
-		"integrations", at.Integrations, "integrations_log", integrations, "probes", at.Probes, "probes_log", probes)
+		slog.Uint64("integrations", at.Integrations), slog.Uint64("integrations_log", integrations),
+		slog.Uint64("probes", at.Probes), slog.Uint64("probes_log", probes))
 	return Positions{}, p.Store.Reset(ctx)
 }
 
@@ -109,7 +111,8 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 		}
 		for _, parked := range b.Parked {
 			p.Log.ErrorContext(ctx, "an event can't be applied; its integration is shown as it was before",
-				"workspace", parked.Workspace, "integration", parked.ID, "position", parked.Position, "reason", parked.Reason)
+				slog.String("workspace_id", string(parked.Workspace)), slog.String("integration_id", string(parked.ID)),
+				slog.Uint64("position", parked.Position), slog.String("reason", parked.Reason))
 		}
 		if b.Reached.Integrations > 0 {
 			p.move(b.Reached.Integrations)

@@ -57,8 +57,10 @@ func (h *history) scribble(t testing.TB, i domain.Integration) uint64 {
 
 func (h *history) probe(t testing.TB, i domain.Integration, status domain.ProbeStatus) {
 	t.Helper()
-	_, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation,
-		Probe: domain.Probe{Status: status, At: i.UpdatedAt}}, domain.Metadata{At: i.UpdatedAt, CommandID: string(status)})
+	_, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{
+		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation,
+		Probe: domain.Probe{Status: status, At: i.UpdatedAt},
+	}, domain.Metadata{At: i.UpdatedAt, CommandID: string(status)})
 	require.NoError(t, err)
 }
 
@@ -84,7 +86,8 @@ func project(t testing.TB, h *history, s projections.Store) (p *projections.Proj
 // wait waits with patience.
 func wait(t testing.TB, p interface {
 	Wait(context.Context, uint64) error
-}, position uint64) {
+}, position uint64,
+) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -282,8 +285,10 @@ func BenchmarkRebuild(b *testing.B) {
 		i := named(workspace, fmt.Sprintf("crm-%d", n))
 		data, err := domain.Codec{}.Encode(created(i))
 		require.NoError(b, err)
-		require.NoError(b, h.nc.PublishMsg(&nats.Msg{Subject: "integrations." + string(workspace) + "." + string(i.ID), Data: data.Data,
-			Header: nats.Header{"ce-type": {data.Name + ".v1"}, "ce-time": {"2026-03-01T00:00:00Z"}}}))
+		require.NoError(b, h.nc.PublishMsg(&nats.Msg{
+			Subject: "integrations." + string(workspace) + "." + string(i.ID), Data: data.Data,
+			Header: nats.Header{"ce-type": {data.Name + ".v1"}, "ce-time": {"2026-03-01T00:00:00Z"}},
+		}))
 	}
 	require.Eventually(b, func() bool {
 		head, err := h.Head(b.Context())

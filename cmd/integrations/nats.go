@@ -168,12 +168,15 @@ type natsLog struct{ log *slog.Logger }
 func (l natsLog) Noticef(format string, v ...any) {
 	l.log.Debug("nats", slog.String("says", fmt.Sprintf(format, v...)))
 }
+
 func (l natsLog) Warnf(format string, v ...any) {
 	l.log.Warn("nats", slog.String("says", fmt.Sprintf(format, v...)))
 }
+
 func (l natsLog) Errorf(format string, v ...any) {
 	l.log.Error("nats", slog.String("says", fmt.Sprintf(format, v...)))
 }
+
 func (l natsLog) Fatalf(format string, v ...any) {
 	l.log.Error("nats", slog.String("says", fmt.Sprintf(format, v...)))
 }

@@ -55,8 +55,11 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	}
 	for _, p := range b.Parked {
 		parked = append(parked, put{id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
-			{Key: "workspace", Value: string(p.Workspace)}, {Key: "id", Value: string(p.ID)}, {Key: "position", Value: int64(p.Position)},
-			{Key: "reason", Value: p.Reason}, {Key: "at", Value: projections.Micros(p.At)},
+			{Key: "workspace", Value: string(p.Workspace)},
+			{Key: "id", Value: string(p.ID)},
+			{Key: "position", Value: int64(p.Position)},
+			{Key: "reason", Value: p.Reason},
+			{Key: "at", Value: projections.Micros(p.At)},
 		}})
 	}
 	for _, w := range []struct {
@@ -83,10 +86,17 @@ func document(d projections.Document) (put, error) {
 		return put{}, err
 	}
 	return put{id: key(i.Workspace, i.ID), older: before(d.Position), set: bson.D{
-		{Key: "workspace", Value: string(i.Workspace)}, {Key: "position", Value: int64(d.Position)}, {Key: "incarnation", Value: int64(i.Incarnation)},
-		{Key: "deleted", Value: i.Deleted}, {Key: "enabled", Value: i.Enabled}, {Key: "protocol", Value: string(i.Protocol)}, {Key: "name", Value: i.Name},
-		{Key: "created_at", Value: projections.Micros(i.CreatedAt)}, {Key: "updated_at", Value: projections.Micros(i.UpdatedAt)},
-		{Key: "search", Value: projections.SearchText(i)}, {Key: "document", Value: encoded},
+		{Key: "workspace", Value: string(i.Workspace)},
+		{Key: "position", Value: int64(d.Position)},
+		{Key: "incarnation", Value: int64(i.Incarnation)},
+		{Key: "deleted", Value: i.Deleted},
+		{Key: "enabled", Value: i.Enabled},
+		{Key: "protocol", Value: string(i.Protocol)},
+		{Key: "name", Value: i.Name},
+		{Key: "created_at", Value: projections.Micros(i.CreatedAt)},
+		{Key: "updated_at", Value: projections.Micros(i.UpdatedAt)},
+		{Key: "search", Value: projections.SearchText(i)},
+		{Key: "document", Value: encoded},
 	}}, nil
 }
 
@@ -102,7 +112,8 @@ func probe(p projections.ProbeResult) (put, error) {
 			bson.D{{Key: "incarnation", Value: int64(p.Incarnation)}, before(p.Position)},
 		}},
 		set: bson.D{
-			{Key: "incarnation", Value: int64(p.Incarnation)}, {Key: "position", Value: int64(p.Position)},
+			{Key: "incarnation", Value: int64(p.Incarnation)},
+			{Key: "position", Value: int64(p.Position)},
 			{Key: "seen", Value: encoded},
 		},
 	}, nil

@@ -72,8 +72,13 @@ func indexes() []mongo.IndexModel {
 	for _, by := range []projections.Field{projections.Name, projections.CreatedAt, projections.UpdatedAt} {
 		all = append(all, mongo.IndexModel{
 			Keys: bson.D{
-				{Key: "workspace", Value: 1}, {Key: "deleted", Value: 1}, {Key: string(by), Value: 1}, {Key: "_id", Value: 1},
-				{Key: "enabled", Value: 1}, {Key: "protocol", Value: 1}, {Key: "search", Value: 1},
+				{Key: "workspace", Value: 1},
+				{Key: "deleted", Value: 1},
+				{Key: string(by), Value: 1},
+				{Key: "_id", Value: 1},
+				{Key: "enabled", Value: 1},
+				{Key: "protocol", Value: 1},
+				{Key: "search", Value: 1},
 			},
 			Options: options.Index().SetName("by_" + string(by)),
 		})

@@ -46,8 +46,10 @@ func filled(b *testing.B, workspaces, each int) *sqlite.Store {
 			position++
 			i := made(workspaceName(w), n)
 			batch.Documents = append(batch.Documents, projections.Document{Position: position, Integration: i})
-			batch.Probes = append(batch.Probes, projections.ProbeResult{Position: position, Workspace: i.Workspace, ID: i.ID, Incarnation: 1,
-				LastProbe: projections.LastProbe{Status: domain.Healthy, At: i.UpdatedAt}})
+			batch.Probes = append(batch.Probes, projections.ProbeResult{
+				Position: position, Workspace: i.Workspace, ID: i.ID, Incarnation: 1,
+				LastProbe: projections.LastProbe{Status: domain.Healthy, At: i.UpdatedAt},
+			})
 		}
 		if len(batch.Documents) >= 500 || n == each-1 {
 			require.NoError(b, s.Apply(b.Context(), batch))

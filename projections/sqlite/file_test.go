@@ -59,7 +59,7 @@ func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
 			var log bytes.Buffer
 			s, err := sqlite.Open(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
 			require.NoError(t, err)
-			defer s.Close()
+			defer func() { require.NoError(t, s.Close()) }()
 			positions, err := s.Positions(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, positions)

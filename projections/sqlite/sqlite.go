@@ -89,7 +89,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if !unusable(err) {
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
 	}
-	log.WarnContext(ctx, "the read model can't be used and is begun anew", "path", path, "reason", err)
+	log.WarnContext(ctx, "the read model can't be used and is begun anew", slog.String("path", path), slog.Any("reason", err))
 	if err := putAside(path); err != nil {
 		return nil, fmt.Errorf("put the unusable read model aside: %w", err)
 	}
