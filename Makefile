@@ -1,0 +1,37 @@
+# `make` shows what there is to make; the words behind ## are the help.
+.DEFAULT_GOAL := help
+.PHONY: help demo run test race lint fmt vuln check build clean
+
+TOOL := go tool -modfile=tools/go.mod
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Start a service with an upstream of its own and show what it does
+	go run ./cmd/integrations demo
+
+run: ## Run the service on ./data, listening on 127.0.0.1:8080
+	go run ./cmd/integrations serve
+
+test: ## Run all tests
+	go test ./...
+
+race: ## Run all tests under the race detector; needs a C compiler
+	go test -race ./...
+
+lint: ## Hold the code to .golangci.yml, its formatting included
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## Format the code
+	$(TOOL) golangci-lint fmt ./...
+
+vuln: ## Look for known vulnerabilities in what is called
+	tools/vuln
+
+check: race lint vuln ## Run race, lint and vuln: what CI runs
+
+build: ## Build bin/integrations, static and without paths of this machine
+	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations
+
+clean: ## Remove what build made
+	rm -rf bin

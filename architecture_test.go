@@ -1,0 +1,254 @@
+// Package integrations_test holds the tree to ARCHITECTURE.md.
+package integrations_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/seed677028b5/integrations/"
+
+// A row says what the files of a package may import, tests aside.
+type row struct {
+	pkg     string
+	ours    string // packages of this module
+	outside string // libraries, by their names below
+}
+
+// table is the one in ARCHITECTURE.md. A package stands below what it imports.
+var table = []row{
+	{"domain", "", ""},
+	{"eventstore", "domain", "nats.go"},
+	{"vault", "domain", "nats.go tink"},
+	{"access", "domain", "nats.go"},
+	{"connectors", "domain", "ssrf backoff jmespath jsonschema x/net x/text"},
+	{"commands", "domain eventstore vault", "x/sync"},
+	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
+	{"projections/sqlite", "domain projections", "go-sqlite3"},
+	{"projections/mongo", "domain projections", "mongo-driver"},
+	{"projections/projectiontest", "domain projections", "testify rapid"},
+	{"health", "domain commands projections", "x/sync"},
+	{"transport", "domain access commands projections", "gin json-experiment prometheus x/time"},
+	{"internal/natstest", "", "nats.go nats-server"},
+	{
+		"cmd/integrations", "domain eventstore vault access connectors commands projections projections/sqlite projections/mongo health transport",
+		"nats.go nats-server kong uuid prometheus x/crypto x/sync",
+	},
+}
+
+// libraries are the paths of what is not ours.
+var libraries = map[string]string{
+	"backoff":         "github.com/cenkalti/backoff/v5",
+	"gin":             "github.com/gin-gonic/gin",
+	"go-sqlite3":      "github.com/ncruces/go-sqlite3",
+	"jmespath":        "github.com/jmespath-community/go-jmespath",
+	"json-experiment": "github.com/go-json-experiment/json",
+	"jsonschema":      "github.com/santhosh-tekuri/jsonschema/v6",
+	"kong":            "github.com/alecthomas/kong",
+	"mongo-driver":    "go.mongodb.org/mongo-driver/v2",
+	"nats-server":     "github.com/nats-io/nats-server/v2",
+	"nats.go":         "github.com/nats-io/nats.go",
+	"prometheus":      "github.com/prometheus/client_golang",
+	"rapid":           "pgregory.net/rapid",
+	"ssrf":            "code.dny.dev/ssrf",
+	"testify":         "github.com/stretchr/testify",
+	"tink":            "github.com/tink-crypto/tink-go/v2",
+	"uuid":            "github.com/google/uuid",
+	"x/crypto":        "golang.org/x/crypto",
+	"x/net":           "golang.org/x/net",
+	"x/sync":          "golang.org/x/sync",
+	"x/text":          "golang.org/x/text",
+	"x/time":          "golang.org/x/time",
+}
+
+func TestPackagesImportWhatTheTableSays(t *testing.T) {
+	used := map[string]map[string]bool{} // what each package imports, by the names of the table
+	for name, file := range sources(t) {
+		pkg := path.Dir(name)
+		at := slices.IndexFunc(table, func(r row) bool { return r.pkg == pkg })
+		if at < 0 {
+			t.Errorf("%s: package %s is not in the table: say there, and in ARCHITECTURE.md, what it may import", name, pkg)
+			continue
+		}
+		allowed := strings.Fields(table[at].ours + " " + table[at].outside)
+		if used[pkg] == nil {
+			used[pkg] = map[string]bool{}
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			what, known := called(imported)
+			used[pkg][what] = true
+			switch {
+			case !known:
+				t.Errorf("%s imports %s, which is new here: give it a name and a home in the table, and say why in ARCHITECTURE.md", name, imported)
+			case what != "" && !slices.Contains(allowed, what):
+				t.Errorf("%s imports %s, and package %s may not: it may import %s and the standard library", name, what, pkg, strings.Join(append(allowed, "nothing else"), ", "))
+			}
+		}
+	}
+	for _, r := range table {
+		for _, what := range strings.Fields(r.ours + " " + r.outside) {
+			if !used[r.pkg][what] {
+				t.Errorf("the table says that package %s imports %s, and it doesn't: take it out", r.pkg, what)
+			}
+		}
+	}
+}
+
+// called returns the name in the table of what an import path is in, "" for the
+// standard library, and whether there is one.
+func called(imported string) (string, bool) {
+	if ours, ok := strings.CutPrefix(imported, module); ok {
+		return ours, true
+	}
+	for name, at := range libraries {
+		if imported == at || strings.HasPrefix(imported, at+"/") {
+			return name, true
+		}
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	return "", !strings.Contains(first, ".")
+}
+
+func TestTheDocumentSaysTheSameAsTheTable(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## Imports\n")
+	if !found {
+		t.Fatal("ARCHITECTURE.md has no section called Imports")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var written []row
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(strings.TrimSpace(line), "|"); len(cells) == 5 && strings.Contains(cells[1], "`") {
+			written = append(written, row{quoted(cells[1]), quoted(cells[2]), quoted(cells[3])})
+		}
+	}
+	for n, want := range table {
+		if n >= len(written) || written[n] != want {
+			t.Fatalf("row %d of the import table in ARCHITECTURE.md is not what architecture_test.go says of %s:\nthere %+v\nhere  %+v", n+1, want.pkg, written[min(n, len(written)):min(n+1, len(written))], want)
+		}
+	}
+	if len(written) != len(table) {
+		t.Errorf("the import table in ARCHITECTURE.md has %d rows, and architecture_test.go has %d", len(written), len(table))
+	}
+}
+
+var inQuotes = regexp.MustCompile("`([^`]+)`")
+
+// quoted returns the words in back quotes of a cell.
+func quoted(cell string) string {
+	var words []string
+	for _, m := range inQuotes.FindAllStringSubmatch(cell, -1) {
+		words = append(words, m[1])
+	}
+	return strings.Join(words, " ")
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	said := map[string]bool{}
+	for name, file := range sources(t) {
+		said[path.Dir(name)] = said[path.Dir(name)] || file.Doc != nil
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(said)) {
+		if !said[pkg] {
+			t.Errorf("package %s has no comment: say its one job and its one promise", pkg)
+		}
+	}
+}
+
+func TestNothingIsNamedAfterNothing(t *testing.T) {
+	meaningless := []string{"base", "common", "dto", "entity", "helper", "helpers", "manager", "misc", "models", "shared", "types", "util", "utils"}
+	for name := range sources(t) {
+		for part := range strings.SplitSeq(strings.TrimSuffix(name, ".go"), "/") {
+			if slices.Contains(meaningless, part) {
+				t.Errorf("%s: %q says nothing about what is in it; name it after that", name, part)
+			}
+		}
+	}
+}
+
+// A document that names a test promises that the test is there.
+func TestTheTestsThatDocumentsNameAreThere(t *testing.T) {
+	var tests, documents []string
+	err := walk(func(name string) error {
+		text, err := os.ReadFile(name)
+		switch {
+		case strings.HasSuffix(name, "_test.go"):
+			tests = append(tests, string(text))
+		case strings.HasSuffix(name, ".md"):
+			for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
+				documents = append(documents, name+" names "+m[1])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, named := range documents {
+		_, test, _ := strings.Cut(named, " names ")
+		if !slices.ContainsFunc(tests, func(text string) bool { return strings.Contains(text, "\nfunc "+test+"(") }) {
+			t.Errorf("%s, and there is no such test", named)
+		}
+	}
+}
+
+var namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`")
+
+// sources returns the Go files of this module by their paths, tests aside, with
+// their imports and package comments.
+func sources(t *testing.T) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	err := walk(func(name string) (err error) {
+		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			files[name], err = parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly|parser.ParseComments)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// walk calls visit for every Go file and every document of this module.
+func walk(visit func(name string) error) error {
+	return fs.WalkDir(os.DirFS("."), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && isElsewhere(name):
+			return fs.SkipDir
+		case strings.HasSuffix(name, ".go") || strings.HasSuffix(name, ".md"):
+			return visit(name)
+		}
+		return nil
+	})
+}
+
+// isElsewhere reports whether a folder holds no code of this module.
+func isElsewhere(dir string) bool {
+	base := path.Base(dir)
+	if strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules" {
+		return true
+	}
+	_, err := os.Stat(path.Join(dir, "go.mod"))
+	return err == nil
+}
