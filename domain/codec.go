@@ -8,10 +8,20 @@ import (
 // A Codec turns events into the bytes that are stored, and back. The name of an
 // event is part of the stored history: it never changes, even when the Go type
 // is renamed.
+// Its zero value is ready.
 type Codec struct {
-	// lifts holds, for each name, how to lift version n of the stored form to
-	// n+1, at index n-1. The present version is one more than there are lifts.
-	lifts map[string][]func(map[string]any)
+	lifts map[string][]func(map[string]any) // nil: those of this program
+}
+
+// lifts holds, for each name, how to lift version n of the stored form to n+1,
+// at index n-1. The present version is one more than there are lifts.
+var lifts = map[string][]func(map[string]any){}
+
+func (c Codec) liftsOf(name string) []func(map[string]any) {
+	if c.lifts == nil {
+		return lifts[name]
+	}
+	return c.lifts[name]
 }
 
 // Stored names, for ever.
@@ -39,7 +49,7 @@ func (c Codec) Encode(e Event) (Encoded, error) {
 	return Encoded{Name: name, Version: c.version(name), Data: data}, nil
 }
 
-func (c Codec) version(name string) int { return len(c.lifts[name]) + 1 }
+func (c Codec) version(name string) int { return len(c.liftsOf(name)) + 1 }
 
 // NameOf returns the stored name of e, such as integration.created.
 func NameOf(e Event) string {
@@ -99,7 +109,7 @@ func (c Codec) lift(stored Encoded) ([]byte, error) {
 	if old == nil {
 		old = map[string]any{}
 	}
-	for _, lift := range c.lifts[stored.Name][stored.Version-1:] {
+	for _, lift := range c.liftsOf(stored.Name)[stored.Version-1:] {
 		lift(old)
 	}
 	return json.Marshal(old)
