@@ -64,7 +64,7 @@ type Condition struct {
 type Outcome struct {
 	Integration domain.Integration // the state after it
 	Position    uint64             // of the integration's last event in the log
-	Changes     []domain.Change    // what differs from the state before
+	Changes     []domain.Change    // of a dry run: what would differ from the state before
 	Replayed    bool               // an earlier request with the same idempotency key had made it
 }
 
@@ -94,7 +94,9 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			return Outcome{}, err
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
-		out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
+		if on.DryRun {
+			out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
+		}
 		if decision.Event == nil || on.DryRun {
 			return out, nil
 		}

@@ -44,9 +44,26 @@ func Listen(t testing.TB) string {
 	return srv.Addr().String()
 }
 
+// ListenMonitored is Listen with a monitoring port. It returns the address and
+// the base URL of that port. The server syncs before it acknowledges or doesn't.
+func ListenMonitored(t testing.TB, syncs bool) (address, monitor string) {
+	t.Helper()
+	srv := start(t, &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, HTTPHost: "127.0.0.1", HTTPPort: server.RANDOM_PORT, StoreDir: t.TempDir(), SyncAlways: syncs,
+	})
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	return srv.Addr().String(), "http://" + srv.MonitorAddr().String()
+}
+
 func serve(t testing.TB, o *server.Options) *server.Server {
 	t.Helper()
-	o.JetStream, o.SyncAlways, o.NoSigs, o.NoLog = true, true, true, true
+	o.SyncAlways = true
+	return start(t, o)
+}
+
+func start(t testing.TB, o *server.Options) *server.Server {
+	t.Helper()
+	o.JetStream, o.NoSigs, o.NoLog = true, true, true
 	srv, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
