@@ -7,8 +7,7 @@ import (
 
 // A Codec turns events into the bytes that are stored, and back. The name of an
 // event is part of the stored history: it never changes, even when the Go type
-// is renamed.
-// Its zero value is ready.
+// is renamed. Its zero value is ready.
 type Codec struct {
 	lifts map[string][]func(map[string]any) // nil: those of this program
 }
