@@ -28,15 +28,16 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 const probeTimeout = 5 * time.Second
 
 // TestConnection probes an integration, enabled or not, and records the result.
-func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, error) {
+// It returns what was seen and its position in the log of probes.
+func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, uint64, error) {
 	i, err := s.current(ctx, by.Workspace, id)
 	if err != nil {
-		return domain.Probe{}, err
+		return domain.Probe{}, 0, err
 	}
 	probe := s.probe(ctx, i, nil)
-	_, err = s.Events.RecordProbe(ctx, domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Probe: probe},
+	position, err := s.Events.RecordProbe(ctx, domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Probe: probe},
 		domain.Metadata{CommandID: s.NewID(), At: probe.At, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent})
-	return probe, err
+	return probe, position, err
 }
 
 // TestUnsavedConnection probes what doc describes, without recording anything.

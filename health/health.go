@@ -5,6 +5,7 @@ package health
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +19,9 @@ import (
 type Checker struct {
 	Read     projections.Reader
 	Commands *commands.Service
-	Workers  int           // probes under way at once
-	Within   time.Duration // for a whole check
+	Wait     func(ctx context.Context, position uint64) error // returns once the read model shows a probe
+	Workers  int                                              // probes under way at once
+	Within   time.Duration                                    // for a whole check
 	Now      func() time.Time
 }
 
@@ -39,6 +41,7 @@ func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	report := domain.HealthReport{CheckedAt: c.Now(), Integrations: make([]domain.HealthResult, len(enabled))}
 	var probing errgroup.Group
 	probing.SetLimit(c.Workers)
+	var last atomic.Uint64 // the position of the last probe recorded
 	for n, i := range enabled {
 		if c.fresh(i, maxAge) {
 			report.Integrations[n] = result(i.Integration, domain.Probe{
@@ -48,11 +51,18 @@ func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Dur
 			continue
 		}
 		probing.Go(func() error {
-			report.Integrations[n] = c.probe(deadline, by, i.Integration)
+			var position uint64
+			report.Integrations[n], position = c.probe(deadline, by, i.Integration)
+			for seen := last.Load(); position > seen && !last.CompareAndSwap(seen, position); seen = last.Load() {
+			}
 			return nil
 		})
 	}
-	return report, probing.Wait()
+	if err := probing.Wait(); err != nil {
+		return domain.HealthReport{}, err
+	}
+	_ = c.Wait(deadline, last.Load()) // the report stands, whether or not listings show it yet
+	return report, nil
 }
 
 func (c *Checker) enabled(ctx context.Context, w domain.Workspace) ([]projections.Integration, error) {
@@ -76,25 +86,24 @@ func (c *Checker) fresh(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
-func (c *Checker) probe(ctx context.Context, by commands.Caller, i domain.Integration) domain.HealthResult {
-	unknown := domain.HealthResult{Integration: i}
+// probe returns what was seen and the position of its record.
+func (c *Checker) probe(ctx context.Context, by commands.Caller, i domain.Integration) (domain.HealthResult, uint64) {
+	unknown := func(why string) domain.HealthResult {
+		return domain.HealthResult{Integration: i, Probe: domain.Probe{Message: why}}
+	}
 	if ctx.Err() != nil {
-		unknown.Probe.Message = "not probed within the time of this check; check again"
-		return unknown
+		return unknown("not probed within the time of this check; check again"), 0
 	}
-	probe, err := c.Commands.TestConnection(ctx, by, i.ID)
+	probe, position, err := c.Commands.TestConnection(ctx, by, i.ID)
 	switch {
-	case domain.KindOf(err) == domain.NotFound && err != nil:
-		unknown.Probe.Message = "deleted during this check"
-		return unknown
-	case err != nil && probe.Status == "":
-		unknown.Probe.Message = "could not be probed just now; check again"
-		return unknown
 	case ctx.Err() != nil:
-		unknown.Probe.Message = "the probe did not end within the time of this check; check again"
-		return unknown
+		return unknown("the probe did not end within the time of this check; check again"), position
+	case err != nil && domain.KindOf(err) == domain.NotFound:
+		return unknown("deleted during this check"), 0
+	case err != nil && probe.Status == "":
+		return unknown("could not be probed just now; check again"), 0
 	}
-	return result(i, probe)
+	return result(i, probe), position
 }
 
 // result tells what a probe saw. A built-in that the operator has not set up

@@ -21,6 +21,12 @@ type Projector struct {
 	Log    *slog.Logger
 
 	progress
+	probes progress // in the log of probes
+}
+
+// WaitForProbe is Wait for a position in the log of probes.
+func (p *Projector) WaitForProbe(ctx context.Context, position uint64) error {
+	return p.probes.Wait(ctx, position)
 }
 
 // How long a projector pauses after a failure: twice as long each time.
@@ -65,6 +71,7 @@ func (p *Projector) follow(ctx context.Context) error {
 		return err
 	}
 	p.move(at.Integrations)
+	p.probes.move(at.Probes)
 	tails, ctx := errgroup.WithContext(ctx)
 	tails.Go(func() error {
 		return p.tail(ctx, p.Events.After(ctx, at.Integrations), fold)
@@ -116,6 +123,9 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 		}
 		if b.Reached.Integrations > 0 {
 			p.move(b.Reached.Integrations)
+		}
+		if b.Reached.Probes > 0 {
+			p.probes.move(b.Reached.Probes)
 		}
 	}
 	return fmt.Errorf("the log ended: %w", context.Cause(ctx))

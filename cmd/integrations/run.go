@@ -98,10 +98,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(),
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
-	checker := &health.Checker{Read: reader, Commands: service, Workers: 16, Within: 25 * time.Second, Now: now}
+	checker := &health.Checker{Read: reader, Commands: service, Wait: projector.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
-		Wait: projector.Wait, WriteWait: c.WriteWait, Ready: readiness(events, projector),
+		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, projector),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(projector), NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)

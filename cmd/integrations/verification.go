@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -93,30 +92,21 @@ func (v *verification) changedSince(ctx context.Context, at place) bool {
 // catchUp waits until the read model shows the whole log. When no service runs
 // that would bring it there, this does.
 func (v *verification) catchUp(s streams, within time.Duration, running bool, store projections.Store) error {
-	ctx, cancel := context.WithTimeout(s.ctx, within)
+	wait, cancel := context.WithTimeout(s.ctx, within)
 	defer cancel()
-	if !running {
-		projector := &projections.Projector{Events: v.events, Store: store, Log: s.log}
-		done := make(chan error, 1)
-		project, stop := context.WithCancel(ctx)
-		go func() { done <- projector.Run(project) }()
-		err := projector.Wait(ctx, v.head)
-		stop()
-		return errors.Join(err, <-done)
+	var shown interface {
+		Run(context.Context) error
+		Wait(context.Context, uint64) error
+	} = &projections.Projector{Events: v.events, Store: store, Log: s.log}
+	if running {
+		shown = &projections.Follower{Store: store, Log: s.log}
 	}
-	poll := time.NewTicker(50 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		at, err := store.Positions(ctx)
-		if err != nil || at.Integrations >= v.head {
-			return err
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return fmt.Errorf("the read model is at %d of %d and has not come further: %w", at.Integrations, v.head, ctx.Err())
-		}
-	}
+	ctx, stop := context.WithCancel(s.ctx)
+	done := make(chan error, 1)
+	go func() { done <- shown.Run(ctx) }()
+	err := shown.Wait(wait, v.head)
+	stop()
+	return errors.Join(err, <-done)
 }
 
 // compare holds the read model to the fold of the log.

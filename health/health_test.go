@@ -1,0 +1,192 @@
+package health_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/connectors"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/health"
+	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+var ann = commands.Caller{Workspace: "acme", Actor: "key-ann"}
+
+// clock can be moved. It stands still otherwise.
+type clock struct{ atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.UnixMicro(c.Load()).UTC() }
+
+func (c *clock) add(d time.Duration) { c.Add(d.Microseconds()) }
+
+type fixture struct {
+	health.Checker
+	clock     *clock
+	projector *projections.Projector
+}
+
+func start(t *testing.T) *fixture {
+	t.Helper()
+	nc := natstest.Connect(t)
+	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true})
+	require.NoError(t, err)
+	secrets, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, 1)
+	require.NoError(t, err)
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "read.db"), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c := &clock{}
+	c.Store(time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC).UnixMicro())
+	outside, err := connectors.New(connectors.Config{AllowLoopback: true, Now: c.now})
+	require.NoError(t, err)
+	f := &fixture{clock: c, projector: &projections.Projector{Events: events, Store: store, Log: slog.New(slog.DiscardHandler)}}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- f.projector.Run(ctx) }()
+	t.Cleanup(func() { stop(); require.NoError(t, <-done); require.NoError(t, store.Close()) })
+	f.Checker = health.Checker{
+		Read: projections.Reader{Store: store}, Wait: f.projector.WaitForProbe, Workers: 4, Within: 10 * time.Second, Now: c.now,
+		Commands: &commands.Service{
+			Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), Now: c.now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
+		},
+	}
+	return f
+}
+
+func (f *fixture) create(t *testing.T, name, baseURL string, enabled bool) domain.ID {
+	t.Helper()
+	out, err := f.Commands.CreateIntegration(t.Context(), ann, domain.Document{"name": name, "display_name": name, "base_url": baseURL, "enabled": enabled}, commands.Condition{})
+	require.NoError(t, err)
+	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	f.clock.add(time.Second)
+	return out.Integration.ID
+}
+
+// check returns what a check saw, by the name of the integration.
+func (f *fixture) check(t *testing.T, maxAge time.Duration) map[string]domain.HealthResult {
+	t.Helper()
+	report, err := f.Check(t.Context(), ann, maxAge)
+	require.NoError(t, err)
+	require.Equal(t, f.clock.now(), report.CheckedAt)
+	seen := map[string]domain.HealthResult{}
+	for _, r := range report.Integrations {
+		seen[r.Integration.Name] = r
+	}
+	return seen
+}
+
+// upstream answers with the status it is told, and counts how often it is asked.
+type upstream struct {
+	*httptest.Server
+	status atomic.Int32
+	asked  atomic.Int32
+}
+
+func listen(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{}
+	u.status.Store(http.StatusOK)
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		u.asked.Add(1)
+		w.WriteHeader(int(u.status.Load()))
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func TestEveryEnabledIntegrationIsProbedAndNoOther(t *testing.T) {
+	f := start(t)
+	good, bad, off := listen(t), listen(t), listen(t)
+	bad.status.Store(http.StatusInternalServerError)
+	f.create(t, "good", good.URL, true)
+	f.create(t, "bad", bad.URL, true)
+	f.create(t, "off", off.URL, false)
+	seen := f.check(t, 0)
+	require.Equal(t, domain.Healthy, seen["good"].Probe.Status)
+	require.Equal(t, domain.Unreachable, seen["bad"].Probe.Status)
+	require.Equal(t, 500, seen["bad"].Probe.HTTPStatus)
+	require.NotEmpty(t, seen["bad"].Probe.Message, "the reason of a failure is kept")
+	require.NotContains(t, seen, "off")
+	require.Zero(t, off.asked.Load())
+	for _, b := range []string{domain.GoogleMaps, domain.GoogleSearch, domain.AmigoFHIR} {
+		require.False(t, seen[b].Known, "a built-in that is not set up is neither well nor ill")
+	}
+}
+
+func TestAResultIsInTheListingsAfterTheCheck(t *testing.T) {
+	f := start(t)
+	id := f.create(t, "good", listen(t).URL, true)
+	f.check(t, 0)
+	i, err := f.Read.Get(t.Context(), "acme", id)
+	require.NoError(t, err)
+	require.Equal(t, domain.Healthy, i.LastProbe.Status)
+	require.Equal(t, uint64(1), i.Version, "a probe never moves a version")
+}
+
+func TestAFreshResultIsUsedAgainUntilItIsOldOrTheConfigurationChanged(t *testing.T) {
+	f := start(t)
+	u := listen(t)
+	id := f.create(t, "good", u.URL, true)
+	first := f.check(t, 0)["good"]
+	require.Equal(t, int32(1), u.asked.Load())
+	f.clock.add(29 * time.Second)
+	again := f.check(t, 30*time.Second)["good"]
+	require.Equal(t, int32(1), u.asked.Load())
+	require.Equal(t, first.Probe.At, again.Probe.At)
+	require.Equal(t, first.Probe.HTTPStatus, again.Probe.HTTPStatus)
+	require.Equal(t, first.Probe.Message, again.Probe.Message)
+	f.clock.add(2 * time.Second)
+	f.check(t, 30*time.Second)
+	require.Equal(t, int32(2), u.asked.Load(), "it was old")
+	f.clock.add(time.Second)
+	out, err := f.Commands.UpdateIntegration(t.Context(), ann, id, domain.Document{"display_name": "Better"}, commands.Condition{})
+	require.NoError(t, err)
+	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	f.check(t, 30*time.Second)
+	require.Equal(t, int32(3), u.asked.Load(), "the configuration changed")
+	f.check(t, 0)
+	require.Equal(t, int32(4), u.asked.Load(), "nothing is fresh enough")
+}
+
+func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
+	f := start(t)
+	f.Workers, f.Within = 2, 300*time.Millisecond
+	hang := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	t.Cleanup(slow.Close)
+	t.Cleanup(func() { close(hang) })
+	for n := range 6 {
+		f.create(t, fmt.Sprint("slow-", n), slow.URL, true)
+	}
+	seen := f.check(t, 0)
+	for n := range 6 {
+		r := seen[fmt.Sprint("slow-", n)]
+		require.False(t, r.Known)
+		require.NotEqual(t, domain.Healthy, r.Probe.Status, "what was not seen is not called healthy")
+		require.Contains(t, r.Probe.Message, "check again")
+	}
+}
+
+func TestManyIntegrationsAreAllChecked(t *testing.T) {
+	f := start(t)
+	u := listen(t)
+	for n := range 250 { // more than are read at a time
+		f.create(t, fmt.Sprint("crm-", n), u.URL, true)
+	}
+	require.Len(t, f.check(t, 0), 250+3)
+	require.Equal(t, int32(250), u.asked.Load())
+}
