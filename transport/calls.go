@@ -65,7 +65,7 @@ func readTest(doc domain.Document) (params map[string]any, dryRun bool, err erro
 		case name == "dry_run" && value != nil:
 			dryRun, ok = value.(bool)
 		case name != "params" && name != "dry_run":
-			problems = append(problems, domain.Problem{Pointer: "/" + name, Code: "unknown_member", Detail: "there is no such member here"})
+			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})
 		}
 		if !ok {
 			problems = append(problems, domain.Problem{Pointer: "/" + name, Code: "type", Detail: "params must be an object, dry_run true or false"})
@@ -111,7 +111,10 @@ type probeAnswer struct {
 }
 
 func (s *Server) testConnection(r *request) (answer, error) {
-	probe, err := s.Commands.TestConnection(r, r.caller, r.id())
+	probe, position, err := s.Commands.TestConnection(r, r.caller, r.id())
+	if err == nil {
+		s.waitForWrite(r, s.WaitForProbe, position)
+	}
 	return probed(probe, err)
 }
 

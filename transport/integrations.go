@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
@@ -47,7 +48,7 @@ func (s *Server) deleteIntegration(r *request) (answer, error) {
 	}
 	out, err := s.Commands.DeleteIntegration(r, r.caller, r.id(), "", on)
 	if err == nil && !on.DryRun {
-		s.waitForWrite(r, out.Position)
+		s.waitForWrite(r, s.Wait, out.Position)
 		return answer{status: http.StatusNoContent, header: map[string]string{positionHeader: position(out)}}, nil
 	}
 	return s.changed(r, out, on, http.StatusNoContent, err)
@@ -66,10 +67,12 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		}
 		return answer{status: http.StatusOK, body: body}, nil
 	}
-	s.waitForWrite(r, out.Position)
+	s.waitForWrite(r, s.Wait, out.Position)
 	shown := projections.Integration{Integration: out.Integration}
-	if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && stored.Incarnation == out.Integration.Incarnation {
-		shown.LastProbe = stored.LastProbe
+	if status != http.StatusCreated { // what was just created has not been probed
+		if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
+			shown.LastProbe = stored.LastProbe
+		}
 	}
 	a := answer{status: status, body: show(shown), header: map[string]string{
 		positionHeader: position(out), "ETag": etag(out.Integration),
@@ -80,17 +83,24 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 	return a, nil
 }
 
+// belongs reports whether the probe of stored may be shown beside an outcome: a
+// repetition shows none that came after the first answer.
+func belongs(stored projections.Integration, out commands.Outcome) bool {
+	return stored.LastProbe != nil && stored.Incarnation == out.Integration.Incarnation &&
+		!(out.Replayed && stored.LastProbe.At.After(out.Integration.UpdatedAt))
+}
+
 func position(out commands.Outcome) string { return strconv.FormatUint(out.Position, 10) }
 
 // waitForWrite waits until the read model shows a position, for as long as a
 // write may wait. The write is made either way.
-func (s *Server) waitForWrite(ctx context.Context, position uint64) {
+func (s *Server) waitForWrite(ctx context.Context, wait func(context.Context, uint64) error, position uint64) {
 	if s.WriteWait <= 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.WriteWait)
 	defer cancel()
-	_ = s.Wait(ctx, position) // the caller has the position and can wait for it as well
+	_ = wait(ctx, position) // the caller has the position and can wait for it as well
 }
 
 // readWait bounds how long a read waits for the position it names.
@@ -122,7 +132,7 @@ func (s *Server) getIntegration(r *request) (answer, error) {
 	}
 	tag := etag(i.Integration)
 	header := map[string]string{"ETag": tag}
-	if matches(r.GetHeader("If-None-Match"), tag) {
+	if matches(r.tags("If-None-Match"), tag) {
 		return answer{status: http.StatusNotModified, header: header}, nil
 	}
 	return answer{status: http.StatusOK, body: show(i), header: header}, nil
@@ -155,16 +165,19 @@ func (r *request) listQuery() (projections.Query, string, error) {
 	p := r.query()
 	q := projections.Query{Limit: p.integer("limit", 50, 1, 200)}
 	q.Enabled, q.Builtin = p.boolean("enabled"), p.boolean("builtin")
-	q.Protocol = domain.Protocol(p.oneOf("protocol", domain.Protocols()))
-	if q.Search = p.text("search"); len([]rune(q.Search)) > 200 {
-		p.problem("search", "too_long", "must have at most 200 characters")
+	q.Protocol = p.protocol("protocol")
+	search, given := p.text("search")
+	if n := utf8.RuneCountInString(search); given && (n < 1 || n > 200) {
+		p.problem("search", "length", "must have 1 to 200 characters")
 	}
+	q.Search = search
+	sortBy, given := p.text("sort_by")
 	var err error
 	// A + that was not escaped arrives as a space.
-	if q.Sort, err = projections.ParseSort(strings.Replace(p.text("sort_by"), " ", "+", 1)); err != nil {
+	if q.Sort, err = projections.ParseSort(strings.Replace(sortBy, " ", "+", 1)); err != nil || given && sortBy == "" {
 		p.problem("sort_by", "enum", "must be name, created_at or updated_at, with + or - before it or neither")
 	}
-	token := p.text("continuation_token")
+	token, _ := p.text("continuation_token")
 	return q, token, domain.RefuseAll(p.problems)
 }
 
@@ -178,7 +191,7 @@ func (r *request) change() (domain.Document, commands.Condition, error) {
 	if err != nil {
 		return nil, commands.Condition{}, err
 	}
-	if key := r.GetHeader("Idempotency-Key"); key != "" {
+	if key := r.GetHeader("Idempotency-Key"); key != "" && !on.DryRun {
 		if len(key) > 255 {
 			return nil, commands.Condition{}, domain.Errorf(domain.Invalid, "idempotency_key_invalid", "Idempotency-Key has at most 255 characters")
 		}
@@ -193,18 +206,23 @@ func (r *request) change() (domain.Document, commands.Condition, error) {
 // condition reads If-Match and dry_run.
 func (r *request) condition() (commands.Condition, error) {
 	q := r.query()
-	on := commands.Condition{IfVersions: versions(r.GetHeader("If-Match"))}
+	on := commands.Condition{IfVersions: versions(r.tags("If-Match"))}
 	if dry := q.boolean("dry_run"); dry != nil {
 		on.DryRun = *dry
 	}
 	return on, domain.RefuseAll(q.problems)
 }
 
+// tags returns a list of tags that may come in several lines (RFC 9110, 5.3).
+func (r *request) tags(header string) string {
+	return strings.Join(r.Request.Header.Values(header), ",")
+}
+
 // etag is the strong validator of an integration: its version, which every
 // change of it moves (RFC 9110, 8.8.3).
 func etag(i domain.Integration) string { return fmt.Sprintf(`"v%d"`, i.Version) }
 
-var etagSyntax = regexp.MustCompile(`^"v([0-9]+)"$`)
+var etagSyntax = regexp.MustCompile(`^"v([1-9][0-9]*)"$`)
 
 // versions reads If-Match: nil when anything will do. A tag that isn't one of
 // ours matches nothing.

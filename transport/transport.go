@@ -26,9 +26,10 @@ type Server struct {
 	Keys     *access.Keys
 	Health   func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
 
-	Wait      func(ctx context.Context, position uint64) error // returns once the read model shows a position
-	WriteWait time.Duration                                    // how long a write waits for the read model; 0: it doesn't
-	Ready     func(context.Context) error                      // whether the service can write and read
+	Wait         func(ctx context.Context, position uint64) error // returns once the read model shows a position
+	WaitForProbe func(ctx context.Context, position uint64) error // the same in the log of probes
+	WriteWait    time.Duration                                    // how long a write waits for the read model; 0: it doesn't
+	Ready        func(context.Context) error                      // whether the service can write and read
 
 	Limits  Limits
 	Hosts   []string // the Host names that are answered; empty: any
@@ -70,8 +71,9 @@ func (s *Server) Handler() http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.ContextWithFallback = true
-	_ = r.SetTrustedProxies(nil) // nil never fails: no proxy is trusted
+	r.RedirectTrailingSlash = false // a path that doesn't exist is a 404
+	r.UseEscapedPath = true         // an escaped slash doesn't end the name of an integration
+	_ = r.SetTrustedProxies(nil)    // nil never fails: no proxy is trusted
 	m := newMetrics(s.Metrics)
 	r.Use(s.identify, m.observe, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
 	r.NoRoute(func(c *gin.Context) {
@@ -115,13 +117,28 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 	}
 }
 
-// request is a request from someone who may make it.
+// request is a request from someone who may make it. As a context it is the one
+// of net/http: gin gives its own to another request afterwards, while what was
+// begun here may still be looking at it.
 type request struct {
 	*gin.Context
+	ctx       context.Context
 	key       access.Key
 	workspace domain.Workspace
 	caller    commands.Caller
 }
+
+// Deadline is that of the request.
+func (r *request) Deadline() (time.Time, bool) { return r.ctx.Deadline() }
+
+// Done is closed when the caller has gone.
+func (r *request) Done() <-chan struct{} { return r.ctx.Done() }
+
+// Err says why Done is closed.
+func (r *request) Err() error { return r.ctx.Err() }
+
+// Value is that of the request.
+func (r *request) Value(key any) any { return r.ctx.Value(key) }
 
 // id returns the integration that the path means, by its id or its name.
 func (r *request) id() domain.ID { return domain.ParseID(r.workspace, r.Param("id")) }

@@ -1,0 +1,211 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/connectors"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/health"
+	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+	"github.com/seed677028b5/integrations/transport"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+// A service is the whole service in this process, with nothing in it replaced.
+type service struct {
+	t      *testing.T
+	url    string
+	key    string // of the workspace acme, for everything
+	stores *stores
+	api    *transport.Server
+	log    *logged
+}
+
+type stores struct {
+	keys      *access.Keys
+	events    *eventstore.Store
+	read      *sqlite.Store
+	projector *projections.Projector
+}
+
+// settings is what a test may want otherwise.
+type settings struct {
+	nats         *nats.Conn
+	noLoopback   bool
+	healthWithin time.Duration
+	adjust       func(*transport.Server)
+	noProjector  bool
+	builtins     domain.BuiltinSettings
+	operatorKeys map[string]domain.Secret
+}
+
+// serve starts a service that goes away with the test.
+func serve(t *testing.T, with ...func(*settings)) *service {
+	t.Helper()
+	set := settings{healthWithin: 25 * time.Second, builtins: domain.BuiltinSettings{
+		GeocodeURL: "https://geocode.example", PlacesURL: "https://places.example", RoutesURL: "https://routes.example",
+		SearchURL: "https://search.example", FHIRURL: "https://fhir.example/{workspace_id}",
+	}}
+	for _, change := range with {
+		change(&set)
+	}
+	nc := set.nats
+	if nc == nil {
+		nc = natstest.Connect(t)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(stop)
+	log := &logged{}
+	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+
+	events, err := eventstore.Open(ctx, nc, eventstore.Config{AllowLazySync: true})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	secrets, err := vault.Open(ctx, nc, vault.RootKeys{File: filepath.Join(dir, "root.keyset")}, 1)
+	require.NoError(t, err)
+	keys, err := access.Open(ctx, nc, 1, time.Now, logger)
+	require.NoError(t, err)
+	store, err := sqlite.Open(ctx, filepath.Join(dir, "read.db"), logger)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	projector := &projections.Projector{Events: events, Store: store, Log: logger}
+	cursorKey := make([]byte, 32)
+	_, _ = rand.Read(cursorKey)
+	cursors, err := projections.NewCursors(cursorKey)
+	require.NoError(t, err)
+	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback})
+	require.NoError(t, err)
+	commands := &commands.Service{
+		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), Builtins: set.builtins,
+		OperatorKeys: set.operatorKeys, Now: time.Now, NewID: uuid.NewString, Log: logger,
+	}
+	reader := projections.Reader{Store: store, Builtins: set.builtins}
+	checker := &health.Checker{Read: reader, Commands: commands, Wait: projector.WaitForProbe, Workers: 16, Within: set.healthWithin, Now: time.Now}
+	api := &transport.Server{
+		Commands: commands, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
+		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
+		Ready:   func(ctx context.Context) error { return errors.Join(events.CheckWritable(ctx), store.Ping(ctx)) },
+		Metrics: prometheus.NewRegistry(), NewID: uuid.NewString, Now: time.Now, Log: logger,
+	}
+	if set.adjust != nil {
+		set.adjust(api)
+	}
+	if !set.noProjector {
+		following := make(chan error, 1)
+		go func() { following <- projector.Run(ctx) }()
+		t.Cleanup(func() { stop(); <-following })
+	}
+	srv := httptest.NewServer(api.Handler())
+	t.Cleanup(srv.Close)
+	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())
+	s := &service{t: t, url: srv.URL, api: api, log: log, stores: &stores{keys: keys, events: events, read: store, projector: projector}}
+	s.key = s.issue("acme", access.Admin)
+	return s
+}
+
+// issue returns the text of a new key. The workspace "" makes it an operator's.
+func (s *service) issue(w domain.Workspace, may ...access.Permission) string {
+	s.t.Helper()
+	_, text, err := s.stores.keys.Issue(s.t.Context(), access.Key{Workspace: w, Name: "test", Permissions: may, CreatedBy: "system"})
+	require.NoError(s.t, err)
+	return text
+}
+
+// head returns the position of the last event in the log.
+func (s *service) head() uint64 {
+	s.t.Helper()
+	head, err := s.stores.events.Head(s.t.Context())
+	require.NoError(s.t, err)
+	return head
+}
+
+// logged keeps what was logged.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// An upstream is an API that integrations call, and what it was asked.
+type upstream struct {
+	url string
+	mu  sync.Mutex
+	got []*http.Request
+}
+
+// listen starts an upstream that answers with what handle does, or with an
+// empty object.
+func listen(t *testing.T, handle http.HandlerFunc) *upstream {
+	t.Helper()
+	u := &upstream{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u.mu.Lock()
+		u.got = append(u.got, r.Clone(context.WithoutCancel(r.Context())))
+		u.mu.Unlock()
+		if handle != nil {
+			handle(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{}`))
+	}))
+	t.Cleanup(srv.Close)
+	u.url = srv.URL
+	return u
+}
+
+func (u *upstream) requests() []*http.Request {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]*http.Request(nil), u.got...)
+}
+
+func (u *upstream) last(t *testing.T) *http.Request {
+	t.Helper()
+	all := u.requests()
+	require.NotEmpty(t, all, "the upstream was asked nothing")
+	return all[len(all)-1]
+}
+
+// closedPort returns a URL on loopback where nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	require.NoError(t, l.Close())
+	return "http://" + addr.String()
+}
