@@ -7,8 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,8 +36,16 @@ func (r *request) body(most int64, optional bool) (domain.Document, []byte, erro
 	if media, _, err := mime.ParseMediaType(r.GetHeader("Content-Type")); err != nil || media != "application/json" {
 		return nil, nil, domain.Errorf(domain.Unsupported, "media_type_unsupported", "send the body as application/json")
 	}
+	if coding := r.GetHeader("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, nil, domain.Errorf(domain.Unsupported, "content_coding_unsupported", "send the body without a Content-Encoding")
+	}
 	doc, err := decode(data)
 	return doc, data, err
+}
+
+// pointer returns the JSON pointer of a member of the body (RFC 6901).
+func pointer(name string) string {
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // decode reads one JSON object (RFC 8259) and nothing after it. It refuses what
@@ -135,62 +141,4 @@ func malformed(err error) error {
 		return domain.Refuse(string(syntax.JSONPointer), "malformed_json", "the body is not JSON at byte %d", syntax.ByteOffset)
 	}
 	return domain.Refuse("", "malformed_json", "the body is not JSON")
-}
-
-// A query reads the parameters of a URL and gathers what is wrong with them.
-type query struct {
-	r        *request
-	problems []domain.Problem
-}
-
-func (r *request) query() *query { return &query{r: r} }
-
-func (q *query) text(name string) string {
-	values := q.r.Request.URL.Query()[name]
-	if len(values) > 1 {
-		q.problem(name, "duplicate", "is given more than once")
-	}
-	return strings.Join(values[:min(len(values), 1)], "")
-}
-
-func (q *query) problem(name, code, detail string) {
-	q.problems = append(q.problems, domain.Problem{Pointer: "/" + name, Code: code, Detail: detail})
-}
-
-// boolean reads true or false, nil when absent.
-func (q *query) boolean(name string) *bool {
-	switch q.text(name) {
-	case "":
-		return nil
-	case "true":
-		return new(true)
-	case "false":
-		return new(false)
-	}
-	q.problem(name, "type", "must be true or false")
-	return nil
-}
-
-// integer reads a whole number from low to high.
-func (q *query) integer(name string, otherwise, low, high int) int {
-	s := q.text(name)
-	if s == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < low || n > high {
-		q.problem(name, "range", "must be a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
-		return otherwise
-	}
-	return n
-}
-
-// oneOf reads a word out of a closed set, "" when absent.
-func (q *query) oneOf(name string, among []domain.Protocol) string {
-	s := q.text(name)
-	if s == "" || slices.Contains(among, domain.Protocol(s)) {
-		return s
-	}
-	q.problem(name, "enum", "must be rest, fhir or mcp")
-	return ""
 }

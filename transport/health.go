@@ -39,6 +39,9 @@ func (s *Server) checkHealth(r *request) (answer, error) {
 	if err := domain.RefuseAll(q.problems); err != nil {
 		return answer{}, err
 	}
+	if err := s.waitForRead(r); err != nil {
+		return answer{}, err
+	}
 	report, err := s.Health(r, r.caller, time.Duration(maxAge)*time.Millisecond)
 	if err != nil {
 		return answer{}, err

@@ -31,7 +31,8 @@ type entryAnswer struct {
 
 func (s *Server) history(r *request) (answer, error) {
 	q := r.query()
-	limit, token := q.integer("limit", 50, 1, 200), q.text("continuation_token")
+	limit := q.integer("limit", 50, 1, 200)
+	token, _ := q.text("continuation_token")
 	if err := domain.RefuseAll(q.problems); err != nil {
 		return answer{}, err
 	}

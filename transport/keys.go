@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -42,10 +43,8 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for _, p := range key.Permissions {
-		if !r.key.May(p) {
-			return answer{}, domain.Errorf(domain.Forbidden, "forbidden", "a key can't give the permission %s, which it doesn't have itself", p)
-		}
+	if err := r.mayGive(key.Permissions); err != nil {
+		return answer{}, err
 	}
 	key.Workspace, key.CreatedBy = r.workspace, r.key.ID
 	key, text, err := s.Keys.Issue(r, key)
@@ -55,12 +54,22 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.showKey(key, text)}, nil
 }
 
+// mayGive refuses to hand out a key with a permission that the caller lacks.
+func (r *request) mayGive(permissions []access.Permission) error {
+	for _, p := range permissions {
+		if !r.key.May(p) {
+			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't give the permission %s, which it doesn't have itself", p)
+		}
+	}
+	return nil
+}
+
 // readKey reads the body of a new key: name, permissions and perhaps expires_at.
 func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	var key access.Key
 	var problems []domain.Problem
 	problem := func(name, code, detail string) {
-		problems = append(problems, domain.Problem{Pointer: "/" + name, Code: code, Detail: detail})
+		problems = append(problems, domain.Problem{Pointer: pointer(name), Code: code, Detail: detail})
 	}
 	var ok bool
 	if key.Name, ok = doc["name"].(string); !ok || key.Name == "" || len(key.Name) > 128 {
@@ -74,7 +83,7 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 		name, _ := one.(string)
 		p := access.Permission(name)
 		if !slices.Contains(access.Permissions(), p) {
-			problem("permissions/"+strconv.Itoa(n), "enum", "is not a permission")
+			problems = append(problems, domain.Problem{Pointer: "/permissions/" + strconv.Itoa(n), Code: "enum", Detail: "is not a permission"})
 		}
 		if !slices.Contains(key.Permissions, p) {
 			key.Permissions = append(key.Permissions, p)
@@ -88,7 +97,7 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 		}
 		key.ExpiresAt = at.UTC()
 	}
-	for name := range doc {
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains([]string{"name", "permissions", "expires_at"}, name) {
 			problem(name, "unknown_member", "there is no such member here")
 		}
@@ -126,19 +135,39 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	overlap := int64(defaultOverlap)
-	for name, value := range doc {
-		if name != "overlap_seconds" {
-			return answer{}, domain.Refuse("/"+name, "unknown_member", "there is no such member here")
+	overlap, err := readOverlap(doc)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, k := range s.Keys.List(r.workspace) {
+		if k.ID != r.Param("key") {
+			continue
 		}
-		number, _ := value.(json.Number)
-		if overlap, err = number.Int64(); err != nil || overlap < 0 || overlap > maxOverlap {
-			return answer{}, domain.Refuse("/overlap_seconds", "range", "must be a whole number from 0 to %d", maxOverlap)
+		if err := r.mayGive(k.Permissions); err != nil { // whoever rotates a key holds it
+			return answer{}, err
 		}
 	}
-	key, text, err := s.Keys.Rotate(r, r.workspace, r.Param("key"), time.Duration(overlap)*time.Second)
+	key, text, err := s.Keys.Rotate(r, r.workspace, r.Param("key"), overlap)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusOK, body: s.showKey(key, text)}, nil
+}
+
+// readOverlap reads the body of a rotation: perhaps overlap_seconds.
+func readOverlap(doc domain.Document) (time.Duration, error) {
+	var problems []domain.Problem
+	overlap := int64(defaultOverlap)
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		if name != "overlap_seconds" {
+			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})
+			continue
+		}
+		number, _ := doc[name].(json.Number)
+		var err error
+		if overlap, err = number.Int64(); err != nil || overlap < 0 || overlap > maxOverlap {
+			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "range", Detail: "must be a whole number from 0 to " + strconv.Itoa(maxOverlap)})
+		}
+	}
+	return time.Duration(overlap) * time.Second, domain.RefuseAll(problems)
 }

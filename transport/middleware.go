@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (s *Server) recover(c *gin.Context) {
 			if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it the same way
 				panic(r)
 			}
-			s.refuse(c, fmt.Errorf("panic: %v", r))
+			s.refuse(c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 	}()
 	c.Next()
@@ -77,7 +78,8 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = ""
 	}
-	key, err := s.Keys.Authenticate(c, strings.TrimSpace(token))
+	ctx := c.Request.Context()
+	key, err := s.Keys.Authenticate(ctx, strings.TrimSpace(token))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
 		caller.TraceParent = trace
 	}
-	s.Log.DebugContext(c, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+	s.Log.DebugContext(ctx, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
 		slog.String("workspace_id", string(w)), slog.String("actor", key.ID), slog.String("request_id", caller.RequestID))
-	return &request{Context: c, key: key, workspace: w, caller: caller}, nil
+	return &request{Context: c, ctx: ctx, key: key, workspace: w, caller: caller}, nil
 }

@@ -22,7 +22,7 @@ const readyTimeout = 2 * time.Second
 
 // ready answers 200 when the service can write and read, else 503.
 func (s *Server) ready(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c, readyTimeout)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 	defer cancel()
 	if err := s.Ready(ctx); err != nil {
 		s.refuse(c, err)

@@ -1,0 +1,231 @@
+package transport_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// request is one request. What is left out is usual: the workspace acme before
+// a path below it, its key, and JSON.
+type request struct {
+	method, path string
+	body         any    // a string is sent as it is, anything else as JSON
+	key          string // "none": no key
+	header       map[string]string
+	wrong        bool // the request breaks the API's description on purpose
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	t      *testing.T
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+var described = sync.OnceValues(func() (validator.Validator, error) {
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	document, err := libopenapi.NewDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	v, errs := validator.NewValidator(document)
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return v, nil
+})
+
+// send sends a request and holds both it and its answer against openapi.yaml.
+func (s *service) send(r request) reply {
+	s.t.Helper()
+	var body []byte
+	switch given := r.body.(type) {
+	case nil:
+	case string:
+		body = []byte(given)
+	default:
+		var err error
+		body, err = json.Marshal(given)
+		require.NoError(s.t, err)
+	}
+	path := r.path
+	if strings.HasPrefix(path, "/integrations") || strings.HasPrefix(path, "/api-keys") {
+		path = "/v1/acme" + path
+	}
+	made := func() *http.Request {
+		req, err := http.NewRequestWithContext(s.t.Context(), r.method, s.url+path, bytes.NewReader(body))
+		require.NoError(s.t, err)
+		if body != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		switch r.key {
+		case "none":
+		case "":
+			req.Header.Set("Authorization", "Bearer "+s.key)
+		default:
+			req.Header.Set("Authorization", "Bearer "+r.key)
+		}
+		for name, value := range r.header {
+			if name == "Host" {
+				req.Host = value
+				continue
+			}
+			req.Header.Set(name, value)
+		}
+		return req
+	}
+	resp, err := http.DefaultTransport.RoundTrip(made())
+	require.NoError(s.t, err)
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(s.t, err)
+	require.NoError(s.t, resp.Body.Close())
+	got := reply{t: s.t, status: resp.StatusCode, header: resp.Header, text: string(text)}
+	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+		require.NoError(s.t, json.Unmarshal(text, &got.json), "%s", text)
+	}
+	got.checkCommon()
+
+	if got.status == http.StatusMethodNotAllowed || got.json["code"] == "route_not_found" {
+		return got // not a route, so the description says nothing of it
+	}
+	v, err := described()
+	require.NoError(s.t, err)
+	if !r.wrong {
+		if ok, problems := v.ValidateHttpRequestSync(made()); !ok {
+			for _, p := range problems {
+				s.t.Errorf("%s %s: the request is not as described: %s %s %v", r.method, r.path, p.Message, p.Reason, p.SchemaValidationErrors)
+			}
+		}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	if ok, problems := v.ValidateHttpResponse(made(), resp); !ok {
+		for _, p := range problems {
+			s.t.Errorf("%s %s: the answer is not as described: %d %s %s %v\n%s", r.method, r.path, resp.StatusCode, p.Message, p.Reason, p.SchemaValidationErrors, text)
+		}
+	}
+	return got
+}
+
+// checkCommon checks what holds for every answer.
+func (r reply) checkCommon() {
+	r.t.Helper()
+	assert.NotEmpty(r.t, r.header.Get("X-Request-Id"))
+	assert.Equal(r.t, "nosniff", r.header.Get("X-Content-Type-Options"))
+	for name := range r.header {
+		assert.False(r.t, strings.HasPrefix(name, "Access-Control-"), "CORS is not on, and yet there is %s", name)
+	}
+	if r.status < 400 {
+		return
+	}
+	assert.Equal(r.t, "application/problem+json", r.header.Get("Content-Type"), "%d %s", r.status, r.text)
+	assert.Equal(r.t, r.header.Get("X-Request-Id"), r.json["request_id"])
+	assert.NotEmpty(r.t, r.json["code"])
+	assert.NotEmpty(r.t, r.json["detail"])
+	assert.InDelta(r.t, r.status, r.json["status"], 0)
+}
+
+// is requires a status, and for a refusal its code.
+func (r reply) is(status int, code ...string) reply {
+	r.t.Helper()
+	require.Equal(r.t, status, r.status, "%s", r.text)
+	if len(code) > 0 {
+		require.Equal(r.t, code[0], r.json["code"], "%s", r.text)
+	}
+	return r
+}
+
+// pointers returns where the problems of a refusal are.
+func (r reply) pointers() []string {
+	var all []string
+	problems, _ := r.json["errors"].([]any)
+	for _, p := range problems {
+		all = append(all, p.(map[string]any)["pointer"].(string))
+	}
+	return all
+}
+
+// at returns a part of the answer: members by name, elements by index.
+func (r reply) at(path ...any) any {
+	r.t.Helper()
+	var v any = r.json
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			object, ok := v.(map[string]any)
+			require.True(r.t, ok, "no object at %v: %s", path, r.text)
+			v = object[step]
+		case int:
+			array, ok := v.([]any)
+			require.True(r.t, ok && step < len(array), "no element at %v: %s", path, r.text)
+			v = array[step]
+		}
+	}
+	return v
+}
+
+func (s *service) get(path string) reply {
+	s.t.Helper()
+	return s.send(request{method: "GET", path: path})
+}
+
+func (s *service) post(path string, body any) reply {
+	s.t.Helper()
+	return s.send(request{method: "POST", path: path, body: body})
+}
+
+func (s *service) put(path string, body any) reply {
+	s.t.Helper()
+	return s.send(request{method: "PUT", path: path, body: body})
+}
+
+func (s *service) delete(path string) reply {
+	s.t.Helper()
+	return s.send(request{method: "DELETE", path: path})
+}
+
+// members is a JSON object.
+type members = map[string]any
+
+// rest describes a REST integration with more or other members.
+func rest(name, base string, more ...members) members {
+	doc := members{"name": name, "display_name": "The " + name, "base_url": base}
+	for _, m := range more {
+		for k, v := range m {
+			doc[k] = v
+		}
+	}
+	return doc
+}
+
+// endpoint describes an endpoint with more or other members.
+func endpoint(name string, more ...members) members {
+	doc := members{"name": name, "description": "Does " + name, "path": "/" + name, "method": "GET"}
+	for _, m := range more {
+		for k, v := range m {
+			doc[k] = v
+		}
+	}
+	return doc
+}
+
+// create creates an integration and returns its id.
+func (s *service) create(doc members) string {
+	s.t.Helper()
+	return s.post("/integrations", doc).is(201).at("id").(string)
+}

@@ -1,0 +1,171 @@
+package transport_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example"))
+	s.put("/integrations/crm", members{"display_name": "two"}).is(200)
+	for tag, stale := range map[string]bool{
+		`"v2"`: false, `*`: false, `"v1", "v2"`: false, `"v1","v2"`: false, ` "v2" `: false, ``: false,
+		`"v1"`: true, `"v3"`: true, `W/"v2"`: true, `v2`: true, `garbage`: true, `"v02"`: true, `""`: true, `"v99999999999999999999999"`: true, `"`: true,
+	} {
+		for _, method := range []string{"PUT", "DELETE"} {
+			r := request{method: method, path: "/integrations/crm?dry_run=true", header: map[string]string{"If-Match": tag}}
+			if method == "PUT" {
+				r.body = members{"display_name": "three"}
+			}
+			if got := s.send(r); stale {
+				got.is(412, "version_mismatch")
+			} else {
+				got.is(200)
+			}
+		}
+	}
+	r := request{method: "DELETE", path: "/integrations/nothing", header: map[string]string{"If-Match": `"v1"`}}
+	s.send(r).is(404)
+	s.send(request{method: "PUT", path: "/integrations/crm", body: members{"display_name": "three"}, header: map[string]string{"If-Match": `"v2"`}}).is(200)
+	s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-Match": `"v2"`}}).is(412)
+	s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-Match": `"v3"`}}).is(204)
+}
+
+func TestWhatTheCallerHasIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example"))
+	for tag, status := range map[string]int{
+		`"v1"`: 304, `W/"v1"`: 304, `*`: 304, `"v0", W/"v1"`: 304, `"v2"`: 200, `v1`: 200, ``: 200, `garbage`: 200,
+	} {
+		got := s.send(request{method: "GET", path: "/integrations/crm", header: map[string]string{"If-None-Match": tag}}).is(status)
+		require.Equal(t, `"v1"`, got.header.Get("ETag"))
+		if status == 304 {
+			require.Empty(t, got.text)
+		}
+	}
+}
+
+func TestARepetitionGetsTheFirstAnswerAgain(t *testing.T) {
+	t.Parallel()
+	u := listen(t, nil)
+	s := serve(t)
+	idempotent := func(method, path, key string, body any) reply {
+		return s.send(request{method: method, path: path, body: body, header: map[string]string{"Idempotency-Key": key}})
+	}
+	first := idempotent("POST", "/integrations", "k1", rest("crm", u.url)).is(201)
+	require.Empty(t, first.header.Get("Idempotent-Replayed"))
+	change := idempotent("PUT", "/integrations/crm", "k2", members{"display_name": "two"}).is(200)
+	s.put("/integrations/crm", members{"display_name": "three"}).is(200)
+	s.post("/integrations/crm/test-connection", nil).is(200)
+	soon(t, func() bool { return s.get("/integrations/crm").at("last_test_status") != nil })
+	repeat := func() {
+		again := idempotent("POST", "/integrations", "k1", rest("crm", u.url)).is(201)
+		require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+		require.JSONEq(t, first.text, again.text)
+		for _, h := range []string{"ETag", "Event-Position", "Location"} {
+			require.Equal(t, first.header.Get(h), again.header.Get(h), h)
+		}
+		again = idempotent("PUT", "/integrations/crm", "k2", members{"display_name": "two"}).is(200)
+		require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+		require.JSONEq(t, change.text, again.text)
+	}
+	repeat()
+	require.Equal(t, "three", s.get("/integrations/crm").at("display_name"))
+	s.delete("/integrations/crm").is(204)
+	repeat()
+	s.get("/integrations/crm").is(404)
+
+	idempotent("POST", "/integrations", "k1", rest("crm", u.url, members{"display_name": "Other"})).is(422, "idempotency_key_reused")
+	idempotent("POST", "/integrations", "k1", rest("other", u.url)).is(422, "idempotency_key_reused")
+	idempotent("PUT", "/integrations/crm", "k1", members{"display_name": "two"}).is(422, "idempotency_key_reused")
+	s.send(request{method: "POST", path: "/integrations", body: rest("long", u.url), wrong: true,
+		header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}).is(422, "idempotency_key_invalid")
+
+	another := s.issue("acme", "Workspace.admin")
+	s.send(request{method: "POST", path: "/integrations", body: rest("theirs", u.url), key: another, header: map[string]string{"Idempotency-Key": "k1"}}).is(201)
+}
+
+func TestARefusedRequestLeavesItsIdempotencyKeyUnused(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	once := map[string]string{"Idempotency-Key": "k"}
+	s.send(request{method: "POST", path: "/integrations", body: members{"name": "crm"}, header: once, wrong: true}).is(422)
+	s.send(request{method: "POST", path: "/integrations?dry_run=true", body: rest("crm", "https://dry.example"), header: once}).is(200)
+	s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: once}).is(201)
+	dry := s.send(request{method: "POST", path: "/integrations?dry_run=true", body: rest("crm2", "https://a.example"), header: once}).is(200)
+	require.NotEmpty(t, dry.at("changes"))
+	require.Empty(t, dry.header.Get("Idempotent-Replayed"))
+}
+
+func TestConcurrentRepetitionsCreateOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	replies := make(chan reply, 16)
+	for range 16 {
+		go func() {
+			replies <- s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: map[string]string{"Idempotency-Key": "k"}})
+		}()
+	}
+	ids, fresh := map[any]bool{}, 0
+	for range 16 {
+		got := <-replies
+		got.is(201)
+		ids[got.at("created_at")] = true
+		if got.header.Get("Idempotent-Replayed") == "" {
+			fresh++
+		}
+	}
+	require.Len(t, ids, 1, "all have the answer of the one that was made")
+	require.Equal(t, uint64(1), s.head())
+	require.Len(t, s.get("/integrations/crm/history").at("items"), 1)
+	t.Logf("%d of 16 were answered as new", fresh)
+}
+
+func TestADryRunTellsWhatWouldChangeAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example", members{"auth": members{"bearer_token_value": "t"}}))
+	before := s.head()
+
+	created := s.post("/integrations?dry_run=true", rest("new", "https://b.example")).is(200)
+	require.Equal(t, "new", created.at("integration", "name"))
+	require.Empty(t, created.header.Get("Event-Position"))
+	s.post("/integrations?dry_run=true", rest("crm", "https://b.example")).is(409, "name_taken")
+	s.send(request{method: "POST", path: "/integrations?dry_run=true", body: members{"name": "x"}, wrong: true}).is(422)
+
+	changed := s.put("/integrations/crm?dry_run=true", members{"display_name": "Sales", "auth": members{"bearer_token_value": "u"}}).is(200)
+	require.Equal(t, []any{
+		members{"pointer": "/auth/secrets/bearer_token_value", "secret": true},
+		members{"pointer": "/display_name", "old": "The crm", "new": "Sales"},
+	}, changed.at("changes"))
+	require.InDelta(t, 2, changed.at("integration", "version"), 0)
+	require.Empty(t, s.put("/integrations/crm?dry_run=true", members{"display_name": "The crm"}).is(200).at("changes"))
+
+	gone := s.delete("/integrations/crm?dry_run=true").is(200)
+	require.Nil(t, gone.at("integration"))
+
+	require.Equal(t, before, s.head())
+	require.Equal(t, "The crm", s.get("/integrations/crm").is(200).at("display_name"))
+	s.get("/integrations/new").is(404)
+	s.get("/integrations/new/history").is(404)
+	for _, odd := range []string{"dry_run", "dry_run=", "dry_run=1", "dry_run=True", "dry_run=true&dry_run=true", "dry_run=true;x=1", "dry_run=%zz"} {
+		s.send(request{method: "DELETE", path: "/integrations/crm?" + odd, wrong: true}).is(422)
+	}
+	require.Equal(t, before, s.head())
+	require.Equal(t, "2", s.send(request{method: "DELETE", path: "/integrations/crm?dry_run=false"}).is(204).header.Get("Event-Position"))
+}
+
+func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example"))
+	got := s.put("/integrations/crm", members{"display_name": "The crm", "enabled": true}).is(200)
+	require.Equal(t, `"v1"`, got.header.Get("ETag"))
+	require.Equal(t, "1", got.header.Get("Event-Position"))
+	require.Equal(t, uint64(1), s.head())
+}

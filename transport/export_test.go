@@ -1,0 +1,24 @@
+package transport
+
+import (
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A RouteInfo is a line of the table of routes, for tests.
+type RouteInfo struct {
+	Method, Path string
+	Needs        access.Permission
+}
+
+// Routes returns the table of routes.
+func Routes() []RouteInfo {
+	all := make([]RouteInfo, len(routes))
+	for n, r := range routes {
+		all[n] = RouteInfo{r.method, r.path, r.needs}
+	}
+	return all
+}
+
+// Decode is decode, for the fuzzer.
+func Decode(data []byte) (domain.Document, error) { return decode(data) }

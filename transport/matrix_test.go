@@ -1,0 +1,127 @@
+package transport_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+)
+
+func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
+	t.Parallel()
+	u := listen(t, nil)
+	s := serve(t)
+	expired, text, err := s.stores.keys.Issue(t.Context(), access.Key{
+		Workspace: "acme", Name: "expired", Permissions: []access.Permission{access.Admin}, ExpiresAt: time.Now().Add(-time.Second),
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, expired.ID)
+	revoked, revokedText, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "revoked", Permissions: []access.Permission{access.Admin}})
+	require.NoError(t, err)
+	require.NoError(t, s.stores.keys.Revoke(t.Context(), "acme", revoked.ID))
+
+	for _, o := range operations(t) {
+		if o.permission == "" { // open to all
+			for _, key := range []string{"none", "garbage", s.key} {
+				s.send(request{method: o.method, path: o.path, key: key}).is(200)
+			}
+			continue
+		}
+		needs := access.Permission(o.permission)
+		var others []access.Permission
+		for _, p := range access.Permissions() {
+			if p != needs && p != access.Admin {
+				others = append(others, p)
+			}
+		}
+		for who, row := range map[string]struct {
+			key     string
+			refused int
+		}{
+			"no key":                          {"none", 401},
+			"garbage":                         {"garbage", 401},
+			"a key with another checksum":     {s.key[:len(s.key)-1] + "x", 401},
+			"an expired key":                  {text, 401},
+			"a revoked key":                   {revokedText, 401},
+			"a key of another workspace":      {s.issue("other", access.Admin), 403},
+			"a key with all other":            {s.issue("acme", others...), 403},
+			"a key with just that permission": {s.issue("acme", needs), 0},
+			"an admin of the workspace":       {s.key, 0},
+			"the operator":                    {s.issue("", access.Admin), 0},
+		} {
+			r, want := s.prepared(t, o, u.url)
+			r.key = row.key
+			r.wrong = row.refused == 401
+			if row.refused != 0 {
+				want = row.refused
+			}
+			got := s.send(r)
+			require.Equal(t, want, got.status, "%s, %s %s: %s", who, o.method, o.path, got.text)
+			if row.refused == 401 {
+				require.Equal(t, `Bearer realm="integrations"`, got.header.Get("WWW-Authenticate"))
+				require.Equal(t, "unauthenticated", got.json["code"])
+			}
+			if row.refused == 403 {
+				require.Equal(t, "forbidden", got.json["code"])
+			}
+		}
+	}
+}
+
+// prepared returns a request for an operation that is right but for its key, and
+// what it is answered with.
+func (s *service) prepared(t *testing.T, o operation, base string) (request, int) {
+	t.Helper()
+	s.send(request{method: "DELETE", path: "/integrations/fresh"})
+	if s.get("/integrations/crm").status == 404 {
+		s.create(rest("crm", base, members{"endpoints": []any{endpoint("list")}}))
+	}
+	key, _, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "subject", Permissions: []access.Permission{access.ManageKeys}})
+	require.NoError(t, err)
+	r := request{method: o.method, path: strings.NewReplacer("{workspace_id}", "acme", "{id}", "crm", "{endpoint_name}", "list", "{key_id}", key.ID).Replace(o.path)}
+	status := 200
+	switch route := o.method + " " + strings.TrimPrefix(o.path, "/v1/{workspace_id}"); route {
+	case "POST /integrations":
+		r.body, status = rest("fresh", base), 201
+	case "PUT /integrations/{id}":
+		r.body = members{"display_name": "Other"}
+	case "DELETE /integrations/{id}", "DELETE /api-keys/{key_id}":
+		status = 204
+	case "POST /integrations/test-connection":
+		r.body = members{"base_url": base}
+	case "POST /api-keys":
+		r.body, status = members{"name": "n", "permissions": []string{"ApiKey.manage"}}, 201
+	}
+	return r, status
+}
+
+func TestAnotherWorkspacesIntegrationAnswersAsOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	id := s.create(rest("crm", "https://a.example", members{"endpoints": []any{endpoint("list")}}))
+	outsider := s.issue("other", access.Admin)
+	for _, o := range operations(t) {
+		if !strings.Contains(o.path, "{id}") {
+			continue
+		}
+		ask := func(id string) reply {
+			r, _ := s.prepared(t, o, "https://a.example")
+			r.path = strings.NewReplacer("{workspace_id}", "other", "{id}", id, "{endpoint_name}", "list").Replace(o.path)
+			r.key = outsider
+			return s.send(r).is(404, "integration_not_found")
+		}
+		theirs, unknown := ask(id), ask("00000000-0000-5000-8000-000000000000")
+		delete(theirs.json, "request_id")
+		delete(unknown.json, "request_id")
+		require.Equal(t, unknown.json, theirs.json, "%s %s", o.method, o.path)
+		for _, h := range []string{"X-Request-Id", "Date"} {
+			theirs.header.Del(h)
+			unknown.header.Del(h)
+		}
+		require.Equal(t, unknown.header, theirs.header, "%s %s", o.method, o.path)
+	}
+	s.get("/integrations/" + id).is(200)
+}

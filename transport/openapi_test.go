@@ -1,0 +1,89 @@
+package transport_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed677028b5/integrations/transport"
+)
+
+// An operation is one method of one path in openapi.yaml.
+type operation struct {
+	method, path string
+	permission   string
+	hasBody      bool
+}
+
+var methods = []string{"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+
+func operations(t *testing.T) []operation {
+	t.Helper()
+	text, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
+	var document struct {
+		Paths map[string]map[string]yaml.Node `yaml:"paths"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &document))
+	var all []operation
+	for path, item := range document.Paths {
+		for _, method := range methods {
+			node, ok := item[method]
+			if !ok {
+				continue
+			}
+			var told struct {
+				Permission  string    `yaml:"x-permission"`
+				RequestBody yaml.Node `yaml:"requestBody"`
+			}
+			require.NoError(t, node.Decode(&told))
+			all = append(all, operation{strings.ToUpper(method), path, told.Permission, !told.RequestBody.IsZero()})
+		}
+	}
+	return all
+}
+
+var parameter = regexp.MustCompile(`:[a-z_]+|\{[a-z_]+\}`)
+
+func TestTheDescriptionIsValidOpenAPI(t *testing.T) {
+	v, err := described()
+	require.NoError(t, err)
+	_, problems := v.ValidateDocument()
+	for _, p := range problems {
+		t.Errorf("%s: %s %v", p.Message, p.Reason, p.SchemaValidationErrors)
+	}
+}
+
+func TestTheDescriptionHasExactlyTheRoutesThatAreServed(t *testing.T) {
+	served := map[string]string{} // permission by route
+	for _, r := range transport.Routes() {
+		served[r.Method+" "+parameter.ReplaceAllString("/v1/:w"+r.Path, "{}")] = string(r.Needs)
+	}
+	api, ok := (&transport.Server{Metrics: prometheus.NewRegistry()}).Handler().(*gin.Engine)
+	require.True(t, ok)
+	for _, r := range api.Routes() {
+		route := r.Method + " " + parameter.ReplaceAllString(r.Path, "{}")
+		if _, ok := served[route]; !ok {
+			served[route] = ""
+		}
+	}
+	told := map[string]string{}
+	for _, o := range operations(t) {
+		told[o.method+" "+parameter.ReplaceAllString(o.path, "{}")] = o.permission
+	}
+	require.Equal(t, served, told)
+}
+
+func TestTheDescriptionIsServed(t *testing.T) {
+	s := serve(t)
+	text, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
+	got := s.send(request{method: "GET", path: "/openapi.yaml", key: "none"}).is(200)
+	require.Equal(t, string(text), got.text)
+}

@@ -1,0 +1,88 @@
+package transport
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A query reads the parameters of a URL and gathers what is wrong with them. A
+// parameter that is given has a value: a bare ?dry_run is refused, since taking
+// it for absent would make the change.
+type query struct {
+	values   url.Values
+	problems []domain.Problem
+}
+
+func (r *request) query() *query {
+	values, err := url.ParseQuery(r.Request.URL.RawQuery)
+	q := &query{values: values}
+	if err != nil {
+		q.problem("", "query_invalid", "the query of the URL can't be read: percent escapes must be whole, and pairs are set apart by &")
+	}
+	return q
+}
+
+func (q *query) text(name string) (value string, given bool) {
+	values := q.values[name]
+	switch {
+	case len(values) == 0:
+		return "", false
+	case len(values) > 1:
+		q.problem(name, "duplicate", "is given more than once")
+	case !utf8.ValidString(values[0]):
+		q.problem(name, "encoding", "must be UTF-8")
+	default:
+		return values[0], true
+	}
+	return "", false
+}
+
+func (q *query) problem(name, code, detail string) {
+	at := ""
+	if name != "" {
+		at = pointer(name)
+	}
+	q.problems = append(q.problems, domain.Problem{Pointer: at, Code: code, Detail: detail})
+}
+
+// boolean reads true or false, nil when absent.
+func (q *query) boolean(name string) *bool {
+	s, given := q.text(name)
+	switch {
+	case !given:
+		return nil
+	case s == "true":
+		return new(true)
+	case s == "false":
+		return new(false)
+	}
+	q.problem(name, "type", "must be true or false")
+	return nil
+}
+
+// integer reads a whole number from low to high.
+func (q *query) integer(name string, otherwise, low, high int) int {
+	s, given := q.text(name)
+	if !given {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		q.problem(name, "range", "must be a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
+		return otherwise
+	}
+	return n
+}
+
+// protocol reads the name of a protocol, "" when absent.
+func (q *query) protocol(name string) domain.Protocol {
+	s, given := q.text(name)
+	if given && !slices.Contains(domain.Protocols(), domain.Protocol(s)) {
+		q.problem(name, "enum", "must be rest, fhir or mcp")
+	}
+	return domain.Protocol(s)
+}
