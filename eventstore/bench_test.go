@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -30,13 +31,13 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run(strconv.Itoa(writers)+"writers", func(b *testing.B) {
 			s := opened(b, natstest.Connect(b))
 			var next atomic.Uint64
-			b.SetParallelism(writers)
 			if writers == 1 {
 				for b.Loop() {
 					create(b, s, next.Add(1))
 				}
 				return
 			}
+			b.SetParallelism(max(writers/runtime.GOMAXPROCS(0), 1))
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					create(b, s, next.Add(1))
