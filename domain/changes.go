@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -41,8 +42,10 @@ func tree(c Configuration) any {
 	if err != nil {
 		return nil // a Configuration is plain data; this can't happen
 	}
+	numbers := json.NewDecoder(bytes.NewReader(data))
+	numbers.UseNumber() // as they are written: a float64 rounds some and can't hold others
 	var t any
-	if json.Unmarshal(data, &t) != nil {
+	if numbers.Decode(&t) != nil {
 		return nil
 	}
 	return t
