@@ -110,6 +110,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		}
 		if err == nil {
 			s.destroy(ctx, state.Owner(), superseded(state, out.Integration))
+			out = s.asRecorded(ctx, by, on, out)
 		}
 		return out, err
 	}

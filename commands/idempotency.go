@@ -36,6 +36,23 @@ func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Cond
 	}
 }
 
+// asRecorded returns the outcome that is in the log. Repetitions that race each
+// other decide apart under one command id, and one of them is recorded.
+func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out Outcome) Outcome {
+	if on.IdempotencyKey == "" {
+		return out
+	}
+	c, err := s.Events.Next(ctx, by.Workspace, out.Integration.ID, out.Position-1)
+	if err != nil || c.Position != out.Position || c.Err != nil {
+		return out // the change is made; a repetition reads it back
+	}
+	recorded := domain.Evolve(domain.Integration{}, c.Event)
+	if recorded.UpdatedAt.Equal(out.Integration.UpdatedAt) {
+		return out
+	}
+	return Outcome{Integration: recorded, Position: out.Position, Replayed: true}
+}
+
 // claim ties the idempotency key to this request, before anything is written.
 func (s *Service) claim(ctx context.Context, by Caller, on Condition, meta *domain.Metadata, after uint64) error {
 	if on.IdempotencyKey == "" {
