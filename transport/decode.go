@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -88,12 +89,21 @@ func decodeValue(dec *jsontext.Decoder) (any, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		return stdjson.Number(token.String()), nil
+		return number(token.String())
 	case '[':
 		return decodeArray(dec)
 	default:
 		return decodeObject(dec)
 	}
+}
+
+// number keeps a number as it is written, as long as it is one that every reader
+// can hold (RFC 7493, 2.2).
+func number(text string) (any, error) {
+	if _, err := strconv.ParseFloat(text, 64); err != nil {
+		return nil, domain.Refuse("", "number_too_large", "the body has a number that is too large")
+	}
+	return stdjson.Number(text), nil
 }
 
 func decodeArray(dec *jsontext.Decoder) (any, error) {
