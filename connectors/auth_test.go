@@ -130,7 +130,7 @@ func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 			t.Errorf("the probe came to %+v", p)
 		}
 	}
-	for _, protocol := range []domain.Protocol{domain.FHIR, domain.MCP} {
+	for _, protocol := range []domain.Protocol{domain.MCP} {
 		c := calling(base, nil, nil)
 		c.Integration.Protocol = protocol
 		says(c)

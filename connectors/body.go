@@ -25,11 +25,11 @@ type answer struct {
 	truncated bool // there was more
 }
 
-// readBody reads at most maxBody bytes of what resp holds once unpacked, and at
+// readBody reads at most so many bytes of what resp holds once unpacked, and at
 // most that many off the wire. The context of the request ends it, however
 // slowly the bytes come.
-func readBody(ctx context.Context, resp *http.Response) (body []byte, truncated bool, f *fault) {
-	wire := &io.LimitedReader{R: resp.Body, N: maxBody + 1}
+func readBody(ctx context.Context, resp *http.Response, most int) (body []byte, truncated bool, f *fault) {
+	wire := &io.LimitedReader{R: resp.Body, N: int64(most) + 1}
 	var unpacked io.Reader = wire
 	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
@@ -45,10 +45,10 @@ func readBody(ctx context.Context, resp *http.Response) (body []byte, truncated 
 	default:
 		return nil, false, &fault{code: domain.CallUpstreamError, sentence: "The upstream packed its answer in an encoding that it was not offered; gzip is understood."}
 	}
-	body, err := io.ReadAll(io.LimitReader(unpacked, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(unpacked, int64(most)+1))
 	switch {
-	case len(body) > maxBody:
-		return body[:maxBody], true, nil
+	case len(body) > most:
+		return body[:most], true, nil
 	case err != nil && wire.N <= 0:
 		return body, true, nil
 	case err != nil:

@@ -93,8 +93,8 @@ func New(c Config) (*Registry, error) {
 		config: c,
 		guard:  g,
 		connectors: map[domain.Protocol]connector{
-			domain.REST: rest{way},
-			domain.FHIR: later{"FHIR", way},
+			domain.REST: newREST(way),
+			domain.FHIR: newFHIR(way),
 			domain.MCP:  later{"MCP", way},
 		},
 	}, nil

@@ -20,7 +20,7 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 		for _, name := range e.Parameters() {
 			params[name] = value
 		}
-		out, problems, fault := build(base, nil, e, params, "test")
+		out, problems, fault := build(base, nil, e, params, "test", "application/json")
 		if fault != nil || len(problems) > 0 {
 			return
 		}

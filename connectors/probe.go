@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -14,50 +13,32 @@ import (
 // URL: with HEAD, and with GET where the upstream knows no HEAD. One attempt is
 // made: a probe shows what is, not what a little patience would make of it.
 func (c rest) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
-	seen := domain.Probe{At: c.way.now(), AuthResolved: i.Auth == nil}
-	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
+	p := newProbing(c.way.now(), i.Auth)
 	check := cmp.Or(i.HealthCheck, &domain.HealthCheck{Method: http.MethodHead})
-	end := func(scrub scrubber, status domain.ProbeStatus, sentence string) domain.Probe {
-		seen.Status, seen.Message, seen.Duration = status, scrub.text(sentence), time.Since(start)
-		return seen
-	}
-	step := func(name string, f *fault, detail string) {
-		if f != nil {
-			detail = f.sentence
-		}
-		seen.Steps = append(seen.Steps, domain.ProbeStep{Name: name, OK: f == nil, Detail: detail})
-	}
 	out, f := c.harmless(i.BaseURL, *check)
 	if f == nil {
 		f = c.way.judge(out)
 	}
 	if f != nil {
-		step("request", f, "")
-		return end(scrubber{}, probeStatus(f.code), f.sentence)
+		return p.failed("request", f)
 	}
 	if f = c.way.sign(ctx, i, i.Auth, open, out); f != nil {
-		step("resolve_auth", f, "")
-		return end(scrubber{}, probeStatus(f.code), f.sentence)
+		return p.failed("resolve_auth", f)
 	}
-	scrub := newScrubber(out.secrets...)
-	seen.AuthResolved = true
-	step("resolve_auth", nil, signedWith(i.Auth))
+	p.signed(out)
 	status, f := c.way.glance(ctx, out)
 	if i.HealthCheck == nil && (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) {
 		out.method = http.MethodGet
 		status, f = c.way.glance(ctx, out)
 	}
-	seen.HTTPStatus = status
+	p.seen.HTTPStatus = status
 	if f == nil {
 		f = unhealthy(status, i.Auth != nil, check.ExpectStatus)
 	}
-	said := fmt.Sprintf("%s answered %d %s.", out.method, status, http.StatusText(status))
-	step("request", f, said)
 	if f != nil {
-		seen.Steps[len(seen.Steps)-1].Detail = scrub.text(f.sentence)
-		return end(scrub, probeStatus(f.code), f.sentence)
+		return p.failed("request", f)
 	}
-	return end(scrub, domain.Healthy, said)
+	return p.healthy("request", fmt.Sprintf("%s answered %d %s.", out.method, status, http.StatusText(status)))
 }
 
 // harmless returns the request of a probe.
@@ -67,7 +48,7 @@ func (c rest) harmless(base string, check domain.HealthCheck) (*outgoing, *fault
 		return nil, f
 	}
 	return &outgoing{method: cmp.Or(check.Method, http.MethodGet), url: target, header: http.Header{
-		"User-Agent": {c.way.agent}, "Accept": {"application/json"}, "Accept-Encoding": {"gzip"},
+		"User-Agent": {c.way.agent}, "Accept": {c.media}, "Accept-Encoding": {"gzip"},
 	}}, nil
 }
 

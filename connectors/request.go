@@ -25,6 +25,7 @@ type outgoing struct {
 	body    []byte
 	secrets []string // texts that nothing may show
 	hidden  []string // names of headers and query members that carry a credential
+	most    int      // bytes of the answer to read; 0: maxBody
 }
 
 // hideHeader sets a header that carries a credential.
@@ -89,8 +90,8 @@ func (o *outgoing) shown(scrub scrubber) domain.CallRequest {
 
 // build turns an endpoint and parameters into a request without credentials.
 // Placeholders take their parameters first; what is left goes to the query for
-// GET and DELETE, to the body otherwise.
-func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]any, agent string) (*outgoing, []domain.Problem, *fault) {
+// GET and DELETE, to the body otherwise. Media is the type of JSON spoken.
+func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]any, agent, media string) (*outgoing, []domain.Problem, *fault) {
 	left := maps.Clone(params)
 	path, problems := fillPath(e, left)
 	target, f := below(base, path)
@@ -99,7 +100,7 @@ func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]
 	}
 	out := &outgoing{method: e.Method, url: target, header: http.Header{}}
 	out.header.Set("User-Agent", agent)
-	out.header.Set("Accept", "application/json")
+	out.header.Set("Accept", media)
 	out.header.Set("Accept-Encoding", "gzip")
 	inQuery := e.Method == http.MethodGet || e.Method == http.MethodDelete
 	switch {
@@ -126,7 +127,7 @@ func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]
 		if err != nil {
 			return nil, problems, misconfigured("The parameters can't be written as JSON.")
 		}
-		out.header.Set("Content-Type", "application/json")
+		out.header.Set("Content-Type", media)
 		out.body = []byte(body)
 	}
 	for name, value := range e.Headers {

@@ -13,7 +13,20 @@ import (
 const defaultTimeout = 30 * time.Second
 
 // rest calls HTTP APIs.
-type rest struct{ way *outbound }
+type rest struct {
+	way   *outbound
+	media string // the type of JSON that is spoken
+	// more says more about an answer than its status does, nil when there is
+	// nothing more to say. Secrets are gone from raw already.
+	more func(status int, raw any) *fault
+}
+
+// plainJSON is the media type of an API that says nothing else.
+const plainJSON = "application/json"
+
+func newREST(way *outbound) rest {
+	return rest{way: way, media: plainJSON, more: func(status int, _ any) *fault { return refusal(status) }}
+}
 
 func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
 	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
@@ -23,7 +36,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 		auth = i.Auth
 	}
 	problems, f := checkParams(e, call.Params)
-	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, call.Params, c.way.agent)
+	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, call.Params, c.way.agent, c.media)
 	if err := refuseParams(append(problems, more...)); err != nil {
 		return domain.CallResult{}, err
 	}
@@ -45,7 +58,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if f == nil && !call.DryRun {
 		var got answer
 		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
-		f = show(&result, got, f, e, scrub)
+		f = c.show(&result, got, f, e, scrub)
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
@@ -76,7 +89,7 @@ func (o *outbound) judge(out *outgoing) *fault {
 // endpoint's pipeline. Secrets go before the pipeline, so that no expression
 // can take one apart and carry it past the scrubber; and again behind it, for
 // what was put together.
-func show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
+func (c rest) show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
 	result.StatusCode, result.Truncated = got.status, got.truncated
 	result.ResponseHeaders = scrub.headers(got.headers)
 	var isJSON bool
@@ -91,8 +104,8 @@ func show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, sc
 	switch {
 	case f != nil:
 		return f
-	case refusal(got.status) != nil:
-		return refusal(got.status)
+	case c.more(got.status, result.RawResponse) != nil:
+		return c.more(got.status, result.RawResponse)
 	case got.truncated:
 		return tooLarge()
 	}

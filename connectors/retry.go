@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -63,7 +64,7 @@ func (o *outbound) once(ctx context.Context, out *outgoing) (answer, *fault) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	got := answer{status: resp.StatusCode, headers: resp.Header}
-	got.body, got.truncated, f = readBody(ctx, resp)
+	got.body, got.truncated, f = readBody(ctx, resp, cmp.Or(out.most, maxBody))
 	return got, f
 }
 

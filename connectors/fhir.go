@@ -1,0 +1,167 @@
+package connectors
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// fhir calls FHIR servers: REST in a media type of its own, where an
+// OperationOutcome says what went wrong, whatever the status (HL7 FHIR R4,
+// RESTful API).
+type fhir struct{ rest }
+
+const (
+	fhirJSON      = "application/fhir+json"
+	mostStatement = 8 << 20 // bytes; the CapabilityStatements of large servers have a few million
+)
+
+func newFHIR(way *outbound) fhir {
+	return fhir{rest{way: way, media: fhirJSON, more: func(status int, raw any) *fault {
+		f := refusal(status)
+		told := outcome(raw)
+		switch {
+		case told == "":
+			return f
+		case f == nil:
+			return &fault{code: domain.CallUpstreamError, sentence: "The FHIR server answered with an OperationOutcome: " + told}
+		}
+		return &fault{code: f.code, sentence: f.sentence + " Its OperationOutcome says: " + told}
+	}}}
+}
+
+// outcome returns what the errors of an OperationOutcome say, "" when raw is
+// none or has none.
+func outcome(raw any) string {
+	resource, _ := raw.(map[string]any)
+	if resource["resourceType"] != "OperationOutcome" {
+		return ""
+	}
+	var told []string
+	issues, _ := resource["issue"].([]any)
+	for _, one := range issues {
+		issue, _ := one.(map[string]any)
+		if issue["severity"] != "error" && issue["severity"] != "fatal" {
+			continue
+		}
+		details, _ := issue["details"].(map[string]any)
+		says := firstText(issue["diagnostics"], details["text"], issue["code"])
+		if at := firstText(firstOf(issue["expression"]), firstOf(issue["location"])); at != "" {
+			says += " (at " + at + ")"
+		}
+		told = append(told, strings.TrimRight(says, "."))
+	}
+	if len(told) == 0 {
+		return ""
+	}
+	return cut(strings.Join(told, "; "), 1000) + "."
+}
+
+func firstText(values ...any) string {
+	for _, v := range values {
+		if s, ok := v.(string); ok && s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// firstOf returns the first element of an array.
+func firstOf(v any) any {
+	if all, ok := v.([]any); ok && len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// cut returns at most so many characters of s.
+func cut(s string, most int) string {
+	if all := []rune(s); len(all) > most {
+		return string(all[:most]) + "…"
+	}
+	return s
+}
+
+// probe reads the server's CapabilityStatement, with the credentials of a real
+// call. A health check of the integration's own goes before.
+func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
+	if i.HealthCheck != nil && i.HealthCheck.Path != "" {
+		return c.rest.probe(ctx, i, open)
+	}
+	p := newProbing(c.way.now(), i.Auth)
+	out, f := c.harmless(i.BaseURL, domain.HealthCheck{Method: http.MethodGet, Path: "/metadata"})
+	if f == nil {
+		out.most = mostStatement
+		f = c.way.judge(out)
+	}
+	if f != nil {
+		return p.failed("metadata", f)
+	}
+	if f := c.way.sign(ctx, i, i.Auth, open, out); f != nil {
+		return p.failed("resolve_auth", f)
+	}
+	p.signed(out)
+	got, f := c.way.once(ctx, out)
+	p.seen.HTTPStatus = got.status
+	if f == nil {
+		f = unhealthy(got.status, i.Auth != nil, http.StatusOK)
+	}
+	if f != nil {
+		return p.failed("metadata", f)
+	}
+	said, f := capabilities(got)
+	if f != nil {
+		return p.failed("metadata", f)
+	}
+	return p.healthy("metadata", said)
+}
+
+// capabilities tells what a CapabilityStatement says of its server.
+func capabilities(got answer) (string, *fault) {
+	raw, _ := decode(got.body)
+	statement, _ := raw.(map[string]any)
+	version, _ := statement["fhirVersion"].(string)
+	switch {
+	case got.truncated:
+		return "", tooLarge()
+	case statement["resourceType"] != "CapabilityStatement":
+		return "", misconfigured("What is at /metadata is not a CapabilityStatement: check that the base URL is that of a FHIR server.")
+	case version == "":
+		return "", misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
+	}
+	said := "The server speaks FHIR " + version
+	if software, _ := statement["software"].(map[string]any); firstText(software["name"]) != "" {
+		said += " (" + strings.TrimSpace(firstText(software["name"])+" "+firstText(software["version"])) + ")"
+	}
+	if services := security(statement); len(services) > 0 {
+		said += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
+	}
+	return said + ".", nil
+}
+
+// security returns the codes of the security services that a CapabilityStatement
+// names, such as SMART-on-FHIR.
+func security(statement map[string]any) []string {
+	var codes []string
+	rests, _ := statement["rest"].([]any)
+	for _, one := range rests {
+		rest, _ := one.(map[string]any)
+		security, _ := rest["security"].(map[string]any)
+		services, _ := security["service"].([]any)
+		for _, service := range services {
+			concept, _ := service.(map[string]any)
+			codings, _ := concept["coding"].([]any)
+			for _, coding := range codings {
+				c, _ := coding.(map[string]any)
+				if code := firstText(c["code"], c["display"]); code != "" && !slices.Contains(codes, code) {
+					codes = append(codes, code)
+				}
+			}
+		}
+	}
+	return codes
+}

@@ -1,0 +1,50 @@
+package connectors
+
+import (
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// probing gathers what a probe sees.
+type probing struct {
+	seen  domain.Probe
+	auth  *domain.Auth
+	scrub scrubber
+	start time.Time
+}
+
+func newProbing(at time.Time, a *domain.Auth) *probing {
+	return &probing{
+		seen: domain.Probe{At: at, AuthResolved: a == nil}, auth: a,
+		start: time.Now(), //nolint:forbidigo // a duration is measured, nothing is decided by it
+	}
+}
+
+// signed notes that out carries its credentials, which nothing may show from here on.
+func (p *probing) signed(out *outgoing) {
+	p.scrub = newScrubber(out.secrets...)
+	p.seen.AuthResolved = true
+	p.step("resolve_auth", true, signedWith(p.auth))
+}
+
+func (p *probing) step(name string, ok bool, detail string) {
+	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: ok, Detail: p.scrub.text(detail)})
+}
+
+// failed ends the probe in a step that failed.
+func (p *probing) failed(step string, f *fault) domain.Probe {
+	p.step(step, false, f.sentence)
+	return p.end(probeStatus(f.code), f.sentence)
+}
+
+// healthy ends the probe in a step that proved what it was to prove.
+func (p *probing) healthy(step, said string) domain.Probe {
+	p.step(step, true, said)
+	return p.end(domain.Healthy, said)
+}
+
+func (p *probing) end(status domain.ProbeStatus, said string) domain.Probe {
+	p.seen.Status, p.seen.Message, p.seen.Duration = status, p.scrub.text(said), time.Since(p.start)
+	return p.seen
+}
