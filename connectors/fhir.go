@@ -49,11 +49,11 @@ func outcome(raw any) string {
 			continue
 		}
 		details, _ := issue["details"].(map[string]any)
-		says := firstText(issue["diagnostics"], details["text"], issue["code"])
+		says := strings.TrimRight(firstText(issue["diagnostics"], details["text"], issue["code"]), ". ")
 		if at := firstText(firstOf(issue["expression"]), firstOf(issue["location"])); at != "" {
 			says += " (at " + at + ")"
 		}
-		told = append(told, strings.TrimRight(says, "."))
+		told = append(told, says)
 	}
 	if len(told) == 0 {
 		return ""
