@@ -85,13 +85,13 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			return Outcome{}, err
 		}
 		state := domain.Evolve(domain.Integration{}, last.Event)
-		if err := checkVersion(state, on.IfVersions); err != nil {
-			return Outcome{}, err
-		}
 		meta.At = s.Now()
-		decision, err := decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
+		decision, err := domain.Decision{}, checkVersion(state, on.IfVersions)
+		if err == nil {
+			decision, err = decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
+		}
 		if err != nil {
-			return Outcome{}, err
+			return s.orRepeated(ctx, by, id, on, &meta, err)
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
 		if on.DryRun {

@@ -36,6 +36,15 @@ func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Cond
 	}
 }
 
+// orRepeated refuses with refusal, unless what refuses the request is the very
+// change that another request under the same key made meanwhile.
+func (s *Service) orRepeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, refusal error) (Outcome, error) {
+	if out, err := s.repeated(ctx, by, id, on, meta); err != nil || out.Replayed {
+		return out, err
+	}
+	return Outcome{}, refusal
+}
+
 // asRecorded returns the outcome that is in the log. Repetitions that race each
 // other decide apart under one command id, and one of them is recorded.
 func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out Outcome) Outcome {
