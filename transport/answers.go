@@ -93,7 +93,7 @@ func show(i projections.Integration) integrationAnswer {
 		Enabled: i.Enabled, Builtin: i.Builtin,
 		MCPTransport: nullable(i.MCPTransport), MCPCommand: nullable(i.MCPCommand), MCPArgs: orEmpty(i.MCPArgs), MCPURL: nullable(i.MCPURL),
 		MCPHeaders: make(map[string]*string, len(i.MCPHeaders)),
-		CreatedAt:  i.CreatedAt.UTC(), UpdatedAt: i.UpdatedAt.UTC(), Version: i.Version,
+		CreatedAt:  instant(i.CreatedAt), UpdatedAt: instant(i.UpdatedAt), Version: i.Version,
 	}
 	for n, e := range i.Endpoints {
 		a.Endpoints[n] = endpointAnswer{
@@ -108,7 +108,7 @@ func show(i projections.Integration) integrationAnswer {
 		a.HealthCheck = &healthCheckAnswer{Method: h.Method, Path: h.Path, ExpectStatus: nullable(h.ExpectStatus), IntervalSeconds: h.IntervalSeconds}
 	}
 	if p := i.LastProbe; p != nil {
-		a.LastTestStatus, a.LastTestedAt = &p.Status, &p.At
+		a.LastTestStatus, a.LastTestedAt = &p.Status, new(instant(p.At))
 	}
 	return a
 }
@@ -119,7 +119,7 @@ func showAuth(auth *domain.Auth) *authAnswer {
 	}
 	a := &authAnswer{Auth: *auth, Secrets: make(map[string]secretAnswer, len(auth.Secrets))}
 	for field, ref := range auth.Secrets {
-		a.Secrets[field] = secretAnswer{Set: true, Version: ref.Version, UpdatedAt: ref.UpdatedAt}
+		a.Secrets[field] = secretAnswer{Set: true, Version: ref.Version, UpdatedAt: instant(ref.UpdatedAt)}
 	}
 	return a
 }
@@ -131,6 +131,10 @@ func showChanges(changes []domain.Change) []changeAnswer {
 	}
 	return shown
 }
+
+// instant is a time as the API tells it: UTC, and no finer than every store
+// keeps it.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // nullable returns nil for a zero value, so that it is shown as null.
 func nullable[T comparable](v T) *T {

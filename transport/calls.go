@@ -133,6 +133,6 @@ func probed(p domain.Probe, err error) (answer, error) {
 	}
 	return answer{status: http.StatusOK, body: probeAnswer{
 		Status: p.Status, AuthResolved: p.AuthResolved, HTTPStatus: nullable(p.HTTPStatus), DurationMS: milliseconds(p.Duration),
-		Message: p.Message, TestedAt: p.At, Steps: orEmpty(p.Steps),
+		Message: p.Message, TestedAt: instant(p.At), Steps: orEmpty(p.Steps),
 	}}, nil
 }

@@ -111,19 +111,14 @@ func TestConcurrentRepetitionsCreateOnce(t *testing.T) {
 			replies <- s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: map[string]string{"Idempotency-Key": "k"}})
 		}()
 	}
-	ids, fresh := map[any]bool{}, 0
+	texts := map[string]bool{}
 	for range 16 {
-		got := <-replies
-		got.is(201)
-		ids[got.at("created_at")] = true
-		if got.header.Get("Idempotent-Replayed") == "" {
-			fresh++
-		}
+		texts[(<-replies).text] = true
 	}
-	require.Len(t, ids, 1, "all have the answer of the one that was made")
+	require.Len(t, texts, 1, "all have the answer of the one that was made")
+	require.Equal(t, 201, s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: map[string]string{"Idempotency-Key": "k"}}).status)
 	require.Equal(t, uint64(1), s.head())
 	require.Len(t, s.get("/integrations/crm/history").at("items"), 1)
-	t.Logf("%d of 16 were answered as new", fresh)
 }
 
 func TestADryRunTellsWhatWouldChangeAndWritesNothing(t *testing.T) {

@@ -46,7 +46,7 @@ func (s *Server) checkHealth(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a := healthAnswer{Total: len(report.Integrations), CheckedAt: report.CheckedAt, Integrations: make([]healthResultAnswer, len(report.Integrations))}
+	a := healthAnswer{Total: len(report.Integrations), CheckedAt: instant(report.CheckedAt), Integrations: make([]healthResultAnswer, len(report.Integrations))}
 	for n, result := range report.Integrations {
 		a.Integrations[n] = showHealth(result)
 		switch {
@@ -68,7 +68,7 @@ func showHealth(result domain.HealthResult) healthResultAnswer {
 		Status: "unknown", Message: p.Message,
 	}
 	if result.Known {
-		a.Status, a.HTTPStatus, a.DurationMS, a.TestedAt = p.Status, nullable(p.HTTPStatus), new(milliseconds(p.Duration)), &p.At
+		a.Status, a.HTTPStatus, a.DurationMS, a.TestedAt = p.Status, nullable(p.HTTPStatus), new(milliseconds(p.Duration)), new(instant(p.At))
 	}
 	return a
 }

@@ -54,7 +54,7 @@ func (s *Server) history(r *request) (answer, error) {
 	body := historyAnswer{Items: make([]entryAnswer, len(entries)), HasMore: more}
 	for n, e := range entries {
 		body.Items[n] = entryAnswer{
-			Position: e.Position, Version: e.Version, Type: e.Type, Time: e.At, Actor: e.Actor, Address: nullable(e.Address),
+			Position: e.Position, Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor, Address: nullable(e.Address),
 			RequestID: nullable(e.RequestID), Changed: showChanges(e.Changes), Reason: nullable(e.Reason), Problem: nullable(e.Unread),
 		}
 	}

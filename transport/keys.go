@@ -29,8 +29,8 @@ type keyAnswer struct {
 
 func (s *Server) showKey(k access.Key, text string) keyAnswer {
 	return keyAnswer{
-		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions, CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
-		ExpiresAt: nullable(k.ExpiresAt), RotatedAt: nullable(k.RotatedAt), LastUsedAt: nullable(s.Keys.LastUsed(k.ID)), Key: text,
+		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions, CreatedAt: instant(k.CreatedAt), CreatedBy: k.CreatedBy,
+		ExpiresAt: nullable(instant(k.ExpiresAt)), RotatedAt: nullable(instant(k.RotatedAt)), LastUsedAt: nullable(instant(s.Keys.LastUsed(k.ID))), Key: text,
 	}
 }
 

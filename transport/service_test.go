@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -32,6 +33,11 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/vault"
 )
+
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("elsewhere", 5*3600+1800) // answers are in UTC wherever the service runs
+	os.Exit(m.Run())
+}
 
 // A service is the whole service in this process, with nothing in it replaced.
 type service struct {
