@@ -366,6 +366,7 @@ func TestABuiltinIsCalledWithTheOperatorsKey(t *testing.T) {
 	require.Equal(t, domain.CallMisconfigured, result.ErrorCode)
 	require.Contains(t, result.Error, "INTEGRATIONS_GOOGLE_MAPS_KEY")
 
+	f.Builtins.Keyed = []string{domain.GoogleMaps}
 	f.OperatorKeys = map[string]domain.Secret{domain.GoogleMaps: domain.NewSecret("operators-key")}
 	result, err = f.TestEndpoint(t.Context(), ann, id, "geocode", params, false)
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ const (
 // the operator's and are looked up by name when they are used.
 type BuiltinSettings struct {
 	Disabled       []string // names of built-ins that are switched off
+	Keyed          []string // names of built-ins whose key the operator has set
 	GeocodeURL     string
 	PlacesURL      string
 	RoutesURL      string
@@ -59,10 +60,15 @@ func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
 // the built-in follows.
 const OperatorSecret = "operator:"
 
-// operatorKey is the auth of a built-in: a key that the operator holds.
-func operatorKey(builtin string, a Auth) *Auth {
+// operatorKey is the auth of a built-in: a key that the operator holds. Its
+// version is 0 when the operator has not set it.
+func (s BuiltinSettings) operatorKey(builtin string, a Auth) *Auth {
 	field := a.SecretField()
-	a.Secrets = map[string]SecretRef{field: {ID: OperatorSecret + builtin, Field: "auth." + field, Version: 1, UpdatedAt: builtinsSince}}
+	ref := SecretRef{ID: OperatorSecret + builtin, Field: "auth." + field, UpdatedAt: builtinsSince}
+	if slices.Contains(s.Keyed, builtin) {
+		ref.Version = 1
+	}
+	a.Secrets = map[string]SecretRef{field: ref}
 	return &a
 }
 
@@ -72,7 +78,7 @@ func googleMaps(s BuiltinSettings) Configuration {
 	}
 	return Configuration{
 		DisplayName: "Google Maps", Protocol: REST, BaseURL: s.GeocodeURL,
-		Auth: operatorKey(GoogleMaps, Auth{Type: APIKeyHeader, HeaderName: "X-Goog-Api-Key"}),
+		Auth: s.operatorKey(GoogleMaps, Auth{Type: APIKeyHeader, HeaderName: "X-Goog-Api-Key"}),
 		Endpoints: []Endpoint{
 			get("geocode", "Find the coordinates of an address.", "/v4/geocode/address",
 				`{"type":"object","properties":{"addressQuery":{"type":"string","description":"The address to find."}},"required":["addressQuery"]}`),
@@ -91,7 +97,7 @@ func googleMaps(s BuiltinSettings) Configuration {
 func googleSearch(s BuiltinSettings) Configuration {
 	return Configuration{
 		DisplayName: "Google Search", Protocol: REST, BaseURL: s.SearchURL,
-		Auth: operatorKey(GoogleSearch, Auth{Type: APIKeyHeader, QueryName: "key"}),
+		Auth: s.operatorKey(GoogleSearch, Auth{Type: APIKeyHeader, QueryName: "key"}),
 		Endpoints: []Endpoint{
 			builtinEndpoint("search", "Search the web. Google closed this API to new customers and ends it on 2027-01-01.", "GET", "",
 				"/customsearch/v1?cx="+url.QueryEscape(s.SearchEngineID),
@@ -106,7 +112,7 @@ func amigoFHIR(w Workspace, s BuiltinSettings) Configuration {
 	}
 	return Configuration{
 		DisplayName: "Amigo FHIR", Protocol: FHIR, BaseURL: strings.ReplaceAll(s.FHIRURL, "{workspace_id}", string(w)),
-		Auth: operatorKey(AmigoFHIR, Auth{Type: BearerToken}),
+		Auth: s.operatorKey(AmigoFHIR, Auth{Type: BearerToken}),
 		Endpoints: []Endpoint{
 			search("search_patients", "Search for patients by FHIR search parameters, such as family, given and birthdate.", "Patient"),
 			builtinEndpoint("get_patient", "Read one patient.", "GET", "", "/Patient/{id}",

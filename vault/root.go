@@ -39,24 +39,28 @@ var rootAAD = []byte("integrations wrapped key")
 
 func openRoot(keys RootKeys) (*root, error) {
 	r := &root{keys: keys}
-	if keys.Keyset == "" {
-		if err := makeRootFile(keys.File); err != nil {
-			return nil, err
-		}
-	}
 	return r, r.load()
 }
 
-// makeRootFile makes the file unless it is there.
-func makeRootFile(file string) error {
-	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-		return err
+// missing reports whether the keyset would come from a file that is not there.
+func (k RootKeys) missing() bool {
+	if k.Keyset != "" {
+		return false
+	}
+	_, err := os.Stat(k.File)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// makeRootFile makes the file unless it is there or not needed.
+func makeRootFile(keys RootKeys) error {
+	if !keys.missing() {
+		return nil
 	}
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return err
 	}
-	return writeRootFile(file, handle)
+	return writeRootFile(keys.File, handle)
 }
 
 // writeRootFile replaces the file in one step, so that a crash leaves the old

@@ -63,15 +63,31 @@ func Open(ctx context.Context, nc *nats.Conn, keys RootKeys, replicas int) (*Vau
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
-	r, err := openRoot(keys)
-	if err != nil {
-		return nil, fmt.Errorf("open vault: %w", err)
-	}
-	v := &Vault{js: js, stream: stream, root: r, timeout: 5 * time.Second}
-	if v.derived, err = v.checkRoot(ctx); err != nil {
+	v := &Vault{js: js, stream: stream, timeout: 5 * time.Second}
+	if err := v.openRoot(ctx, keys); err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
 	return v, nil
+}
+
+// openRoot reads the root keyset and proves it on the known value. A new keyset
+// is made for a new vault only: for one with secrets in it, it would open nothing.
+func (v *Vault) openRoot(ctx context.Context, keys RootKeys) error {
+	_, err := v.stream.GetLastMsgForSubject(ctx, checkSubject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		err = makeRootFile(keys)
+	case err == nil && keys.missing():
+		err = fmt.Errorf("%w: %s is not there; put it back", ErrWrongRootKey, keys.File)
+	}
+	if err != nil {
+		return err
+	}
+	if v.root, err = openRoot(keys); err != nil {
+		return err
+	}
+	v.derived, err = v.checkRoot(ctx)
+	return err
 }
 
 // checkRoot opens the known value, or stores one when there is none.

@@ -154,7 +154,12 @@ func TestAnotherRootKeyIsRefusedAtStart(t *testing.T) {
 	nc := natstest.Connect(t)
 	right := fileIn(t)
 	open(t, nc, right)
-	_, err := vault.Open(t.Context(), nc, fileIn(t), 1)
+	none := fileIn(t)
+	_, err := vault.Open(t.Context(), nc, none, 1)
+	require.ErrorIs(t, err, vault.ErrWrongRootKey)
+	require.NoFileExists(t, none.File, "no new keyset is made that would open nothing")
+	open(t, natstest.Connect(t), none)
+	_, err = vault.Open(t.Context(), nc, none, 1)
 	require.ErrorIs(t, err, vault.ErrWrongRootKey)
 	open(t, nc, right)
 }

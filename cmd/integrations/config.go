@@ -133,8 +133,14 @@ type builtinFlags struct {
 }
 
 func (f builtinFlags) settings() domain.BuiltinSettings {
+	var keyed []string
+	for name, key := range f.keys() {
+		if key.Reveal() != "" {
+			keyed = append(keyed, name)
+		}
+	}
 	return domain.BuiltinSettings{
-		Disabled: f.Disabled, GeocodeURL: f.GoogleMapsGeocodeURL, PlacesURL: f.GoogleMapsPlacesURL, RoutesURL: f.GoogleMapsRoutesURL,
+		Disabled: f.Disabled, Keyed: keyed, GeocodeURL: f.GoogleMapsGeocodeURL, PlacesURL: f.GoogleMapsPlacesURL, RoutesURL: f.GoogleMapsRoutesURL,
 		SearchURL: f.GoogleSearchURL, SearchEngineID: f.GoogleSearchEngineID, FHIRURL: f.AmigoFHIRURL,
 	}
 }

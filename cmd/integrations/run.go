@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -139,9 +140,20 @@ func openReadStore(ctx context.Context, f storeFlags, log *slog.Logger) (project
 	return sqlite.Open(ctx, f.path("read.db"), log)
 }
 
-// nodeName names this process on the canary subject, where a dot or a space
+// nodeName names this machine on the canary subject, where a dot or a space
 // would mean something.
-func nodeName() string { return uuid.NewString() }
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '.' || r == '*' || r == '>' || r <= ' ' {
+			return '-'
+		}
+		return r
+	}, name)
+}
 
 // listenAndDrain answers requests until ctx ends, then lets those under way end.
 func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
