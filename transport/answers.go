@@ -119,7 +119,7 @@ func showAuth(auth *domain.Auth) *authAnswer {
 	}
 	a := &authAnswer{Auth: *auth, Secrets: make(map[string]secretAnswer, len(auth.Secrets))}
 	for field, ref := range auth.Secrets {
-		a.Secrets[field] = secretAnswer{Set: true, Version: ref.Version, UpdatedAt: instant(ref.UpdatedAt)}
+		a.Secrets[field] = secretAnswer{Set: ref.Version > 0, Version: ref.Version, UpdatedAt: instant(ref.UpdatedAt)}
 	}
 	return a
 }
