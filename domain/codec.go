@@ -29,6 +29,7 @@ const (
 	updatedName = "integration.updated"
 	deletedName = "integration.deleted"
 	probedName  = "integration.probed"
+	invokedName = "integration.invoked"
 )
 
 // Encoded is an event as it is stored.
@@ -61,6 +62,8 @@ func NameOf(e Event) string {
 		return deletedName
 	case IntegrationProbed:
 		return probedName
+	case IntegrationInvoked:
+		return invokedName
 	}
 	return ""
 }
@@ -81,6 +84,8 @@ func (c Codec) Decode(stored Encoded) (Event, error) {
 		return decode[IntegrationDeleted](stored.Name, data)
 	case probedName:
 		return decode[IntegrationProbed](stored.Name, data)
+	case invokedName:
+		return decode[IntegrationInvoked](stored.Name, data)
 	}
 	return nil, fmt.Errorf("decode event: unknown name %q", stored.Name)
 }

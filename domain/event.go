@@ -40,10 +40,25 @@ type IntegrationProbed struct {
 	Probe       Probe     `json:"probe"`
 }
 
+// IntegrationInvoked records that an endpoint was called on somebody's behalf.
+// It never has what was sent or answered, and it changes no configuration.
+type IntegrationInvoked struct {
+	ID          ID            `json:"id"`
+	Workspace   Workspace     `json:"workspace_id"`
+	Incarnation uint64        `json:"incarnation"`
+	Endpoint    string        `json:"endpoint"`
+	StatusCode  int           `json:"status_code,omitempty"` // 0: no answer
+	ErrorCode   ErrorCode     `json:"error_code,omitempty"`  // empty: it succeeded
+	Attempts    int           `json:"attempts"`
+	Duration    time.Duration `json:"duration_ns"`
+	At          time.Time     `json:"at"`
+}
+
 func (IntegrationCreated) event() {}
 func (IntegrationUpdated) event() {}
 func (IntegrationDeleted) event() {}
 func (IntegrationProbed) event()  {}
+func (IntegrationInvoked) event() {}
 
 // Metadata says who caused an event, when and how. It travels beside the event
 // as CloudEvents attributes.

@@ -38,6 +38,10 @@ func samples(t testing.TB) map[string]domain.Event {
 			Status: domain.AuthFailed, AuthResolved: true, HTTPStatus: 401, Duration: 1234, Message: "HEAD answered 401.", At: noon,
 			Steps: []domain.ProbeStep{{Name: "request", Detail: "HEAD answered 401."}},
 		}},
+		"integration.invoked": domain.IntegrationInvoked{
+			ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Endpoint: "list_slots", StatusCode: 503, ErrorCode: domain.CallUpstreamError,
+			Attempts: 3, Duration: 1234, At: noon,
+		},
 	}
 }
 
@@ -87,9 +91,10 @@ func TestWhatNobodyKnowsIsNotDecoded(t *testing.T) {
 	}
 }
 
-func TestAProbeChangesNothing(t *testing.T) {
+func TestAProbeAndACallChangeNothing(t *testing.T) {
 	i := everything(t)
 	require.Equal(t, i, domain.Evolve(i, samples(t)["integration.probed"]))
+	require.Equal(t, i, domain.Evolve(i, samples(t)["integration.invoked"]))
 	require.Equal(t, i, domain.Evolve(i, nil))
 }
 

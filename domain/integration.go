@@ -195,7 +195,7 @@ func Evolve(i Integration, e Event) Integration {
 		return e.Integration
 	case IntegrationDeleted:
 		return Integration{ID: e.ID, Workspace: e.Workspace, Name: e.Name, Version: e.Version, UpdatedAt: e.At, Deleted: true}
-	case IntegrationProbed:
+	case IntegrationProbed, IntegrationInvoked:
 		return i
 	}
 	return i

@@ -74,16 +74,25 @@ func refusedByServer(err error) bool {
 // RecordProbe stores what a probe saw, apart from the integration's history.
 // It returns the position in the stream of probe results.
 func (s *Store) RecordProbe(ctx context.Context, e domain.IntegrationProbed, m domain.Metadata) (uint64, error) {
-	to := subject(probePrefix, e.Workspace, e.ID)
+	return s.record(ctx, subject(probePrefix, e.Workspace, e.ID), e, m)
+}
+
+// RecordCall stores that an endpoint was called, apart from the integration's
+// history. It returns the position in the stream of calls.
+func (s *Store) RecordCall(ctx context.Context, e domain.IntegrationInvoked, m domain.Metadata) (uint64, error) {
+	return s.record(ctx, subject(callPrefix, e.Workspace, e.ID), e, m)
+}
+
+func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.Metadata) (uint64, error) {
 	msg, err := s.message(to, e, m)
 	if err != nil {
-		return 0, fmt.Errorf("record probe on %s: %w", to, err)
+		return 0, fmt.Errorf("record on %s: %w", to, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, msg)
 	if err != nil {
-		return 0, unavailable(err, "record probe on "+to)
+		return 0, unavailable(err, "record on "+to)
 	}
 	return ack.Sequence, nil
 }

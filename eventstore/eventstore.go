@@ -42,6 +42,8 @@ const (
 	logPrefix   = "integrations."
 	probeName   = "PROBES"
 	probePrefix = "probes."
+	callName    = "CALLS"
+	callPrefix  = "calls."
 	canaryName  = "CANARY"
 	claimBucket = "IDEMPOTENCY"
 )
@@ -66,6 +68,12 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	}
 	if s.probes, err = ensureStream(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
+		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
+	}); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if _, err = ensureStream(ctx, js, jetstream.StreamConfig{
+		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)

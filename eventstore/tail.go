@@ -25,6 +25,12 @@ func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Co
 	return s.tail(ctx, probeName, position)
 }
 
+// CallsAfter is After for the stream of calls. Those that were dropped by its
+// limits are passed over.
+func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tail(ctx, callName, position)
+}
+
 func (s *Store) tail(ctx context.Context, stream string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -1,0 +1,44 @@
+package commands
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// InvokeEndpoint calls one endpoint of an enabled integration on the caller's
+// behalf, and records that it did. What goes wrong outside is told in the result.
+func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any) (domain.CallResult, error) {
+	i, err := s.current(ctx, by.Workspace, id)
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	if !i.Enabled {
+		return domain.CallResult{}, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled", i.Name)
+	}
+	e, err := i.Endpoint(endpoint)
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	result, err := s.Connectors.Call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Keyring: s.keyring(i.Owner(), nil)})
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	s.recordCall(ctx, by, i, e, result)
+	return result, nil
+}
+
+// recordCall stores who called what and what it came to. The call was made
+// already, so a failure to store it is told in the log and not to the caller.
+func (s *Service) recordCall(ctx context.Context, by Caller, i domain.Integration, e domain.Endpoint, result domain.CallResult) {
+	at := s.Now()
+	_, err := s.Events.RecordCall(context.WithoutCancel(ctx), domain.IntegrationInvoked{
+		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Endpoint: e.Name, StatusCode: result.StatusCode,
+		ErrorCode: result.ErrorCode, Attempts: len(result.Attempts), Duration: result.Duration, At: at,
+	}, domain.Metadata{CommandID: s.NewID(), At: at, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent})
+	if err != nil {
+		s.Log.ErrorContext(ctx, "a call was made and could not be recorded", slog.String("integration_id", string(i.ID)),
+			slog.String("endpoint", e.Name), slog.String("actor", by.Actor), slog.String("request_id", by.RequestID), slog.Any("err", err))
+	}
+}

@@ -1,0 +1,89 @@
+package domain
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+)
+
+// A Tool is an endpoint as an LLM is told of it.
+type Tool struct {
+	Name        string          // of letters, digits, hyphens and underscores, at most 64
+	Description string          // written for an LLM
+	InputSchema json.RawMessage // JSON Schema, always of an object
+	Integration Integration
+	Endpoint    Endpoint
+}
+
+// Tools returns the endpoints of an integration as tools.
+func (i Integration) Tools() []Tool {
+	tools := make([]Tool, len(i.Endpoints))
+	for n, e := range i.Endpoints {
+		tools[n] = Tool{
+			Name: ToolName(i.Name, e.Name), Description: i.DisplayName + ": " + e.Description,
+			InputSchema: e.toolSchema(), Integration: i, Endpoint: e,
+		}
+	}
+	return tools
+}
+
+const (
+	maxToolName   = 64 // what every provider of LLMs takes
+	toolSeparator = "__"
+)
+
+// ToolName returns the name of an endpoint as a tool: both names with two
+// underscores between them. Names that are too long for that, or that could be
+// taken apart in another way, end in a hash.
+func ToolName(integration, endpoint string) string {
+	plain := integration + toolSeparator + endpoint
+	if len(plain) <= maxToolName && !strings.Contains(integration+"_", toolSeparator) && !strings.HasPrefix(endpoint, "_") {
+		return plain
+	}
+	sum := sha256.Sum256([]byte(integration + "\x00" + endpoint))
+	hash := "_" + toolSeparator + hex.EncodeToString(sum[:6])
+	return plain[:min(len(plain), maxToolName-len(hash))] + hash
+}
+
+// SplitToolName is the reverse of ToolName. It fails for a name that ends in a
+// hash, which has to be looked for.
+func SplitToolName(tool string) (integration, endpoint string, ok bool) {
+	integration, endpoint, ok = strings.Cut(tool, toolSeparator)
+	return integration, endpoint, ok && ToolName(integration, endpoint) == tool
+}
+
+// toolSchema returns the input schema as every provider takes it: that of an
+// object, which has the parameters of the path as well.
+func (e Endpoint) toolSchema() json.RawMessage {
+	schema := map[string]any{}
+	numbersAsWritten := json.NewDecoder(bytes.NewReader(e.InputSchema))
+	numbersAsWritten.UseNumber()
+	if numbersAsWritten.Decode(&schema) != nil || schema == nil {
+		schema = map[string]any{}
+	}
+	if schema["type"] == nil {
+		schema["type"] = "object"
+	}
+	properties, ok := schema["properties"].(map[string]any)
+	if !ok {
+		properties = map[string]any{}
+	}
+	required, _ := schema["required"].([]any)
+	for _, name := range e.Parameters() {
+		if properties[name] == nil {
+			properties[name] = map[string]any{"type": "string"}
+			required = append(required, name)
+		}
+	}
+	schema["properties"] = properties
+	if len(required) > 0 {
+		schema["required"] = required
+	}
+	data, err := json.Marshal(schema)
+	if err != nil {
+		return json.RawMessage(`{"type":"object"}`)
+	}
+	return data
+}

@@ -1,0 +1,71 @@
+package projections
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Tools returns the endpoints of up to limit integrations that can be called,
+// in the order of their names, after a place in that order, and where the next
+// ones start. A built-in whose key the operator has not set can't be called.
+func (r Reader) Tools(ctx context.Context, w domain.Workspace, after *Key, limit int) ([]domain.Tool, *Key, error) {
+	page, err := r.List(ctx, w, Query{
+		Filter: Filter{Enabled: new(true)}, Sort: Sort{By: Name, Ascending: true}, Limit: limit, After: after,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var tools []domain.Tool
+	for _, i := range page.Items {
+		if r.callable(i.Integration) {
+			tools = append(tools, i.Tools()...)
+		}
+	}
+	return tools, page.Next, nil
+}
+
+func (r Reader) callable(i domain.Integration) bool {
+	return i.Enabled && (!i.Builtin || slices.Contains(r.Builtins.Keyed, i.Name))
+}
+
+// Tool returns the tool that an integration, by id or name, and an endpoint
+// are. It refuses with NotFound, or with Conflict and the code
+// integration_disabled.
+func (r Reader) Tool(ctx context.Context, w domain.Workspace, integration, endpoint string) (domain.Tool, error) {
+	i, err := r.Get(ctx, w, domain.ParseID(w, integration))
+	if err != nil {
+		return domain.Tool{}, err
+	}
+	at := slices.IndexFunc(i.Endpoints, func(e domain.Endpoint) bool { return e.Name == endpoint })
+	switch {
+	case at < 0:
+		_, err := i.Endpoint(endpoint)
+		return domain.Tool{}, err
+	case !r.callable(i.Integration):
+		return domain.Tool{}, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled or not set up", i.Name)
+	}
+	return i.Tools()[at], nil
+}
+
+// FindTool returns the tool of that name.
+func (r Reader) FindTool(ctx context.Context, w domain.Workspace, name string) (domain.Tool, error) {
+	if integration, endpoint, ok := domain.SplitToolName(name); ok {
+		return r.Tool(ctx, w, integration, endpoint)
+	}
+	for after := (*Key)(nil); ; {
+		tools, next, err := r.Tools(ctx, w, after, 200)
+		if err != nil {
+			return domain.Tool{}, err
+		}
+		for _, t := range tools {
+			if t.Name == name {
+				return t, nil
+			}
+		}
+		if after = next; after == nil {
+			return domain.Tool{}, domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool of that name")
+		}
+	}
+}
