@@ -87,8 +87,14 @@ func TestOnlyJSONIsRead(t *testing.T) {
 	s := serve(t)
 	body := `{"name":"ok1","display_name":"X","base_url":"https://a.example"}`
 	for _, header := range []map[string]string{
-		{"Content-Type": "text/plain"}, {"Content-Type": ""}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "application/jsonx"},
-		{"Content-Type": "application/json, text/html"}, {"Content-Type": "application/problem+json"}, {"Content-Encoding": "gzip"}, {"Content-Encoding": "br"},
+		{"Content-Type": "text/plain"},
+		{"Content-Type": ""},
+		{"Content-Type": "application/x-www-form-urlencoded"},
+		{"Content-Type": "application/jsonx"},
+		{"Content-Type": "application/json, text/html"},
+		{"Content-Type": "application/problem+json"},
+		{"Content-Encoding": "gzip"},
+		{"Content-Encoding": "br"},
 	} {
 		s.send(request{method: "POST", path: "/integrations", body: body, header: header, wrong: true}).is(415)
 	}
@@ -166,8 +172,14 @@ func TestWhatIsNoRouteIsNotThere(t *testing.T) {
 		require.Empty(t, got.header.Get("Location"), path)
 	}
 	for _, r := range []struct{ method, path, allow string }{
-		{"PATCH", "/integrations/crm", "DELETE"}, {"POST", "/integrations/crm", "GET"}, {"DELETE", "/integrations", "POST"}, {"OPTIONS", "/integrations", "GET"},
-		{"PUT", "/integrations", "GET"}, {"TRACE", "/integrations", "GET"}, {"GET", "/integrations/crm/test-connection", "POST"}, {"QUERY", "/livez", "GET"},
+		{"PATCH", "/integrations/crm", "DELETE"},
+		{"POST", "/integrations/crm", "GET"},
+		{"DELETE", "/integrations", "POST"},
+		{"OPTIONS", "/integrations", "GET"},
+		{"PUT", "/integrations", "GET"},
+		{"TRACE", "/integrations", "GET"},
+		{"GET", "/integrations/crm/test-connection", "POST"},
+		{"QUERY", "/livez", "GET"},
 	} {
 		got := s.send(request{method: r.method, path: r.path, wrong: true}).is(405, "method_not_allowed")
 		require.Contains(t, got.header.Get("Allow"), r.allow, "%s %s", r.method, r.path)

@@ -21,8 +21,10 @@ func TestATestOfAnEndpointShowsEachStep(t *testing.T) {
 	s := serve(t)
 	schema := members{"type": "object", "properties": members{"day": members{"type": "string"}, "n": members{"type": "integer"}}, "required": []string{"day"}, "additionalProperties": false}
 	s.create(rest("crm", u.url, members{"enabled": false, "auth": members{"api_key_value": "k3y-of-the-crm"}, "endpoints": []any{
-		endpoint("slots", members{"path": "/d/{day}/slots", "input_schema": schema, "response_filter": []string{"data"}, "response_mapping": members{"times": "data.slots[].at"},
-			"result_key": "times", "result_template": "Free: {{ [0] }}", "max_result_length": 100}),
+		endpoint("slots", members{
+			"path": "/d/{day}/slots", "input_schema": schema, "response_filter": []string{"data"}, "response_mapping": members{"times": "data.slots[].at"},
+			"result_key": "times", "result_template": "Free: {{ [0] }}", "max_result_length": 100,
+		}),
 		endpoint("broken"),
 		endpoint("away", members{"base_url": nil, "retry_config": members{"max_retries": 0}}),
 	}}))

@@ -83,8 +83,10 @@ func TestARepetitionGetsTheFirstAnswerAgain(t *testing.T) {
 	idempotent("POST", "/integrations", "k1", rest("crm", u.url, members{"display_name": "Other"})).is(422, "idempotency_key_reused")
 	idempotent("POST", "/integrations", "k1", rest("other", u.url)).is(422, "idempotency_key_reused")
 	idempotent("PUT", "/integrations/crm", "k1", members{"display_name": "two"}).is(422, "idempotency_key_reused")
-	s.send(request{method: "POST", path: "/integrations", body: rest("long", u.url), wrong: true,
-		header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}).is(422, "idempotency_key_invalid")
+	s.send(request{
+		method: "POST", path: "/integrations", body: rest("long", u.url), wrong: true,
+		header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)},
+	}).is(422, "idempotency_key_invalid")
 
 	another := s.issue("acme", "Workspace.admin")
 	s.send(request{method: "POST", path: "/integrations", body: rest("theirs", u.url), key: another, header: map[string]string{"Idempotency-Key": "k1"}}).is(201)

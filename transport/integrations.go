@@ -87,7 +87,7 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 // repetition shows none that came after the first answer.
 func belongs(stored projections.Integration, out commands.Outcome) bool {
 	return stored.LastProbe != nil && stored.Incarnation == out.Integration.Incarnation &&
-		!(out.Replayed && stored.LastProbe.At.After(out.Integration.UpdatedAt))
+		(!out.Replayed || !stored.LastProbe.At.After(out.Integration.UpdatedAt))
 }
 
 func position(out commands.Outcome) string { return strconv.FormatUint(out.Position, 10) }

@@ -105,8 +105,10 @@ func TestNoAnswerAndNoLogEverShowsASecret(t *testing.T) {
 		ask(request{method: "GET", path: "/integrations/" + name + "/history"}).is(200)
 	}
 	headers := members{"X-Key": plainCanary, "Authorization": members{"value": plainCanary}}
-	ask(request{method: "POST", path: "/integrations", body: members{"name": "mcp", "display_name": "M", "protocol": "mcp", "mcp_transport": "http", "mcp_url": u.url, "mcp_headers": headers,
-		"endpoints": []any{endpoint("tool")}}}).is(201)
+	ask(request{method: "POST", path: "/integrations", body: members{
+		"name": "mcp", "display_name": "M", "protocol": "mcp", "mcp_transport": "http", "mcp_url": u.url, "mcp_headers": headers,
+		"endpoints": []any{endpoint("tool")},
+	}}).is(201)
 	shown := ask(request{method: "GET", path: "/integrations/mcp"}).is(200)
 	require.Equal(t, members{"x-key": nil, "authorization": nil}, shown.at("mcp_headers"))
 	ask(request{method: "PUT", path: "/integrations/mcp", body: members{"mcp_headers": members{"x-key": nil, "x-new": plainCanary}}}).is(200)
@@ -137,8 +139,12 @@ func TestAChangeOfAnotherFieldKeepsTheSecret(t *testing.T) {
 	}
 	called("Bearer " + plainCanary)
 	for _, change := range []members{
-		{"display_name": "Other"}, {"auth": members{"type": "bearer_token"}}, {"auth": members{}, "enabled": false}, {"auth": members{"bearer_token_value": nil}},
-		{"base_url": u.url + "/v2"}, {"endpoints": []any{endpoint("list", members{"timeout_ms": 1000})}},
+		{"display_name": "Other"},
+		{"auth": members{"type": "bearer_token"}},
+		{"auth": members{}, "enabled": false},
+		{"auth": members{"bearer_token_value": nil}},
+		{"base_url": u.url + "/v2"},
+		{"endpoints": []any{endpoint("list", members{"timeout_ms": 1000})}},
 	} {
 		s.put("/integrations/crm", change).is(200)
 		called("Bearer " + plainCanary)

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
@@ -121,7 +122,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	if !set.noProjector {
 		following := make(chan error, 1)
 		go func() { following <- projector.Run(ctx) }()
-		t.Cleanup(func() { stop(); <-following })
+		t.Cleanup(func() { stop(); assert.NoError(t, <-following) })
 	}
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
