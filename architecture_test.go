@@ -31,7 +31,7 @@ var table = []row{
 	{"eventstore", "domain", "nats.go"},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
-	{"connectors", "domain", "ssrf backoff jmespath jsonschema x/net x/text"},
+	{"connectors", "domain", "ssrf backoff go-jose jmespath jsonschema x/net x/text"},
 	{"commands", "domain eventstore vault", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
@@ -40,6 +40,7 @@ var table = []row{
 	{"health", "domain commands projections", "x/sync"},
 	{"transport", "domain access commands projections", "gin json-experiment prometheus x/time"},
 	{"internal/natstest", "", "nats.go nats-server"},
+	{"internal/peers", "", ""},
 	{
 		"cmd/integrations", "domain eventstore vault access connectors commands projections projections/sqlite projections/mongo health transport",
 		"nats.go nats-server kong uuid prometheus x/crypto x/sync",
@@ -50,6 +51,7 @@ var table = []row{
 var libraries = map[string]string{
 	"backoff":         "github.com/cenkalti/backoff/v5",
 	"gin":             "github.com/gin-gonic/gin",
+	"go-jose":         "github.com/go-jose/go-jose/v4",
 	"go-sqlite3":      "github.com/ncruces/go-sqlite3",
 	"jmespath":        "github.com/jmespath-community/go-jmespath",
 	"json-experiment": "github.com/go-json-experiment/json",

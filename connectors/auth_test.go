@@ -135,9 +135,4 @@ func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
 		c.Integration.Protocol = protocol
 		says(c)
 	}
-	for _, auth := range []domain.AuthType{
-		domain.ClientCredentials, domain.SMARTBackendServices, domain.JWTBearer, domain.JSONTokenExchange, domain.BearerTokenExchange,
-	} {
-		says(signedBy(calling(base, nil, nil), domain.Auth{Type: auth}, canary))
-	}
 }

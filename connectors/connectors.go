@@ -26,7 +26,7 @@ type Config struct {
 	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
 	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment says
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
-	Now           func() time.Time // the clock of probes and of Retry-After dates. Default: time.Now
+	Now           func() time.Time // the clock of probes, tokens and Retry-After dates. Default: time.Now
 }
 
 // Validate reports everything that is wrong with c at once.
@@ -88,7 +88,8 @@ func New(c Config) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
-	way := &outbound{door: door{guard: g, transport: transport}, signers: signers(), agent: userAgent(), now: c.Now, firstWait: firstWait}
+	way := &outbound{door: door{guard: g, transport: transport}, agent: userAgent(), now: c.Now, firstWait: firstWait}
+	way.signers = signers(newTokens(way))
 	return &Registry{
 		config: c,
 		guard:  g,

@@ -105,7 +105,11 @@ func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 		return p.failed("resolve_auth", f)
 	}
 	p.signed(out)
-	got, f := c.way.once(ctx, out)
+	var got answer
+	f = p.send(ctx, out, func() (_ int, f *fault) {
+		got, f = c.way.once(ctx, out)
+		return got.status, f
+	})
 	p.seen.HTTPStatus = got.status
 	if f == nil {
 		f = unhealthy(got.status, i.Auth != nil, http.StatusOK)

@@ -26,7 +26,11 @@ func (c rest) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 		return p.failed("resolve_auth", f)
 	}
 	p.signed(out)
-	status, f := c.way.glance(ctx, out)
+	var status int
+	f = p.send(ctx, out, func() (_ int, f *fault) {
+		status, f = c.way.glance(ctx, out)
+		return status, f
+	})
 	if i.HealthCheck == nil && (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) {
 		out.method = http.MethodGet
 		status, f = c.way.glance(ctx, out)
@@ -47,7 +51,7 @@ func (c rest) harmless(base string, check domain.HealthCheck) (*outgoing, *fault
 	if f != nil {
 		return nil, f
 	}
-	return &outgoing{method: cmp.Or(check.Method, http.MethodGet), url: target, header: http.Header{
+	return &outgoing{method: cmp.Or(check.Method, http.MethodGet), url: target, base: base, header: http.Header{
 		"User-Agent": {c.way.agent}, "Accept": {c.media}, "Accept-Encoding": {"gzip"},
 	}}, nil
 }
@@ -99,9 +103,12 @@ func probeStatus(code domain.ErrorCode) domain.ProbeStatus {
 	return domain.Unreachable
 }
 
-func signedWith(a *domain.Auth) string {
-	if a == nil {
+func signedWith(a *domain.Auth, out *outgoing) string {
+	switch {
+	case a == nil:
 		return "No credentials are configured."
+	case out.resolved != "":
+		return out.resolved
 	}
 	return fmt.Sprintf("The credentials for %s are ready.", a.Type)
 }

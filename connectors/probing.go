@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -25,7 +26,24 @@ func newProbing(at time.Time, a *domain.Auth) *probing {
 func (p *probing) signed(out *outgoing) {
 	p.scrub = newScrubber(out.secrets...)
 	p.seen.AuthResolved = true
-	p.step("resolve_auth", true, signedWith(p.auth))
+	p.step("resolve_auth", true, signedWith(p.auth, out))
+}
+
+// send sends out, and once more with a fresh token when the upstream refuses
+// the one it got. It tells what came of it last.
+func (p *probing) send(ctx context.Context, out *outgoing, once func() (int, *fault)) *fault {
+	status, f := once()
+	again, unrenewed := out.renewed(ctx, status)
+	if !again {
+		return f
+	}
+	p.scrub = newScrubber(out.secrets...)
+	if unrenewed != nil {
+		p.seen.AuthResolved = false
+		return unrenewed
+	}
+	_, f = once()
+	return f
 }
 
 func (p *probing) step(name string, ok bool, detail string) {

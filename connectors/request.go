@@ -26,6 +26,13 @@ type outgoing struct {
 	secrets []string // texts that nothing may show
 	hidden  []string // names of headers and query members that carry a credential
 	most    int      // bytes of the answer to read; 0: maxBody
+
+	base     string                       // the base URL it is below
+	dry      bool                         // it is only shown, so no token is asked for
+	exchange http.Header                  // what the exchange of a token is told of the call
+	resolved string                       // how its token was had, for a person
+	renew    func(context.Context) *fault // puts a fresh token on it; nil where there is no token
+	asserts  bool                         // it carries an assertion, which a clock may spoil
 }
 
 // hideHeader sets a header that carries a credential.
@@ -98,7 +105,7 @@ func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]
 	if f != nil {
 		return nil, problems, f
 	}
-	out := &outgoing{method: e.Method, url: target, header: http.Header{}}
+	out := &outgoing{method: e.Method, url: target, base: base, header: http.Header{}}
 	out.header.Set("User-Agent", agent)
 	out.header.Set("Accept", media)
 	out.header.Set("Accept-Encoding", "gzip")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -36,8 +37,9 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 		auth = i.Auth
 	}
 	problems, f := checkParams(e, call.Params)
-	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, call.Params, c.way.agent, c.media)
-	if err := refuseParams(append(problems, more...)); err != nil {
+	exchange, params, unfit := exchangeHeaders(auth, call.Params)
+	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, params, c.way.agent, c.media)
+	if err := refuseParams(slices.Concat(problems, unfit, more)); err != nil {
 		return domain.CallResult{}, err
 	}
 	if f = cmp.Or(f, unbuilt); f != nil {
@@ -52,12 +54,14 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 		sentence: fmt.Sprintf("The upstream had not answered when the timeout_ms of %d was over.", timeout.Milliseconds()),
 	})
 	defer cancel()
+	out.dry, out.exchange = call.DryRun, exchange
 	f = c.way.ready(ctx, i, auth, call.Keyring, out)
 	scrub := newScrubber(out.secrets...)
 	result := domain.CallResult{Request: out.shown(scrub)}
 	if f == nil && !call.DryRun {
 		var got answer
 		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
+		scrub = newScrubber(out.secrets...) // a fresh token may have come to them
 		f = c.show(&result, got, f, e, scrub)
 	}
 	result.Duration = time.Since(start)

@@ -29,7 +29,9 @@ func (o *outbound) send(ctx context.Context, out *outgoing, retry domain.RetryCo
 	}
 	waits.Reset()
 	var attempts []domain.CallAttempt
+	tries := 0 // attempts, but for one that a fresh token was worth
 	for {
+		tries++
 		start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
 		got, f := o.once(ctx, out)
 		attempt := domain.CallAttempt{StatusCode: got.status, Duration: time.Since(start)}
@@ -41,8 +43,15 @@ func (o *outbound) send(ctx context.Context, out *outgoing, retry domain.RetryCo
 			attempt.Error = told.sentence
 		}
 		attempts = append(attempts, attempt)
+		if again, unrenewed := out.renewed(ctx, got.status); again {
+			if unrenewed != nil {
+				return got, attempts, unrenewed
+			}
+			tries--
+			continue
+		}
 		asked, named := o.askedFor(got.headers)
-		if len(attempts) > retry.MaxRetries || !again(out, retry, got.status, f, named) || asked > longestAsked {
+		if tries > retry.MaxRetries || !again(out, retry, got.status, f, named) || asked > longestAsked {
 			return got, attempts, f
 		}
 		if wait := max(asked, waits.NextBackOff()); !pause(ctx, wait) {

@@ -1,0 +1,180 @@
+package connectors
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A grant is one way to get a token.
+type grant struct {
+	// ask returns the request for a token. It is made anew each time it is
+	// sent, since no server takes the same assertion twice.
+	ask func(context.Context, *tokens, signing) (*outgoing, *fault)
+	// read takes the token out of a successful answer.
+	read func(domain.Auth, map[string]any) (minted, *fault)
+}
+
+// minted is what a token endpoint gave.
+type minted struct {
+	text     string
+	lifetime time.Duration // 0: good for this one use
+}
+
+// token is a token that was got.
+type token struct {
+	text     string
+	endpoint string    // where, as a person may see it
+	renewAt  time.Time // a fresh one is asked for from here on
+	endsAt   time.Time
+}
+
+const (
+	longestMint     = 10 * time.Second
+	longestLifetime = 24 * time.Hour
+	usualLifetime   = 5 * time.Minute // of a token whose endpoint names none
+	mostToken       = 16 << 10        // bytes
+	mostGiven       = 64 << 10        // bytes of a token endpoint's answer
+	mostKept        = 4096            // tokens, and pins
+)
+
+// tokens gets tokens, and keeps them in memory for as long as they last. One
+// request at a time is made for one token.
+type tokens struct {
+	way     *outbound
+	kept    *recent[token]
+	pins    *recent[string] // discovered token endpoints' origins, by who uses them
+	flights *flights
+}
+
+func newTokens(way *outbound) *tokens {
+	return &tokens{way: way, kept: newRecent[token](mostKept), pins: newRecent[string](mostKept), flights: newFlights()}
+}
+
+// signer returns the signer that signs with a token of g.
+func (t *tokens) signer(g grant) signer {
+	return func(ctx context.Context, s signing) *fault {
+		s.out.secrets = append(s.out.secrets, s.secret.Reveal())
+		if s.out.dry {
+			s.out.hideHeader("Authorization", "Bearer "+masked)
+			return nil
+		}
+		got, f := t.get(ctx, g, s)
+		if f != nil {
+			return f
+		}
+		put := func(got token) {
+			s.out.hideHeader("Authorization", "Bearer "+got.text, got.text)
+			s.out.resolved = got.told(t.way.now())
+		}
+		put(got)
+		s.out.renew = func(ctx context.Context) *fault {
+			t.kept.dropIf(cacheKey(s), func(present token) bool { return present.text == got.text })
+			fresh, f := t.get(ctx, g, s)
+			if f == nil {
+				put(fresh)
+			}
+			return f
+		}
+		return nil
+	}
+}
+
+// renewed puts a fresh token onto o when the upstream answered 401 to the one it
+// carried, once. It reports whether o should be sent again, and the fault that
+// keeps it from that.
+func (o *outgoing) renewed(ctx context.Context, status int) (bool, *fault) {
+	if status != http.StatusUnauthorized || o.renew == nil {
+		return false, nil
+	}
+	renew := o.renew
+	o.renew = nil
+	return true, renew(ctx)
+}
+
+// get returns a token that is kept, else a new one. A new one that can't be had
+// just now is no fault while the old one lasts.
+func (t *tokens) get(ctx context.Context, g grant, s signing) (token, *fault) {
+	key := cacheKey(s)
+	old, had := t.kept.get(key)
+	if had && t.way.now().Before(old.renewAt) {
+		return old, nil
+	}
+	return t.flights.join(ctx, key, func(ctx context.Context) (token, *fault) {
+		if landed, ok := t.kept.get(key); ok && t.way.now().Before(landed.renewAt) {
+			return landed, nil
+		}
+		got, f := t.mint(ctx, g, s)
+		switch {
+		case f == nil:
+			t.kept.put(key, got)
+		case had && t.way.now().Before(old.endsAt) && f.code != domain.CallAuthFailed && f.code != domain.CallMisconfigured:
+			return old, nil
+		}
+		return got, f
+	})
+}
+
+// mint asks for a token, once more when the connection broke: that tells
+// nothing of the credentials, and a second token does no harm.
+func (t *tokens) mint(ctx context.Context, g grant, s signing) (token, *fault) {
+	got, endpoint, f := t.ask(ctx, g, s)
+	if f != nil && f.code == domain.CallUnreachable && !f.unsent {
+		got, endpoint, f = t.ask(ctx, g, s)
+	}
+	if f != nil {
+		return token{}, f
+	}
+	t.pin(s, endpoint)
+	now := t.way.now()
+	lasts := min(got.lifetime, longestLifetime)
+	return token{
+		text: got.text, endpoint: (&url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host, Path: endpoint.Path}).String(),
+		renewAt: now.Add(lasts - min(lasts/5, time.Minute)), endsAt: now.Add(lasts),
+	}, nil
+}
+
+// told says how a token was had, without saying the token.
+func (t token) told(now time.Time) string {
+	left := t.endsAt.Sub(now).Round(time.Second)
+	if left <= 0 {
+		return fmt.Sprintf("The token endpoint %s gave a token for one use.", t.endpoint)
+	}
+	return fmt.Sprintf("The token endpoint %s gave a token that lasts %d s more.", t.endpoint, int(left.Seconds()))
+}
+
+// cacheKey says what a token was got for: nothing else is signed with it. It
+// shows none of that.
+func cacheKey(s signing) string {
+	ref := s.auth.Secret()
+	a := s.auth
+	a.Secrets = nil
+	whole, _ := json.Marshal(struct { // of texts and numbers, which always encode
+		Owner    domain.Owner
+		Ref      string
+		Version  uint64
+		Value    string
+		Auth     domain.Auth
+		Base     string
+		Exchange http.Header
+	}{s.integration.Owner(), ref.ID, ref.Version, s.secret.Reveal(), a, baseOf(s), s.out.exchange})
+	sum := sha256.Sum256(whole)
+	return string(sum[:])
+}
+
+// baseOf returns the base URL that s is signed for.
+func baseOf(s signing) string {
+	for _, base := range []string{s.out.base, s.integration.BaseURL, s.integration.MCPURL} {
+		if base != "" {
+			return strings.TrimRight(base, "/")
+		}
+	}
+	return ""
+}
