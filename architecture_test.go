@@ -38,7 +38,7 @@ var table = []row{
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
 	{"health", "domain commands projections", "x/sync"},
-	{"transport", "domain access commands projections", "gin json-experiment prometheus x/time"},
+	{"transport", "domain access commands projections", "gin json-experiment mcp prometheus x/time"},
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},
 	{
@@ -57,6 +57,7 @@ var libraries = map[string]string{
 	"json-experiment": "github.com/go-json-experiment/json",
 	"jsonschema":      "github.com/santhosh-tekuri/jsonschema/v6",
 	"kong":            "github.com/alecthomas/kong",
+	"mcp":             "github.com/modelcontextprotocol/go-sdk",
 	"mongo-driver":    "go.mongodb.org/mongo-driver/v2",
 	"nats-server":     "github.com/nats-io/nats-server/v2",
 	"nats.go":         "github.com/nats-io/nats.go",

@@ -92,6 +92,11 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 204
 	case "POST /integrations/test-connection":
 		r.body = members{"base_url": base}
+	case "POST /integration-tools/resolve":
+		r.body = members{"integration_tools": []any{members{"integration": "crm", "endpoint": "list"}}}
+	case "POST /mcp":
+		r.body = members{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": members{}}
+		r.header = map[string]string{"Accept": "application/json, text/event-stream"}
 	case "POST /api-keys":
 		r.body, status = members{"name": "n", "permissions": []string{"ApiKey.manage"}}, 201
 	}

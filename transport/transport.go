@@ -37,6 +37,8 @@ type Server struct {
 	NewID   func() string
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	mcp http.Handler
 }
 
 // A route is one line of the API. Its handler runs when the caller's key has
@@ -60,6 +62,10 @@ var routes = []route{
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
+	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint},
+	{"GET", "/integration-tools", access.View, read, (*Server).listTools},
+	{"POST", "/integration-tools/resolve", access.View, read, (*Server).resolveTools},
+	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP},
 	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey},
 	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys},
 	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey},
@@ -88,6 +94,7 @@ func (s *Server) Handler() http.Handler {
 	r.GET("/metrics", m.serve(s.Metrics))
 	r.GET("/openapi.yaml", serveOpenAPI)
 
+	s.mcp = s.newMCP()
 	limits := newLimiters(s.Limits)
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
@@ -150,7 +157,13 @@ type answer struct {
 	header map[string]string
 }
 
+// written is the answer of a handler that has said everything itself.
+var written = answer{}
+
 func (a answer) write(c *gin.Context) {
+	if a.status == written.status {
+		return
+	}
 	for name, value := range a.header {
 		c.Header(name, value)
 	}

@@ -1,0 +1,140 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// askedBy is the key under which the context of an MCP request holds who asks.
+type askedBy struct{}
+
+// newMCP returns each workspace as an MCP server (streamable HTTP, without
+// sessions) whose tools are the endpoints of its enabled integrations. A call is
+// an invocation: the same permissions, limits, pipeline and record.
+func (s *Server) newMCP() http.Handler {
+	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: "1"}, &mcp.ServerOptions{
+		Instructions: "The tools call the external systems that this workspace is connected to.",
+		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
+	})
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			switch params := req.GetParams().(type) {
+			case *mcp.ListToolsParams:
+				return s.mcpListTools(ctx, params)
+			case *mcp.CallToolParamsRaw:
+				return s.mcpCallTool(ctx, params)
+			}
+			return next(ctx, method, req)
+		}
+	})
+	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
+		Stateless: true, JSONResponse: true,
+		DisableLocalhostProtection: true, // checkHost is ours, and knows the names that are allowed
+	})
+}
+
+// serveMCP hands a request to the MCP server, which answers it.
+func (s *Server) serveMCP(r *request) (answer, error) {
+	r.Request.Body = http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody)
+	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.Request.Context(), askedBy{}, r)))
+	return written, nil
+}
+
+// mcpPage is how many integrations' tools are in a page of tools/list.
+const mcpPage = 50
+
+func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) (mcp.Result, error) {
+	r, err := asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scope := []string{"mcp", string(r.workspace)}
+	var after *projections.Key
+	if params != nil && params.Cursor != "" {
+		place, err := s.Cursors.Open(params.Cursor, scope...)
+		if err == nil {
+			err = json.Unmarshal(place, &after)
+		}
+		if err != nil {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not one of this list"}
+		}
+	}
+	tools, next, err := s.Read.Tools(ctx, r.workspace, after, mcpPage)
+	if err != nil {
+		return nil, s.mcpError(ctx, err)
+	}
+	result := &mcp.ListToolsResult{Tools: make([]*mcp.Tool, len(tools))}
+	for n, t := range tools {
+		result.Tools[n] = &mcp.Tool{Name: t.Name, Title: t.Endpoint.Name, Description: t.Description, InputSchema: t.InputSchema}
+	}
+	if next != nil {
+		place, err := json.Marshal(next)
+		if err != nil {
+			return nil, s.mcpError(ctx, err)
+		}
+		result.NextCursor = s.Cursors.Seal(place, scope...)
+	}
+	return result, nil
+}
+
+func (s *Server) mcpCallTool(ctx context.Context, params *mcp.CallToolParamsRaw) (mcp.Result, error) {
+	r, err := asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tool, err := s.Read.FindTool(ctx, r.workspace, params.Name)
+	if err != nil {
+		return nil, s.mcpError(ctx, err)
+	}
+	arguments := domain.Document{}
+	if len(params.Arguments) > 0 {
+		if arguments, err = decode(params.Arguments); err != nil {
+			return nil, s.mcpError(ctx, err)
+		}
+	}
+	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
+	if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Kind == domain.Invalid {
+		return toolText(refusal.Error(), true), nil // the model can mend its arguments
+	}
+	if err != nil {
+		return nil, s.mcpError(ctx, err)
+	}
+	if result.Error != "" {
+		return toolText(result.Error, true), nil
+	}
+	return toolText(result.FinalResult, false), nil
+}
+
+func toolText(text string, isError bool) *mcp.CallToolResult {
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}, IsError: isError}
+}
+
+func asker(ctx context.Context) (*request, error) {
+	r, ok := ctx.Value(askedBy{}).(*request)
+	if !ok {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "nobody asks"}
+	}
+	return r, nil
+}
+
+// mcpError is refuse in the words of JSON-RPC.
+func (s *Server) mcpError(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*domain.Error](err)
+	switch {
+	case !ok || refusal.Kind == domain.Internal:
+		s.Log.ErrorContext(ctx, "MCP request failed", slog.Any("err", err))
+		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "something went wrong here; the log has it"}
+	case refusal.Kind == domain.Unavailable:
+		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: refusal.Message}
+	}
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: refusal.Error()}
+}

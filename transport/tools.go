@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// toolFormats says how each kind of LLM wants a tool described.
+var toolFormats = map[string]func(domain.Tool) any{
+	"openai": func(t domain.Tool) any {
+		return map[string]any{"type": "function", "function": map[string]any{"name": t.Name, "description": t.Description, "parameters": t.InputSchema}}
+	},
+	"anthropic": func(t domain.Tool) any {
+		return map[string]any{"name": t.Name, "description": t.Description, "input_schema": t.InputSchema}
+	},
+	"mcp": func(t domain.Tool) any {
+		return map[string]any{"name": t.Name, "description": t.Description, "inputSchema": t.InputSchema}
+	},
+}
+
+// toolFormat reads the format parameter.
+func (q *query) toolFormat() func(domain.Tool) any {
+	name, given := q.text("format")
+	if !given {
+		name = "openai"
+	}
+	format := toolFormats[name]
+	if format == nil {
+		q.problem("format", "enum", "must be openai, anthropic or mcp")
+	}
+	return format
+}
+
+type toolsAnswer struct {
+	Tools             []any   `json:"tools"`
+	HasMore           bool    `json:"has_more"`
+	ContinuationToken *string `json:"continuation_token"`
+}
+
+// listTools answers with tool definitions. Its limit counts integrations.
+func (s *Server) listTools(r *request) (answer, error) {
+	q := r.query()
+	format := q.toolFormat()
+	limit := q.integer("limit", 50, 1, 200)
+	token, _ := q.text("continuation_token")
+	if err := domain.RefuseAll(q.problems); err != nil {
+		return answer{}, err
+	}
+	if err := s.waitForRead(r); err != nil {
+		return answer{}, err
+	}
+	var after *projections.Key
+	scope := []string{"tools", string(r.workspace)}
+	if token != "" && token != "0" {
+		place, err := s.Cursors.Open(token, scope...)
+		if err == nil {
+			err = json.Unmarshal(place, &after)
+		}
+		if err != nil {
+			return answer{}, err
+		}
+	}
+	tools, next, err := s.Read.Tools(r, r.workspace, after, limit)
+	if err != nil {
+		return answer{}, err
+	}
+	body := toolsAnswer{Tools: make([]any, len(tools)), HasMore: next != nil}
+	for n, t := range tools {
+		body.Tools[n] = format(t)
+	}
+	if next != nil {
+		place, err := json.Marshal(next)
+		if err != nil {
+			return answer{}, err
+		}
+		body.ContinuationToken = new(s.Cursors.Seal(place, scope...))
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// resolvedTool is an entry of a skill's integration_tools with what it means.
+type resolvedTool struct {
+	IntegrationID   domain.ID `json:"integration_id"`
+	IntegrationName string    `json:"integration_name"`
+	EndpointName    string    `json:"endpoint_name"`
+	Tool            any       `json:"tool"`
+}
+
+type resolveAnswer struct {
+	Tools      []resolvedTool   `json:"tools"`
+	Unresolved []domain.Problem `json:"unresolved"` // entries that mean nothing callable, and why
+}
+
+// maxResolve bounds how many tools a skill may name.
+const maxResolve = 500
+
+// resolveTools looks up a skill's integration_tools list.
+func (s *Server) resolveTools(r *request) (answer, error) {
+	doc, _, err := r.body(maxBody, false)
+	if err != nil {
+		return answer{}, err
+	}
+	q := r.query()
+	format := q.toolFormat()
+	wanted, problems := readToolList(doc)
+	if err := domain.RefuseAll(append(q.problems, problems...)); err != nil {
+		return answer{}, err
+	}
+	body := resolveAnswer{Tools: []resolvedTool{}, Unresolved: []domain.Problem{}}
+	for n, w := range wanted {
+		tool, err := s.Read.Tool(r, r.workspace, w.integration, w.endpoint)
+		if refusal, ok := errors.AsType[*domain.Error](err); ok && (refusal.Kind == domain.NotFound || refusal.Kind == domain.Conflict) {
+			body.Unresolved = append(body.Unresolved, domain.Problem{
+				Pointer: "/integration_tools/" + strconv.Itoa(n), Code: refusal.Code, Detail: refusal.Message,
+			})
+			continue
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		body.Tools = append(body.Tools, resolvedTool{
+			IntegrationID: tool.Integration.ID, IntegrationName: tool.Integration.Name, EndpointName: tool.Endpoint.Name, Tool: format(tool),
+		})
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// wantedTool is an entry of a skill's integration_tools list.
+type wantedTool struct{ integration, endpoint string }
+
+// readToolList reads integration_tools: objects with integration_id (or
+// integration, by name) and endpoint_name (or endpoint).
+func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.Problem) {
+	problem := func(at, code, detail string) {
+		problems = append(problems, domain.Problem{Pointer: at, Code: code, Detail: detail})
+	}
+	for name := range doc {
+		if name != "integration_tools" {
+			problem("/"+name, "unknown_member", "there is no such member here")
+		}
+	}
+	list, ok := doc["integration_tools"].([]any)
+	if !ok || len(list) > maxResolve {
+		problem("/integration_tools", "type", "must be an array of at most "+strconv.Itoa(maxResolve)+" objects")
+		return nil, problems
+	}
+	for n, element := range list {
+		at := "/integration_tools/" + strconv.Itoa(n)
+		members, ok := element.(map[string]any)
+		if !ok {
+			problem(at, "type", "must be an object")
+			continue
+		}
+		for name := range members {
+			if !slices.Contains([]string{"integration_id", "integration", "endpoint_name", "endpoint"}, name) {
+				problem(at+"/"+name, "unknown_member", "there is no such member here")
+			}
+		}
+		w := wantedTool{integration: oneText(members, "integration_id", "integration"), endpoint: oneText(members, "endpoint_name", "endpoint")}
+		if w.integration == "" {
+			problem(at+"/integration_id", "required", "is required, or integration with a name")
+		}
+		if w.endpoint == "" {
+			problem(at+"/endpoint_name", "required", "is required")
+		}
+		wanted = append(wanted, w)
+	}
+	return wanted, problems
+}
+
+// oneText returns the first of the named members that is a text.
+func oneText(members map[string]any, names ...string) string {
+	for _, name := range names {
+		if s, ok := members[name].(string); ok && s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// invokeEndpoint is a test of an endpoint without what only a test shows: it
+// needs an enabled integration, and each call is recorded.
+func (s *Server) invokeEndpoint(r *request) (answer, error) {
+	doc, _, err := r.body(maxTestBody, true)
+	if err != nil {
+		return answer{}, err
+	}
+	params, dryRun, err := readTest(doc)
+	if err != nil {
+		return answer{}, err
+	}
+	if dryRun {
+		return answer{}, domain.Refuse("/dry_run", "not_allowed", "a dry run is a test; use the test route")
+	}
+	result, err := s.Commands.InvokeEndpoint(r, r.caller, r.id(), r.Param("name"), params)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: showCall(result)}, nil
+}
