@@ -70,6 +70,11 @@ func (k Key) May(p Permission) bool {
 // Expired reports whether the key's time is over.
 func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt) }
 
+// Outlives reports whether the key is valid for longer than another.
+func (k Key) Outlives(other Key) bool {
+	return !other.ExpiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(other.ExpiresAt))
+}
+
 // matches reports whether secret is one of the key's, in constant time.
 func (k Key) matches(secret string, at time.Time) bool {
 	hash := hashOf(secret)

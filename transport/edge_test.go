@@ -48,7 +48,7 @@ func TestOnlyHostsThatAreOursAreAnswered(t *testing.T) {
 		set.adjust = func(api *transport.Server) { api.Hosts = []string{"127.0.0.1", "api.example", "::1"} }
 	})
 	for host, status := range map[string]int{"": 200, "api.example": 200, "API.example:8080": 200, "[::1]:80": 200, "evil.example": 421, "api.example.evil": 421, "localhost": 421} {
-		for _, path := range []string{"/integrations", "/openapi.yaml", "/readyz"} {
+		for _, path := range []string{"/integrations", "/openapi.yaml", "/metrics"} {
 			header := map[string]string{}
 			if host != "" {
 				header["Host"] = host
@@ -58,6 +58,7 @@ func TestOnlyHostsThatAreOursAreAnswered(t *testing.T) {
 				require.Equal(t, "host_not_allowed", got.json["code"])
 			}
 		}
+		s.send(request{method: "GET", path: "/readyz", header: map[string]string{"Host": "10.1.2.3:8080"}}).is(200)
 	}
 }
 

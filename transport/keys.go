@@ -43,7 +43,7 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := r.mayGive(key.Permissions); err != nil {
+	if err := r.mayGive(key); err != nil {
 		return answer{}, err
 	}
 	key.Workspace, key.CreatedBy = r.workspace, r.key.ID
@@ -54,12 +54,16 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.showKey(key, text)}, nil
 }
 
-// mayGive refuses to hand out a key with a permission that the caller lacks.
-func (r *request) mayGive(permissions []access.Permission) error {
-	for _, p := range permissions {
+// mayGive refuses to hand out a key that may do more than the caller's, or that
+// is valid for longer.
+func (r *request) mayGive(key access.Key) error {
+	for _, p := range key.Permissions {
 		if !r.key.May(p) {
 			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't give the permission %s, which it doesn't have itself", p)
 		}
+	}
+	if key.Outlives(r.key) {
+		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't give a key that is valid for longer than itself")
 	}
 	return nil
 }
@@ -143,7 +147,7 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 		if k.ID != r.Param("key") {
 			continue
 		}
-		if err := r.mayGive(k.Permissions); err != nil { // whoever rotates a key holds it
+		if err := r.mayGive(k); err != nil { // whoever rotates a key holds it
 			return answer{}, err
 		}
 	}

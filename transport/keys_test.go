@@ -93,6 +93,24 @@ func TestAKeyCanNotGiveWhatItLacks(t *testing.T) {
 	}
 }
 
+func TestAKeyCanNotGiveMoreTimeThanItHas(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	for _, mine := range []access.Permission{access.ManageKeys, access.Admin} {
+		_, short, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "short", Permissions: []access.Permission{mine}, ExpiresAt: until})
+		require.NoError(t, err)
+		as := func(path string, body any) reply { return s.send(request{method: "POST", path: path, body: body, key: short}) }
+		same := members{"name": "n", "permissions": []string{"ApiKey.manage"}, "expires_at": until.Format(time.RFC3339)}
+		made := as("/api-keys", same).is(201).at("id").(string)
+		as("/api-keys", members{"name": "n", "permissions": []string{"ApiKey.manage"}}).is(403, "forbidden")
+		as("/api-keys", members{"name": "n", "permissions": []string{"ApiKey.manage"}, "expires_at": until.Add(time.Second).Format(time.RFC3339)}).is(403, "forbidden")
+		as("/api-keys/"+made+"/rotate", nil).is(200)
+		ever := s.post("/api-keys", members{"name": "ever", "permissions": []string{"ApiKey.manage"}}).is(201).at("id").(string)
+		as("/api-keys/"+ever+"/rotate", nil).is(403, "forbidden")
+	}
+}
+
 func TestAKeyEndsWhenItExpires(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

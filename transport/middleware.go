@@ -52,8 +52,12 @@ func (s *Server) recover(c *gin.Context) {
 }
 
 // checkHost refuses a Host that isn't ours, so that a page can't reach a local
-// service under a name of its own (DNS rebinding).
+// service under a name of its own (DNS rebinding). Whether the service is well
+// may be asked under any name, such as the address of a container.
 func (s *Server) checkHost(c *gin.Context) {
+	if slices.Contains([]string{"/livez", "/readyz"}, c.FullPath()) {
+		return
+	}
 	host := c.Request.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
