@@ -100,7 +100,9 @@ func TestAKeyCanNotGiveMoreTimeThanItHas(t *testing.T) {
 	for _, mine := range []access.Permission{access.ManageKeys, access.Admin} {
 		_, short, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "short", Permissions: []access.Permission{mine}, ExpiresAt: until})
 		require.NoError(t, err)
-		as := func(path string, body any) reply { return s.send(request{method: "POST", path: path, body: body, key: short}) }
+		as := func(path string, body any) reply {
+			return s.send(request{method: "POST", path: path, body: body, key: short})
+		}
 		same := members{"name": "n", "permissions": []string{"ApiKey.manage"}, "expires_at": until.Format(time.RFC3339)}
 		made := as("/api-keys", same).is(201).at("id").(string)
 		as("/api-keys", members{"name": "n", "permissions": []string{"ApiKey.manage"}}).is(403, "forbidden")
