@@ -31,7 +31,7 @@ var table = []row{
 	{"eventstore", "domain", "nats.go"},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
-	{"connectors", "domain", "ssrf backoff go-jose jmespath jsonschema x/net x/text"},
+	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema x/net x/text"},
 	{"commands", "domain eventstore vault", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
@@ -50,6 +50,7 @@ var table = []row{
 // libraries are the paths of what is not ours.
 var libraries = map[string]string{
 	"backoff":         "github.com/cenkalti/backoff/v5",
+	"gobreaker":       "github.com/sony/gobreaker/v2",
 	"gin":             "github.com/gin-gonic/gin",
 	"go-jose":         "github.com/go-jose/go-jose/v4",
 	"go-sqlite3":      "github.com/ncruces/go-sqlite3",

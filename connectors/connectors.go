@@ -88,7 +88,7 @@ func New(c Config) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
-	way := &outbound{door: door{guard: g, transport: transport}, agent: userAgent(), now: c.Now, firstWait: firstWait}
+	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), agent: userAgent(), now: c.Now, firstWait: firstWait}
 	way.signers = signers(newTokens(way))
 	return &Registry{
 		config: c,

@@ -26,6 +26,7 @@ type fault struct {
 	code     domain.ErrorCode
 	sentence string
 	unsent   bool // nothing of the request left, so sending it again is safe
+	final    bool // sending it again soon can't help
 }
 
 // Error returns the sentence.

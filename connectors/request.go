@@ -27,6 +27,9 @@ type outgoing struct {
 	hidden  []string // names of headers and query members that carry a credential
 	most    int      // bytes of the answer to read; 0: maxBody
 
+	to         *upstreamState // who it goes to; nil: it doesn't count
+	invocation bool           // it may be refused while the upstream keeps failing
+
 	base     string                       // the base URL it is below
 	dry      bool                         // it is only shown, so no token is asked for
 	exchange http.Header                  // what the exchange of a token is told of the call

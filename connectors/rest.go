@@ -45,16 +45,10 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if f = cmp.Or(f, unbuilt); f != nil {
 		return failed(domain.CallResult{Duration: time.Since(start)}, f), nil
 	}
-	timeout := defaultTimeout
-	if e.TimeoutMS > 0 {
-		timeout = time.Duration(e.TimeoutMS) * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &fault{
-		code:     domain.CallTimeout,
-		sentence: fmt.Sprintf("The upstream had not answered when the timeout_ms of %d was over.", timeout.Milliseconds()),
-	})
+	ctx, cancel := limited(ctx, e)
 	defer cancel()
 	out.dry, out.exchange = call.DryRun, exchange
+	out.to, out.invocation = c.way.upstreams.of(i.Workspace, out.url), call.Invocation
 	f = c.way.ready(ctx, i, auth, call.Keyring, out)
 	scrub := newScrubber(out.secrets...)
 	result := domain.CallResult{Request: out.shown(scrub)}
@@ -70,6 +64,18 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 		return failed(result, f), nil
 	}
 	return result, nil
+}
+
+// limited bounds a call by the timeout of its endpoint.
+func limited(ctx context.Context, e domain.Endpoint) (context.Context, context.CancelFunc) {
+	timeout := defaultTimeout
+	if e.TimeoutMS > 0 {
+		timeout = time.Duration(e.TimeoutMS) * time.Millisecond
+	}
+	return context.WithTimeoutCause(ctx, timeout, &fault{
+		code:     domain.CallTimeout,
+		sentence: fmt.Sprintf("The upstream had not answered when the timeout_ms of %d was over.", timeout.Milliseconds()),
+	})
 }
 
 // ready judges where out goes, then signs it: a secret is not opened for a

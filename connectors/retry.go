@@ -33,7 +33,7 @@ func (o *outbound) send(ctx context.Context, out *outgoing, retry domain.RetryCo
 	for {
 		tries++
 		start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
-		got, f := o.once(ctx, out)
+		got, f := o.attempt(ctx, out)
 		attempt := domain.CallAttempt{StatusCode: got.status, Duration: time.Since(start)}
 		told := f
 		if told == nil {
@@ -83,7 +83,7 @@ func (o *outbound) once(ctx context.Context, out *outgoing) (answer, *fault) {
 func again(out *outgoing, retry domain.RetryConfig, status int, f *fault, namedWait bool) bool {
 	harmless := out.method != http.MethodPost && out.method != http.MethodPatch || out.header.Get("Idempotency-Key") != ""
 	if f != nil {
-		return f.code == domain.CallUnreachable && (f.unsent || harmless)
+		return f.code == domain.CallUnreachable && !f.final && (f.unsent || harmless)
 	}
 	if !slices.Contains(retry.RetryOnStatus, status) {
 		return false

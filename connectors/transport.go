@@ -17,6 +17,7 @@ import (
 // outbound is the one way out, shared by the connectors of a Registry.
 type outbound struct {
 	door      door
+	upstreams *upstreams
 	signers   map[domain.AuthType]signer
 	agent     string // User-Agent
 	now       func() time.Time

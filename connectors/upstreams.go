@@ -1,0 +1,130 @@
+package connectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const (
+	mostUnderWay  = 64               // calls to one upstream at once, for each workspace
+	failuresToRun = 10               // in a row, until invocations pause
+	pauseFor      = 10 * time.Second // then one is let through to see
+	mostUpstreams = 10_000           // remembered; what is idle is forgotten first
+)
+
+// upstreams knows, for each workspace and origin, how many calls are under way
+// and how the last ones went, so that an upstream that hangs or fails costs its
+// own callers only.
+type upstreams struct {
+	mu  sync.Mutex
+	all map[upstreamOf]*upstreamState
+}
+
+type upstreamOf struct {
+	workspace domain.Workspace
+	origin    string
+}
+
+type upstreamState struct {
+	slots   chan struct{}
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+}
+
+func newUpstreams() *upstreams { return &upstreams{all: map[upstreamOf]*upstreamState{}} }
+
+// of returns the state of the upstream that a workspace calls at target.
+func (u *upstreams) of(w domain.Workspace, target *url.URL) *upstreamState {
+	key := upstreamOf{w, domain.Origin(target.String())}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	state := u.all[key]
+	if state != nil {
+		return state
+	}
+	if len(u.all) >= mostUpstreams {
+		for k, s := range u.all {
+			if len(s.slots) == 0 {
+				delete(u.all, k)
+			}
+		}
+	}
+	state = &upstreamState{
+		slots: make(chan struct{}, mostUnderWay),
+		breaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+			Timeout:     pauseFor,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToRun },
+		}),
+	}
+	u.all[key] = state
+	return state
+}
+
+// enter asks to make one attempt. An invocation is refused while the upstream
+// keeps failing; a test never is, since it is made to see what happens. The
+// function that is returned says how the attempt went.
+func (s *upstreamState) enter(invocation bool) (leave func(answer, *fault), f *fault) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		return nil, &fault{
+			code: domain.CallUnreachable, final: true,
+			sentence: fmt.Sprintf("The upstream has %d calls of this workspace to answer already; try again when it has answered some.", mostUnderWay),
+		}
+	}
+	done := func(error) {}
+	if invocation {
+		var err error
+		if done, err = s.breaker.Allow(); err != nil {
+			<-s.slots
+			return nil, &fault{
+				code: domain.CallUnreachable, final: true,
+				sentence: fmt.Sprintf("The upstream failed %d times in a row, so calls to it pause for up to %s.", failuresToRun, pauseFor),
+			}
+		}
+	}
+	return func(got answer, f *fault) {
+		<-s.slots
+		done(broken(got, f))
+	}, nil
+}
+
+// errBroken is what the breaker is told of an upstream that doesn't work.
+var errBroken = errors.New("the upstream does not work")
+
+// attempt is once for a request that counts against its upstream.
+func (o *outbound) attempt(ctx context.Context, out *outgoing) (answer, *fault) {
+	if out.to == nil {
+		return o.once(ctx, out)
+	}
+	leave, f := out.to.enter(out.invocation)
+	if f != nil {
+		return answer{}, f
+	}
+	got, f := o.once(ctx, out)
+	if errors.Is(ctx.Err(), context.Canceled) { // whoever asked has gone, which says nothing of the upstream
+		leave(answer{}, nil)
+	} else {
+		leave(got, f)
+	}
+	return got, f
+}
+
+// broken is errBroken when an attempt says that the upstream itself, and not
+// what it was asked, is at fault.
+func broken(got answer, f *fault) error {
+	switch {
+	case f != nil && (f.code == domain.CallUnreachable || f.code == domain.CallTimeout || f.code == domain.CallSSLError):
+		return errBroken
+	case got.status == 502 || got.status == 503 || got.status == 504:
+		return errBroken
+	}
+	return nil
+}

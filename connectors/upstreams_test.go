@@ -1,0 +1,76 @@
+package connectors
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// invoking turns a call into an invocation of a workspace.
+func invoking(c domain.Call, w domain.Workspace) domain.Call {
+	c.Integration.Workspace, c.Invocation = w, true
+	return c
+}
+
+func once(e *domain.Endpoint) { e.Retry = domain.RetryConfig{} }
+
+func TestInvocationsPauseWhileAnUpstreamKeepsFailing(t *testing.T) {
+	var asked atomic.Int32
+	base := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	r, c := onLoopback(t), invoking(calling(base, nil, once), "acme")
+	for range failuresToRun {
+		failsWith(t, r, c, domain.CallUpstreamError)
+	}
+	if got := failsWith(t, r, c, domain.CallUnreachable).Error; !strings.Contains(got, "pause") {
+		t.Errorf("the refusal says %q", got)
+	}
+	if n := asked.Load(); n != failuresToRun {
+		t.Errorf("the upstream was asked %d times, want %d", n, failuresToRun)
+	}
+	test := c
+	test.Invocation = false
+	failsWith(t, r, test, domain.CallUpstreamError) // a test shows what is
+	failsWith(t, r, invoking(c, "other"), domain.CallUpstreamError)
+	if n := asked.Load(); n != failuresToRun+2 {
+		t.Errorf("the upstream was asked %d times: a test and another workspace are not held back", n)
+	}
+}
+
+func TestWhatTheCallerDidWrongDoesNotPauseInvocations(t *testing.T) {
+	r, c := onLoopback(t), invoking(calling(answers(t, http.StatusBadRequest, `{}`), nil, once), "acme")
+	for range 3 * failuresToRun {
+		failsWith(t, r, c, domain.CallUpstreamError)
+	}
+}
+
+func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
+	hang := make(chan struct{})
+	var waiting atomic.Int32
+	slow := upstream(t, func(http.ResponseWriter, *http.Request) { waiting.Add(1); <-hang })
+	fine := answers(t, 200, `{}`)
+	r := onLoopback(t)
+	var callers sync.WaitGroup
+	for range mostUnderWay {
+		callers.Go(func() { call(t, r, invoking(calling(slow, nil, once), "acme")) })
+	}
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for waiting.Load() < mostUnderWay {
+		<-poll.C
+	}
+	if got := failsWith(t, r, invoking(calling(slow, nil, nil), "acme"), domain.CallUnreachable).Error; !strings.Contains(got, "try again") {
+		t.Errorf("the refusal says %q", got)
+	}
+	succeeds(t, r, invoking(calling(fine, nil, once), "acme"))
+	close(hang)
+	callers.Wait()
+	succeeds(t, r, invoking(calling(slow, nil, once), "acme"))
+}
