@@ -21,6 +21,7 @@ import (
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/projections"
@@ -79,6 +80,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	head, err := events.Head(open)
+	if err != nil {
+		return err
+	}
 	projector := &projections.Projector{Events: events, Store: store, Log: log}
 	reader := projections.Reader{Store: store, Builtins: c.settings()}
 	cursorKey, err := secrets.DeriveKey("cursors")
@@ -102,7 +107,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	checker := &health.Checker{Read: reader, Commands: service, Wait: projector.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
-		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, projector),
+		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, projector, head),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(projector), NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
@@ -119,7 +124,12 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
 	parts.Go(func() error { return projector.Run(open) })
 	parts.Go(func() error { return sweep(open, service, log) })
-	ready("http://" + listener.Addr().String())
+	parts.Go(func() error {
+		if projector.Wait(running, head) == nil { // else the service ended before
+			ready("http://" + listener.Addr().String())
+		}
+		return nil
+	})
 	return parts.Wait()
 }
 
@@ -200,11 +210,15 @@ func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) err
 	}
 }
 
-// readiness proves a write to the log and a read of the read model. Those who
-// ask at the same time share one proof.
-func readiness(events *eventstore.Store, projector *projections.Projector) func(context.Context) error {
+// readiness proves a write to the log and a read of the read model, which has
+// to show everything that the log had at the start. Those who ask at the same
+// time share one proof.
+func readiness(events *eventstore.Store, projector *projections.Projector, head uint64) func(context.Context) error {
 	var group singleflight.Group
 	return func(ctx context.Context) error {
+		if at := projector.Position(); at < head {
+			return domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
+		}
 		_, err, _ := group.Do("ready", func() (any, error) {
 			return nil, errors.Join(events.CheckWritable(ctx), projector.Store.Ping(ctx))
 		})
