@@ -33,6 +33,7 @@ type Service struct {
 	Vault        *vault.Vault
 	Connectors   Connectors
 	Rules        domain.Rules
+	JWKS         func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key
 	Builtins     domain.BuiltinSettings
 	OperatorKeys map[string]domain.Secret // of the built-ins, by name
 	Now          func() time.Time         // UTC, in microseconds

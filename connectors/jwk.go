@@ -21,7 +21,7 @@ import (
 // only. It returns an error of kind Invalid when a signs with no private key,
 // or when key does not fit a.
 func PublicKeys(a domain.Auth, key domain.Secret) ([]byte, error) {
-	if a.SecretField() != "private_key_value" {
+	if a.SecretField() != domain.PrivateKeyField {
 		return nil, domain.Errorf(domain.Invalid, "no_private_key", "the auth of this integration signs with no private key")
 	}
 	private, f := signingKey(a, key)

@@ -30,14 +30,17 @@ var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
 }
 
+// PrivateKeyField is the secret of the types that sign in with a private key.
+const PrivateKeyField = "private_key_value"
+
 // secretField names the one secret of each type.
 var secretField = map[AuthType]string{
 	APIKeyHeader:         "api_key_value",
 	BearerToken:          "bearer_token_value",
 	Basic:                "password_value",
 	ClientCredentials:    "client_secret_value",
-	SMARTBackendServices: "private_key_value",
-	JWTBearer:            "private_key_value",
+	SMARTBackendServices: PrivateKeyField,
+	JWTBearer:            PrivateKeyField,
 	JSONTokenExchange:    "client_secret_value",
 	BearerTokenExchange:  "exchange_secret_value",
 }
@@ -47,7 +50,7 @@ var impliedTypes = map[string]AuthType{
 	"api_key_value":       APIKeyHeader,
 	"bearer_token_value":  BearerToken,
 	"client_secret_value": ClientCredentials,
-	"private_key_value":   SMARTBackendServices,
+	PrivateKeyField:       SMARTBackendServices,
 }
 
 // Auth says how to sign in. Type decides which of the other fields mean

@@ -92,6 +92,8 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 204
 	case "POST /integrations/test-connection":
 		r.body = members{"base_url": base}
+	case "GET /integrations/{id}/jwks":
+		status = 404 // it signs in with no private key
 	case "POST /integration-tools/resolve":
 		r.body = members{"integration_tools": []any{members{"integration": "crm", "endpoint": "list"}}}
 	case "POST /mcp":

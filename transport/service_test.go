@@ -105,7 +105,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback})
 	require.NoError(t, err)
 	commands := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), Builtins: set.builtins,
+		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
 		OperatorKeys: set.operatorKeys, Now: time.Now, NewID: uuid.NewString, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}

@@ -60,6 +60,7 @@ var routes = []route{
 	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
+	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
 	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint},

@@ -101,7 +101,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	service := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(),
+		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
 	checker := &health.Checker{Read: reader, Commands: service, Wait: projector.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
