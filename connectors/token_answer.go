@@ -61,7 +61,8 @@ func refusedToken(got answer, said map[string]any, scrub scrubber) *fault {
 	switch {
 	case named != "" && !busy:
 		description, _ := said["error_description"].(string)
-		return &fault{code: domain.CallAuthFailed, sentence: scrub.text(explainRefusal(oneLine(named, 100), oneLine(description, 500)))}
+		sentence := explainRefusal(oneLine(scrub.text(named), 100), oneLine(scrub.text(description), 500)) // half a secret is not found any more
+		return &fault{code: domain.CallAuthFailed, sentence: scrub.text(sentence)}
 	case f == nil:
 		return nil
 	case got.status == http.StatusBadRequest:
