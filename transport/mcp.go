@@ -46,7 +46,7 @@ func (s *Server) newMCP() http.Handler {
 func (s *Server) serveMCP(r *request) (answer, error) {
 	r.Request.Body = http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody)
 	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.Request.Context(), askedBy{}, r)))
-	return written, nil
+	return answer{said: true}, nil
 }
 
 // mcpPage is how many integrations' tools are in a page of tools/list.

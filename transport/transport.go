@@ -156,13 +156,11 @@ type answer struct {
 	status int
 	body   any // nil: none
 	header map[string]string
+	said   bool // the handler has said everything itself
 }
 
-// written is the answer of a handler that has said everything itself.
-var written = answer{}
-
 func (a answer) write(c *gin.Context) {
-	if a.status == written.status {
+	if a.said {
 		return
 	}
 	for name, value := range a.header {
