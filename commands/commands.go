@@ -23,6 +23,8 @@ type Connectors interface {
 	// Call calls an endpoint. Its error is about the call's parameters; what
 	// goes wrong outside is told in the result.
 	Call(context.Context, domain.Call) (domain.CallResult, error)
+	// Discover lists what an upstream offers as endpoints.
+	Discover(context.Context, domain.Integration, domain.Keyring, domain.Description) (domain.Discovery, error)
 	// Probe finds out whether an integration can be used.
 	Probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
 }

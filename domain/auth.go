@@ -335,17 +335,15 @@ func privateKey(s string) (string, string) {
 		}
 		return "", ""
 	}
-	block, _ := pem.Decode([]byte(s))
-	if block == nil {
-		return code, detail
+	for block, rest := pem.Decode([]byte(s)); block != nil; block, rest = pem.Decode(rest) {
+		_, err8 := x509.ParsePKCS8PrivateKey(block.Bytes)
+		_, err1 := x509.ParsePKCS1PrivateKey(block.Bytes)
+		_, errEC := x509.ParseECPrivateKey(block.Bytes)
+		if err8 == nil || err1 == nil || errEC == nil {
+			return "", "" // EC PARAMETERS may stand before it
+		}
 	}
-	_, err8 := x509.ParsePKCS8PrivateKey(block.Bytes)
-	_, err1 := x509.ParsePKCS1PrivateKey(block.Bytes)
-	_, errEC := x509.ParseECPrivateKey(block.Bytes)
-	if err8 != nil && err1 != nil && errEC != nil {
-		return code, detail
-	}
-	return "", ""
+	return code, detail
 }
 
 // destinations says where the secret of a, or what is minted with it, goes when

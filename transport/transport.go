@@ -62,6 +62,7 @@ var routes = []route{
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
+	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
 	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint},
 	{"GET", "/integration-tools", access.View, read, (*Server).listTools},

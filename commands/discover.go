@@ -1,0 +1,25 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// discoverTimeout bounds a discovery, which may take several requests.
+const discoverTimeout = 20 * time.Second
+
+// Discover lists what the upstream of an integration offers as endpoints, from
+// the description if one is given. It writes nothing. It also returns the
+// integration, whose endpoints are configured already.
+func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domain.Description) (domain.Discovery, domain.Integration, error) {
+	i, err := s.current(ctx, by.Workspace, id)
+	if err != nil {
+		return domain.Discovery{}, domain.Integration{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
+	defer cancel()
+	found, err := s.Connectors.Discover(ctx, i, s.keyring(i.Owner(), nil), d)
+	return found, i, err
+}

@@ -1,0 +1,133 @@
+package connectors
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const (
+	mostOffers      = 1000    // endpoints that one discovery tells
+	mostDescription = 4 << 20 // bytes of a description that is fetched
+	mostDescribed   = 2048    // characters of an endpoint's description
+)
+
+// A discoverer finds out what an upstream offers.
+type discoverer interface {
+	discover(context.Context, domain.Integration, domain.Keyring) (domain.Discovery, *fault)
+}
+
+// Discover lists what an upstream offers as endpoints: the operations of a
+// description where one is given, else the tools of an MCP server or what the
+// CapabilityStatement of a FHIR server names. An error of kind Invalid says that
+// a description is needed, or what is wrong with it.
+func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.Keyring, d domain.Description) (domain.Discovery, error) {
+	if d.Given() {
+		return r.described(ctx, i, d)
+	}
+	speaker, ok := r.connectors[i.Protocol].(discoverer)
+	if !ok {
+		return domain.Discovery{}, domain.Refuse("/openapi_url", "required", "is required for a REST API, or openapi with the document itself")
+	}
+	found, f := speaker.discover(ctx, i, k)
+	if f != nil {
+		found.Error, found.ErrorCode = f.sentence, f.code
+	}
+	return found, nil
+}
+
+// described reads the description, which is fetched without credentials.
+func (r *Registry) described(ctx context.Context, i domain.Integration, d domain.Description) (domain.Discovery, error) {
+	found := domain.Discovery{Source: "OpenAPI"}
+	if d.URL != "" {
+		text, f := r.fetch(ctx, d.URL)
+		if f != nil {
+			found.Error, found.ErrorCode = f.sentence, f.code
+			return found, nil
+		}
+		d.Text = text
+	}
+	api, err := readOpenAPI(d.Text)
+	if err != nil {
+		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
+	}
+	found.Offers = api.offers(prefix(i.BaseURL, d.URL, api.server()))
+	if len(found.Offers) > mostOffers {
+		found.Offers, found.Truncated = found.Offers[:mostOffers], true
+	}
+	return found, nil
+}
+
+func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *fault) {
+	way := r.connectors[domain.REST].(rest).way
+	target, err := url.Parse(from)
+	if err != nil {
+		return nil, misconfigured("The URL of the description can't be called.")
+	}
+	out := &outgoing{method: http.MethodGet, url: target, most: mostDescription, header: http.Header{
+		"User-Agent": {way.agent}, "Accept": {"application/json, application/yaml, */*"}, "Accept-Encoding": {"gzip"},
+	}}
+	if f := way.judge(out); f != nil {
+		return nil, f
+	}
+	got, f := way.once(ctx, out)
+	switch {
+	case f != nil:
+		return nil, f
+	case refusal(got.status) != nil:
+		return nil, refusal(got.status)
+	case got.truncated:
+		return nil, tooLarge()
+	}
+	return got.body, nil
+}
+
+// prefix returns what lies between the base URL of an integration and the
+// server URL of its description, which may be relative to where it was found.
+func prefix(base, found, server string) string {
+	root, err := url.Parse(base)
+	at, errServer := url.Parse(server)
+	if err != nil || errServer != nil {
+		return ""
+	}
+	if from, err := url.Parse(found); err == nil && found != "" {
+		at = from.ResolveReference(at)
+	}
+	if at.Host != "" && domain.Origin(at.String()) != domain.Origin(base) {
+		return ""
+	}
+	between, below := strings.CutPrefix(strings.TrimRight(at.Path, "/"), strings.TrimRight(root.Path, "/"))
+	if !below || between != "" && between[0] != '/' {
+		return ""
+	}
+	return between
+}
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// offerName returns a name that an endpoint may have.
+func offerName(s string) string {
+	name := strings.Trim(notInNames.ReplaceAllString(s, "_"), "_")
+	if len(name) > 128 {
+		name = name[:128]
+	}
+	return name
+}
+
+// told returns the first text that says something, as an endpoint may have it.
+func told(texts ...string) string {
+	for _, s := range texts {
+		if s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")); s != "" {
+			if utf8.RuneCountInString(s) > mostDescribed {
+				s = string([]rune(s)[:mostDescribed])
+			}
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,165 @@
+package connectors
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const petStore = `
+openapi: 3.1.0
+servers: [{url: /v2}]
+paths:
+  /zoo:
+    get: {operationId: getPet}
+  /pets/{petId}:
+    parameters:
+      - {name: petId, in: path, required: true, schema: {type: integer}}
+    get:
+      operationId: getPet
+      summary: Get a pet.
+  /pets:
+    get:
+      operationId: list pets!
+      description: List pets.
+      parameters:
+        - {name: limit, in: query, description: How many., schema: {type: integer, example: 3}}
+        - {name: X-Trace, in: header, schema: {type: string}}
+    post:
+      requestBody: {$ref: '#/components/requestBodies/Pet'}
+  /login:
+    post:
+      requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {user: {type: string, nullable: true}}}}}}
+components:
+  requestBodies:
+    Pet: {content: {application/json: {schema: {$ref: '#/components/schemas/Pet'}}}}
+  schemas:
+    Pet: {type: object, required: [name], properties: {name: {type: string, example: Rex}, example: {type: string}, parent: {$ref: '#/components/schemas/Pet'}}}
+`
+
+func discovered(t *testing.T, c domain.Call, d domain.Description) domain.Discovery {
+	t.Helper()
+	found, err := onLoopback(t).Discover(t.Context(), c.Integration, c.Keyring, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func offered(found domain.Discovery) map[string]domain.Offer {
+	all := map[string]domain.Offer{}
+	for _, o := range found.Offers {
+		all[o.Name] = o
+	}
+	return all
+}
+
+func schemaOf(t *testing.T, o domain.Offer) map[string]any {
+	t.Helper()
+	if err := Rules().Schema(o.InputSchema); err != nil {
+		t.Errorf("%s has a schema that can't be used: %v", o.Name, err)
+	}
+	var schema map[string]any
+	if err := json.Unmarshal(o.InputSchema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func TestTheOperationsOfADescriptionAreOffered(t *testing.T) {
+	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the description was fetched with credentials")
+		}
+		_, _ = w.Write([]byte(petStore))
+	})
+	c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, "token-1")
+	for _, d := range []domain.Description{{Text: []byte(petStore)}, {URL: base + "/openapi.yaml"}} {
+		all := offered(discovered(t, c, d))
+		get, list, create, login := all["getPet"], all["list_pets"], all["post_pets"], all["post_login"]
+		if len(all) != 5 || all["get_zoo"].Path != "/v2/zoo" {
+			t.Fatalf("offered are %v", all)
+		}
+		if get.Method != "GET" || get.Path != "/v2/pets/{petId}" || list.Path != "/v2/pets" || list.Description != "List pets." {
+			t.Errorf("got %+v and %+v", get, list)
+		}
+		if p, _ := schemaOf(t, list)["properties"].(map[string]any); len(p) != 1 || p["limit"].(map[string]any)["description"] != "How many." {
+			t.Errorf("list takes %v", p)
+		}
+		pet := schemaOf(t, create)
+		if p := pet["properties"].(map[string]any); p["example"] == nil || p["name"].(map[string]any)["example"] != nil {
+			t.Errorf("a pet has %v", p)
+		}
+		if required, _ := pet["required"].([]any); len(required) != 1 || required[0] != "name" || create.BodyFormat != "json" {
+			t.Errorf("create takes %v", pet)
+		}
+		if schemaOf(t, login); login.BodyFormat != "form" {
+			t.Errorf("login travels as %s", login.BodyFormat)
+		}
+	}
+}
+
+func TestADescriptionThatIsNoneIsRefused(t *testing.T) {
+	bombs := strings.Repeat("a: &a [x,x,x,x,x,x,x,x,x]\n", 1) + "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
+	for _, text := range []string{"", "x", "[1]", "openapi: 2.0", "openapi: 3.0.0", `{"openapi": "3.0.0", "paths": []}`, "\x00", bombs} {
+		c := calling("https://a.example", nil, nil)
+		_, err := onLoopback(t).Discover(t.Context(), c.Integration, nil, domain.Description{Text: []byte(text + " ")})
+		if domain.KindOf(err) != domain.Invalid {
+			t.Errorf("%q came to %v", text, err)
+		}
+	}
+	c := calling("https://a.example", nil, nil)
+	if _, err := onLoopback(t).Discover(t.Context(), c.Integration, nil, domain.Description{}); domain.KindOf(err) != domain.Invalid {
+		t.Errorf("a REST API without a description came to %v", err)
+	}
+}
+
+func TestSchemasThatReferToThemselvesAreBounded(t *testing.T) {
+	const deep = `{"openapi": "3.0.0", "paths": {"/a": {"post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/N"}}}}}}},
+		"components": {"schemas": {"N": {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/N"}, "b": {"$ref": "#/components/schemas/N"}, "c": {"$ref": "#/components/schemas/N"},
+		"d": {"$ref": "#/components/schemas/N"}, "e": {"$ref": "#/components/schemas/N"}, "f": {"$ref": "#/components/schemas/N"}}}}}}`
+	found := discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(deep)})
+	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > 64<<20 {
+		t.Errorf("offered are %d endpoints", len(found.Offers))
+	}
+}
+
+func TestADescriptionIsFetchedThroughTheGuardedDoor(t *testing.T) {
+	c := calling("https://a.example", nil, nil)
+	found := discovered(t, c, domain.Description{URL: "http://169.254.169.254/openapi.json"})
+	if found.ErrorCode != domain.CallBlockedDestination {
+		t.Errorf("it came to %s: %s", found.ErrorCode, found.Error)
+	}
+	found = discovered(t, c, domain.Description{URL: answers(t, 404, "")})
+	if found.ErrorCode != domain.CallUpstreamError {
+		t.Errorf("it came to %s: %s", found.ErrorCode, found.Error)
+	}
+}
+
+func TestWhatACapabilityStatementNamesIsOffered(t *testing.T) {
+	const statement = `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"resource": [
+		{"type": "MedicationRequest", "interaction": [{"code": "read"}, {"code": "search-type"}, {"code": "create"}, {"code": "delete"}],
+		 "searchParam": [{"name": "patient", "documentation": "Whose."}, {"name": "bad name"}]}, {"type": "../evil", "interaction": [{"code": "read"}]}]}]}`
+	found := discovered(t, onFHIR(calling(answers(t, 200, statement), nil, nil)), domain.Description{})
+	all := offered(found)
+	if len(all) != 3 || found.Source != "CapabilityStatement" {
+		t.Fatalf("offered are %v", all)
+	}
+	if get := all["get_medication_request"]; get.Path != "/MedicationRequest/{id}" || get.Method != "GET" {
+		t.Errorf("got %+v", get)
+	}
+	search := schemaOf(t, all["search_medication_request"])
+	if p := search["properties"].(map[string]any); len(p) != 1 || p["patient"].(map[string]any)["description"] != "Whose." {
+		t.Errorf("a search takes %v", p)
+	}
+	if create := all["create_medication_request"]; create.Method != "POST" {
+		t.Errorf("got %+v", create)
+	}
+	found = discovered(t, onFHIR(calling(answers(t, 200, `{}`), nil, nil)), domain.Description{})
+	if found.ErrorCode != domain.CallMisconfigured || len(found.Offers) != 0 {
+		t.Errorf("what is no FHIR server came to %s: %s", found.ErrorCode, found.Error)
+	}
+}
