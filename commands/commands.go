@@ -103,19 +103,20 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		if decision.Event == nil || on.DryRun {
 			return out, nil
 		}
-		if err := s.claim(ctx, by, on, &meta, last.Position); err != nil {
-			return Outcome{}, err
+		if first, err := s.claim(ctx, by, id, on, &meta, last.Position); err != nil || first.Replayed {
+			return first, err
 		}
 		out.Position, err = s.record(ctx, last.Position, out.Integration, decision, meta)
 		if errors.Is(err, eventstore.ErrConflict) {
 			load = s.Events.LoadFromLeader
 			continue
 		}
-		if err == nil {
-			s.destroy(ctx, state.Owner(), superseded(state, out.Integration))
-			out = s.asRecorded(ctx, by, on, out)
+		if err != nil {
+			return Outcome{}, err
 		}
-		return out, err
+		recorded := s.asRecorded(ctx, by, on, out)
+		s.destroy(ctx, recorded.Integration.Owner(), append(superseded(state, recorded.Integration), superseded(out.Integration, recorded.Integration)...))
+		return recorded, nil
 	}
 	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "others keep changing this integration; try again")
 }

@@ -275,6 +275,51 @@ func TestConcurrentRepetitionsAreMadeOnce(t *testing.T) {
 	require.Equal(t, uint64(2), head(t, f))
 }
 
+func TestARepetitionIsNotMadeAgainOnTopOfAnotherChange(t *testing.T) {
+	f := start(t)
+	made := f.create(t, doc(t, crm, "t1"))
+	on := commands.Condition{IdempotencyKey: "k", Request: "r"}
+	replace := doc(t, `{"auth": {"bearer_token_value": "t2"}}`)
+	slow, meanwhile := *f.Service, sync.Once{}
+	var first commands.Outcome
+	slow.Now = func() time.Time { // after it has read the integration
+		meanwhile.Do(func() {
+			var err error
+			first, err = f.UpdateIntegration(t.Context(), ann, made.ID, replace, on)
+			require.NoError(t, err)
+			_, err = f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"enabled": false}`), commands.Condition{})
+			require.NoError(t, err)
+		})
+		return f.Now()
+	}
+	out, err := slow.UpdateIntegration(t.Context(), ann, made.ID, replace, on)
+	require.NoError(t, err)
+	require.True(t, out.Replayed)
+	require.Equal(t, first.Integration, out.Integration)
+	require.Equal(t, uint64(3), head(t, f))
+	ref := first.Integration.Auth.Secret()
+	require.Equal(t, []string{ref.ID}, f.secrets(t))
+}
+
+func TestRacingRepetitionsLeaveTheSecretThatTheRecordedOneNames(t *testing.T) {
+	f := start(t)
+	made := f.create(t, doc(t, crm, "t1"))
+	on := commands.Condition{IdempotencyKey: "k", Request: "r"}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			_, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"auth": {"bearer_token_value": "t2"}}`), on)
+			require.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	require.Equal(t, uint64(2), head(t, f))
+	last, err := f.events.Load(t.Context(), "acme", made.ID)
+	require.NoError(t, err)
+	ref := domain.Evolve(domain.Integration{}, last.Event).Auth.Secret()
+	require.Equal(t, []string{ref.ID}, f.secrets(t), "those of the others are destroyed at once")
+}
+
 func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
 	f := start(t)
 	made := f.create(t, doc(t, crm, "t1"))

@@ -56,22 +56,27 @@ func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out O
 		return out // the change is made; a repetition reads it back
 	}
 	recorded := domain.Evolve(domain.Integration{}, c.Event)
-	if recorded.UpdatedAt.Equal(out.Integration.UpdatedAt) {
+	if recorded.UpdatedAt.Equal(out.Integration.UpdatedAt) && len(superseded(out.Integration, recorded)) == 0 {
 		return out
 	}
 	return Outcome{Integration: recorded, Position: out.Position, Replayed: true}
 }
 
-// claim ties the idempotency key to this request, before anything is written.
-func (s *Service) claim(ctx context.Context, by Caller, on Condition, meta *domain.Metadata, after uint64) error {
+// claim ties the idempotency key to this request, before anything is written
+// after a position. When the key was there first and its change came before that
+// position, it returns that change.
+func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, after uint64) (Outcome, error) {
 	if on.IdempotencyKey == "" {
-		return nil
+		return Outcome{}, nil
 	}
 	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: on.Request, After: after})
 	if err != nil {
-		return err
+		return Outcome{}, err
 	}
-	return adopt(claim, on, meta)
+	if claim.After < after {
+		return s.repeated(ctx, by, id, on, meta)
+	}
+	return Outcome{}, adopt(claim, on, meta)
 }
 
 // adopt makes this request one with the claim that was there first.
