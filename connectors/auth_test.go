@@ -118,21 +118,3 @@ func TestASecretThatDoesNotOpenIsToldWithoutItsCause(t *testing.T) {
 	unset.Integration.Auth = &domain.Auth{Type: domain.Basic}
 	failsWith(t, onLoopback(t), unset, domain.CallMisconfigured)
 }
-
-func TestWhatIsNotSupportedYetSaysSo(t *testing.T) {
-	base := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
-	says := func(c domain.Call) {
-		t.Helper()
-		if got := failsWith(t, onLoopback(t), c, domain.CallMisconfigured).Error; !strings.Contains(got, "not supported yet") {
-			t.Errorf("got %s", got)
-		}
-		if p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.Misconfigured || !strings.Contains(p.Message, "not supported yet") || !p.At.Equal(noon) {
-			t.Errorf("the probe came to %+v", p)
-		}
-	}
-	for _, protocol := range []domain.Protocol{domain.MCP} {
-		c := calling(base, nil, nil)
-		c.Integration.Protocol = protocol
-		says(c)
-	}
-}

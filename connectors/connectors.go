@@ -96,7 +96,7 @@ func New(c Config) (*Registry, error) {
 		connectors: map[domain.Protocol]connector{
 			domain.REST: newREST(way),
 			domain.FHIR: newFHIR(way),
-			domain.MCP:  later{"MCP", way},
+			domain.MCP:  newMCP(way),
 		},
 	}, nil
 }

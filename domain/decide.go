@@ -113,7 +113,7 @@ func (i *Integration) read(o *object, by Stamp, rules Rules) []SealedSecret {
 	for n := range i.Endpoints {
 		e := &i.Endpoints[n]
 		at := newObject(fmt.Sprintf("/endpoints/%d", n), nil, o.problems)
-		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], e.Auth.destinationsOf(firstOf(e.BaseURL, i.BaseURL)))
+		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], e.Auth.destinationsOf(firstOf(i.MCPURL, e.BaseURL, i.BaseURL)))
 	}
 	i.sealHeaders(&s, o, headers)
 	return s.sealed
