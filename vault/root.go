@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -34,6 +35,30 @@ type root struct {
 	cipher tink.AEAD
 }
 
+// ErrRotating is returned while another process changes the root keyset file:
+// the keys that both added would not both be kept.
+var ErrRotating = errors.New("vault: another process changes the root keyset just now")
+
+// lock keeps other processes from changing the file, until release is called or
+// this process ends.
+func (k RootKeys) lock() (release func(), err error) {
+	if k.Keyset != "" {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(k.File+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock root keyset: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrRotating
+		}
+		return nil, fmt.Errorf("lock root keyset: %w", err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
 // rootAAD keeps a wrapped key apart from anything else sealed under the root.
 var rootAAD = []byte("integrations wrapped key")
 
@@ -53,6 +78,11 @@ func (k RootKeys) missing() bool {
 
 // makeRootFile makes the file unless it is there or not needed.
 func makeRootFile(keys RootKeys) error {
+	release, err := keys.lock()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if !keys.missing() {
 		return nil
 	}
@@ -180,6 +210,9 @@ func (r *root) add() error {
 	if r.keys.Keyset != "" {
 		return nil
 	}
+	if err := r.refresh(); err != nil {
+		return err
+	}
 	manager := keyset.NewManagerFromHandle(r.handle)
 	id, err := manager.Add(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -197,6 +230,9 @@ func (r *root) drop(used map[string]bool) error {
 	defer r.mu.Unlock()
 	if r.keys.Keyset != "" {
 		return nil
+	}
+	if err := r.refresh(); err != nil {
+		return err
 	}
 	manager := keyset.NewManagerFromHandle(r.handle)
 	for n := range r.handle.Len() {

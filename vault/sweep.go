@@ -75,10 +75,16 @@ type Rotation struct {
 // calling progress as it goes. The values themselves are not opened. It may be
 // stopped and run again. A root key that no secret has used since the rotation
 // before is dropped; one that a running service might still be using is not.
+// It fails with ErrRotating while another process rotates the same file.
 func (v *Vault) RotateRoot(ctx context.Context, progress func(Rotation)) (Rotation, error) {
 	var r Rotation
+	release, err := v.root.keys.lock()
+	if err != nil {
+		return r, fmt.Errorf("rotate root key: %w", err)
+	}
+	defer release()
 	used := map[string]bool{}
-	err := v.Each(ctx, func(s Stored) error {
+	err = v.Each(ctx, func(s Stored) error {
 		used[s.header.Get(rootHeader)] = true
 		return nil
 	})
@@ -138,11 +144,12 @@ func (v *Vault) rewrap(ctx context.Context, s Stored) error {
 		return err
 	}
 	to := subject(s.Owner, s.Ref())
-	// The old revision must still be the last: a secret destroyed meanwhile stays so.
+	// The old revision must still be the last: a secret destroyed meanwhile stays
+	// so, and one rewrapped by a rotation that was cut short is only shredded.
 	_, err = v.js.PublishMsg(ctx, sealedMessage(to, wrapped, rootID, s.data), jetstream.WithExpectLastSequencePerSubject(s.sequence))
 	if e, ok := errors.AsType[*jetstream.APIError](err); ok &&
 		(e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-		return nil
+		err = nil
 	}
 	if err != nil {
 		return unavailable(err, "rewrap")

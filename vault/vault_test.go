@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -94,7 +96,9 @@ func move(t *testing.T, nc *nats.Conn, from domain.Owner, ref domain.SecretRef, 
 	require.NoError(t, err)
 	msg, err := stream.GetLastMsgForSubject(t.Context(), "secrets."+string(from.Workspace)+"."+string(from.ID)+"."+ref.ID)
 	require.NoError(t, err)
-	_, err = js.PublishMsg(t.Context(), &nats.Msg{Subject: "secrets." + string(to.Workspace) + "." + string(to.ID) + "." + as.ID, Header: msg.Header, Data: msg.Data})
+	_, err = js.PublishMsg(t.Context(), &nats.Msg{Subject: "secrets." + string(to.Workspace) + "." + string(to.ID) + "." + as.ID, Header: nats.Header{
+		"Wrapped-Key": msg.Header["Wrapped-Key"], "Root-Key": msg.Header["Root-Key"], // and none of those that say where it was read
+	}, Data: msg.Data})
 	require.NoError(t, err)
 }
 
@@ -234,6 +238,45 @@ func TestOldRootKeysAreDroppedWhenNothingUsesThem(t *testing.T) {
 		sizes = append(sizes, info.Size())
 	}
 	require.InDelta(t, sizes[1], sizes[3], 16, "the keyset doesn't grow with every rotation")
+}
+
+func TestARotationFinishesOneThatWasCutShortBetweenTwoRevisions(t *testing.T) {
+	nc := natstest.Connect(t)
+	v := open(t, nc, fileIn(t))
+	s := secret("s1", "hunter2")
+	require.NoError(t, v.Seal(t.Context(), owner, s))
+	move(t, nc, owner, s.Ref, owner, s.Ref) // stored again, and the revision before not shredded yet
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := v.RotateRoot(ctx, func(vault.Rotation) {})
+	require.NoError(t, err)
+	require.Equal(t, 1, r.Total, "one revision is left")
+	require.Zero(t, r.Remaining)
+	got, err := v.Open(t.Context(), owner, s.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got.Reveal())
+}
+
+func TestRotationsAtTheSameTimeLoseNoRootKey(t *testing.T) {
+	nc := natstest.Connect(t)
+	keys := fileIn(t)
+	s := secret("s1", "hunter2")
+	require.NoError(t, open(t, nc, keys).Seal(t.Context(), owner, s))
+	tools := []*vault.Vault{open(t, nc, keys), open(t, nc, keys), open(t, nc, keys)}
+	var wg sync.WaitGroup
+	for range 3 {
+		for _, tool := range tools {
+			wg.Go(func() {
+				if _, err := tool.RotateRoot(t.Context(), func(vault.Rotation) {}); err != nil {
+					require.ErrorIs(t, err, vault.ErrRotating)
+				}
+			})
+		}
+		wg.Wait()
+		got, err := open(t, nc, keys).Open(t.Context(), owner, s.Ref)
+		require.NoError(t, err)
+		require.Equal(t, "hunter2", got.Reveal())
+	}
 }
 
 func TestSealedSecretsAreListed(t *testing.T) {
