@@ -133,6 +133,29 @@ func TestARevokedKeyEndsEverywhere(t *testing.T) {
 	require.Empty(t, k.List("acme"))
 }
 
+func TestAKeyRevokedElsewhereEndsSoonAfterNATSWasAway(t *testing.T) {
+	dir := t.TempDir()
+	address, stop := natstest.ListenOn(t, dir, "127.0.0.1:0")
+	connect := func() *nats.Conn {
+		nc, err := nats.Connect(address, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	c := &clock{}
+	here := open(t, connect(), c)
+	made, text, err := here.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	stop()
+	_, stop = natstest.ListenOn(t, dir, address)
+	t.Cleanup(func() { stop() })
+	require.NoError(t, open(t, connect(), c).Revoke(t.Context(), "acme", made.ID))
+	require.Eventually(t, func() bool {
+		_, err := here.Authenticate(t.Context(), text)
+		return err != nil
+	}, 3*time.Second, 10*time.Millisecond)
+}
+
 func TestTheKeysOfAWorkspaceAreItsOwn(t *testing.T) {
 	k, _, _ := start(t)
 	made, _, err := k.Issue(t.Context(), reader)

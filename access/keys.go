@@ -58,7 +58,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 		bucket jetstream.KeyValue
 		learn  func(jetstream.KeyValueEntry) error
 	}{{k.kv, k.learn}, {k.use, k.learnUse}} {
-		if err := k.follow(ctx, follow.bucket, follow.learn); err != nil {
+		if err := k.follow(ctx, nc, follow.bucket, follow.learn); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)
 		}
 	}
@@ -66,8 +66,11 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 }
 
 // follow calls learn for every entry of a bucket, then goes on in the
-// background until ctx ends.
-func (k *Keys) follow(ctx context.Context, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
+// background until ctx ends. After NATS was away it starts again at once: the
+// watch would take up to half a minute to notice, and what was revoked
+// meanwhile would go on opening.
+func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
+	connected := nc.StatusChanged(nats.CONNECTED)
 	watch, err := bucket.WatchAll(ctx)
 	if err != nil {
 		return err
@@ -81,16 +84,52 @@ func (k *Keys) follow(ctx context.Context, bucket jetstream.KeyValue, learn func
 		}
 	}
 	go func() {
-		for e := range watch.Updates() {
+		defer nc.RemoveStatusListener(connected)
+		for ctx.Err() == nil && !nc.IsClosed() {
+			k.learnAll(ctx, watch, connected, learn)
+			_ = watch.Stop() // what it holds at a server that is gone is gone with it
+			watch = k.watchAgain(ctx, nc, bucket)
+		}
+	}()
+	return ctx.Err()
+}
+
+// learnAll learns what a watch brings, until it ends or NATS was away.
+func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connected <-chan nats.Status, learn func(jetstream.KeyValueEntry) error) {
+	for {
+		select {
+		case e, more := <-watch.Updates():
+			if !more {
+				return
+			}
 			if e == nil {
 				continue
 			}
 			if err := learn(e); err != nil {
 				k.log.ErrorContext(ctx, "an API key record can't be read", slog.String("key", e.Key()), slog.Any("err", err))
 			}
+		case <-connected:
+			return
+		case <-ctx.Done():
+			return
 		}
-	}()
-	return ctx.Err()
+	}
+}
+
+// watchAgain starts another watch of a bucket, however long it takes. It returns
+// nothing only when ctx ends or the connection is closed.
+func (k *Keys) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue) jetstream.KeyWatcher {
+	for {
+		watch, err := bucket.WatchAll(ctx)
+		if err == nil || ctx.Err() != nil || nc.IsClosed() {
+			return watch
+		}
+		k.log.WarnContext(ctx, "API keys are not kept current; trying again", slog.Any("err", err))
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (k *Keys) learn(e jetstream.KeyValueEntry) error {

@@ -2,6 +2,7 @@
 package natstest
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -42,6 +43,22 @@ func Listen(t testing.TB) string {
 	srv := serve(t, &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir()})
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	return srv.Addr().String()
+}
+
+// ListenOn starts a server on dir that listens on address, and returns where it
+// listens and a function that ends it. It may be started again there after that.
+func ListenOn(t testing.TB, dir, address string) (string, func()) {
+	t.Helper()
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := at.Port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	srv := serve(t, &server.Options{Host: at.IP.String(), Port: port, StoreDir: dir})
+	return srv.Addr().String(), func() { srv.Shutdown(); srv.WaitForShutdown() }
 }
 
 // ListenMonitored is Listen with a monitoring port. It returns the address and
