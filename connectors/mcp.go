@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -55,12 +56,13 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	ctx, cancel := limited(ctx, e)
 	defer cancel()
 	out.dry, out.exchange = call.DryRun, exchange
+	out.to, out.invocation = m.way.upstreams.of(i.Workspace, out.url), call.Invocation
 	f = m.ready(ctx, i, auth, call.Keyring, out)
 	scrub := newScrubber(out.secrets...)
 	result := domain.CallResult{Request: out.shown(scrub)}
 	if f == nil && !call.DryRun {
 		var misfit []domain.Problem
-		if misfit, f = m.converse(ctx, &result, i, e, out, arguments); misfit != nil {
+		if misfit, f = m.attempt(ctx, &result, i, e, out, arguments); misfit != nil {
 			return domain.CallResult{}, refuseParams(misfit)
 		}
 		scrub = newScrubber(out.secrets...) // a fresh token may have come to them
@@ -124,6 +126,21 @@ func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, op
 		}
 	}
 	return nil
+}
+
+// attempt is converse for a call that counts against its upstream.
+func (m mcp) attempt(ctx context.Context, result *domain.CallResult, i domain.Integration, e domain.Endpoint, out *outgoing, arguments map[string]any) ([]domain.Problem, *fault) {
+	leave, f := out.to.enter(out.invocation)
+	if f != nil {
+		return nil, f
+	}
+	misfit, f := m.converse(ctx, result, i, e, out, arguments)
+	if errors.Is(ctx.Err(), context.Canceled) { // whoever asked has gone, which says nothing of the upstream
+		leave(answer{}, nil)
+	} else {
+		leave(answer{status: result.StatusCode}, f)
+	}
+	return misfit, f
 }
 
 // converse connects, checks the arguments by the server's own schema where the

@@ -1,7 +1,6 @@
 package connectors
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,59 +18,6 @@ import (
 
 // hasten takes the patience out of retries.
 func hasten(r *Registry) { r.connectors[domain.MCP].(mcp).way.firstWait = time.Millisecond }
-
-// asking returns the method and the id of a message, which stays to be read.
-func asking(r *http.Request) (method string, id json.RawMessage) {
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	var message struct {
-		Method string
-		ID     json.RawMessage
-	}
-	_ = json.Unmarshal(body, &message)
-	return message.Method, message.ID
-}
-
-func isCallOf(r *http.Request, method string) bool {
-	asked, _ := asking(r)
-	return asked == method
-}
-
-// crooked is a server over HTTP that connects as it should, has the tool "tool",
-// and answers everything else with answer.
-func crooked(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, method string, id json.RawMessage)) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method, id := asking(r)
-		switch {
-		case r.Method != http.MethodPost:
-			w.WriteHeader(http.StatusMethodNotAllowed)
-		case method == "server/discover":
-			replies(w, id, `"error":{"code":-32601,"message":"no such method"}`)
-		case method == initialize:
-			replies(w, id, `"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"crooked","version":"0"}}`)
-		case id == nil:
-			w.WriteHeader(http.StatusAccepted)
-		default:
-			answer(w, r, method, id)
-		}
-	}))
-	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	return server.URL + "/mcp"
-}
-
-func replies(w http.ResponseWriter, id json.RawMessage, said string) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, id, said)
-}
-
-// own is a call of "tool", which has a schema of its own so that no tools are
-// listed.
-func own(transport domain.MCPTransport, at string) domain.Call {
-	c := tooling(transport, at, "tool", nil)
-	c.Endpoint.InputSchema = json.RawMessage(`{"type":"object"}`)
-	return c
-}
 
 func TestMCPNothingIsSentToAnotherOrigin(t *testing.T) {
 	var seen atomic.Int64

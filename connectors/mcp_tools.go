@@ -31,6 +31,8 @@ type page struct {
 
 type tool struct {
 	Name        string          `json:"name"`
+	Title       string          `json:"title"`
+	Description string          `json:"description"`
 	InputSchema json.RawMessage `json:"inputSchema"`
 }
 

@@ -96,7 +96,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		end()
 		return nil, got.fault
 	}
-	resp.Body = &said{wire: w, trip: e, body: resp.Body, ctx: r.Context(), end: end, stream: media == "text/event-stream"}
+	resp.Body = &spoken{wire: w, trip: e, body: resp.Body, ctx: r.Context(), end: end, stream: media == "text/event-stream"}
 	return resp, nil
 }
 
@@ -174,9 +174,9 @@ func (w *wire) take(n int) bool {
 	return w.left >= 0
 }
 
-// said is the body of an answer, which is of bounded size: as a whole, or for a
+// spoken is the body of an answer, which is of bounded size: as a whole, or for a
 // stream in each of its events.
-type said struct {
+type spoken struct {
 	wire   *wire
 	trip   *trip
 	body   io.ReadCloser
@@ -188,7 +188,7 @@ type said struct {
 }
 
 // Read implements io.Reader.
-func (s *said) Read(p []byte) (int, error) {
+func (s *spoken) Read(p []byte) (int, error) {
 	n, err := s.body.Read(p)
 	s.measure(p[:n])
 	switch {
@@ -205,7 +205,7 @@ func (s *said) Read(p []byte) (int, error) {
 }
 
 // measure adds what was read to the size. An empty line ends an event.
-func (s *said) measure(read []byte) {
+func (s *spoken) measure(read []byte) {
 	if !s.stream {
 		s.size += len(read)
 		return
@@ -227,7 +227,7 @@ func (s *said) measure(read []byte) {
 }
 
 // Close implements io.Closer.
-func (s *said) Close() error {
+func (s *spoken) Close() error {
 	defer s.end()
 	return s.body.Close()
 }

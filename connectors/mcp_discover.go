@@ -1,0 +1,65 @@
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// discover offers the tools of the server, one page after the other.
+func (m mcp) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *fault) {
+	found := domain.Discovery{Source: toolsList}
+	out, f := m.build(i, nil, nil)
+	if f == nil {
+		f = m.ready(ctx, i, i.Auth, open, out)
+	}
+	if f != nil {
+		return found, f
+	}
+	s, _, f := m.connect(ctx, i, out, domain.RetryConfig{})
+	if f != nil {
+		return found, said(s, f)
+	}
+	defer s.end()
+	var cursor string
+	for range mostPages {
+		p, f := s.page(ctx, cursor)
+		if f != nil {
+			return found, said(s, f)
+		}
+		for _, t := range p.Tools {
+			if offer, ok := s.offer(t); ok {
+				found.Offers = append(found.Offers, offer)
+			}
+		}
+		if cursor = p.Next; cursor == "" || len(found.Offers) > mostOffers {
+			break
+		}
+	}
+	found.Truncated = cursor != "" || len(found.Offers) > mostOffers
+	found.Offers = found.Offers[:min(len(found.Offers), mostOffers)]
+	return found, nil
+}
+
+// said is f without secrets.
+func said(s *session, f *fault) *fault {
+	return &fault{code: f.code, sentence: s.wire.scrub.text(f.sentence)}
+}
+
+// offer returns a tool as an endpoint, unless no endpoint can have its name.
+func (s *session) offer(t tool) (domain.Offer, bool) {
+	if t.Name == "" || len(t.Name) > 128 || notInNames.MatchString(t.Name) {
+		return domain.Offer{}, false
+	}
+	schema, isJSON := decode(t.InputSchema)
+	written, err := json.Marshal(s.wire.scrub.value(schema))
+	if _, err2 := compileSchema(written); !isJSON || err != nil || err2 != nil {
+		written = []byte(`{}`) // the server checks
+	}
+	about := firstText(t.Description, t.Title, t.Name)
+	return domain.Offer{
+		Name: s.wire.scrub.text(t.Name), Description: cut(s.wire.scrub.text(about), mostDescribed-1),
+		Method: "POST", InputSchema: written, BodyFormat: "json",
+	}, true
+}
