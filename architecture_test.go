@@ -31,7 +31,7 @@ var table = []row{
 	{"eventstore", "domain", "nats.go"},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
-	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema x/net x/text yaml"},
+	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
 	{"commands", "domain eventstore vault", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
