@@ -13,8 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// demoCommand shows a newcomer what the service does: it starts one, with a
-// real upstream beside it, and does over HTTP what a user would do.
+// demoCommand shows a newcomer what the service does: it starts one, with real
+// upstreams beside it, and does over HTTP what a user would do.
 type demoCommand struct {
 	Exit bool `help:"End after the steps instead of leaving the service running."`
 }
@@ -33,6 +33,11 @@ func (c demoCommand) Run(s streams) (err error) {
 		return err
 	}
 	defer upstream.close()
+	hospital, err := startHospital(ctx)
+	if err != nil {
+		return err
+	}
+	defer hospital.close()
 	url, ended, err := startService(ctx, dir)
 	if err != nil {
 		return err
@@ -44,7 +49,8 @@ func (c demoCommand) Run(s streams) (err error) {
 	tour := &tour{ctx: ctx, out: s.out, base: url, key: strings.TrimSpace(string(key))}
 	tour.say("A service is running at %s, with everything embedded, in %s.", url, dir)
 	tour.say("A scheduling system to integrate with is running at %s; it wants an API key.", upstream.url)
-	tour.visit(upstream)
+	tour.say("A hospital is running at %s: an authorization server, a FHIR server and an MCP server.", hospital.url)
+	tour.visit(upstream, hospital)
 	if tour.failed == nil && !c.Exit {
 		tour.say("The service goes on until Ctrl-C. Try it:\n\n  curl -s -H 'Authorization: Bearer %s' %s/v1/demo/integrations\n", tour.key, url)
 		select {

@@ -8,7 +8,7 @@ import (
 
 // visit is the way through the service: what a user does with an integration
 // from its first day to its last.
-func (t *tour) visit(upstream *scheduler) {
+func (t *tour) visit(upstream *scheduler, h *hospital) {
 	const all = "/v1/demo/integrations"
 	const one = all + "/clinic-scheduler"
 
@@ -74,6 +74,8 @@ func (t *tour) visit(upstream *scheduler) {
 	t.say("The scheduler is repaired.")
 	t.do(exchange{title: "Test the connection.", method: "POST", path: one + "/test-connection", want: http.StatusOK, check: wants("healthy", "status")})
 
+	t.connectHospital(h)
+	t.beAnAgent()
 	t.change(one, created)
 	t.do(exchange{title: "History: who changed what, and when.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.updated", "items", "1", "type")})
 	t.do(exchange{title: "Delete it. Its secret is destroyed.", method: "DELETE", path: one, want: http.StatusNoContent})
