@@ -65,11 +65,20 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	log := newLogger(errs, line.LogFormat, line.LogLevel)
 	if err := parsed.Run(streams{ctx: ctx, out: out, err: errs, log: log}); err != nil {
 		if !errors.Is(err, errFound) {
-			_, _ = fmt.Fprintln(errs, "integrations:", err)
+			_, _ = fmt.Fprintln(errs, "integrations:", told(err))
 		}
 		return 1
 	}
 	return 0
+}
+
+// told is err for the operator, who may see the cause that callers may not.
+func told(err error) error {
+	refusal, ok := errors.AsType[*domain.Error](err)
+	if !ok || refusal.Unwrap() == nil || strings.Contains(err.Error(), refusal.Unwrap().Error()) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, refusal.Unwrap())
 }
 
 // errFound ends a command that has said already what is wrong.

@@ -150,6 +150,14 @@ func openReadStore(ctx context.Context, f storeFlags, log *slog.Logger) (project
 	return sqlite.Open(ctx, f.path("read.db"), log)
 }
 
+// openReadStoreBeside is openReadStore for a tool, while a service runs.
+func openReadStoreBeside(ctx context.Context, f storeFlags, log *slog.Logger) (projections.Store, error) {
+	if f.MongoDBURI != "" {
+		return mongo.Open(ctx, f.MongoDBURI, f.MongoDBDatabase)
+	}
+	return sqlite.OpenBeside(ctx, f.path("read.db"), log)
+}
+
 // nodeName names this machine on the canary subject, where a dot or a space
 // would mean something.
 func nodeName() string {

@@ -68,7 +68,11 @@ func (c verifyCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := openReadStore(s.ctx, c.storeFlags, s.log)
+	open := openReadStore
+	if running {
+		open = openReadStoreBeside
+	}
+	store, err := open(s.ctx, c.storeFlags, s.log)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	var put [4]*sql.Stmt
 	for n, text := range []string{putDocument, putProbe, putParked, putPositions} {
 		if put[n], err = s.write.get(ctx, text); err != nil {
-			return away(ctx, err)
+			return s.away(ctx, err)
 		}
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {

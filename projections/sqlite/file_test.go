@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	_ "github.com/ncruces/go-sqlite3/driver"
@@ -66,6 +67,58 @@ func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
 			require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 1}}))
 			require.FileExists(t, path+".unusable")
 			require.Contains(t, log.String(), "begun anew")
+		})
+	}
+}
+
+func TestDamageFoundInUseMakesTheNextOpenBeginAnew(t *testing.T) {
+	for what, damage := range map[string]func(*testing.T, string){
+		"pages": func(t *testing.T, path string) {
+			file, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for at := len(file) / 5; at < len(file); at++ {
+				file[at] = 0xa5
+			}
+			require.NoError(t, os.WriteFile(path, file, 0o600))
+		},
+		"a document": func(t *testing.T, path string) {
+			execute(t, path, `UPDATE integrations SET document = x'ff'`)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "read.db")
+			s := open(t, path)
+			var batch projections.Batch
+			for n := range 300 {
+				name := "crm-" + strconv.Itoa(n)
+				batch.Documents = append(batch.Documents, projections.Document{Position: 7, Integration: domain.Integration{
+					ID: domain.NewID("acme", name), Workspace: "acme", Name: name, Version: 1,
+				}})
+			}
+			batch.Reached.Integrations = 7
+			require.NoError(t, s.Apply(t.Context(), batch))
+			require.NoError(t, s.Close())
+			damage(t, path)
+
+			var log bytes.Buffer
+			s, err := sqlite.Open(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
+			require.NoError(t, err, "the damage doesn't show at the start")
+			require.NoError(t, s.Ping(t.Context()))
+			_, err = s.List(t.Context(), "acme", projections.Query{Limit: 200})
+			require.Equal(t, domain.Unavailable, domain.KindOf(err))
+			require.Equal(t, domain.Unavailable, domain.KindOf(s.Ping(t.Context())), "the service is not ready any more")
+			require.Contains(t, log.String(), "start the service again")
+			beside, err := sqlite.OpenBeside(t.Context(), path, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			require.NoError(t, beside.Close())
+			require.NoFileExists(t, path+".unusable", "a tool beside the service leaves the file to it")
+			require.NoError(t, s.Close())
+
+			positions, err := open(t, path).Positions(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, positions)
+			require.FileExists(t, path+".unusable")
+			require.NoFileExists(t, path+".damaged")
 		})
 	}
 }

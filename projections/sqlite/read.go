@@ -18,16 +18,16 @@ func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (proj
 	stmt, err := s.read.get(ctx, `SELECT i.document, p.seen FROM integrations i`+withProbe+
 		`WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`)
 	if err != nil {
-		return projections.Integration{}, away(ctx, err)
+		return projections.Integration{}, s.away(ctx, err)
 	}
 	var r row
 	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.seen); {
 	case errors.Is(err, sql.ErrNoRows):
 		return projections.Integration{}, domain.NoSuchIntegration()
 	case err != nil:
-		return projections.Integration{}, away(ctx, err)
+		return projections.Integration{}, s.away(ctx, err)
 	}
-	return r.integration()
+	return s.integration(ctx, r)
 }
 
 // List implements projections.Store: page and total are of the same moment.
@@ -36,30 +36,30 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 	// Prepared before a transaction holds one of the few connections.
 	page, err := s.read.get(ctx, l.page)
 	if err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	count, err := s.read.get(ctx, l.count)
 	if err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	tx, err := s.reader.BeginTx(ctx, nil)
 	if err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
 	rows, err := scan(tx.StmtContext(ctx, page).QueryContext(ctx, l.arguments...))
 	if err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	total := len(rows)
 	if q.After != nil || len(rows) > q.Limit {
 		if err := tx.StmtContext(ctx, count).QueryRowContext(ctx, l.filter...).Scan(&total); err != nil {
-			return projections.Page{}, away(ctx, err)
+			return projections.Page{}, s.away(ctx, err)
 		}
 	}
 	items := make([]projections.Integration, len(rows))
 	for n, r := range rows {
-		if items[n], err = r.integration(); err != nil {
+		if items[n], err = s.integration(ctx, r); err != nil {
 			return projections.Page{}, err
 		}
 	}
@@ -88,10 +88,13 @@ type row struct {
 	seen     []byte // nil: not probed
 }
 
-func (r row) integration() (projections.Integration, error) {
+// integration reads a row. One that can't be read was damaged: this program
+// wrote it.
+func (s *Store) integration(ctx context.Context, r row) (projections.Integration, error) {
 	document, err := projections.Decode(r.document)
 	if err != nil {
-		return projections.Integration{}, err
+		s.noteDamage(ctx, err)
+		return projections.Integration{}, projections.Unavailable(err)
 	}
 	i := projections.Integration{Integration: document}
 	if r.seen == nil {
@@ -145,11 +148,11 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 	}
 	stmt, err := s.read.get(ctx, `SELECT id, seen FROM probes WHERE workspace = ? AND id IN (NULL`+strings.Repeat(`, ?`, len(ids))+`)`)
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	defer rows.Close()
 	probes := map[domain.ID]projections.LastProbe{}
@@ -157,20 +160,20 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 		var id string
 		var seen []byte
 		if err := rows.Scan(&id, &seen); err != nil {
-			return nil, away(ctx, err)
+			return nil, s.away(ctx, err)
 		}
 		if probes[domain.ID(id)], err = projections.DecodeProbe(seen); err != nil {
 			return nil, err
 		}
 	}
-	return probes, away(ctx, rows.Err())
+	return probes, s.away(ctx, rows.Err())
 }
 
 // Positions implements projections.Store.
 func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	var integrations, probes int64
 	err := s.reader.QueryRowContext(ctx, `SELECT integrations, probes FROM positions`).Scan(&integrations, &probes)
-	return projections.Positions{Integrations: uint64(integrations), Probes: uint64(probes)}, away(ctx, err)
+	return projections.Positions{Integrations: uint64(integrations), Probes: uint64(probes)}, s.away(ctx, err)
 }
 
 // Parked implements projections.Store. One that a later document overtook is
@@ -181,7 +184,7 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 		LEFT JOIN integrations i ON i.workspace = k.workspace AND i.id = k.id
 		WHERE i.position IS NULL OR i.position < k.position ORDER BY k.position`)
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	defer rows.Close()
 	var all []projections.Parked
@@ -189,10 +192,10 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 		var p projections.Parked
 		var position, at int64
 		if err := rows.Scan(&p.Workspace, &p.ID, &position, &p.Reason, &at); err != nil {
-			return nil, away(ctx, err)
+			return nil, s.away(ctx, err)
 		}
 		p.Position, p.At = uint64(position), projections.FromMicros(at)
 		all = append(all, p)
 	}
-	return all, away(ctx, rows.Err())
+	return all, s.away(ctx, rows.Err())
 }

@@ -1,6 +1,8 @@
 // Package sqlite keeps read models in a SQLite file. It promises what
 // projections.Store does, and that a file it can't use (damaged, or written by
 // another version) is put aside and begun anew instead of stopping the service.
+// Damage that shows only while the file is in use makes Ping fail, and the next
+// Open begins anew.
 package sqlite
 
 import (
@@ -14,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
@@ -77,26 +80,60 @@ type Store struct {
 	reader *sql.DB
 	write  *statements
 	read   *statements
+
+	path    string
+	log     *slog.Logger
+	damaged atomic.Bool
 }
 
 // Open opens the file at path, or begins it. A file it can't use is renamed to
 // end in .unusable, which is told in log.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	s, err := open(ctx, path)
-	if err == nil {
-		return s, nil
+	_, err := os.Stat(path + damagedMark)
+	marked := err == nil
+	var s *Store
+	if !marked {
+		if s, err = open(ctx, path, log); err == nil {
+			return s, nil
+		}
 	}
-	if !unusable(err) {
+	if !marked && !unusable(err) {
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
 	}
-	log.WarnContext(ctx, "the read model can't be used and is begun anew", slog.String("path", path), slog.Any("reason", err))
+	log.WarnContext(ctx, "the read model can't be used and is begun anew", slog.String("path", path), slog.Any("reason", err), slog.Bool("found_damaged_before", marked))
 	if err := putAside(path); err != nil {
 		return nil, fmt.Errorf("put the unusable read model aside: %w", err)
 	}
-	if s, err = open(ctx, path); err != nil {
+	if s, err = open(ctx, path, log); err != nil {
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
 	}
 	return s, nil
+}
+
+// OpenBeside opens the file at path while a service runs on it. A file it can't
+// use stays where it is: whose it is will see to it.
+func OpenBeside(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	s, err := open(ctx, path, log)
+	if err != nil {
+		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
+	}
+	return s, nil
+}
+
+// damagedMark ends the name of an empty file beside one that was found damaged.
+const damagedMark = ".damaged"
+
+// errDamaged says that the file can't be trusted any more.
+var errDamaged = errors.New("the read model is damaged: start the service again, and it builds it anew from the log")
+
+// noteDamage sees to it that the file is begun anew at the next start. Looking
+// for damage at every start instead would read the whole file each time.
+func (s *Store) noteDamage(ctx context.Context, found error) {
+	if !s.damaged.CompareAndSwap(false, true) {
+		return
+	}
+	err := os.WriteFile(s.path+damagedMark, nil, 0o600)
+	s.log.ErrorContext(ctx, errDamaged.Error(), slog.String("path", s.path), slog.Any("found", found), slog.Any("mark", err))
 }
 
 // errGeneration says that a file was written by another version.
@@ -109,10 +146,10 @@ func unusable(err error) bool {
 
 // putAside renames the file, and deletes what belongs to it alone.
 func putAside(path string) error {
-	if err := os.Rename(path, path+".unusable"); err != nil {
+	if err := os.Rename(path, path+".unusable"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	for _, with := range []string{"-wal", "-shm", "-journal"} {
+	for _, with := range []string{"-wal", "-shm", "-journal", damagedMark} {
 		if err := os.Remove(path + with); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -120,7 +157,7 @@ func putAside(path string) error {
 	return nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
+func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -137,7 +174,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 	readers := runtime.GOMAXPROCS(0)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	s := &Store{writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader}}
+	s := &Store{writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader}, path: path, log: log}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -195,6 +232,9 @@ func (s *Store) Reset(ctx context.Context) error {
 
 // Ping implements projections.Store.
 func (s *Store) Ping(ctx context.Context) error {
+	if s.damaged.Load() {
+		return projections.Unavailable(errDamaged)
+	}
 	_, err := s.Positions(ctx)
 	return err
 }
@@ -210,18 +250,21 @@ func (s *Store) Close() error {
 func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return away(ctx, err)
+		return s.away(ctx, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // as in prepare
 	if err := do(tx); err != nil {
-		return away(ctx, err)
+		return s.away(ctx, err)
 	}
-	return away(ctx, tx.Commit())
+	return s.away(ctx, tx.Commit())
 }
 
 // away returns a failure of the database as callers know it. A caller that
 // stopped waiting gets its own reason back.
-func away(ctx context.Context, err error) error {
+func (s *Store) away(ctx context.Context, err error) error {
+	if unusable(err) {
+		s.noteDamage(ctx, err)
+	}
 	switch {
 	case err == nil:
 		return nil
