@@ -39,7 +39,7 @@ const (
 // taken apart in another way, end in a hash.
 func ToolName(integration, endpoint string) string {
 	plain := integration + toolSeparator + endpoint
-	if len(plain) <= maxToolName && !strings.Contains(integration+"_", toolSeparator) && !strings.HasPrefix(endpoint, "_") {
+	if len(plain) <= maxToolName && !strings.Contains(integration+"_", toolSeparator) && !strings.Contains("_"+endpoint, toolSeparator) {
 		return plain
 	}
 	sum := sha256.Sum256([]byte(integration + "\x00" + endpoint))

@@ -30,6 +30,8 @@ func TestAToolIsNamedAfterItsIntegrationAndEndpoint(t *testing.T) {
 func TestNoTwoToolsShareAName(t *testing.T) {
 	names := map[string][2]string{}
 	long := strings.Repeat("a", 90)
+	i, e, ok := domain.SplitToolName(domain.ToolName("0__0", "-"))
+	require.False(t, ok, "a name with a hash is looked for, not taken apart into %s and %s", i, e)
 	for _, i := range []string{"a", "a_", "a__b", "a_b", "ab", "a___b", long, long + "b"} {
 		for _, e := range []string{"c", "_c", "__c", "b__c", "b_c", "_b__c", long, long + "c"} {
 			name := domain.ToolName(i, e)
