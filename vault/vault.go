@@ -134,8 +134,8 @@ func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret)
 		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
 	}
 	wrapped, rootID, err := v.root.wrap(key.Bytes())
-	if err != nil {
-		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+	if err != nil { // the file is not there, or not whole: it can be put back
+		return unavailable(err, "seal "+s.Ref.Field)
 	}
 	cipher, err := aead.New(handle)
 	if err != nil {

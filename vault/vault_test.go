@@ -180,6 +180,19 @@ func TestTheRootKeyFileIsItsOwnersOnly(t *testing.T) {
 	require.ErrorContains(t, err, "root keyset")
 }
 
+func TestWhileTheRootKeyFileIsAwayNothingIsSealedAndWhatIsStoredOpens(t *testing.T) {
+	keys := fileIn(t)
+	v := open(t, natstest.Connect(t), keys)
+	require.NoError(t, v.Seal(t.Context(), owner, secret("s1", "hunter2")))
+	require.NoError(t, os.Rename(keys.File, keys.File+".away"))
+	require.Equal(t, domain.Unavailable, domain.KindOf(v.Seal(t.Context(), owner, secret("s2", "x"))))
+	got, err := v.Open(t.Context(), owner, secret("s1", "").Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got.Reveal())
+	require.NoError(t, os.Rename(keys.File+".away", keys.File))
+	require.NoError(t, v.Seal(t.Context(), owner, secret("s2", "x")))
+}
+
 func TestTheRootKeyMayComeFromTheEnvironment(t *testing.T) {
 	nc := natstest.Connect(t)
 	keys := fileIn(t)
