@@ -26,6 +26,8 @@ type bus struct {
 	server  *server.Server // nil: somebody else's
 	lock    *os.File
 	urlFile string
+
+	monitors []string // monitoring URLs of servers that are not ours
 }
 
 // maxPayload bounds a message: a configuration of 1 MiB and what JSON adds to it.
@@ -65,7 +67,7 @@ func connectTo(f storeFlags) (*bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	b := &bus{nc: nc}
+	b := &bus{nc: nc, monitors: f.NATSMonitorURL}
 	if len(f.NATSMonitorURL) > 0 {
 		b.durable = eventstore.Monitored(monitorClient(), f.NATSMonitorURL...)
 	}
@@ -100,6 +102,21 @@ func (b *bus) start(dir string, log *slog.Logger) error {
 	b.durable = func(context.Context) (bool, error) { return srv.JetStreamConfig().SyncAlways, nil }
 	to := url.URL{Scheme: "nats", User: url.UserPassword("integrations", password), Host: srv.Addr().String()}
 	return os.WriteFile(b.urlFile, []byte(to.String()+"\n"), 0o600)
+}
+
+// hostPorts returns where NATS listens: the embedded server, or those that are
+// known of a cluster, and their monitoring ports.
+func (b *bus) hostPorts() []string {
+	if b.server != nil {
+		return []string{b.server.Addr().String()}
+	}
+	var all []string
+	for _, text := range append(b.nc.Servers(), b.monitors...) {
+		if u, err := url.Parse(text); err == nil {
+			all = append(all, u.Host)
+		}
+	}
+	return all
 }
 
 // close ends the connection, and the server when it is ours. Everything that

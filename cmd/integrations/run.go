@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	for _, own := range ownListeners(listener, b) {
+	for _, own := range ownListeners(ctx, listener, b, c.storeFlags) {
 		outside.DenyListener(own)
 	}
 	log.Info("egress", slog.String("policy", outside.Policy()))
@@ -234,23 +235,46 @@ func readiness(events *eventstore.Store, projector *projections.Projector, head 
 	}
 }
 
-// ownListeners returns the addresses of this process, which no integration may
-// call.
-func ownListeners(l net.Listener, b *bus) []netip.AddrPort {
+// ownListeners returns the addresses of this process and of the stores behind
+// it, which no integration may call. The service has connected to the stores
+// already, so their names resolve; those behind mongodb+srv are not known here.
+func ownListeners(ctx context.Context, l net.Listener, b *bus, f storeFlags) []netip.AddrPort {
 	var own []netip.AddrPort
-	for _, a := range []net.Addr{l.Addr(), b.addr()} {
-		if tcp, ok := a.(*net.TCPAddr); ok {
-			own = append(own, tcp.AddrPort())
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+		own = append(own, tcp.AddrPort())
+	}
+	for _, hostPort := range append(b.hostPorts(), mongoHostPorts(f.MongoDBURI)...) {
+		host, port, err := net.SplitHostPort(hostPort)
+		if err != nil {
+			continue
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			continue
+		}
+		addrs, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		for _, addr := range addrs {
+			own = append(own, netip.AddrPortFrom(addr.Unmap(), uint16(number)))
 		}
 	}
 	return own
 }
 
-func (b *bus) addr() net.Addr {
-	if b.server == nil {
-		return nil
+// mongoHostPorts returns the servers that a MongoDB URI names.
+func mongoHostPorts(uri string) []string {
+	_, rest, _ := strings.Cut(uri, "://")
+	rest, _, _ = strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = rest[at+1:]
 	}
-	return b.server.Addr()
+	var all []string
+	for server := range strings.SplitSeq(rest, ",") {
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			server = net.JoinHostPort(strings.Trim(server, "[]"), "27017")
+		}
+		all = append(all, server)
+	}
+	return all
 }
 
 func newRegistry(p *projections.Projector) *prometheus.Registry {

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+func TestNoIntegrationMayCallTheStoresOfThisService(t *testing.T) {
+	address, monitor := natstest.ListenMonitored(t, true)
+	f := storeFlags{
+		Data: t.TempDir(), NATSURL: "nats://" + address, NATSMonitorURL: []string{monitor},
+		MongoDBURI: "mongodb://ann:p%40ss@127.0.0.1:27018,[::1],localhost:27019/?replicaSet=rs0",
+	}
+	b, err := connectTo(f)
+	require.NoError(t, err)
+	defer b.close()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	own := ownListeners(t.Context(), l, b, f)
+	for _, want := range []string{address, filepath.Base(monitor), l.Addr().String(), "127.0.0.1:27018", "[::1]:27017", "127.0.0.1:27019"} {
+		require.Contains(t, own, netip.MustParseAddrPort(want))
+	}
+}
