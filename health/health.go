@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
@@ -23,6 +24,8 @@ type Checker struct {
 	Workers  int                                              // probes under way at once
 	Within   time.Duration                                    // for a whole check
 	Now      func() time.Time
+
+	running singleflight.Group // checks, by workspace and age
 }
 
 // pageSize is how many integrations are read at a time.
@@ -30,8 +33,18 @@ const pageSize = 200
 
 // Check probes every enabled integration of the caller's workspace whose last
 // probe is older than maxAge or than its configuration. What is not done in time
-// is told as unknown. Every probe is recorded as an event.
+// is told as unknown. Every probe is recorded as an event. Those who ask for the
+// same while a check runs share it, so that many callers cost upstreams no more
+// than one; it goes on when the one who asked first has gone.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
+	shared, err, _ := c.running.Do(string(by.Workspace)+" "+maxAge.String(), func() (any, error) {
+		return c.check(context.WithoutCancel(ctx), by, maxAge)
+	})
+	report, _ := shared.(domain.HealthReport)
+	return report, err
+}
+
+func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	deadline, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	enabled, err := c.enabled(ctx, by.Workspace)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -179,6 +180,38 @@ func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 		require.NotEqual(t, domain.Healthy, r.Probe.Status, "what was not seen is not called healthy")
 		require.Contains(t, r.Probe.Message, "check again")
 	}
+}
+
+func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
+	f := start(t)
+	var asked atomic.Int32
+	begun, answer := make(chan struct{}, 100), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		begun <- struct{}{}
+		<-answer
+	}))
+	t.Cleanup(slow.Close)
+	f.create(t, "slow", slow.URL, true)
+	gone, leave := context.WithCancel(t.Context())
+	var checks sync.WaitGroup
+	check := func(ctx context.Context) {
+		checks.Go(func() {
+			report, err := f.Check(ctx, ann, 0)
+			require.NoError(t, err)
+			require.Len(t, report.Integrations, 1+3)
+		})
+	}
+	check(gone)
+	<-begun
+	leave() // the others still get the answer
+	for range 20 {
+		check(t.Context())
+	}
+	time.Sleep(200 * time.Millisecond)
+	close(answer)
+	checks.Wait()
+	require.Equal(t, int32(1), asked.Load())
 }
 
 func TestManyIntegrationsAreAllChecked(t *testing.T) {
