@@ -202,6 +202,8 @@ func TestAWrongCommandLineSaysWhatIsWrong(t *testing.T) {
 		"--egress-allow-cidr":   {"serve", "--data", t.TempDir(), "--egress-allow-cidr=10.0.0.0"},
 		"every address":         {"serve", "--data", t.TempDir(), "--listen=127.0.0.1:0", "--egress-allow-cidr=0.0.0.0/0"},
 		"there is no log in":    {"history", "acme", "crm", "--data", t.TempDir()},
+		"a time to come":        {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
+		"a key has a name":      {"keys", "create", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
 		"is not a permission":   {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
 		"a workspace id is":     {"history", "a.b", "crm", "--data", t.TempDir()},
 		"no such integration":   {"history", "acme", "crm", "--data", emptyData(t)},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/domain"
@@ -56,7 +57,7 @@ func (f keyFlags) tell(s streams, k access.Key, text string) error {
 	if f.JSON {
 		return json.NewEncoder(s.out).Encode(map[string]any{"id": k.ID, "name": k.Name, "permissions": k.Permissions, "key": text})
 	}
-	_, err := fmt.Fprintf(s.out, "%s\n\nThis is key %s (%s). It is shown this once.\n", text, k.ID, k.Name)
+	_, err := fmt.Fprintf(s.out, "%s\n\nThis is key %s (%s). It is shown this once.\n", text, k.ID, printable(k.Name))
 	return err
 }
 
@@ -68,6 +69,9 @@ type createKeyCommand struct {
 }
 
 func (c createKeyCommand) Run(s streams) error {
+	if c.Name == "" || c.Expires < 0 {
+		return errors.New("a key has a name, and --expires is a time to come")
+	}
 	key := access.Key{Name: c.Name, CreatedBy: "system"}
 	for _, name := range c.Permission {
 		p, err := access.ParsePermission(name)
@@ -111,11 +115,21 @@ func (c listKeysCommand) Run(s streams) error {
 			for n, p := range k.Permissions {
 				names[n] = string(p)
 			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, strings.Join(names, ","),
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, printable(k.Name), strings.Join(names, ","),
 				day(k.CreatedAt, "-"), day(k.ExpiresAt, "never"), day(keys.LastUsed(k.ID), "never"))
 		}
 		return table.Flush()
 	})
+}
+
+// printable is a text of a caller's without what would tell the terminal what to do.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 func day(t time.Time, otherwise string) string {
