@@ -12,11 +12,25 @@ import (
 type Reader struct {
 	Store    Store
 	Builtins domain.BuiltinSettings
+
+	// CaughtUp returns nil once the store shows enough to be read from. Until
+	// then, what it doesn't show may well exist. Default: it does already.
+	CaughtUp func(context.Context) error
+}
+
+func (r Reader) caughtUp(ctx context.Context) error {
+	if r.CaughtUp == nil {
+		return nil
+	}
+	return r.CaughtUp(ctx)
 }
 
 // Get returns the integration or built-in of that workspace, or
 // domain.NoSuchIntegration.
 func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
+	if err := r.caughtUp(ctx); err != nil {
+		return Integration{}, err
+	}
 	builtin, ok := domain.Builtin(w, id, r.Builtins)
 	if !ok {
 		return r.Store.Get(ctx, w, id)
@@ -30,6 +44,9 @@ func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Inte
 
 // List returns a page of the integrations and built-ins of a workspace.
 func (r Reader) List(ctx context.Context, w domain.Workspace, q Query) (Page, error) {
+	if err := r.caughtUp(ctx); err != nil {
+		return Page{}, err
+	}
 	builtins := slices.DeleteFunc(domain.Builtins(w, r.Builtins), func(i domain.Integration) bool { return !q.Matches(i) })
 	all := len(builtins)
 	builtins = ahead(builtins, q)

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -144,4 +145,20 @@ func TestOrdersAreReadAndWritten(t *testing.T) {
 		_, err := projections.ParseSort(text)
 		require.Equal(t, domain.Invalid, domain.KindOf(err), text)
 	}
+}
+
+func TestNothingIsReadBeforeTheStoreShowsEnough(t *testing.T) {
+	s := store(t)
+	progress := &projections.Projector{} // has applied nothing
+	r := projections.Reader{Store: s, CaughtUp: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		return progress.Wait(ctx, 1)
+	}}
+	_, err := r.Get(t.Context(), workspace, domain.NewID(workspace, "crm"))
+	require.Equal(t, domain.Unavailable, domain.KindOf(err), "it can't be said that it doesn't exist")
+	_, err = r.List(t.Context(), workspace, projections.Query{Limit: 1})
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+	_, _, err = r.Tools(t.Context(), workspace, nil, 1)
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }

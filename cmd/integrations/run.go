@@ -36,6 +36,9 @@ import (
 // end; the rest of the 10 s is for the stores.
 const drainWithin = 7 * time.Second
 
+// readWithin bounds how long a read waits while the read model is being built.
+const readWithin = time.Second
+
 // serve runs the service until ctx ends, and calls ready with its URL once it
 // takes requests.
 func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
@@ -86,7 +89,11 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	projector := &projections.Projector{Events: events, Store: store, Log: log}
-	reader := projections.Reader{Store: store, Builtins: c.settings()}
+	reader := projections.Reader{Store: store, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, readWithin)
+		defer cancel()
+		return projector.Wait(ctx, head)
+	}}
 	cursorKey, err := secrets.DeriveKey("cursors")
 	if err != nil {
 		return err
