@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,6 +91,25 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	require.Contains(t, s.log.String(), "health.go", "where it happened is in the log")
 	s.get("/integrations").is(200)
 	require.Contains(t, s.send(request{method: "GET", path: "/metrics"}).text, `status="500"`)
+}
+
+func TestACallerWhoLeavesIsNoFaultOfOurs(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/acme/integrations", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+s.key)
+	req.Header.Set("Event-Position", "1000") // waits for longer than the caller does
+	res, err := http.DefaultClient.Do(req)
+	if err == nil {
+		err = res.Body.Close()
+	}
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Eventually(t, func() bool { return strings.Contains(s.log.String(), "the caller has gone") }, 5*time.Second, time.Millisecond)
+	require.NotContains(t, s.log.String(), `"level":"WARN"`)
+	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }
 
 func TestARequestKeepsTheIdItCameWith(t *testing.T) {

@@ -36,8 +36,18 @@ type problem struct {
 	Errors    []domain.Problem `json:"errors,omitempty"`
 }
 
+// callerGone is the status, in metrics alone, of a request whose caller did not
+// wait for the answer.
+const callerGone = 499
+
 // refuse answers with err. What a caller may not see goes to the log instead.
+// When the caller has gone, nothing is wrong here.
 func (s *Server) refuse(c *gin.Context, err error) {
+	if c.Request.Context().Err() != nil {
+		s.Log.DebugContext(c, "the caller has gone", slog.String("request_id", requestID(c)), slog.Any("err", err))
+		c.AbortWithStatus(callerGone)
+		return
+	}
 	s.refuseAs(c, statuses[domain.KindOf(err)], err)
 }
 
