@@ -202,30 +202,41 @@ func (r *root) primary() string {
 	return keyName(entry)
 }
 
-// add makes a new primary key; the old ones go on opening. A keyset from the
-// environment is its operator's to add to, so it is taken as it is.
+// add makes a new primary key; the old ones go on opening.
 func (r *root) add() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.keys.Keyset != "" {
-		return nil
-	}
-	if err := r.refresh(); err != nil {
-		return err
-	}
-	manager := keyset.NewManagerFromHandle(r.handle)
-	id, err := manager.Add(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return err
-	}
-	if err := manager.SetPrimary(id); err != nil {
-		return err
-	}
-	return r.replace(manager)
+	return r.change(func(manager *keyset.Manager) error {
+		id, err := manager.Add(aead.AES256GCMKeyTemplate())
+		if err != nil {
+			return err
+		}
+		return manager.SetPrimary(id)
+	})
 }
 
 // drop removes every key that is neither primary nor used.
 func (r *root) drop(used map[string]bool) error {
+	return r.change(func(manager *keyset.Manager) error {
+		for n := range r.handle.Len() {
+			entry, err := r.handle.Entry(n)
+			if err != nil {
+				return err
+			}
+			if entry.IsPrimary() || used[keyName(entry)] {
+				continue
+			}
+			if err := manager.Delete(entry.KeyID()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func keyName(e *keyset.Entry) string { return strconv.FormatUint(uint64(e.KeyID()), 10) }
+
+// change changes the keyset in the file as it is by now. A keyset from the
+// environment is its operator's to change, so it is taken as it is.
+func (r *root) change(do func(*keyset.Manager) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keys.Keyset != "" {
@@ -235,24 +246,9 @@ func (r *root) drop(used map[string]bool) error {
 		return err
 	}
 	manager := keyset.NewManagerFromHandle(r.handle)
-	for n := range r.handle.Len() {
-		entry, err := r.handle.Entry(n)
-		if err != nil {
-			return err
-		}
-		if entry.IsPrimary() || used[keyName(entry)] {
-			continue
-		}
-		if err := manager.Delete(entry.KeyID()); err != nil {
-			return err
-		}
+	if err := do(manager); err != nil {
+		return err
 	}
-	return r.replace(manager)
-}
-
-func keyName(e *keyset.Entry) string { return strconv.FormatUint(uint64(e.KeyID()), 10) }
-
-func (r *root) replace(manager *keyset.Manager) error {
 	handle, err := manager.Handle()
 	if err != nil {
 		return err
