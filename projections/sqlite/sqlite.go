@@ -123,8 +123,8 @@ func OpenBeside(ctx context.Context, path string, log *slog.Logger) (*Store, err
 // damagedMark ends the name of an empty file beside one that was found damaged.
 const damagedMark = ".damaged"
 
-// errDamaged says that the file can't be trusted any more.
-var errDamaged = errors.New("the read model is damaged: start the service again, and it builds it anew from the log")
+// damage says that the file can't be trusted any more, and what to do.
+const damage = "the read model is damaged: start the service again, and it builds it anew from the log"
 
 // noteDamage sees to it that the file is begun anew at the next start. Looking
 // for damage at every start instead would read the whole file each time.
@@ -133,7 +133,7 @@ func (s *Store) noteDamage(ctx context.Context, found error) {
 		return
 	}
 	err := os.WriteFile(s.path+damagedMark, nil, 0o600)
-	s.log.ErrorContext(ctx, errDamaged.Error(), slog.String("path", s.path), slog.Any("found", found), slog.Any("mark", err))
+	s.log.ErrorContext(ctx, damage, slog.String("path", s.path), slog.Any("found", found), slog.Any("mark", err))
 }
 
 // errGeneration says that a file was written by another version.
@@ -233,7 +233,7 @@ func (s *Store) Reset(ctx context.Context) error {
 // Ping implements projections.Store.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.damaged.Load() {
-		return projections.Unavailable(errDamaged)
+		return projections.Unavailable(errors.New(damage))
 	}
 	_, err := s.Positions(ctx)
 	return err
