@@ -21,8 +21,11 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 			return nil
 		}
 		last, err := s.Events.LoadFromLeader(ctx, secret.Owner.Workspace, secret.Owner.ID)
-		if err != nil {
+		switch {
+		case domain.KindOf(err) == domain.Unavailable:
 			return err
+		case err != nil: // nobody can tell what an event that can't be read names
+			return nil
 		}
 		named := domain.Evolve(domain.Integration{}, last.Event).Secrets()
 		if slices.ContainsFunc(named, func(ref domain.SecretRef) bool { return ref.ID == secret.ID }) {

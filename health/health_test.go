@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -208,7 +210,10 @@ func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 	for range 20 {
 		check(t.Context())
 	}
-	time.Sleep(200 * time.Millisecond)
+	require.Eventually(t, func() bool { // all of them wait for the one check
+		var stacks strings.Builder
+		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "singleflight.(*Group).Do(") >= 21
+	}, 10*time.Second, time.Millisecond)
 	close(answer)
 	checks.Wait()
 	require.Equal(t, int32(1), asked.Load())

@@ -24,7 +24,7 @@ type hospital struct {
 // hospitalClient is known to the authorization server.
 const (
 	hospitalClient = "demo-client"
-	hospitalSecret = "demo-secret-77c1"
+	hospitalSecret = "demo-secret-77c1" //nolint:gosec // of an upstream that lives as long as the demo
 )
 
 func startHospital(ctx context.Context) (*hospital, error) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -39,12 +40,19 @@ type Store struct {
 	meta         *mongo.Collection
 }
 
+// operationTimeout bounds one operation on a server that has gone silent.
+const operationTimeout = 5 * time.Second
+
 // Open connects to the server at uri and makes the indexes that are missing
 // from the database. Writes are acknowledged by a majority and reads go to the
 // primary, whatever uri says.
 func Open(ctx context.Context, uri, database string) (*Store, error) {
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).
-		SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()).SetAppName("integrations"))
+	settings := options.Client().ApplyURI(uri).
+		SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()).SetAppName("integrations")
+	if settings.Timeout == nil { // the URI says nothing of timeoutMS
+		settings.SetTimeout(operationTimeout)
+	}
+	client, err := mongo.Connect(settings)
 	if err != nil {
 		return nil, fmt.Errorf("connect to MongoDB: %w", err)
 	}

@@ -87,6 +87,21 @@ func TestAServerThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
+func TestAServerThatHasGoneSilentIsUnavailable(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	go func() {
+		for {
+			if _, err := silent.Accept(); err != nil { // what is accepted is never answered
+				return
+			}
+		}
+	}()
+	_, err = mongo.Open(t.Context(), "mongodb://"+silent.Addr().String()+"/?directConnection=true", "silent")
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+}
+
 func TestAStoreOpensOnWhatAnotherHasWritten(t *testing.T) {
 	uri := ferret(t)
 	first, err := mongo.Open(t.Context(), uri, "shared")
