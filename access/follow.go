@@ -1,0 +1,108 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// follow calls learn for every entry of a bucket, then goes on in the
+// background until ctx ends. After NATS was away it starts again at once: the
+// watch would take up to half a minute to notice, and what was revoked
+// meanwhile would go on opening.
+func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
+	connected := nc.StatusChanged(nats.CONNECTED)
+	watch, err := bucket.WatchAll(ctx)
+	if err != nil {
+		return err
+	}
+	for e := range watch.Updates() {
+		if e == nil { // all that was there has come
+			break
+		}
+		if err := learn(e); err != nil {
+			return err
+		}
+	}
+	go func() {
+		defer nc.RemoveStatusListener(connected)
+		for ctx.Err() == nil && !nc.IsClosed() {
+			k.learnAll(ctx, watch, connected, learn)
+			_ = watch.Stop() // what it holds at a server that is gone is gone with it
+			watch = k.watchAgain(ctx, nc, bucket)
+		}
+	}()
+	return ctx.Err()
+}
+
+// learnAll learns what a watch brings, until it ends or NATS was away.
+func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connected <-chan nats.Status, learn func(jetstream.KeyValueEntry) error) {
+	for {
+		select {
+		case e, more := <-watch.Updates():
+			if !more {
+				return
+			}
+			if e == nil {
+				continue
+			}
+			if err := learn(e); err != nil {
+				k.log.ErrorContext(ctx, "an API key record can't be read", slog.String("key", e.Key()), slog.Any("err", err))
+			}
+		case <-connected:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// watchAgain starts another watch of a bucket, however long it takes. It returns
+// nothing only when ctx ends or the connection is closed.
+func (k *Keys) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue) jetstream.KeyWatcher {
+	for {
+		watch, err := bucket.WatchAll(ctx)
+		if err == nil || ctx.Err() != nil || nc.IsClosed() {
+			return watch
+		}
+		k.log.WarnContext(ctx, "API keys are not kept current; trying again", slog.Any("err", err))
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (k *Keys) learn(e jetstream.KeyValueEntry) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.Revision() <= k.keys[e.Key()].revision {
+		return nil
+	}
+	if e.Operation() != jetstream.KeyValuePut {
+		k.keys[e.Key()] = entry{revision: e.Revision()}
+		return nil
+	}
+	var key Key
+	if err := json.Unmarshal(e.Value(), &key); err != nil {
+		return fmt.Errorf("read key %s: %w", e.Key(), err)
+	}
+	k.keys[e.Key()] = entry{key: key, revision: e.Revision()}
+	return nil
+}
+
+func (k *Keys) learnUse(e jetstream.KeyValueEntry) error {
+	at, err := time.Parse(time.RFC3339, string(e.Value()))
+	if err != nil || e.Operation() != jetstream.KeyValuePut {
+		return nil //nolint:nilerr // a last use is a convenience; one that can't be read is as good as none
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.used[e.Key()] = at
+	return nil
+}
