@@ -7,7 +7,6 @@ import (
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/eventstore"
 )
 
 // historyCommand shows the events of one integration, read from the log itself.
@@ -36,15 +35,11 @@ func (c historyCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	b, _, err := attach(c.storeFlags, s.log)
+	b, events, _, err := attachLog(s, c.storeFlags)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	events, err := eventstore.Open(s.ctx, b.nc, eventstore.Config{Replicas: c.Replicas, AllowLazySync: true}) // it only reads
-	if err != nil {
-		return err
-	}
 	service := &commands.Service{Events: events}
 	var after uint64
 	for more := true; more; {

@@ -179,6 +179,19 @@ func attach(f storeFlags, log *slog.Logger) (b *bus, running bool, err error) {
 	return b, true, err
 }
 
+// attachLog is attach for a tool that reads the log. It writes nothing, so it
+// doesn't ask whether the server syncs.
+func attachLog(s streams, f storeFlags) (b *bus, events *eventstore.Store, running bool, err error) {
+	if b, running, err = attach(f, s.log); err != nil {
+		return nil, nil, false, err
+	}
+	if events, err = eventstore.Open(s.ctx, b.nc, eventstore.Config{Replicas: f.Replicas, AllowLazySync: true}); err != nil {
+		b.close()
+		return nil, nil, false, err
+	}
+	return b, events, running, nil
+}
+
 // natsLog tells what the embedded server has to say of importance.
 type natsLog struct{ log *slog.Logger }
 

@@ -55,15 +55,11 @@ func (v *verification) problem(format string, args ...any) {
 }
 
 func (c verifyCommand) Run(s streams) error {
-	b, running, err := attach(c.storeFlags, s.log)
+	b, events, running, err := attachLog(s, c.storeFlags)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	events, err := eventstore.Open(s.ctx, b.nc, eventstore.Config{Replicas: c.Replicas, AllowLazySync: true}) // it only reads
-	if err != nil {
-		return err
-	}
 	secrets, err := vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
 	if err != nil {
 		return err
