@@ -147,11 +147,7 @@ func (v *Vault) rewrap(ctx context.Context, s Stored) error {
 	// The old revision must still be the last: a secret destroyed meanwhile stays
 	// so, and one rewrapped by a rotation that was cut short is only shredded.
 	_, err = v.js.PublishMsg(ctx, sealedMessage(to, wrapped, rootID, s.data), jetstream.WithExpectLastSequencePerSubject(s.sequence))
-	if e, ok := errors.AsType[*jetstream.APIError](err); ok &&
-		(e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !isConflict(err) {
 		return unavailable(err, "rewrap")
 	}
 	return v.shred(ctx, s.sequence)

@@ -109,12 +109,17 @@ func (v *Vault) checkRoot(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		_, err = v.js.Publish(ctx, checkSubject, sealed, jetstream.WithExpectLastSequencePerSubject(0))
-		if e, ok := errors.AsType[*jetstream.APIError](err); err != nil && !ok {
-			return nil, fmt.Errorf("store known value: %w", err)
-		} else if ok && e.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence && e.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequenceConstant {
+		if err != nil && !isConflict(err) {
 			return nil, fmt.Errorf("store known value: %w", err)
 		}
 	}
+}
+
+// isConflict reports whether the server refused a publish because the subject
+// had moved on. Replicated streams answer with a code of their own.
+func isConflict(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // DeriveKey returns 32 bytes for a purpose, the same for every process that
