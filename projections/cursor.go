@@ -31,24 +31,37 @@ func NewCursors(key []byte) (Cursors, error) {
 // Next returns the token of the page that follows p, which answered q; empty
 // when none does.
 func (c Cursors) Next(w domain.Workspace, q Query, p Page) string {
-	if p.Next == nil {
-		return ""
-	}
-	place, err := json.Marshal(p.Next)
-	if err != nil {
-		return "" // a Key is plain data; this can't happen
-	}
-	return c.Seal(place, scope(w, q)...)
+	return c.SealKey(p.Next, scope(w, q)...)
 }
 
 // After returns where the page of a token starts, to be asked for in q, whose
 // limit may be another than before. The tokens "" and "0" are the first page,
 // which starts nowhere. It refuses as Open does.
 func (c Cursors) After(w domain.Workspace, q Query, token string) (*Key, error) {
-	if token == "" || token == "0" {
+	if FirstPage(token) {
 		return nil, nil
 	}
-	place, err := c.Open(token, scope(w, q)...)
+	return c.OpenKey(token, scope(w, q)...)
+}
+
+// FirstPage reports whether a token is one of those that start nowhere.
+func FirstPage(token string) bool { return token == "" || token == "0" }
+
+// SealKey returns a token for a place in an order, empty when there is none.
+func (c Cursors) SealKey(k *Key, scope ...string) string {
+	if k == nil {
+		return ""
+	}
+	place, err := json.Marshal(k)
+	if err != nil {
+		return "" // a Key is plain data; this can't happen
+	}
+	return c.Seal(place, scope...)
+}
+
+// OpenKey returns the place that SealKey made token for. It refuses as Open does.
+func (c Cursors) OpenKey(token string, scope ...string) (*Key, error) {
+	place, err := c.Open(token, scope...)
 	if err != nil {
 		return nil, err
 	}

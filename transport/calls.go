@@ -39,11 +39,7 @@ type attemptAnswer struct {
 }
 
 func (s *Server) testEndpoint(r *request) (answer, error) {
-	doc, _, err := r.body(maxTestBody, true)
-	if err != nil {
-		return answer{}, err
-	}
-	params, dryRun, err := readTest(doc)
+	params, dryRun, err := r.test()
 	if err != nil {
 		return answer{}, err
 	}
@@ -54,8 +50,12 @@ func (s *Server) testEndpoint(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: showCall(result)}, nil
 }
 
-// readTest reads the body of a test: params and dry_run, and nothing else.
-func readTest(doc domain.Document) (params map[string]any, dryRun bool, err error) {
+// test reads the body of a test: params and dry_run, and nothing else.
+func (r *request) test() (params map[string]any, dryRun bool, err error) {
+	doc, _, err := r.body(maxTestBody, true)
+	if err != nil {
+		return nil, false, err
+	}
 	var problems []domain.Problem
 	params = map[string]any{}
 	for name, value := range doc {

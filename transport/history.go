@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
 )
 
 // historyAnswer is a page of the events of one integration.
@@ -38,7 +39,7 @@ func (s *Server) history(r *request) (answer, error) {
 	}
 	scope := []string{"history", string(r.workspace), string(r.id())}
 	var after uint64
-	if token != "" && token != "0" {
+	if !projections.FirstPage(token) {
 		place, err := s.Cursors.Open(token, scope...)
 		if err == nil {
 			err = json.Unmarshal(place, &after)

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -60,11 +59,7 @@ func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) 
 	scope := []string{"mcp", string(r.workspace)}
 	var after *projections.Key
 	if params != nil && params.Cursor != "" {
-		place, err := s.Cursors.Open(params.Cursor, scope...)
-		if err == nil {
-			err = json.Unmarshal(place, &after)
-		}
-		if err != nil {
+		if after, err = s.Cursors.OpenKey(params.Cursor, scope...); err != nil {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not one of this list"}
 		}
 	}
@@ -72,16 +67,9 @@ func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) 
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	result := &mcp.ListToolsResult{Tools: make([]*mcp.Tool, len(tools))}
+	result := &mcp.ListToolsResult{Tools: make([]*mcp.Tool, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...)}
 	for n, t := range tools {
 		result.Tools[n] = &mcp.Tool{Name: t.Name, Title: t.Endpoint.Name, Description: t.Description, InputSchema: t.InputSchema}
-	}
-	if next != nil {
-		place, err := json.Marshal(next)
-		if err != nil {
-			return nil, s.mcpError(ctx, err)
-		}
-		result.NextCursor = s.Cursors.Seal(place, scope...)
 	}
 	return result, nil
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -57,12 +56,9 @@ func (s *Server) listTools(r *request) (answer, error) {
 	}
 	var after *projections.Key
 	scope := []string{"tools", string(r.workspace)}
-	if token != "" && token != "0" {
-		place, err := s.Cursors.Open(token, scope...)
-		if err == nil {
-			err = json.Unmarshal(place, &after)
-		}
-		if err != nil {
+	if !projections.FirstPage(token) {
+		var err error
+		if after, err = s.Cursors.OpenKey(token, scope...); err != nil {
 			return answer{}, err
 		}
 	}
@@ -70,16 +66,11 @@ func (s *Server) listTools(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body := toolsAnswer{Tools: make([]any, len(tools)), HasMore: next != nil}
+	body := toolsAnswer{
+		Tools: make([]any, len(tools)), HasMore: next != nil, ContinuationToken: nullable(s.Cursors.SealKey(next, scope...)),
+	}
 	for n, t := range tools {
 		body.Tools[n] = format(t)
-	}
-	if next != nil {
-		place, err := json.Marshal(next)
-		if err != nil {
-			return answer{}, err
-		}
-		body.ContinuationToken = new(s.Cursors.Seal(place, scope...))
 	}
 	return answer{status: http.StatusOK, body: body}, nil
 }
@@ -187,11 +178,7 @@ func oneText(members map[string]any, names ...string) string {
 // invokeEndpoint is a test of an endpoint without what only a test shows: it
 // needs an enabled integration, and each call is recorded.
 func (s *Server) invokeEndpoint(r *request) (answer, error) {
-	doc, _, err := r.body(maxTestBody, true)
-	if err != nil {
-		return answer{}, err
-	}
-	params, dryRun, err := readTest(doc)
+	params, dryRun, err := r.test()
 	if err != nil {
 		return answer{}, err
 	}
