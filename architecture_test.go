@@ -28,7 +28,7 @@ type row struct {
 // table is the one in ARCHITECTURE.md. A package stands below what it imports.
 var table = []row{
 	{"domain", "", ""},
-	{"eventstore", "domain", "nats.go"},
+	{"eventstore", "domain", "nats.go orbit"},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
 	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
@@ -62,6 +62,7 @@ var libraries = map[string]string{
 	"mongo-driver":    "go.mongodb.org/mongo-driver/v2",
 	"nats-server":     "github.com/nats-io/nats-server/v2",
 	"nats.go":         "github.com/nats-io/nats.go",
+	"orbit":           "github.com/synadia-io/orbit.go/jetstreamext",
 	"prometheus":      "github.com/prometheus/client_golang",
 	"rapid":           "pgregory.net/rapid",
 	"ssrf":            "code.dny.dev/ssrf",

@@ -32,6 +32,7 @@ type Store struct {
 	log     jetstream.Stream // INTEGRATIONS
 	probes  jetstream.Stream
 	claims  jetstream.KeyValue
+	leases  jetstream.KeyValue
 	codec   domain.Codec
 	canary  string
 	timeout time.Duration
@@ -46,6 +47,7 @@ const (
 	callPrefix  = "calls."
 	canaryName  = "CANARY"
 	claimBucket = "IDEMPOTENCY"
+	leaseBucket = "LEASES"
 )
 
 // Open returns the store, creating its streams when they are not there yet. It
@@ -88,6 +90,23 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if s.leases, err = openLeases(ctx, js, cfg.Replicas); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	return s, nil
+}
+
+// Attach returns a store over streams that are there, for a program that reads
+// the log and creates nothing.
+func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("attach to the event store: %w", err)
+	}
+	s := &Store{nc: nc, js: js, timeout: orDefault(timeout, 5*time.Second)}
+	if s.log, err = js.Stream(ctx, logName); err != nil {
+		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}
 	return s, nil
 }

@@ -16,26 +16,31 @@ const maxBatch = 500
 // what is ready at the moment, at least one event. An error ends the sequence;
 // calling After again with the last position goes on from there.
 func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, logName, position)
+	return s.tail(ctx, logName, nil, position)
+}
+
+// AfterIn is After for the selected events only.
+func (s *Store) AfterIn(ctx context.Context, of Selection, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tail(ctx, logName, []string{of.filter(logPrefix)}, position)
 }
 
 // ProbesAfter is After for the stream of probe results. Results that were
 // dropped by its limits are passed over.
 func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, probeName, position)
+	return s.tail(ctx, probeName, nil, position)
 }
 
 // CallsAfter is After for the stream of calls. Those that were dropped by its
 // limits are passed over.
 func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, callName, position)
+	return s.tail(ctx, callName, nil, position)
 }
 
-func (s *Store) tail(ctx context.Context, stream string, position uint64) iter.Seq2[[]Commit, error] {
+func (s *Store) tail(ctx context.Context, stream string, filter []string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		messages, err := s.consume(ctx, stream, position)
+		messages, err := s.consume(ctx, stream, filter, position)
 		if err != nil {
 			if ctx.Err() == nil {
 				yield(nil, unavailable(err, "tail "+stream))
@@ -69,12 +74,13 @@ type sequenced struct {
 
 // consume feeds the messages after a position into a channel until ctx ends.
 // The ordered consumer behind it restarts itself where it was interrupted.
-func (s *Store) consume(ctx context.Context, stream string, position uint64) (<-chan sequenced, error) {
+func (s *Store) consume(ctx context.Context, stream string, filter []string, position uint64) (<-chan sequenced, error) {
 	start, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	consumer, err := s.js.OrderedConsumer(start, stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:   position + 1,
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:    position + 1,
+		FilterSubjects: filter,
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,101 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How leases are kept: a holder that is gone is replaced within leaseFor and
+// one try of another.
+const (
+	leaseFor   = 4 * time.Second
+	leaseRenew = time.Second
+)
+
+// Lead runs do in one of all processes that call it with the same name, and
+// waits in the others until that one ends or is gone for 4 seconds. The context
+// of do ends with ctx, and when the lead can't be held any longer. Then Lead
+// tries for it again; it returns what do returned, or nil when ctx ends.
+//
+// Two processes may both lead for a moment, when one of them was asleep: what
+// they do has to bear it.
+func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) error) error {
+	for ctx.Err() == nil {
+		revision, err := s.leases.Create(ctx, name, nil)
+		if err == nil {
+			lost, err := s.hold(ctx, name, revision, do)
+			if !lost {
+				return err
+			}
+			continue
+		}
+		select { // another leads, or NATS is away
+		case <-time.After(leaseRenew):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// hold runs do while the lease can be renewed. It reports whether it was lost.
+func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(context.Context) error) (lost bool, err error) {
+	working, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- do(working) }()
+	renewed := time.Now() //nolint:forbidigo // how long ago, nothing else
+	renew := time.NewTicker(leaseRenew)
+	defer renew.Stop()
+	for {
+		select {
+		case err := <-ended:
+			s.release(ctx, name, revision)
+			if ctx.Err() != nil {
+				return false, nil
+			}
+			return false, err
+		case <-renew.C:
+		}
+		if next, err := s.renew(ctx, name, revision); err == nil {
+			revision, renewed = next, time.Now() //nolint:forbidigo // as above
+			continue
+		} else if !errors.Is(err, errLeaseTaken) && time.Since(renewed) < leaseFor-leaseRenew {
+			continue // NATS is away; there is time for another try
+		}
+		cancel()
+		_ = <-ended // it ended because it had to
+		return true, nil
+	}
+}
+
+var errLeaseTaken = errors.New("another process took the lease")
+
+func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
+	defer cancel()
+	next, err := s.leases.Update(ctx, name, nil, revision)
+	if isConflict(err) {
+		return 0, errLeaseTaken
+	}
+	return next, err
+}
+
+// release lets another process take over at once.
+func (s *Store) release(ctx context.Context, name string, revision uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
+	defer cancel()
+	_ = s.leases.Delete(ctx, name, jetstream.LastRevision(revision)) // else it ends by itself
+}
+
+// openLeases returns the bucket whose entries end when nobody renews them.
+func openLeases(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
+	leases, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: leaseFor, Replicas: max(replicas, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", leaseBucket, err)
+	}
+	return leases, nil
+}

@@ -1,0 +1,82 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+func TestOneLeadsAndAnotherTakesOver(t *testing.T) {
+	nc := natstest.Connect(t)
+	first, second := open(t, nc), open(t, nc)
+	var leading atomic.Int32
+	led := make(chan string, 2)
+	lead := func(s *eventstore.Store, who string) (end func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.Lead(ctx, "projector", func(ctx context.Context) error {
+				if leading.Add(1) != 1 {
+					t.Error("two lead at once")
+				}
+				defer leading.Add(-1)
+				led <- who
+				<-ctx.Done()
+				return nil
+			})
+		}()
+		return func() { cancel(); require.NoError(t, <-ended) }
+	}
+	end := lead(first, "first")
+	require.Equal(t, "first", <-led)
+	defer lead(second, "second")()
+	end()
+	require.Equal(t, "second", <-led)
+}
+
+func TestALeaseThatAnotherTookEndsTheWork(t *testing.T) {
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	leases, err := js.KeyValue(t.Context(), "LEASES")
+	require.NoError(t, err)
+	began, over := make(chan struct{}, 8), make(chan struct{}, 8)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Lead(ctx, "projector", func(ctx context.Context) error {
+			began <- struct{}{}
+			<-ctx.Done()
+			over <- struct{}{}
+			return nil
+		})
+	}()
+	<-began
+	_, err = leases.Put(t.Context(), "projector", nil) // as one does who saw it end
+	require.NoError(t, err)
+	<-over
+	<-began // it is led again once the other's lease has ended
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestTheErrorOfTheWorkComesBackAndTheLeaseIsLetGo(t *testing.T) {
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	broken := errors.New("broken")
+	require.ErrorIs(t, s.Lead(t.Context(), "projector", func(context.Context) error { return broken }), broken)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	leases, err := js.KeyValue(t.Context(), "LEASES")
+	require.NoError(t, err)
+	_, err = leases.Get(t.Context(), "projector")
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+}
