@@ -29,6 +29,7 @@ type row struct {
 var table = []row{
 	{"domain", "", ""},
 	{"eventstore", "domain", "nats.go orbit"},
+	{"subscriber", "domain eventstore", "nats.go watermill"},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
 	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
@@ -69,6 +70,7 @@ var libraries = map[string]string{
 	"testify":         "github.com/stretchr/testify",
 	"tink":            "github.com/tink-crypto/tink-go/v2",
 	"uuid":            "github.com/google/uuid",
+	"watermill":       "github.com/ThreeDotsLabs/watermill",
 	"yaml":            "go.yaml.in/yaml/v4",
 	"x/crypto":        "golang.org/x/crypto",
 	"x/net":           "golang.org/x/net",

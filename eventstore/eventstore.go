@@ -32,7 +32,8 @@ type Store struct {
 	log     jetstream.Stream // INTEGRATIONS
 	probes  jetstream.Stream
 	claims  jetstream.KeyValue
-	leases  jetstream.KeyValue
+	leases  jetstream.KeyValue // entries end when nobody renews them
+	reached jetstream.KeyValue // how far subscribers have come
 	codec   domain.Codec
 	canary  string
 	timeout time.Duration
@@ -48,6 +49,7 @@ const (
 	canaryName  = "CANARY"
 	claimBucket = "IDEMPOTENCY"
 	leaseBucket = "LEASES"
+	readBucket  = "SUBSCRIBERS"
 )
 
 // Open returns the store, creating its streams when they are not there yet. It
@@ -85,13 +87,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s.claims, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: claimBucket, TTL: 24 * time.Hour, Replicas: max(cfg.Replicas, 1),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open event store: %w", err)
-	}
-	if s.leases, err = openLeases(ctx, js, cfg.Replicas); err != nil {
+	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	return s, nil
@@ -108,7 +104,30 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if s.log, err = js.Stream(ctx, logName); err != nil {
 		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}
+	if s.leases, err = js.KeyValue(ctx, leaseBucket); err != nil {
+		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", leaseBucket, err)
+	}
+	if s.reached, err = js.KeyValue(ctx, readBucket); err != nil {
+		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", readBucket, err)
+	}
 	return s, nil
+}
+
+func (s *Store) openBuckets(ctx context.Context, replicas int) error {
+	for _, bucket := range []struct {
+		to   *jetstream.KeyValue
+		name string
+		ttl  time.Duration
+	}{
+		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0},
+	} {
+		var err error
+		*bucket.to, err = s.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
+		if err != nil {
+			return fmt.Errorf("bucket %s: %w", bucket.name, err)
+		}
+	}
+	return nil
 }
 
 func orDefault[T comparable](v, otherwise T) T {

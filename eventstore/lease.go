@@ -3,7 +3,6 @@ package eventstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,7 +30,7 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 			if !lost {
 				return err
 			}
-			continue
+			continue // whatever it ended with, it had to end
 		}
 		select { // another leads, or NATS is away
 		case <-time.After(leaseRenew):
@@ -67,8 +66,7 @@ func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(
 			continue // NATS is away; there is time for another try
 		}
 		cancel()
-		_ = <-ended // it ended because it had to
-		return true, nil
+		return true, <-ended
 	}
 }
 
@@ -89,13 +87,4 @@ func (s *Store) release(ctx context.Context, name string, revision uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
 	defer cancel()
 	_ = s.leases.Delete(ctx, name, jetstream.LastRevision(revision)) // else it ends by itself
-}
-
-// openLeases returns the bucket whose entries end when nobody renews them.
-func openLeases(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
-	leases, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: leaseBucket, TTL: leaseFor, Replicas: max(replicas, 1)})
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", leaseBucket, err)
-	}
-	return leases, nil
 }

@@ -30,6 +30,11 @@ func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Co
 	return s.tail(ctx, probeName, nil, position)
 }
 
+// ProbesAfterIn is ProbesAfter for the selected results only.
+func (s *Store) ProbesAfterIn(ctx context.Context, of Selection, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tail(ctx, probeName, []string{of.filter(probePrefix)}, position)
+}
+
 // CallsAfter is After for the stream of calls. Those that were dropped by its
 // limits are passed over.
 func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {

@@ -1,0 +1,119 @@
+package subscriber
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// deliver has each event of a source handled until ctx ends, in one of the
+// processes that share its name.
+func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) error {
+	if s.config.Name == "" {
+		return s.follow(ctx, from, handle)
+	}
+	return s.events.Lead(ctx, from.key, func(ctx context.Context) error { return s.follow(ctx, from, handle) })
+}
+
+// follow reads from where the source stands, and after a failure from where it
+// had come, until ctx ends.
+func (s *Subscriber) follow(ctx context.Context, from source, handle handler) error {
+	var at uint64
+	started := false
+	for pause := s.config.Pause.First; ctx.Err() == nil; pause = min(2*pause, s.config.Pause.Longest) {
+		before := at
+		var err error
+		if !started {
+			at, err = s.start(ctx, from)
+			started = err == nil
+		}
+		if err == nil {
+			at, err = s.read(ctx, from, at, handle)
+		}
+		if at != before {
+			pause = s.config.Pause.First
+		}
+		if ctx.Err() == nil {
+			s.config.Log.WarnContext(ctx, "events can't be read; trying again", slog.String("subscriber", from.key), slog.Duration("pause", pause), slog.Any("err", err))
+		}
+		wait(ctx, pause)
+	}
+	return nil
+}
+
+// start returns where to start.
+func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err error) {
+	if s.config.Name != "" {
+		at, known, err := s.events.Position(ctx, from.key)
+		if err != nil || known {
+			return at, err
+		}
+	}
+	at = s.config.After
+	if s.config.FromNow {
+		if at, err = from.head(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if s.config.Name != "" {
+		err = s.events.SavePosition(ctx, from.key, at)
+	}
+	return at, err
+}
+
+// read has the events after a position handled until ctx ends or reading fails.
+// It returns the position up to which all were.
+func (s *Subscriber) read(ctx context.Context, from source, at uint64, handle handler) (uint64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := newWindow(at)
+	l := newLanes(s.config, handle, w.done)
+	saved := make(chan struct{})
+	go func() { defer close(saved); s.save(ctx, from.key, w) }()
+	err := errEnded
+	for events, failed := range from.after(ctx, at) {
+		if err = failed; err != nil {
+			break
+		}
+		for _, e := range events {
+			if w.begin(ctx, e.Position) {
+				l.put(ctx, e)
+			}
+		}
+	}
+	cancel()
+	l.wait()
+	<-saved
+	return w.reached(), err
+}
+
+var errEnded = errors.New("the events ended")
+
+// save keeps the position while ctx lasts, and once more at the end.
+func (s *Subscriber) save(ctx context.Context, key string, w *window) {
+	if s.config.Name == "" {
+		return
+	}
+	kept := w.reached()
+	for ended := false; !ended; {
+		wait(ctx, 250*time.Millisecond)
+		ended = ctx.Err() != nil
+		at := w.reached()
+		if at == kept {
+			continue
+		}
+		if err := s.events.SavePosition(context.WithoutCancel(ctx), key, at); err != nil {
+			s.config.Log.WarnContext(ctx, "the position of a subscriber was not kept; trying again", slog.String("subscriber", key), slog.Any("err", err))
+			continue
+		}
+		kept = at
+	}
+}
+
+func wait(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,121 @@
+package subscriber
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// What a message of Watermill says beside its payload. Its UUID is the id of the
+// event, its payload the data as JSON.
+const (
+	MetaType        = "type"         // such as integration.created
+	MetaTypeVersion = "type_version" // of the form of the payload
+	MetaTime        = "time"         // RFC 3339
+	MetaPosition    = "position"
+	MetaWorkspace   = "workspace_id"
+	MetaID          = "integration_id"
+	MetaActor       = "actor"
+	MetaRequestID   = "request_id"
+	MetaProblem     = "problem" // why the event can't be read; the payload is empty then
+)
+
+var errNacked = errors.New("the message was not acknowledged")
+
+// Subscribe implements message.Subscriber of Watermill: the events of a topic as
+// messages, those of one integration one after the other. A message that is not
+// acknowledged is sent again after a pause.
+func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	from, err := s.source(topic)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ended, cancel)
+	messages := make(chan *message.Message)
+	s.open.Go(func() {
+		defer close(messages)
+		defer stop()
+		defer cancel()
+		err := s.deliver(ctx, from, func(ctx context.Context, e Event) error { return send(ctx, messages, e) })
+		if err != nil {
+			s.config.Log.ErrorContext(ctx, "a subscription ended", slog.String("topic", topic), slog.Any("err", err))
+		}
+	})
+	return messages, nil
+}
+
+// Close implements message.Subscriber of Watermill: it ends what Subscribe
+// began, and waits until it has.
+func (s *Subscriber) Close() error {
+	s.end()
+	s.open.Wait()
+	return nil
+}
+
+// send hands an event over and waits for what becomes of it.
+func send(ctx context.Context, to chan<- *message.Message, e Event) error {
+	msg := newMessage(ctx, e)
+	select {
+	case to <- msg:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-msg.Acked():
+		return nil
+	case <-msg.Nacked():
+		return errNacked
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func newMessage(ctx context.Context, e Event) *message.Message {
+	msg := message.NewMessage(e.Meta.CommandID, nil)
+	msg.SetContext(ctx)
+	msg.Metadata = message.Metadata{
+		MetaTime: e.Meta.At.Format(time.RFC3339Nano), MetaPosition: strconv.FormatUint(e.Position, 10), MetaWorkspace: string(e.Workspace),
+		MetaID: string(e.ID), MetaActor: e.Meta.Actor, MetaRequestID: e.Meta.RequestID,
+	}
+	encoded, err := domain.Encoded{}, e.Err
+	if err == nil {
+		encoded, err = domain.Codec{}.Encode(e.Event)
+	}
+	if err != nil {
+		msg.Metadata[MetaProblem] = err.Error()
+		return msg
+	}
+	msg.Payload = encoded.Data
+	msg.Metadata[MetaType], msg.Metadata[MetaTypeVersion] = encoded.Name, strconv.Itoa(encoded.Version)
+	return msg
+}
+
+// EventOf returns the event that Subscribe made msg of. Its Meta lacks the
+// address and the trace.
+func EventOf(msg *message.Message) (Event, error) {
+	e := Event{Workspace: domain.Workspace(msg.Metadata[MetaWorkspace]), ID: domain.ID(msg.Metadata[MetaID])}
+	e.Meta = domain.Metadata{CommandID: msg.UUID, Actor: msg.Metadata[MetaActor], RequestID: msg.Metadata[MetaRequestID]}
+	var version int
+	_, err := fmt.Sscan(msg.Metadata[MetaPosition]+" "+msg.Metadata[MetaTypeVersion], &e.Position, &version)
+	if err == nil {
+		e.Meta.At, err = time.Parse(time.RFC3339Nano, msg.Metadata[MetaTime])
+	}
+	if problem := msg.Metadata[MetaProblem]; problem != "" {
+		err = errors.New(problem)
+	}
+	if err == nil {
+		e.Event, err = domain.Codec{}.Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("message %s: %w", msg.UUID, err)
+	}
+	return e, nil
+}

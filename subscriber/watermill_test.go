@@ -1,0 +1,74 @@
+package subscriber_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/subscriber"
+)
+
+func TestEventsRunThroughARouterOfWatermill(t *testing.T) {
+	l := newLog(t)
+	var want []uint64
+	for range 30 {
+		want = append(want, l.change("acme", "crm"))
+	}
+	router, err := message.NewRouter(message.RouterConfig{}, watermill.NewSlogLogger(slog.New(slog.DiscardHandler)))
+	require.NoError(t, err)
+	var got []uint64
+	failed := map[string]bool{}
+	router.AddConsumerHandler("crm-sync", subscriber.Changes("acme"), l.subscriber(subscriber.Config{Name: "crm-sync"}), func(msg *message.Message) error {
+		e, err := subscriber.EventOf(msg)
+		if err != nil {
+			return err
+		}
+		if !failed[msg.UUID] {
+			failed[msg.UUID] = true
+			return errors.New("not yet")
+		}
+		if got = append(got, e.Position); len(got) == len(want) {
+			go func() { _ = router.Close() }()
+		}
+		return nil
+	})
+	require.NoError(t, router.Run(t.Context()))
+	require.Equal(t, want, got)
+}
+
+func TestAMessageIsReadBackAsItsEvent(t *testing.T) {
+	l := newLog(t)
+	position := l.change("acme", "crm")
+	s := l.subscriber(subscriber.Config{})
+	messages, err := s.Subscribe(t.Context(), subscriber.Changes("acme"))
+	require.NoError(t, err)
+	msg := <-messages
+	got, err := subscriber.EventOf(msg)
+	require.NoError(t, err)
+	stored, _, err := l.events.Page(t.Context(), eventstore.Selection{}, position-1, 1)
+	require.NoError(t, err)
+	require.Equal(t, stored[0], got)
+	require.Equal(t, "integration.created", msg.Metadata[subscriber.MetaType])
+	require.NoError(t, s.Close())
+	_, open := <-messages
+	require.False(t, open, "the messages end with the subscriber")
+}
+
+func TestAMessageThatIsNoEventIsRefused(t *testing.T) {
+	for _, msg := range []*message.Message{
+		message.NewMessage("1", nil),
+		{UUID: "2", Metadata: message.Metadata{subscriber.MetaPosition: "1", subscriber.MetaTypeVersion: "1", subscriber.MetaTime: "2026-05-06T12:00:00Z", subscriber.MetaType: "unknown"}},
+		{UUID: "3", Metadata: message.Metadata{subscriber.MetaProblem: "can't be read"}},
+	} {
+		_, err := subscriber.EventOf(msg)
+		require.Error(t, err, fmt.Sprint("message ", msg.UUID))
+	}
+}
+
+var _ message.Subscriber = (*subscriber.Subscriber)(nil)
