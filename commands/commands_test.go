@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/domain"
@@ -159,7 +160,7 @@ func TestRacingUpdatesAreDecidedAnewAndNoneIsLost(t *testing.T) {
 	}
 	wg.Wait()
 	require.Equal(t, uint64(1+writers), head(t, f))
-	entries, more, err := f.History(t.Context(), "acme", made.ID, 0, 50)
+	entries, more, err := audit.Log{Events: f.Events}.History(t.Context(), "acme", made.ID, 0, 50)
 	require.NoError(t, err)
 	require.False(t, more)
 	for n, e := range entries {
@@ -334,41 +335,6 @@ func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
 	require.Equal(t, 1, swept)
 	ref := made.Auth.Secret()
 	require.Equal(t, []string{ref.ID}, f.secrets(t))
-}
-
-func TestHistoryTellsWhatChangedAndNoSecret(t *testing.T) {
-	f := start(t)
-	made := f.create(t, doc(t, crm, "canary-1"))
-	_, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"display_name": "CRM 2", "auth": {"bearer_token_value": "canary-2"}}`), commands.Condition{})
-	require.NoError(t, err)
-	_, err = f.DeleteIntegration(t.Context(), ann, made.ID, "old", commands.Condition{})
-	require.NoError(t, err)
-
-	var all []commands.Entry
-	for after, more := uint64(0), true; more; {
-		var page []commands.Entry
-		page, more, err = f.History(t.Context(), "acme", made.ID, after, 1)
-		require.NoError(t, err)
-		require.Len(t, page, 1)
-		all = append(all, page...)
-		after = page[0].Position
-	}
-	require.Len(t, all, 3)
-	require.Equal(t, []domain.Change{
-		{Pointer: "/auth/secrets/bearer_token_value", Secret: true}, {Pointer: "/display_name", Old: "CRM", New: "CRM 2"},
-	}, all[1].Changes)
-	require.Equal(t, "old", all[2].Reason)
-	for _, e := range all {
-		require.Equal(t, [3]string{"key-ann", "192.0.2.1", "req-1"}, [3]string{e.Actor, e.Address, e.RequestID})
-	}
-	data, err := json.Marshal(all)
-	require.NoError(t, err)
-	require.NotContains(t, string(data), "canary")
-
-	_, _, err = f.History(t.Context(), "other", made.ID, 0, 10)
-	require.Equal(t, domain.NotFound, domain.KindOf(err), "another workspace has another history")
-	_, _, err = f.History(t.Context(), "acme", made.ID, 99, 10)
-	require.Equal(t, "token_mismatch", codeOf(t, err))
 }
 
 func TestAnUnsavedConnectionIsTestedWithTheStoredSecretOnlyWhereItWasGivenFor(t *testing.T) {

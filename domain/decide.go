@@ -51,6 +51,11 @@ func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, erro
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}
+	return i.updated(i.Configuration.clone(), doc, by, rules)
+}
+
+// updated decides to change the configuration to what doc makes of another.
+func (i Integration) updated(from Configuration, doc Document, by Stamp, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
 	if _, given := doc["name"]; given {
@@ -58,7 +63,7 @@ func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, erro
 		o.problem("name", "immutable", "can't be changed; create another integration instead")
 	}
 	next := i
-	next.Configuration = i.Configuration.clone()
+	next.Configuration = from
 	seal := next.read(o, by, rules)
 	if err := RefuseAll(problems); err != nil {
 		return Decision{}, err

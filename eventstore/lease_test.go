@@ -14,6 +14,7 @@ import (
 )
 
 func TestOneLeadsAndAnotherTakesOver(t *testing.T) {
+	t.Parallel()
 	nc := natstest.Connect(t)
 	first, second := open(t, nc), open(t, nc)
 	var leading atomic.Int32
@@ -42,6 +43,7 @@ func TestOneLeadsAndAnotherTakesOver(t *testing.T) {
 }
 
 func TestALeaseThatAnotherTookEndsTheWork(t *testing.T) {
+	t.Parallel()
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	js, err := jetstream.New(nc)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
 )
@@ -38,17 +39,11 @@ func (s *Server) history(r *request) (answer, error) {
 		return answer{}, err
 	}
 	scope := []string{"history", string(r.workspace), string(r.id())}
-	var after uint64
-	if !projections.FirstPage(token) {
-		place, err := s.Cursors.Open(token, scope...)
-		if err == nil {
-			err = json.Unmarshal(place, &after)
-		}
-		if err != nil {
-			return answer{}, err
-		}
+	after, err := s.openPosition(token, scope)
+	if err != nil {
+		return answer{}, err
 	}
-	entries, more, err := s.Commands.History(r, r.workspace, r.id(), after, limit)
+	entries, more, err := s.Audit.History(r, r.workspace, r.id(), after, limit)
 	if err != nil {
 		return answer{}, err
 	}
@@ -60,8 +55,73 @@ func (s *Server) history(r *request) (answer, error) {
 		}
 	}
 	if more {
-		last := strconv.FormatUint(entries[len(entries)-1].Position, 10)
-		body.ContinuationToken = new(s.Cursors.Seal([]byte(last), scope...))
+		body.ContinuationToken = new(s.sealPosition(entries[len(entries)-1].Position, scope))
 	}
 	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// sealPosition returns the token of the page that goes on from a position.
+func (s *Server) sealPosition(position uint64, scope []string) string {
+	return s.Cursors.Seal(strconv.AppendUint(nil, position, 10), scope...)
+}
+
+// openPosition is the reverse of sealPosition; the first page is at 0.
+func (s *Server) openPosition(token string, scope []string) (position uint64, err error) {
+	if projections.FirstPage(token) {
+		return 0, nil
+	}
+	place, err := s.Cursors.Open(token, scope...)
+	if err == nil {
+		err = json.Unmarshal(place, &position)
+	}
+	return position, err
+}
+
+// asOf reads the moment that a read asks about, nil when it asks about now.
+func (r *request) asOf() (*audit.Moment, error) {
+	q := r.query()
+	text, given := q.text("as_of")
+	if version, err := strconv.ParseUint(text, 10, 64); err == nil && version > 0 {
+		return &audit.Moment{Version: version}, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if given && err != nil {
+		q.problem("as_of", "format", "must be a version from 1, or a time as in RFC 3339")
+	}
+	if err := domain.RefuseAll(q.problems); err != nil || !given {
+		return nil, err
+	}
+	return &audit.Moment{Time: at}, nil
+}
+
+// restoreIntegration brings back the configuration of an earlier version.
+func (s *Server) restoreIntegration(r *request) (answer, error) {
+	doc, on, err := r.change()
+	if err != nil {
+		return answer{}, err
+	}
+	version, err := wantedVersion(doc)
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := s.Commands.RestoreIntegration(r, r.caller, r.id(), version, on)
+	return s.changed(r, out, on, http.StatusOK, err)
+}
+
+func wantedVersion(doc domain.Document) (uint64, error) {
+	var problems []domain.Problem
+	for name := range doc {
+		if name != "version" {
+			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "is not a member of this"})
+		}
+	}
+	number, ok := doc["version"].(json.Number)
+	version, err := strconv.ParseUint(number.String(), 10, 64)
+	switch {
+	case doc["version"] == nil:
+		problems = append(problems, domain.Problem{Pointer: "/version", Code: "required", Detail: "is required"})
+	case !ok || err != nil || version == 0:
+		problems = append(problems, domain.Problem{Pointer: "/version", Code: "range", Detail: "must be a version from 1"})
+	}
+	return version, domain.RefuseAll(problems)
 }

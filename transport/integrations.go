@@ -123,6 +123,14 @@ func (s *Server) waitForRead(r *request) error {
 }
 
 func (s *Server) getIntegration(r *request) (answer, error) {
+	at, err := r.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	if at != nil {
+		then, err := s.Audit.AsOf(r, r.workspace, r.id(), *at)
+		return answer{status: http.StatusOK, body: show(projections.Integration{Integration: then}), header: map[string]string{"ETag": etag(then)}}, err
+	}
 	if err := s.waitForRead(r); err != nil {
 		return answer{}, err
 	}

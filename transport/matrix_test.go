@@ -92,6 +92,8 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 204
 	case "POST /integrations/test-connection":
 		r.body = members{"base_url": base}
+	case "POST /integrations/{id}/restore":
+		r.body = members{"version": 1}
 	case "POST /integrations/{id}/discover":
 		r.body = members{"openapi": members{"openapi": "3.1.0", "paths": members{"/a": members{"get": members{}}}}}
 	case "GET /integrations/{id}/jwks":

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -76,6 +77,16 @@ func (q *query) integer(name string, otherwise, low, high int) int {
 		return otherwise
 	}
 	return n
+}
+
+// time reads a time as in RFC 3339, the zero time when absent.
+func (q *query) time(name string) time.Time {
+	s, given := q.text(name)
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if given && err != nil {
+		q.problem(name, "format", "must be a time as in RFC 3339")
+	}
+	return at
 }
 
 // protocol reads the name of a protocol, "" when absent.

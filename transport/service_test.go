@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/domain"
@@ -106,12 +107,17 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	commands := &commands.Service{
 		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
-		OperatorKeys: set.operatorKeys, Now: time.Now, NewID: uuid.NewString, Log: logger,
+		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: uuid.NewString, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}
 	checker := &health.Checker{Read: reader, Commands: commands, Wait: projector.WaitForProbe, Workers: 16, Within: set.healthWithin, Now: time.Now}
+	past := audit.Log{Events: events, Builtins: set.builtins}
+	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}
+	telling := make(chan error, 1)
+	go func() { telling <- live.Run(ctx) }()
+	t.Cleanup(func() { stop(); assert.NoError(t, <-telling) })
 	api := &transport.Server{
-		Commands: commands, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
+		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
 		Ready:   func(ctx context.Context) error { return errors.Join(events.CheckWritable(ctx), store.Ping(ctx)) },
 		Metrics: prometheus.NewRegistry(), NewID: uuid.NewString, Now: time.Now, Log: logger,

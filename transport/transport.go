@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
@@ -23,6 +24,8 @@ type Server struct {
 	Commands *commands.Service
 	Read     projections.Reader
 	Cursors  projections.Cursors
+	Audit    audit.Log
+	Live     *audit.Live
 	Keys     *access.Keys
 	Health   func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
 
@@ -54,12 +57,15 @@ type route struct {
 var routes = []route{
 	{"POST", "/integrations", access.Create, write, (*Server).createIntegration},
 	{"GET", "/integrations", access.View, read, (*Server).listIntegrations},
+	{"GET", "/integrations/events", access.View, read, (*Server).listEvents},
+	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents},
 	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth},
 	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection},
 	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration},
 	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
+	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
 	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover},

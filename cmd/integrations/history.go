@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -40,11 +40,11 @@ func (c historyCommand) Run(s streams) error {
 		return err
 	}
 	defer b.close()
-	service := &commands.Service{Events: events}
+	log := audit.Log{Events: events}
 	var after uint64
 	for more := true; more; {
-		var entries []commands.Entry
-		if entries, more, err = service.History(s.ctx, w, domain.ParseID(w, c.Integration), after, 200); err != nil {
+		var entries []audit.Entry
+		if entries, more, err = log.History(s.ctx, w, domain.ParseID(w, c.Integration), after, 200); err != nil {
 			return err
 		}
 		for _, e := range entries {
@@ -57,7 +57,7 @@ func (c historyCommand) Run(s streams) error {
 	return nil
 }
 
-func (c historyCommand) show(s streams, e commands.Entry) error {
+func (c historyCommand) show(s streams, e audit.Entry) error {
 	if c.JSON {
 		return json.NewEncoder(s.out).Encode(historyLine{
 			Position: e.Position, Version: e.Version, Type: e.Type, Time: e.At, Actor: e.Actor, Address: e.Address,

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/domain"
@@ -113,8 +114,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
 	checker := &health.Checker{Read: reader, Commands: service, Wait: projector.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
+	past := audit.Log{Events: events, Builtins: c.settings()}
+	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
-		Commands: service, Read: reader, Cursors: cursors, Keys: keys, Health: checker.Check,
+		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, projector, head),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(projector), NewID: newID, Now: now, Log: log,
 	}
@@ -130,6 +133,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	// All of it, until ctx ends or one part fails.
 	parts, running := errgroup.WithContext(ctx)
 	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
+	parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
 	parts.Go(func() error { return projector.Run(open) })
 	parts.Go(func() error { return sweep(open, service, log) })
 	parts.Go(func() error {

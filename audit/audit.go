@@ -1,0 +1,77 @@
+// Package audit tells what has happened to integrations, and to whom it matters
+// while it happens. The log of events is the audit; nothing is kept beside it.
+//
+// Its one promise: what it tells is what was recorded, all of it and in order,
+// and never a secret.
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// Log reads the history of integrations.
+type Log struct {
+	Events   *eventstore.Store
+	Builtins domain.BuiltinSettings
+}
+
+// An Entry is one event, told for a person.
+type Entry struct {
+	Position  uint64
+	ID        domain.ID
+	Name      string
+	Version   uint64
+	Type      string // such as integration.updated
+	At        time.Time
+	Actor     string
+	Address   string
+	RequestID string
+	Changed   []string        // JSON pointers into the configuration
+	Changes   []domain.Change // what Changed was and is; only in the history of one integration
+	Reason    string          // of a deletion
+	Unread    string          // why the event can't be read, "" when it can
+}
+
+// entry tells what can be told of an event by itself.
+func entry(c eventstore.Commit) Entry {
+	e := Entry{
+		Position: c.Position, ID: c.ID, At: c.Meta.At, Actor: c.Meta.Actor, Address: c.Meta.Address, RequestID: c.Meta.RequestID,
+	}
+	if c.Err != nil {
+		e.Unread = "this event can't be read by this version of the service"
+		return e
+	}
+	state := domain.Evolve(domain.Integration{}, c.Event)
+	e.Name, e.Version, e.Type = state.Name, state.Version, domain.NameOf(c.Event)
+	switch is := c.Event.(type) {
+	case domain.IntegrationUpdated:
+		e.Changed = is.Changed
+	case domain.IntegrationDeleted:
+		e.Reason = is.Reason
+	case domain.IntegrationCreated, domain.IntegrationProbed, domain.IntegrationInvoked:
+	}
+	return e
+}
+
+// walk calls visit for every event of an integration, oldest first, until it
+// returns false.
+func (l Log) walk(ctx context.Context, w domain.Workspace, id domain.ID, visit func(eventstore.Commit) bool) error {
+	for after, more := uint64(0), true; more; {
+		var commits []eventstore.Commit
+		var err error
+		if commits, more, err = l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id}, after, 200); err != nil {
+			return err
+		}
+		for _, c := range commits {
+			if !visit(c) {
+				return nil
+			}
+			after = c.Position
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// History returns up to limit events of an integration after a position, oldest
+// first, and whether there are more. A deleted integration still has its
+// history; one that never was is NotFound.
+func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, limit int) ([]Entry, bool, error) {
+	if _, ok := domain.Builtin(w, id, l.Builtins); ok {
+		return nil, false, nil
+	}
+	before, err := l.stateAt(ctx, w, id, after)
+	if err != nil {
+		return nil, false, err
+	}
+	commits, more, err := l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id}, after, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(commits) == 0 && after == 0 {
+		return nil, false, domain.NoSuchIntegration()
+	}
+	entries := make([]Entry, len(commits))
+	for n, c := range commits {
+		entries[n] = entry(c)
+		if c.Err != nil {
+			continue
+		}
+		state := domain.Evolve(before, c.Event)
+		if !state.Deleted {
+			entries[n].Changes = domain.Changes(before.Configuration, state.Configuration)
+		}
+		before = state
+	}
+	return entries, more, nil
+}
+
+// stateAt returns the integration as it was at a position of its own history.
+func (l Log) stateAt(ctx context.Context, w domain.Workspace, id domain.ID, at uint64) (domain.Integration, error) {
+	if at == 0 {
+		return domain.Integration{}, nil
+	}
+	c, err := l.Events.Next(ctx, w, id, at-1)
+	if err != nil {
+		return domain.Integration{}, err
+	}
+	if c.Position != at {
+		return domain.Integration{}, domain.Refuse("/continuation_token", "token_mismatch", "does not belong to this history")
+	}
+	return domain.Evolve(domain.Integration{}, c.Event), nil
+}

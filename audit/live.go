@@ -1,0 +1,274 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// Live tells listeners what is recorded, when it is. However many they are, they
+// share one reader of the log.
+type Live struct {
+	Log    Log
+	Encode func(Entry) []byte // how an event is told; once for all listeners
+	Every  time.Duration      // how often a listener is told that nothing happened; default 15 s
+	Logger *slog.Logger
+
+	mu        sync.Mutex
+	at        uint64             // told up to here
+	listeners map[*listener]bool // nil before Run has begun
+	ended     bool
+}
+
+// Told is what a listener is told: an event, or with none that nothing happened
+// in its workspace up to a position.
+type Told struct {
+	Position uint64
+	Event    []byte
+}
+
+// listener is one who listens. Its channel is closed when it is too slow, and
+// when Run ends.
+type listener struct {
+	workspace domain.Workspace
+	told      chan Told
+	slow      bool
+	from      uint64 // it knows everything up to here already
+}
+
+const (
+	behind        = 256    // events that a listener may be behind
+	mostListeners = 20_000 // of one process
+)
+
+// ErrSlow ends a listener that does not take what it is told. It loses nothing:
+// it can listen again after the last position it was told.
+var ErrSlow = errors.New("audit: the listener is too slow")
+
+// ErrEnded ends all listeners when the service does.
+var ErrEnded = errors.New("audit: the service is ending")
+
+// Run reads the log and tells what it reads, until ctx ends; it returns nil then.
+func (l *Live) Run(ctx context.Context) error {
+	defer l.end()
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
+		before := l.position()
+		err := l.begin(ctx)
+		if err == nil {
+			err = l.read(ctx)
+		}
+		if l.position() != before {
+			pause = firstPause
+		}
+		if ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "listeners are not told what happens; trying again", slog.Duration("pause", pause), slog.Any("err", err))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// How long Run pauses after a failure: twice as long each time.
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// begin finds out, once, where the log ends.
+func (l *Live) begin(ctx context.Context) error {
+	if l.listeners != nil { // which only Run changes
+		return nil
+	}
+	head, err := l.Log.Events.Head(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at, l.listeners = head, map[*listener]bool{}
+	return nil
+}
+
+// read tells what is recorded until ctx ends or reading fails.
+func (l *Live) read(ctx context.Context) error {
+	for commits, err := range l.Log.Events.After(ctx, l.position()) {
+		if err != nil {
+			return err
+		}
+		l.tell(commits)
+	}
+	return ctx.Err()
+}
+
+func (l *Live) position() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
+}
+
+// tell hands events to those who listen to their workspaces.
+func (l *Live) tell(commits []eventstore.Commit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range commits {
+		l.at = c.Position
+		var told Told
+		for one := range l.listeners {
+			if one.workspace != c.Workspace {
+				continue
+			}
+			if told.Event == nil {
+				told = Told{Position: c.Position, Event: l.Encode(entry(c))}
+			}
+			select {
+			case one.told <- told:
+			default:
+				one.slow = true
+				l.drop(one)
+			}
+		}
+	}
+}
+
+// drop ends a listener.
+func (l *Live) drop(one *listener) {
+	if l.listeners[one] {
+		delete(l.listeners, one)
+		close(one.told)
+	}
+}
+
+func (l *Live) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for one := range l.listeners {
+		l.drop(one)
+	}
+}
+
+// join begins to listen, and returns the position from which on.
+func (l *Live) join(w domain.Workspace) (*listener, uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ended:
+		return nil, 0, ErrEnded
+	case l.listeners == nil:
+		return nil, 0, domain.Errorf(domain.Unavailable, "events_unavailable", "events can't be told just now; try again")
+	case len(l.listeners) >= mostListeners:
+		return nil, 0, domain.Errorf(domain.Unavailable, "too_many_listeners", "too many are listening already; try again")
+	}
+	one := &listener{workspace: w, told: make(chan Told, behind)}
+	l.listeners[one] = true
+	return one, l.at, nil
+}
+
+func (l *Live) leave(one *listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(one)
+}
+
+// idle returns the position up to which one was told everything, and whether
+// nothing waits for it.
+func (l *Live) idle(one *listener) (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at, l.listeners[one] && len(one.told) == 0
+}
+
+// Listen yields the events of a workspace after a position, first those that
+// were recorded and then live, with no gap and none twice, until ctx ends.
+// Without a position it begins with the events to come, and says where that is.
+// An error ends it: ErrSlow, ErrEnded, or of kind Unavailable.
+func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) iter.Seq2[Told, error] {
+	return func(yield func(Told, error) bool) {
+		var told uint64
+		if after != nil {
+			var ok bool
+			if told, ok = l.recall(ctx, w, *after, 0, yield); !ok {
+				return
+			}
+		}
+		one, from, err := l.join(w)
+		if err != nil {
+			yield(Told{}, err)
+			return
+		}
+		defer l.leave(one)
+		if after != nil {
+			var ok bool
+			if told, ok = l.recall(ctx, w, told, from, yield); !ok {
+				return
+			}
+		}
+		one.from = max(told, from) // what was recalled may be ahead of what is told live
+		if yield(Told{Position: one.from}, nil) {
+			l.follow(ctx, one, yield)
+		}
+	}
+}
+
+// recall yields what was recorded after a position, up to another one; 0 is the
+// end. It returns where it came to, and whether to go on.
+func (l *Live) recall(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Told, error) bool) (uint64, bool) {
+	for more := true; more && (until == 0 || after < until); {
+		var commits []eventstore.Commit
+		var err error
+		if commits, more, err = l.Log.Events.Page(ctx, eventstore.Selection{Workspace: w}, after, 200); err != nil {
+			yield(Told{}, err)
+			return after, false
+		}
+		for _, c := range commits {
+			if until > 0 && c.Position > until {
+				return after, true
+			}
+			if !yield(Told{Position: c.Position, Event: l.Encode(entry(c))}, nil) {
+				return after, false
+			}
+			after = c.Position
+		}
+	}
+	return after, true
+}
+
+// follow yields what one is told.
+func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error) bool) {
+	every := l.Every
+	if every <= 0 {
+		every = 15 * time.Second
+	}
+	quiet := time.NewTicker(every)
+	defer quiet.Stop()
+	for {
+		select {
+		case told, open := <-one.told:
+			switch {
+			case !open && one.slow:
+				yield(Told{}, ErrSlow)
+				return
+			case !open:
+				yield(Told{}, ErrEnded)
+				return
+			case told.Position > one.from && !yield(told, nil):
+				return
+			}
+		case <-quiet.C:
+			if at, idle := l.idle(one); idle && !yield(Told{Position: max(at, one.from)}, nil) {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+)
+
+// Document returns the configuration as a caller would write it, without its
+// secrets: Replace makes the same configuration of it again.
+func (c Configuration) Document() Document {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return Document{} // a Configuration is plain data; this can't happen
+	}
+	numbers := json.NewDecoder(bytes.NewReader(data))
+	numbers.UseNumber()
+	var doc Document
+	if numbers.Decode(&doc) != nil {
+		return Document{}
+	}
+	withoutRefs(doc)
+	endpoints, _ := doc["endpoints"].([]any)
+	for _, e := range endpoints {
+		if members, ok := e.(map[string]any); ok {
+			withoutRefs(members)
+		}
+	}
+	if c.Protocol == MCP {
+		headers := map[string]any{}
+		for name := range c.MCPHeaders {
+			headers[name] = nil
+		}
+		doc["mcp_headers"] = headers
+	}
+	return doc
+}
+
+// withoutRefs takes the references of secrets out of an auth.
+func withoutRefs(members map[string]any) {
+	if auth, ok := members["auth"].(map[string]any); ok {
+		delete(auth, "secrets")
+	}
+}
+
+// Replace decides to give the integration the configuration that doc describes,
+// and nothing of the present one: a member that is absent takes its default. A
+// secret that is absent stays the present one, where it would go to the same
+// place. It refuses as Update does.
+func (i Integration) Replace(doc Document, by Stamp, rules Rules) (Decision, error) {
+	if err := i.changeable(); err != nil {
+		return Decision{}, err
+	}
+	blank := i
+	blank.Configuration = Configuration{Protocol: REST, Enabled: true, Auth: i.Auth.blank(), Endpoints: []Endpoint{}, MCPHeaders: i.MCPHeaders}
+	for _, e := range i.Endpoints { // so that the auth of one that stays finds its secret
+		blank.Endpoints = append(blank.Endpoints, Endpoint{Name: e.Name, Auth: e.Auth.blank()})
+	}
+	whole := Document{"auth": nil}
+	maps.Copy(whole, doc)
+	if whole["endpoints"] == nil {
+		whole["endpoints"] = []any{}
+	}
+	if whole["mcp_headers"] == nil && whole["protocol"] == string(MCP) {
+		whole["mcp_headers"] = map[string]any{}
+	}
+	return i.updated(blank.Configuration, whole, by, rules)
+}
+
+// blank returns what is left of an auth of which only the secret is kept.
+func (a *Auth) blank() *Auth {
+	if a == nil {
+		return nil
+	}
+	blank := Auth{Type: a.Type}.withDefaults()
+	blank.Secrets = a.Secrets
+	return &blank
+}

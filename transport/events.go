@@ -1,0 +1,147 @@
+package transport
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// eventAnswer is one event of a workspace.
+type eventAnswer struct {
+	Position      uint64    `json:"position"`
+	IntegrationID domain.ID `json:"integration_id"`
+	Name          *string   `json:"name"`
+	Version       uint64    `json:"version"`
+	Type          string    `json:"type"`
+	Time          time.Time `json:"time"`
+	Actor         string    `json:"actor"`
+	Address       *string   `json:"address"`
+	RequestID     *string   `json:"request_id"`
+	Changed       []string  `json:"changed"` // JSON pointers; what they were and are is in the history
+	Reason        *string   `json:"reason"`
+	Problem       *string   `json:"problem"` // why the event can't be shown
+}
+
+func showEvent(e audit.Entry) eventAnswer {
+	a := eventAnswer{
+		Position: e.Position, IntegrationID: e.ID, Name: nullable(e.Name), Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor,
+		Address: nullable(e.Address), RequestID: nullable(e.RequestID), Changed: e.Changed, Reason: nullable(e.Reason), Problem: nullable(e.Unread),
+	}
+	if a.Changed == nil {
+		a.Changed = []string{}
+	}
+	return a
+}
+
+// eventsAnswer is a page of the events of a workspace.
+type eventsAnswer struct {
+	Items             []eventAnswer `json:"items"`
+	HasMore           bool          `json:"has_more"`
+	ContinuationToken *string       `json:"continuation_token"`
+}
+
+const ndjson = "application/x-ndjson"
+
+func (s *Server) listEvents(r *request) (answer, error) {
+	f, limit, token, err := r.eventFilter()
+	if err != nil {
+		return answer{}, err
+	}
+	filter, err := json.Marshal(f)
+	if err != nil {
+		return answer{}, err
+	}
+	scope := []string{"events", string(r.workspace), string(filter)}
+	beyond, err := s.openPosition(token, scope)
+	if err != nil {
+		return answer{}, err
+	}
+	if r.accepts(ndjson) {
+		return s.streamFeed(r, f, beyond)
+	}
+	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, limit)
+	if err != nil {
+		return answer{}, err
+	}
+	body := eventsAnswer{Items: make([]eventAnswer, len(entries)), HasMore: next > 0}
+	for n, e := range entries {
+		body.Items[n] = showEvent(e)
+	}
+	if next > 0 {
+		body.ContinuationToken = new(s.sealPosition(next, scope))
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
+
+// eventTypes are those that the feed of a workspace has.
+var eventTypes = []string{
+	domain.NameOf(domain.IntegrationCreated{}), domain.NameOf(domain.IntegrationUpdated{}), domain.NameOf(domain.IntegrationDeleted{}),
+}
+
+func (r *request) eventFilter() (f audit.Filter, limit int, token string, err error) {
+	q := r.query()
+	limit = q.integer("limit", 50, 1, 200)
+	token, _ = q.text("continuation_token")
+	if types, given := q.text("type"); given {
+		f.Types = strings.Split(types, ",")
+		for _, t := range f.Types {
+			if !slices.Contains(eventTypes, t) {
+				q.problem("type", "enum", "must be one or more of "+strings.Join(eventTypes, ", ")+", set apart by commas")
+				break
+			}
+		}
+	}
+	f.Actor, _ = q.text("actor")
+	if id, given := q.text("integration_id"); given {
+		f.ID = domain.ParseID(r.workspace, id)
+	}
+	f.From, f.To = q.time("from"), q.time("to")
+	switch order, given := q.text("order"); {
+	case order == "newest":
+		f.Newest = true
+	case given && order != "oldest":
+		q.problem("order", "enum", "must be oldest or newest")
+	}
+	return f, limit, token, domain.RefuseAll(q.problems)
+}
+
+// accepts reports whether the caller asks for a media type by name.
+func (r *request) accepts(media string) bool {
+	for one := range strings.SplitSeq(strings.Join(r.Request.Header.Values("Accept"), ","), ",") {
+		if named, _, err := mime.ParseMediaType(one); err == nil && named == media {
+			return true
+		}
+	}
+	return false
+}
+
+// streamFeed writes the whole feed, a JSON object a line. When it can't be read
+// to its end, the connection is broken off, so that nobody takes it for whole.
+func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, error) {
+	const atOnce = 200
+	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, atOnce)
+	if err != nil {
+		return answer{}, err
+	}
+	out := newStream(r, ndjson)
+	lines := json.NewEncoder(out)
+	for {
+		for _, e := range entries {
+			if lines.Encode(showEvent(e)) != nil {
+				return answer{said: true}, nil // the caller has gone
+			}
+		}
+		if out.flush() != nil || next == 0 {
+			return answer{said: true}, nil
+		}
+		if entries, next, err = s.Audit.Feed(r, r.workspace, f, next, atOnce); err != nil {
+			s.breakOff(r, err)
+		}
+	}
+}

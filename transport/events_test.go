@@ -1,0 +1,250 @@
+package transport_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+)
+
+func TestTheFeedOfAWorkspaceTellsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	crm := s.create(rest("crm", "https://a.example"))
+	s.send(request{method: "POST", path: "/v1/other/integrations", key: s.issue("other", access.Admin), body: rest("crm", "https://b.example")}).is(201)
+	s.create(rest("ehr", "https://a.example"))
+	before := time.Now().UTC().Format(time.RFC3339Nano)
+	s.put("/integrations/crm", members{"display_name": "Two", "enabled": false}).is(200)
+	s.delete("/integrations/ehr").is(204)
+
+	told := func(query string) (all []string) {
+		for token := ""; ; {
+			got := s.get("/integrations/events?limit=1&continuation_token=" + token + query).is(200)
+			for n := range got.at("items").([]any) {
+				all = append(all, strings.TrimPrefix(got.at("items", n, "type").(string), "integration.")+" "+got.at("items", n, "name").(string))
+			}
+			if got.at("has_more") == false {
+				require.Nil(t, got.at("continuation_token"))
+				return all
+			}
+			token = got.at("continuation_token").(string)
+		}
+	}
+	require.Equal(t, []string{"created crm", "created ehr", "updated crm", "deleted ehr"}, told(""))
+	require.Equal(t, []string{"deleted ehr", "updated crm", "created ehr", "created crm"}, told("&order=newest"))
+	require.Equal(t, []string{"created crm", "updated crm"}, told("&integration_id=crm"))
+	require.Equal(t, []string{"updated crm", "created crm"}, told("&order=newest&integration_id="+crm))
+	require.Equal(t, []string{"created ehr", "deleted ehr"}, told("&type=integration.created,integration.deleted&integration_id=ehr"))
+	require.Equal(t, []string{"updated crm", "deleted ehr"}, told("&from="+before))
+	require.Equal(t, []string{"created ehr", "created crm"}, told("&order=newest&to="+before))
+	require.Empty(t, told("&actor=nobody"))
+
+	got := s.get("/integrations/events").is(200)
+	require.Equal(t, []any{"/display_name", "/enabled"}, got.at("items", 2, "changed"))
+	require.Len(t, told("&actor="+url.QueryEscape(got.at("items", 0, "actor").(string))), 4)
+}
+
+func TestAFeedIsAskedForRightly(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("a1", "https://a.example"))
+	s.create(rest("a2", "https://a.example"))
+	got := s.send(request{method: "GET", path: "/integrations/events?type=deleted&from=yesterday&to=1&order=up&limit=0", wrong: true}).is(422)
+	require.ElementsMatch(t, []string{"/type", "/from", "/to", "/order", "/limit"}, got.pointers())
+	token := s.get("/integrations/events?limit=1").is(200).at("continuation_token").(string)
+	s.get("/integrations/events?order=newest&continuation_token="+token).is(422, "token_mismatch")
+}
+
+func TestTheWholeFeedComesAsLines(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	for n := range 450 {
+		s.create(rest(fmt.Sprintf("crm-%03d", n), "https://a.example"))
+	}
+	got := s.send(request{method: "GET", path: "/integrations/events", header: map[string]string{"Accept": "application/x-ndjson"}}).is(200)
+	lines := strings.Split(strings.TrimSuffix(got.text, "\n"), "\n")
+	require.Len(t, lines, 450)
+	for n, line := range lines {
+		require.Contains(t, line, fmt.Sprintf(`"name":"crm-%03d"`, n))
+	}
+}
+
+// listener reads server-sent events.
+type listener struct {
+	t    *testing.T
+	last string // the id it would go on from
+	body *bufio.Scanner
+	end  func()
+}
+
+// listen connects to the stream, where last left off.
+func (s *service) listen(key, last string) *listener {
+	s.t.Helper()
+	ctx, end := context.WithCancel(s.t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/acme/integrations/events/stream", nil)
+	require.NoError(s.t, err)
+	req.Header.Set("Authorization", "Bearer "+key)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req) //nolint:bodyclose // end closes it
+	require.NoError(s.t, err)
+	require.Equal(s.t, 200, resp.StatusCode)
+	require.Equal(s.t, "text/event-stream", resp.Header.Get("Content-Type"))
+	s.t.Cleanup(end)
+	return &listener{t: s.t, last: last, body: bufio.NewScanner(resp.Body), end: func() { end(); _ = resp.Body.Close() }}
+}
+
+// next returns the next event, its name and its data, and false at the end.
+// An id without data only moves the place.
+func (l *listener) next() (name, data string, ok bool) {
+	for l.body.Scan() {
+		field, value, _ := strings.Cut(l.body.Text(), ": ")
+		switch field {
+		case "id":
+			l.last = value
+		case "event":
+			name = value
+		case "data":
+			data = value
+		case "":
+			if data != "" {
+				return name, data, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+func TestAListenerThatConnectsAgainMissesNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	outsider := s.issue("other", access.Admin)
+	first := s.listen(s.key, "")
+	for first.last == "" { // it is told where it begins
+		require.True(t, first.body.Scan())
+		if id, ok := strings.CutPrefix(first.body.Text(), "id: "); ok {
+			first.last = id
+		}
+	}
+	first.end()
+	const changes = 1000
+	changed := make(chan struct{})
+	go func() {
+		defer close(changed)
+		for n := range changes / 2 {
+			s.post("/integrations", rest(fmt.Sprintf("crm-%03d", n), "https://a.example"))
+			s.send(request{method: "POST", path: "/v1/other/integrations", key: outsider, body: rest(fmt.Sprintf("crm-%03d", n), "https://b.example")})
+			s.put(fmt.Sprintf("/integrations/crm-%03d", n), members{"enabled": false})
+		}
+	}()
+	want, last := 0, first.last
+	for want < changes { // cut off again and again
+		l := s.listen(s.key, last)
+		for range 1 + rand.IntN(120) {
+			name, data, ok := l.next()
+			require.True(t, ok)
+			require.Equal(t, []string{"integration.created", "integration.updated"}[want%2], name, data)
+			require.Contains(t, data, fmt.Sprintf(`"name":"crm-%03d"`, want/2))
+			require.Contains(t, data, `"position":`+l.last+`,`)
+			if want++; want == changes {
+				break
+			}
+		}
+		last = l.last
+		l.end()
+	}
+	<-changed
+}
+
+func TestAQuietStreamSaysHowFarTheLogHasCome(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	l := s.listen(s.key, "")
+	s.send(request{method: "POST", path: "/v1/other/integrations", key: s.issue("other", access.Admin), body: rest("crm", "https://b.example")}).is(201)
+	for l.last != strconv.FormatUint(s.head(), 10) {
+		require.True(t, l.body.Scan())
+		if id, ok := strings.CutPrefix(l.body.Text(), "id: "); ok {
+			l.last = id
+		}
+		require.NotContains(t, l.body.Text(), "data", "it is another workspace's event")
+	}
+}
+
+func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	key, text, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "test", Permissions: []access.Permission{access.View}})
+	require.NoError(t, err)
+	l := s.listen(text, "")
+	require.NoError(t, s.stores.keys.Revoke(t.Context(), "acme", key.ID))
+	_, _, ok := l.next()
+	require.False(t, ok)
+}
+
+func TestAStreamIsAskedForRightly(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.send(request{method: "GET", path: "/integrations/events/stream", header: map[string]string{"Last-Event-ID": "x"}, wrong: true}).is(422, "last_event_id_invalid")
+}
+
+func TestAnIntegrationIsShownAsItWas(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example", members{"auth": members{"api_key_value": "k"}}))
+	second := s.put("/integrations/crm", members{"display_name": "Two"}).is(200).at("updated_at").(string)
+	s.put("/integrations/crm", members{"display_name": "Three", "auth": nil}).is(200)
+	s.delete("/integrations/crm").is(204)
+	for at, want := range map[string]string{"1": "The crm", "2": "Two", second: "Two", "3": "Three"} {
+		got := s.get("/integrations/crm?as_of=" + at).is(200)
+		require.Equal(t, want, got.at("display_name"), at)
+		require.Equal(t, fmt.Sprintf(`"v%v"`, got.at("version")), got.header.Get("ETag"))
+	}
+	s.get("/integrations/crm?as_of=4").is(404, "integration_deleted")
+	s.get("/integrations/crm?as_of=9").is(404, "version_not_found")
+	s.get("/integrations/crm?as_of=2020-01-01T00:00:00Z").is(404, "integration_not_found")
+	s.get("/integrations/crm?as_of="+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)).is(404, "integration_deleted")
+	s.get("/integrations/google-maps?as_of=1").is(200)
+	for _, wrong := range []string{"0", "v2", "yesterday", "-1", ""} {
+		s.get("/integrations/crm?as_of="+wrong).is(422, "format")
+	}
+}
+
+func TestAnEarlierConfigurationIsRestored(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example", members{"auth": members{"api_key_value": "k"}, "endpoints": []any{endpoint("list")}}))
+	s.put("/integrations/crm", members{"display_name": "Two", "endpoints": []any{}, "enabled": false}).is(200)
+
+	dry := s.post("/integrations/crm/restore?dry_run=true", members{"version": 1}).is(200)
+	require.Len(t, dry.at("changes"), 3)
+	require.Equal(t, "Two", s.get("/integrations/crm").at("display_name"))
+
+	s.send(request{method: "POST", path: "/integrations/crm/restore", body: members{"version": 1}, header: map[string]string{"If-Match": `"v1"`}}).is(412)
+	got := s.post("/integrations/crm/restore", members{"version": 1}).is(200)
+	require.Equal(t, "The crm", got.at("display_name"))
+	require.InDelta(t, 3, got.at("version"), 0)
+	require.Equal(t, "list", got.at("endpoints", 0, "name"))
+	require.Equal(t, true, got.at("auth", "secrets", "api_key_value", "set"))
+	require.Equal(t, "integration.updated", s.get("/integrations/crm/history").at("items", 2, "type"))
+
+	s.put("/integrations/crm", members{"base_url": "https://b.example", "auth": members{"api_key_value": "k2"}}).is(200)
+	require.Equal(t, []string{"/auth/api_key_value"}, s.post("/integrations/crm/restore", members{"version": 1}).is(422, "secret_required").pointers())
+	s.post("/integrations/crm/restore", members{"version": 9}).is(404, "version_not_found")
+	s.post("/integrations/google-maps/restore", members{"version": 1}).is(409, "builtin")
+	for _, wrong := range []members{{}, {"version": 0}, {"version": "1"}, {"version": 1.5}, {"version": 1, "more": 1}} {
+		s.send(request{method: "POST", path: "/integrations/crm/restore", body: wrong, wrong: true}).is(422)
+	}
+	s.delete("/integrations/crm").is(204)
+	s.post("/integrations/crm/restore", members{"version": 1}).is(404, "integration_not_found")
+}

@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// stream is an answer that is written as it comes. A caller who takes nothing
+// for writeWithin is cut off.
+type stream struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+const writeWithin = 10 * time.Second
+
+func newStream(r *request, media string) stream {
+	r.Header("Content-Type", media)
+	r.Header("Cache-Control", "no-store")
+	r.Header("X-Accel-Buffering", "no") // a proxy in between hands it on as it comes
+	s := stream{r.Writer, http.NewResponseController(r.Writer)}
+	s.extend()
+	r.Status(http.StatusOK)
+	return s
+}
+
+// extend gives the next write its time. A connection without deadlines has none
+// to move.
+func (s stream) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(writeWithin)) } //nolint:forbidigo // a deadline of the network
+
+// flush sends what was written.
+func (s stream) flush() error {
+	defer s.extend()
+	return s.control.Flush()
+}
+
+// breakOff ends an answer that was begun and can't be finished.
+func (s *Server) breakOff(r *request, err error) {
+	s.Log.WarnContext(r, "an answer was broken off", slog.String("request_id", requestID(r.Context)), slog.Any("err", err))
+	panic(http.ErrAbortHandler)
+}
+
+// EncodeEvent returns an event as server-sent events tell it (HTML Standard,
+// 9.2), without the line of its id.
+func EncodeEvent(e audit.Entry) []byte {
+	data, err := json.Marshal(showEvent(e))
+	if err != nil {
+		return nil // plain data; this can't happen
+	}
+	var b bytes.Buffer
+	b.WriteString("event: " + e.Type + "\ndata: ")
+	b.Write(data)
+	b.WriteString("\n\n")
+	return b.Bytes()
+}
+
+// streamEvents tells what happens in the workspace, from the moment it is asked
+// or from the position that Last-Event-ID names.
+func (s *Server) streamEvents(r *request) (answer, error) {
+	var after *uint64
+	if last := r.GetHeader("Last-Event-ID"); last != "" {
+		position, err := strconv.ParseUint(last, 10, 64)
+		if err != nil {
+			return answer{}, domain.Errorf(domain.Invalid, "last_event_id_invalid", "Last-Event-ID must be a position, a whole number")
+		}
+		after = &position
+	}
+	var out *stream
+	for told, err := range s.Live.Listen(r, r.workspace, after) {
+		if err != nil {
+			return s.streamEnded(r, out, err)
+		}
+		if out == nil {
+			out = new(newStream(r, "text/event-stream"))
+		}
+		if told.Event == nil {
+			if _, err := s.authorize(r.Context, access.View); err != nil { // the key may be gone by now
+				return answer{said: true}, nil
+			}
+		}
+		if out.tell(told) != nil {
+			break
+		}
+	}
+	return answer{said: true}, nil
+}
+
+// streamEnded answers when there was no answer yet. Else the end of the stream
+// says it all: a listener connects again and goes on from its last event.
+func (s *Server) streamEnded(r *request, begun *stream, err error) (answer, error) {
+	if errors.Is(err, audit.ErrEnded) {
+		err = domain.Because(err, domain.Unavailable, "events_unavailable", "the service is ending; try again")
+	}
+	if begun == nil {
+		return answer{}, err
+	}
+	s.Log.DebugContext(r, "a listener was let go", slog.String("request_id", requestID(r.Context)), slog.Any("err", err))
+	return answer{said: true}, nil
+}
+
+// tell writes an event, or that there was none up to a position: an id without
+// data moves the place where a listener goes on.
+func (s stream) tell(told audit.Told) error {
+	line := "id: " + strconv.FormatUint(told.Position, 10) + "\n"
+	if told.Event == nil {
+		line = ": nothing new\n" + line + "\n"
+	}
+	if _, err := s.Write(append([]byte(line), told.Event...)); err != nil {
+		return err
+	}
+	return s.flush()
+}
