@@ -87,6 +87,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
+	if _, err = ensureStream(ctx, js, deadConfig(cfg)); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
 	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
