@@ -15,16 +15,17 @@ func of(c eventstore.Commit) owner { return owner{c.Workspace, c.ID} }
 
 // fold returns what commits, in the order of the log of integrations, come to.
 // An event carries the state it leads to, so only the last of each integration
-// counts. One that can't be read leaves the integration as it was before, and
-// parks it.
-func fold(commits []eventstore.Commit) Batch {
-	var b Batch
+// counts. One that can't be applied leaves the integration as it was before, and
+// parks it; all of those are returned as well, whatever followed them.
+func fold(commits []eventstore.Commit) (b Batch, refused []Parked) {
 	at, parked := map[owner]int{}, map[owner]Parked{}
 	for _, c := range commits {
 		b.Reached.Integrations = c.Position
 		state, err := applied(c)
 		if err != nil {
-			parked[of(c)] = Parked{Position: c.Position, Workspace: c.Workspace, ID: c.ID, Reason: err.Error(), At: c.Meta.At}
+			refusal := Parked{Position: c.Position, Workspace: c.Workspace, ID: c.ID, Reason: err.Error(), At: c.Meta.At}
+			parked[of(c)] = refusal
+			refused = append(refused, refusal)
 			continue
 		}
 		delete(parked, of(c))
@@ -39,7 +40,7 @@ func fold(commits []eventstore.Commit) Batch {
 	for _, p := range parked {
 		b.Parked = append(b.Parked, p)
 	}
-	return b
+	return b, refused
 }
 
 // applied returns the state that an event leads to.
@@ -56,8 +57,7 @@ func applied(c eventstore.Commit) (domain.Integration, error) {
 
 // foldProbes returns what commits, in the order of the log of probes, come to.
 // A result that can't be read is passed over: the next probe says it again.
-func foldProbes(commits []eventstore.Commit) Batch {
-	var b Batch
+func foldProbes(commits []eventstore.Commit) (b Batch, refused []Parked) {
 	at := map[owner]int{}
 	for _, c := range commits {
 		b.Reached.Probes = c.Position
@@ -80,5 +80,5 @@ func foldProbes(commits []eventstore.Commit) Batch {
 			b.Probes[n] = result
 		}
 	}
-	return b
+	return b, nil
 }

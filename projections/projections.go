@@ -14,12 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Store keeps one set of read models. There are two implementations, in the
-// folders sqlite and mongo, and the suite in projectiontest says what both do.
-//
-// A failure of the database is a domain error of kind Unavailable with the code
-// read_store_unavailable and the cause kept.
-type Store interface {
+// Model is what can be read of a Store.
+type Model interface {
 	// Get returns the integration of that workspace, or
 	// domain.NoSuchIntegration when there is none or it is deleted.
 	Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error)
@@ -31,6 +27,15 @@ type Store interface {
 	// whether or not the store holds the integration. It is how built-ins, which
 	// are not stored, come by theirs.
 	Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error)
+}
+
+// Store keeps one generation of read models. There are two implementations, in
+// the folders sqlite and mongo, and the suite in projectiontest says what both do.
+//
+// A failure of the database is a domain error of kind Unavailable with the code
+// read_store_unavailable and the cause kept.
+type Store interface {
+	Model
 
 	// Apply writes a batch, and the positions it reaches after everything else.
 	// What is older than, or the same as, what is stored changes nothing, and
@@ -44,8 +49,10 @@ type Store interface {
 	// not be applied, by position.
 	Parked(ctx context.Context) ([]Parked, error)
 
-	// Reset empties the store and sets its positions to zero.
-	Reset(ctx context.Context) error
+	// Index makes what List runs along, and sees to it that what was applied
+	// before is on disk. A generation is filled without, which is faster. Doing it
+	// again changes nothing.
+	Index(ctx context.Context) error
 
 	// Ping proves that the store can be read.
 	Ping(ctx context.Context) error

@@ -21,7 +21,8 @@ type Projector struct {
 	Log    *slog.Logger
 
 	progress
-	probes progress // in the log of probes
+	probes progress        // in the log of probes
+	moved  func(Positions) // hears of each move, of one log at a time; nil: nobody listens
 }
 
 // WaitForProbe is Wait for a position in the log of probes.
@@ -39,16 +40,23 @@ const (
 // than the one whose history it is in.
 var errOtherSubject = errors.New("the event is about another integration than its subject")
 
+// ErrOtherLog says that a store is ahead of the log, so it was filled from
+// another one.
+var ErrOtherLog = errors.New("the read model is ahead of the log, so it is of another one")
+
 // Run applies the logs to the store, history first and then live, until ctx
 // ends, and returns nil then. Whatever fails is tried again from where the
-// store is, so nothing is passed over.
+// store is, so nothing is passed over. ErrOtherLog ends it.
 func (p *Projector) Run(ctx context.Context) error {
 	pause := firstPause
 	for ctx.Err() == nil {
 		before := p.Position()
 		err := p.follow(ctx)
-		if ctx.Err() != nil {
-			break
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrOtherLog):
+			return err
 		}
 		if p.Position() != before {
 			pause = firstPause
@@ -70,8 +78,7 @@ func (p *Projector) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.move(at.Integrations)
-	p.probes.move(at.Probes)
+	p.reached(at)
 	tails, ctx := errgroup.WithContext(ctx)
 	tails.Go(func() error {
 		return p.tail(ctx, p.Events.After(ctx, at.Integrations), fold)
@@ -82,51 +89,70 @@ func (p *Projector) follow(ctx context.Context) error {
 	return tails.Wait()
 }
 
-// start returns the positions to go on from. A store that is ahead of a log
-// was filled from another one, so it is emptied.
+// start returns the positions to go on from.
 func (p *Projector) start(ctx context.Context) (Positions, error) {
 	at, err := p.Store.Positions(ctx)
 	if err != nil {
 		return Positions{}, err
 	}
-	integrations, err := p.Events.Head(ctx)
+	head, err := heads(ctx, p.Events)
 	if err != nil {
 		return Positions{}, err
 	}
-	probes, err := p.Events.ProbeHead(ctx)
+	if at.Integrations > head.Integrations || at.Probes > head.Probes {
+		return Positions{}, fmt.Errorf("%w: it shows %d of %d events and %d of %d probes", ErrOtherLog,
+			at.Integrations, head.Integrations, at.Probes, head.Probes)
+	}
+	return at, nil
+}
+
+// heads returns where the logs end.
+func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
+	integrations, err := events.Head(ctx)
 	if err != nil {
 		return Positions{}, err
 	}
-	if at.Integrations <= integrations && at.Probes <= probes {
-		return at, nil
+	probes, err := events.ProbeHead(ctx)
+	return Positions{Integrations: integrations, Probes: probes}, err
+}
+
+// reached says how far the logs have been applied. A zero changes nothing.
+func (p *Projector) reached(at Positions) {
+	if at.Integrations > 0 {
+		p.move(at.Integrations)
 	}
-	p.Log.WarnContext(ctx, "the read model is ahead of the log, so it is of another one; building it anew",
-		slog.Uint64("integrations", at.Integrations), slog.Uint64("integrations_log", integrations),
-		slog.Uint64("probes", at.Probes), slog.Uint64("probes_log", probes))
-	return Positions{}, p.Store.Reset(ctx)
+	if at.Probes > 0 {
+		p.probes.move(at.Probes)
+	}
+	if p.moved != nil {
+		p.moved(at)
+	}
 }
 
 // tail applies each batch of a log as it comes.
-func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit, error], fold func([]eventstore.Commit) Batch) error {
+func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit, error], fold func([]eventstore.Commit) (Batch, []Parked)) error {
 	for commits, err := range log {
 		if err != nil {
 			return err
 		}
-		b := fold(commits)
+		b, refused := fold(commits)
 		if err := p.Store.Apply(ctx, b); err != nil {
 			return err
 		}
-		for _, parked := range b.Parked {
-			p.Log.ErrorContext(ctx, "an event can't be applied; its integration is shown as it was before",
-				slog.String("workspace_id", string(parked.Workspace)), slog.String("integration_id", string(parked.ID)),
-				slog.Uint64("position", parked.Position), slog.String("reason", parked.Reason))
-		}
-		if b.Reached.Integrations > 0 {
-			p.move(b.Reached.Integrations)
-		}
-		if b.Reached.Probes > 0 {
-			p.probes.move(b.Reached.Probes)
-		}
+		p.reached(b.Reached)
+		tellRefused(ctx, p.Events, p.Log, refused)
 	}
 	return fmt.Errorf("the log ended: %w", context.Cause(ctx))
+}
+
+// tellRefused records the events that could not be applied. It stops nothing:
+// their integrations are parked already, and the next to come by tries again.
+func tellRefused(ctx context.Context, events *eventstore.Store, log *slog.Logger, refused []Parked) {
+	for _, r := range refused {
+		where := slog.Group("", slog.String("workspace_id", string(r.Workspace)), slog.String("integration_id", string(r.ID)), slog.Uint64("position", r.Position))
+		log.ErrorContext(ctx, "an event can't be applied; its integration is shown as it was before", where, slog.String("reason", r.Reason))
+		if err := events.DeadLetter(ctx, r.Workspace, r.ID, r.Position, r.Reason); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "the event that can't be applied is not among the dead letters", where, slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
+		}
+	}
 }

@@ -10,7 +10,7 @@ import (
 // Reader answers for what is stored and for the built-ins together, as if the
 // built-ins were stored in every workspace.
 type Reader struct {
-	Store    Store
+	Store    Model
 	Builtins domain.BuiltinSettings
 
 	// CaughtUp returns nil once the store shows enough to be read from. Until

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -19,8 +20,9 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// The generation of the schema is part of every collection's name: another
-// version of the service builds its own beside this one's.
+// The version of the schema is part of every collection's name: another version
+// of the service builds its own beside this one's. The number of the generation
+// follows.
 const (
 	integrationsName = "integrations_v1"
 	probesName       = "probes_v1"
@@ -31,7 +33,7 @@ const (
 // positionsID is the _id of the one document of the meta collection.
 const positionsID = "positions"
 
-// Store keeps read models in the collections of one database.
+// Store keeps a generation of read models in collections of one database.
 type Store struct {
 	client       *mongo.Client
 	integrations *mongo.Collection
@@ -43,10 +45,9 @@ type Store struct {
 // operationTimeout bounds one operation on a server that has gone silent.
 const operationTimeout = 5 * time.Second
 
-// Open connects to the server at uri and makes the indexes that are missing
-// from the database. Writes are acknowledged by a majority and reads go to the
-// primary, whatever uri says.
-func Open(ctx context.Context, uri, database string) (*Store, error) {
+// connect returns a client of the server at uri. Writes are acknowledged by a
+// majority and reads go to the primary, whatever uri says.
+func connect(uri string) (*mongo.Client, error) {
 	settings := options.Client().ApplyURI(uri).
 		SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()).SetAppName("integrations")
 	if settings.Timeout == nil { // the URI says nothing of timeoutMS
@@ -56,20 +57,28 @@ func Open(ctx context.Context, uri, database string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to MongoDB: %w", err)
 	}
+	return client, nil
+}
+
+// open returns the store of a generation, with a client of its own.
+func open(uri, database string, n uint64) (*Store, error) {
+	client, err := connect(uri)
+	if err != nil {
+		return nil, err
+	}
 	db := client.Database(database)
-	s := &Store{
+	return &Store{
 		client:       client,
-		integrations: db.Collection(integrationsName),
-		probes:       db.Collection(probesName),
-		parked:       db.Collection(parkedName),
-		meta:         db.Collection(metaName),
-	}
-	for _, index := range indexes() { // one at a time: FerretDB falls over a list of which some are there
-		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
-			return nil, errors.Join(away(ctx, err), s.Close())
-		}
-	}
-	return s, nil
+		integrations: db.Collection(named(integrationsName, n)),
+		probes:       db.Collection(named(probesName, n)),
+		parked:       db.Collection(named(parkedName, n)),
+		meta:         db.Collection(named(metaName, n)),
+	}, nil
+}
+
+// named is the name of a collection of a generation.
+func named(collection string, n uint64) string {
+	return collection + "_g" + strconv.FormatUint(n, 10)
 }
 
 // indexes are what the lists of a workspace run along, forwards or backwards.
@@ -94,15 +103,15 @@ func indexes() []mongo.IndexModel {
 	return all
 }
 
-// Reset implements projections.Store. The positions go first: when it is
-// interrupted, the next projector begins from zero all the same.
-func (s *Store) Reset(ctx context.Context) error {
-	for _, c := range []*mongo.Collection{s.meta, s.integrations, s.probes, s.parked} {
-		if _, err := c.DeleteMany(ctx, bson.D{}); err != nil {
+// Index implements projections.Store. It stores a position as well, which says
+// that the generation is there.
+func (s *Store) Index(ctx context.Context) error {
+	for _, index := range indexes() { // one at a time: FerretDB falls over a list of which some are there
+		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
 			return away(ctx, err)
 		}
 	}
-	return nil
+	return away(ctx, s.reach(ctx, projections.Positions{}))
 }
 
 // Ping implements projections.Store.
@@ -112,8 +121,10 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close implements projections.Store.
-func (s *Store) Close() error {
-	err := s.client.Disconnect(context.Background())
+func (s *Store) Close() error { return disconnect(s.client) }
+
+func disconnect(client *mongo.Client) error {
+	err := client.Disconnect(context.Background())
 	if errors.Is(err, mongo.ErrClientDisconnected) {
 		return nil
 	}

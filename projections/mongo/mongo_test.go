@@ -12,6 +12,7 @@ import (
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -38,16 +39,28 @@ func TestStoreOnMongoDB(t *testing.T) {
 func testStore(t *testing.T, uri string) {
 	var opened atomic.Int64
 	prefix := fmt.Sprintf("projections_%d_%d", os.Getpid(), time.Now().UnixNano())
-	projectiontest.Run(t, func(t *testing.T) projections.Store {
+	fresh := func(t *testing.T) (one, other *mongo.Generations) {
 		database := fmt.Sprintf("%s_%d", prefix, opened.Add(1))
-		s, err := mongo.Open(t.Context(), uri, database)
+		t.Cleanup(func() { drop(t, uri, database) })
+		return generations(t, uri, database), generations(t, uri, database)
+	}
+	projectiontest.Run(t, func(t *testing.T) projections.Store {
+		g, _ := fresh(t)
+		_, s, err := g.Create(t.Context())
 		require.NoError(t, err)
-		t.Cleanup(func() {
-			require.NoError(t, s.Close())
-			drop(t, uri, database)
-		})
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		require.NoError(t, s.Index(t.Context()))
 		return s
 	})
+	projectiontest.RunGenerations(t, func(t *testing.T) (one, other projections.Generations) { return fresh(t) })
+}
+
+func generations(t *testing.T, uri, database string) *mongo.Generations {
+	t.Helper()
+	g, err := mongo.Open(t.Context(), uri, database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, g.Close()) })
+	return g
 }
 
 func drop(t *testing.T, uri, database string) {
@@ -102,29 +115,61 @@ func TestAServerThatHasGoneSilentIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
-func TestAStoreOpensOnWhatAnotherHasWritten(t *testing.T) {
+func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T) {
 	uri := ferret(t)
-	first, err := mongo.Open(t.Context(), uri, "shared")
+	g := generations(t, uri, "swept")
+	var made []uint64
+	for range 3 {
+		n, s, err := g.Create(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, s.Index(t.Context()))
+		require.NoError(t, g.Promote(t.Context(), n))
+		require.NoError(t, s.Close())
+		made = append(made, n)
+	}
+	require.NoError(t, g.Sweep(t.Context()))
+	_, err := g.Open(t.Context(), made[0])
+	require.ErrorIs(t, err, projections.ErrUnusable)
+	for _, n := range made[1:] {
+		s, err := g.Open(t.Context(), n)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	}
+}
+
+func TestABuildThatSaysNothingAnyMoreIsTakenOver(t *testing.T) {
+	uri := ferret(t)
+	g := generations(t, uri, "overtaken")
+	n, s, err := g.Create(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, first.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 7}}))
-	require.NoError(t, first.Close())
-	second, err := mongo.Open(t.Context(), uri, "shared")
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, s.Index(t.Context()))
+	standing := client(t, uri).Database("overtaken").Collection("generations_v1")
+	_, err = standing.UpdateOne(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "beat", Value: time.Now().Add(-time.Minute)}}}})
 	require.NoError(t, err)
-	positions, err := second.Positions(t.Context())
+	next, other, err := g.Create(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, projections.Positions{Integrations: 7}, positions)
-	require.NoError(t, second.Close())
+	require.ErrorIs(t, g.Promote(t.Context(), n), projections.ErrOvertaken)
+	require.NoError(t, g.Promote(t.Context(), next))
+	require.NoError(t, other.Close())
+}
+
+func client(t *testing.T, uri string) *driver.Client {
+	t.Helper()
+	c, err := driver.Connect(options.Client().ApplyURI(uri))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Disconnect(context.Background())) })
+	return c
 }
 
 func TestEveryOrderHasAnIndex(t *testing.T) {
 	uri := ferret(t)
-	s, err := mongo.Open(t.Context(), uri, "indexed")
+	g := generations(t, uri, "indexed")
+	_, s, err := g.Create(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	client, err := driver.Connect(options.Client().ApplyURI(uri))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, client.Disconnect(context.Background())) })
-	specs, err := client.Database("indexed").Collection("integrations_v1").Indexes().ListSpecifications(t.Context())
+	require.NoError(t, s.Index(t.Context()))
+	specs, err := client(t, uri).Database("indexed").Collection("integrations_v1_g1").Indexes().ListSpecifications(t.Context())
 	require.NoError(t, err)
 	indexed := map[string][]string{}
 	for _, spec := range specs {

@@ -170,19 +170,6 @@ func parks(t *testing.T, s projections.Store) {
 	requireParked(park(7, crm))
 }
 
-func resets(t *testing.T, s projections.Store) {
-	crm := integration(workspace, "crm")
-	probe := projections.ProbeResult{Position: 1, Workspace: workspace, ID: crm.ID, Incarnation: 1, LastProbe: projections.LastProbe{Status: domain.Healthy, At: noon}}
-	apply(t, s, projections.Batch{
-		Documents: []projections.Document{at(9, crm)}, Probes: []projections.ProbeResult{probe},
-		Parked: []projections.Parked{{Position: 10, Workspace: workspace, ID: crm.ID, At: noon}},
-	})
-	require.NoError(t, s.Reset(t.Context()))
-	knowsOfNothing(t, s)
-	put(t, s, at(1, crm))
-	require.Equal(t, projections.Integration{Integration: crm}, get(t, s, crm))
-}
-
 func tellsTheImpatient(t *testing.T, s projections.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -218,7 +205,7 @@ func RequireUnavailable(t *testing.T, s projections.Store) {
 		},
 		"positions": func() error { _, err := s.Positions(ctx); return err },
 		"parked":    func() error { _, err := s.Parked(ctx); return err },
-		"reset":     func() error { return s.Reset(ctx) },
+		"index":     func() error { return s.Index(ctx) },
 		"ping":      func() error { return s.Ping(ctx) },
 	} {
 		err := ask()

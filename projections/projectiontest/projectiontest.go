@@ -34,7 +34,6 @@ func Run(t *testing.T, open func(t *testing.T) projections.Store) {
 		{"the last probe is shown beside its integration", showsTheLastProbe},
 		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
 		{"an integration is parked until a later event applies", parks},
-		{"a store that was reset is empty", resets},
 		{"every filter in every order lists what it should", filtersAndSorts},
 		{"a search finds letters, whatever they mean elsewhere", searchesLiterally},
 		{"pages join without a gap or a repetition", pages},

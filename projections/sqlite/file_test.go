@@ -23,10 +23,9 @@ func TestAFileIsOpenedAgainAsItWasLeft(t *testing.T) {
 	positions, err := open(t, path).Positions(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, projections.Positions{Integrations: 7}, positions)
-	require.NoFileExists(t, path+".unusable")
 }
 
-func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
+func TestAFileThatCanNotBeUsedIsRefusedAsSuch(t *testing.T) {
 	for what, damage := range map[string]func(*testing.T, string){
 		"not a database": func(t *testing.T, path string) {
 			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("not a database. "), 1000), 0o600))
@@ -42,7 +41,7 @@ func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(path, file, 0o600))
 		},
-		"of a later generation": func(t *testing.T, path string) {
+		"of a later version": func(t *testing.T, path string) {
 			execute(t, path, `PRAGMA user_version = 1000`)
 		},
 		"another program's": func(t *testing.T, path string) {
@@ -57,21 +56,14 @@ func TestAFileThatCanNotBeUsedIsPutAsideAndBegunAnew(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "read.db")
 			reach(t, path, 7)
 			damage(t, path)
-			var log bytes.Buffer
-			s, err := sqlite.Open(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
-			require.NoError(t, err)
-			defer func() { require.NoError(t, s.Close()) }()
-			positions, err := s.Positions(t.Context())
-			require.NoError(t, err)
-			require.Zero(t, positions)
-			require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 1}}))
-			require.FileExists(t, path+".unusable")
-			require.Contains(t, log.String(), "begun anew")
+			_, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+			require.ErrorIs(t, err, projections.ErrUnusable)
+			require.Equal(t, domain.Unavailable, domain.KindOf(err))
 		})
 	}
 }
 
-func TestDamageFoundInUseMakesTheNextOpenBeginAnew(t *testing.T) {
+func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 	for what, damage := range map[string]func(*testing.T, string){
 		"pages": func(t *testing.T, path string) {
 			file, err := os.ReadFile(path)
@@ -107,18 +99,10 @@ func TestDamageFoundInUseMakesTheNextOpenBeginAnew(t *testing.T) {
 			_, err = s.List(t.Context(), "acme", projections.Query{Limit: 200})
 			require.Equal(t, domain.Unavailable, domain.KindOf(err))
 			require.Equal(t, domain.Unavailable, domain.KindOf(s.Ping(t.Context())), "the service is not ready any more")
-			require.Contains(t, log.String(), "start the service again")
-			beside, err := sqlite.OpenBeside(t.Context(), path, slog.New(slog.DiscardHandler))
-			require.NoError(t, err)
-			require.NoError(t, beside.Close())
-			require.NoFileExists(t, path+".unusable", "a tool beside the service leaves the file to it")
+			require.Contains(t, log.String(), "run integrations rebuild")
 			require.NoError(t, s.Close())
-
-			positions, err := open(t, path).Positions(t.Context())
-			require.NoError(t, err)
-			require.Zero(t, positions)
-			require.FileExists(t, path+".unusable")
-			require.NoFileExists(t, path+".damaged")
+			_, err = sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+			require.ErrorIs(t, err, projections.ErrUnusable)
 		})
 	}
 }

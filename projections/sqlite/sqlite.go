@@ -1,8 +1,8 @@
-// Package sqlite keeps read models in a SQLite file. It promises what
-// projections.Store does, and that a file it can't use (damaged, or written by
-// another version) is put aside and begun anew instead of stopping the service.
-// Damage that shows only while the file is in use makes Ping fail, and the next
-// Open begins anew.
+// Package sqlite keeps read models in SQLite files. It promises what
+// projections.Store and projections.Generations do, and that a file it can't use
+// (damaged, or written by another version) is told as such, so that another is
+// built. Damage that shows only while a file is in use makes Ping fail, and the
+// file unusable from then on.
 package sqlite
 
 import (
@@ -24,12 +24,9 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// generation is the version of the schema. A file of another one is begun anew.
-const generation = 1
+// version is that of the schema. A file of another one can't be used.
+const version = 1
 
-// The lists of a workspace run along one of the three indexes, forwards or
-// backwards. The columns after id let a filter be decided, and a total be
-// counted, without reading documents.
 const schema = `
 CREATE TABLE integrations (
 	workspace   TEXT    NOT NULL,
@@ -46,9 +43,6 @@ CREATE TABLE integrations (
 	document    BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX integrations_by_id ON integrations (workspace, id);
-CREATE INDEX integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
-CREATE INDEX integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
-CREATE INDEX integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE TABLE probes (
 	workspace   TEXT    NOT NULL,
 	id          TEXT    NOT NULL,
@@ -69,8 +63,17 @@ CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL);
 INSERT INTO positions VALUES (0, 0);
 `
 
-// objects is how many tables and indexes the schema has; a WITHOUT ROWID table
-// is one.
+// The lists of a workspace run along one of the three indexes, forwards or
+// backwards. The columns after id let a filter be decided, and a total be
+// counted, without reading documents.
+const indexes = `
+CREATE INDEX IF NOT EXISTS integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE INDEX IF NOT EXISTS integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE INDEX IF NOT EXISTS integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
+`
+
+// objects is how many tables and indexes there are in all; a WITHOUT ROWID table
+// is one. A file with fewer was not filled to its end.
 const objects = 8
 
 // Store keeps read models in a file. It has one connection that writes and a
@@ -86,48 +89,36 @@ type Store struct {
 	damaged atomic.Bool
 }
 
-// Open opens the file at path, or begins it. A file it can't use is renamed to
-// end in .unusable, which is told in log.
+// Open opens the file at path, or begins it. The error of one that can't be
+// used holds projections.ErrUnusable.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	_, err := os.Stat(path + damagedMark)
-	marked := err == nil
-	var s *Store
-	if !marked {
-		if s, err = open(ctx, path, log); err == nil {
-			return s, nil
-		}
+	if err == nil {
+		return nil, projections.Unavailable(fmt.Errorf("%s: %w: it was found damaged", path, projections.ErrUnusable))
 	}
-	if !marked && !unusable(err) {
-		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
-	}
-	log.WarnContext(ctx, "the read model can't be used and is begun anew", slog.String("path", path), slog.Any("reason", err), slog.Bool("found_damaged_before", marked))
-	if err := putAside(path); err != nil {
-		return nil, fmt.Errorf("put the unusable read model aside: %w", err)
-	}
-	if s, err = open(ctx, path, log); err != nil {
+	s, err := open(ctx, path, log, schema+indexes)
+	switch {
+	case unusable(err):
+		return nil, projections.Unavailable(fmt.Errorf("open %s: %w: %w", path, projections.ErrUnusable, err))
+	case err != nil:
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
 	}
 	return s, nil
 }
 
-// OpenBeside opens the file at path while a service runs on it. A file it can't
-// use stays where it is: whose it is will see to it.
-func OpenBeside(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	s, err := open(ctx, path, log)
-	if err != nil {
-		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
-	}
-	return s, nil
+// begin makes the file at path, without the indexes that lists run along.
+func begin(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+	return open(ctx, path, log, schema)
 }
 
 // damagedMark ends the name of an empty file beside one that was found damaged.
 const damagedMark = ".damaged"
 
 // damage says that the file can't be trusted any more, and what to do.
-const damage = "the read model is damaged: start the service again, and it builds it anew from the log"
+const damage = "the read model is damaged: run integrations rebuild, or start the service again, and it is built anew from the log"
 
-// noteDamage sees to it that the file is begun anew at the next start. Looking
-// for damage at every start instead would read the whole file each time.
+// noteDamage sees to it that the file is not opened again. Looking for damage
+// at every start instead would read the whole file each time.
 func (s *Store) noteDamage(ctx context.Context, found error) {
 	if !s.damaged.CompareAndSwap(false, true) {
 		return
@@ -136,28 +127,15 @@ func (s *Store) noteDamage(ctx context.Context, found error) {
 	s.log.ErrorContext(ctx, damage, slog.String("path", s.path), slog.Any("found", found), slog.Any("mark", err))
 }
 
-// errGeneration says that a file was written by another version.
-var errGeneration = errors.New("the file is of another generation")
+// errVersion says that a file was written by another version, or not to its end.
+var errVersion = errors.New("the file is of another version or was not finished")
 
 // unusable reports whether no later attempt can succeed with the same file.
 func unusable(err error) bool {
-	return errors.Is(err, errGeneration) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
+	return errors.Is(err, errVersion) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
 }
 
-// putAside renames the file, and deletes what belongs to it alone.
-func putAside(path string) error {
-	if err := os.Rename(path, path+".unusable"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for _, with := range []string{"-wal", "-shm", "-journal", damagedMark} {
-		if err := os.Remove(path + with); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
+func open(ctx context.Context, path string, log *slog.Logger, schema string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -175,7 +153,7 @@ func open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	s := &Store{writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader}, path: path, log: log}
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(ctx, schema); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -188,7 +166,7 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 
 // prepare makes the schema in an empty file, and looks whether a file that is
 // not empty is one of ours and can be read.
-func (s *Store) prepare(ctx context.Context) error {
+func (s *Store) prepare(ctx context.Context, schema string) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -202,9 +180,9 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case found == generation && tables < objects:
-		return errGeneration
-	case found == generation:
+	case found == version && tables < objects:
+		return errVersion
+	case found == version:
 		for _, table := range []string{"integrations", "probes", "parked", "positions"} {
 			if _, err := tx.ExecContext(ctx, `SELECT * FROM `+table+` LIMIT 1`); err != nil {
 				return fmt.Errorf("read %s: %w", table, err)
@@ -212,22 +190,24 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 		return tx.Commit()
 	case found != 0 || tables != 0:
-		return errGeneration
+		return errVersion
 	}
-	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+strconv.Itoa(generation)); err != nil {
+	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+strconv.Itoa(version)); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// Reset implements projections.Store.
-func (s *Store) Reset(ctx context.Context) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-			DELETE FROM integrations; DELETE FROM probes; DELETE FROM parked;
-			UPDATE positions SET integrations = 0, probes = 0`)
+// Index implements projections.Store.
+func (s *Store) Index(ctx context.Context) error {
+	if err := s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, indexes)
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	_, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(truncate)`)
+	return s.away(ctx, err)
 }
 
 // Ping implements projections.Store.

@@ -18,6 +18,17 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestGenerations(t *testing.T) {
+	projectiontest.RunGenerations(t, func(t *testing.T) (one, other projections.Generations) {
+		folder := t.TempDir()
+		return generations(folder), generations(folder)
+	})
+}
+
+func generations(folder string) *sqlite.Generations {
+	return &sqlite.Generations{Folder: folder, Log: slog.New(slog.DiscardHandler)}
+}
+
 func open(t testing.TB, path string) *sqlite.Store {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))

@@ -1,0 +1,230 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// Live is the live generation, kept current with the logs. When another one is
+// promoted it goes over to that, and whoever reads notices nothing: it is brought
+// as far as the one before, and only then read from. When none can be used it
+// builds one. Any number of processes may do so on the same generations.
+type Live struct {
+	Events      *eventstore.Store
+	Generations Generations
+	Log         *slog.Logger
+	Every       time.Duration // how often to look for another generation; 0: half a second
+
+	mu      sync.RWMutex
+	current *generation // nil before the first
+	sight   Sight
+
+	begun    progress // at 1 once there is a generation
+	progress progress
+	probes   progress
+}
+
+// Sight is how everything stood when it was last looked at.
+type Sight struct {
+	Generation uint64 // 0: none yet
+	Head       Positions
+	Parked     int
+}
+
+// Run keeps the read model current until ctx ends, and returns nil then.
+func (l *Live) Run(ctx context.Context) error {
+	every := l.Every
+	if every <= 0 {
+		every = 500 * time.Millisecond
+	}
+	defer l.leave()
+	for pause := firstPause; ctx.Err() == nil; {
+		wait := every
+		if err := l.turn(ctx); err == nil {
+			pause = firstPause
+		} else if ctx.Err() == nil {
+			l.Log.WarnContext(ctx, "the read model can't be seen to; trying again",
+				slog.Duration("pause", pause), slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
+			wait, pause = pause, min(2*pause, longestPause)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// turn sees to it that what is read from is the live generation.
+func (l *Live) turn(ctx context.Context) error {
+	n, err := l.Generations.Live(ctx)
+	if err != nil {
+		return err
+	}
+	shown := l.shown()
+	switch {
+	case n == 0:
+		return l.build(ctx, shown, "there is none")
+	case shown == nil || shown.number != n:
+		return l.adopt(ctx, shown, n)
+	}
+	if shown.ofAnotherLog() {
+		return l.build(ctx, shown, ErrOtherLog.Error())
+	}
+	return l.look(ctx, shown)
+}
+
+// adopt opens a generation that has become live and goes over to it.
+func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
+	store, err := l.Generations.Open(ctx, n)
+	if errors.Is(err, ErrUnusable) {
+		if again, later := l.Generations.Live(ctx); later != nil || again != n {
+			return later // it was replaced and deleted in between
+		}
+		return l.build(ctx, shown, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	next := l.start(ctx, n, store)
+	if err := l.overtake(ctx, shown, next); err != nil {
+		if err = errors.Join(err, next.end()); errors.Is(err, ErrOtherLog) {
+			return l.build(ctx, shown, err.Error())
+		}
+		return err
+	}
+	l.show(next)
+	l.Log.InfoContext(ctx, "the read model is read from", slog.Uint64("generation", n))
+	if shown != nil {
+		shown.using.Wait()
+		if err := shown.end(); err != nil {
+			l.Log.WarnContext(ctx, "a generation of the read model can't be closed", slog.Uint64("generation", shown.number), slog.Any("err", err))
+		}
+		return l.Generations.Sweep(ctx)
+	}
+	return l.look(ctx, next)
+}
+
+// overtakeWithin bounds how long the generation before stands still.
+const overtakeWithin = 5 * time.Second
+
+// overtake returns once next is as far as shown: first nearly, while shown moves
+// on, then exactly, while it stands still. Shown goes on when that fails.
+func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
+	if shown == nil || shown.ofAnotherLog() {
+		return next.reach(ctx, Positions{})
+	}
+	if err := next.reach(ctx, shown.positions()); err != nil {
+		return err
+	}
+	shown.halt()
+	at := shown.positions()
+	if stored, err := shown.store.Positions(ctx); err == nil { // others write to it as well
+		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes)}
+	}
+	bounded, cancel := context.WithTimeout(ctx, overtakeWithin)
+	defer cancel()
+	if err := next.reach(bounded, at); err != nil {
+		shown.run(ctx)
+		return err
+	}
+	return nil
+}
+
+// build builds a generation because there is none to use; the next turn goes
+// over to it. When another process is about to, that one is waited for.
+func (l *Live) build(ctx context.Context, shown *generation, reason string) error {
+	b := &Builder{Events: l.Events, Generations: l.Generations, Log: l.Log}
+	built, err := b.Run(ctx)
+	switch {
+	case errors.Is(err, ErrBuilding):
+		return nil
+	case err != nil:
+		return err
+	}
+	l.Log.WarnContext(ctx, "the read model was built anew", slog.String("reason", reason), slog.Uint64("generation", built.Generation),
+		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
+	return l.adopt(ctx, shown, built.Generation)
+}
+
+// look notes how everything stands.
+func (l *Live) look(ctx context.Context, g *generation) error {
+	head, err := heads(ctx, l.Events)
+	if err != nil {
+		return err
+	}
+	parked, err := g.store.Parked(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sight = Sight{Generation: g.number, Head: head, Parked: len(parked)}
+	return nil
+}
+
+// start opens what keeps a generation current.
+func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
+	g := &generation{number: n, store: store, projector: &Projector{Events: l.Events, Store: store, Log: l.Log}}
+	g.projector.moved = func(at Positions) { l.follow(g, at); g.begun.move(1) }
+	g.run(ctx)
+	return g
+}
+
+// follow moves along with the generation that is read from.
+func (l *Live) follow(g *generation, at Positions) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.current != g {
+		return
+	}
+	if at.Integrations > 0 {
+		l.progress.move(at.Integrations)
+	}
+	if at.Probes > 0 {
+		l.probes.move(at.Probes)
+	}
+}
+
+// show makes g the generation that is read from.
+func (l *Live) show(g *generation) {
+	l.mu.Lock()
+	l.current = g
+	l.sight.Generation = g.number
+	at := g.positions()
+	l.progress.move(at.Integrations)
+	l.probes.move(at.Probes)
+	l.mu.Unlock()
+	l.begun.move(1)
+}
+
+// leave ends the projector. The store stays open for those who still read.
+func (l *Live) leave() {
+	if g := l.shown(); g != nil {
+		g.halt()
+	}
+}
+
+func (l *Live) shown() *generation {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.current
+}
+
+// Close lets go of the read model. Run has ended before.
+func (l *Live) Close() error {
+	l.mu.Lock()
+	g := l.current
+	l.current = nil
+	l.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	g.using.Wait()
+	return g.end()
+}

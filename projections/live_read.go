@@ -1,0 +1,92 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// use returns the generation to read from, and what to call when that is done:
+// it is not closed before.
+func (l *Live) use() (Store, func(), error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.current == nil {
+		return nil, nil, domain.Errorf(domain.Unavailable, "projection_behind", "the read model is being built; try again")
+	}
+	l.current.using.Add(1)
+	return l.current.store, l.current.using.Done, nil
+}
+
+// Get implements Model.
+func (l *Live) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return Integration{}, err
+	}
+	defer done()
+	return store.Get(ctx, w, id)
+}
+
+// List implements Model.
+func (l *Live) List(ctx context.Context, w domain.Workspace, q Query) (Page, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return Page{}, err
+	}
+	defer done()
+	return store.List(ctx, w, q)
+}
+
+// Probed implements Model.
+func (l *Live) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return store.Probed(ctx, w, ids)
+}
+
+// Ping proves that the live generation can be read.
+func (l *Live) Ping(ctx context.Context) error {
+	store, done, err := l.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return store.Ping(ctx)
+}
+
+// Position returns how far the log of integrations is shown.
+func (l *Live) Position() uint64 { return l.progress.Position() }
+
+// Wait returns once everything up to position is shown, and goes on being shown
+// whatever generation is read from. Before there is one, nothing is shown. When
+// ctx ends before, the error is of kind Unavailable with the code projection_behind.
+func (l *Live) Wait(ctx context.Context, position uint64) error {
+	if err := l.begun.Wait(ctx, 1); err != nil {
+		return err
+	}
+	return l.progress.Wait(ctx, position)
+}
+
+// WaitForProbe is Wait for a position in the log of probes.
+func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
+	if err := l.begun.Wait(ctx, 1); err != nil {
+		return err
+	}
+	return l.probes.Wait(ctx, position)
+}
+
+// Positions returns how far the logs are shown.
+func (l *Live) Positions() Positions {
+	return Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
+}
+
+// Sight returns how everything stood when it was last looked at. It asks nobody.
+func (l *Live) Sight() Sight {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.sight
+}

@@ -1,0 +1,250 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Generations keeps each generation in collections of its own, and one document
+// that says which is live. Nobody can tell who reads a generation, so the one
+// before the live one stays until the next is promoted: who looks at the document
+// now and then, as projections.Live does, has left it by then.
+type Generations struct {
+	uri    string
+	client *mongo.Client
+	db     *mongo.Database
+}
+
+const (
+	generationsName = "generations_v1"
+	generationsID   = "generations"
+)
+
+// How a build is known to be alive: it says so every beatEvery, and is given up
+// when it has not for beatWithin. The server's clock counts.
+const (
+	beatEvery  = 2 * time.Second
+	beatWithin = 15 * time.Second
+)
+
+// standing is the document. Every change to it is one guarded update.
+type standing struct {
+	Live     int64     `bson:"live"`
+	Previous int64     `bson:"previous"`
+	Last     int64     `bson:"last"`     // the highest number that was ever given
+	Building int64     `bson:"building"` // 0: none
+	Beat     time.Time `bson:"beat"`
+}
+
+// Open connects to the server at uri.
+func Open(ctx context.Context, uri, database string) (*Generations, error) {
+	client, err := connect(uri)
+	if err != nil {
+		return nil, err
+	}
+	g := &Generations{uri: uri, client: client, db: client.Database(database)}
+	if _, err := g.standing(ctx); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// Close implements projections.Generations.
+func (g *Generations) Close() error { return disconnect(g.client) }
+
+func (g *Generations) standing(ctx context.Context) (s standing, err error) {
+	err = g.db.Collection(generationsName).FindOne(ctx, bson.D{{Key: "_id", Value: generationsID}}).Decode(&s)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		err = nil
+	}
+	return s, away(ctx, err)
+}
+
+// update changes the document where it is as guard says, and reports whether it was.
+func (g *Generations) update(ctx context.Context, guard bson.D, set bson.D) (bool, error) {
+	result, err := g.db.Collection(generationsName).UpdateOne(ctx,
+		append(bson.D{{Key: "_id", Value: generationsID}}, guard...), bson.D{{Key: "$set", Value: set}})
+	if err != nil {
+		return false, away(ctx, err)
+	}
+	return result.MatchedCount > 0, nil
+}
+
+// now is the time on the server, so that the clocks of the service don't count.
+func (g *Generations) now(ctx context.Context) (time.Time, error) {
+	var hello struct {
+		LocalTime time.Time `bson:"localTime"`
+	}
+	err := g.db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	return hello.LocalTime, away(ctx, err)
+}
+
+// Live implements projections.Generations.
+func (g *Generations) Live(ctx context.Context) (uint64, error) {
+	s, err := g.standing(ctx)
+	return uint64(s.Live), err
+}
+
+// Open implements projections.Generations.
+func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, error) {
+	s, err := open(g.uri, g.db.Name(), n)
+	if err != nil {
+		return nil, err
+	}
+	err = s.meta.FindOne(ctx, bson.D{{Key: "_id", Value: positionsID}}).Err()
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		err = projections.Unavailable(fmt.Errorf("%w: generation %d is not there", projections.ErrUnusable, n))
+	case err != nil:
+		err = away(ctx, err)
+	default:
+		err = s.Index(ctx) // a later version may have another
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Create implements projections.Generations.
+func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, error) {
+	before, err := g.standing(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	now, err := g.now(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	if before.Building != 0 && now.Sub(before.Beat) < beatWithin {
+		return 0, nil, projections.ErrBuilding
+	}
+	n := before.Last + 1
+	if err := g.claim(ctx, before, standing{Live: before.Live, Previous: before.Previous, Last: n, Building: n, Beat: now}); err != nil {
+		return 0, nil, err
+	}
+	if err := g.drop(ctx, func(old int64) bool { return old != before.Live && old != before.Previous && old < n }); err != nil {
+		return 0, nil, err
+	}
+	s, err := open(g.uri, g.db.Name(), uint64(n))
+	if err != nil {
+		return 0, nil, err
+	}
+	return uint64(n), g.building(n, s), nil
+}
+
+// claim begins a build, unless somebody else does at the same time.
+func (g *Generations) claim(ctx context.Context, before, after standing) error {
+	if before.Last == 0 { // there is no document yet
+		_, err := g.db.Collection(generationsName).InsertOne(ctx, bson.D{
+			{Key: "_id", Value: generationsID},
+			{Key: "live", Value: after.Live},
+			{Key: "previous", Value: after.Previous},
+			{Key: "last", Value: after.Last},
+			{Key: "building", Value: after.Building},
+			{Key: "beat", Value: after.Beat},
+		})
+		if mongo.IsDuplicateKeyError(err) {
+			return projections.ErrBuilding
+		}
+		return away(ctx, err)
+	}
+	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}},
+		bson.D{{Key: "last", Value: after.Last}, {Key: "building", Value: after.Building}, {Key: "beat", Value: after.Beat}})
+	if err == nil && !mine {
+		return projections.ErrBuilding
+	}
+	return err
+}
+
+// built is a store that is being built.
+type built struct {
+	*Store
+	stop func()
+}
+
+// Close implements projections.Store.
+func (b *built) Close() error {
+	b.stop()
+	return b.Store.Close()
+}
+
+// building says that the build is alive until the store is closed.
+func (g *Generations) building(n int64, s *Store) *built {
+	ctx, cancel := context.WithCancel(context.Background())
+	mine := bson.D{{Key: "building", Value: n}}
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for every := time.Tick(beatEvery); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every:
+			}
+			if now, err := g.now(ctx); err == nil {
+				_, _ = g.update(ctx, mine, bson.D{{Key: "beat", Value: now}}) // tried again at the next beat
+			}
+		}
+	})
+	return &built{Store: s, stop: sync.OnceFunc(func() {
+		cancel()
+		beating.Wait()
+		ending, cancel := context.WithTimeout(context.Background(), operationTimeout)
+		defer cancel()
+		_, _ = g.update(ending, mine, bson.D{{Key: "building", Value: int64(0)}}) // else it is given up in a while
+	})}
+}
+
+// Promote implements projections.Generations.
+func (g *Generations) Promote(ctx context.Context, n uint64) error {
+	s, err := g.standing(ctx)
+	if err != nil {
+		return err
+	}
+	mine, err := g.update(ctx, bson.D{{Key: "building", Value: int64(n)}},
+		bson.D{{Key: "live", Value: int64(n)}, {Key: "previous", Value: s.Live}})
+	if err == nil && !mine {
+		return projections.ErrOvertaken
+	}
+	return err
+}
+
+// Sweep implements projections.Generations.
+func (g *Generations) Sweep(ctx context.Context) error {
+	s, err := g.standing(ctx)
+	if err != nil {
+		return err
+	}
+	return g.drop(ctx, func(n int64) bool { return n < s.Live && n != s.Previous })
+}
+
+// drop deletes the collections of some generations. The ones from before there
+// were generations count as those of 0.
+func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error {
+	names, err := g.db.ListCollectionNames(ctx, bson.D{})
+	if err != nil {
+		return away(ctx, err)
+	}
+	for _, name := range names {
+		kind, number, found := strings.Cut(name, "_g")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if !slices.Contains([]string{integrationsName, probesName, parkedName, metaName}, kind) || found && err != nil || !which(n) {
+			continue
+		}
+		if err := g.db.Collection(name).Drop(ctx); err != nil {
+			return away(ctx, err)
+		}
+	}
+	return nil
+}

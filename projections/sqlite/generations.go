@@ -1,0 +1,236 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Generations keeps each generation in a file of a folder, read-<n>.db, and the
+// number of the live one in read.generation. Any number of processes may use the
+// folder; a lock on a file beside each generation says who does, and ends with
+// the process.
+type Generations struct {
+	Folder string
+	Log    *slog.Logger
+}
+
+const (
+	pointerFile  = "read.generation"
+	buildingFile = "read.building"
+	lockSuffix   = ".lock"
+)
+
+func (g *Generations) file(n uint64) string {
+	return filepath.Join(g.Folder, "read-"+strconv.FormatUint(n, 10)+".db")
+}
+
+// Live implements projections.Generations.
+func (g *Generations) Live(context.Context) (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(g.Folder, pointerFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, projections.Unavailable(err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil { // it is written whole, so somebody else wrote it
+		g.Log.Warn("it can't be read which generation of the read model is live", slog.Any("err", err))
+		return 0, nil
+	}
+	return n, nil
+}
+
+// Open implements projections.Generations.
+func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, error) {
+	path := g.file(n)
+	lock, err := take(path+lockSuffix, syscall.LOCK_SH)
+	if err != nil {
+		return nil, projections.Unavailable(err)
+	}
+	if _, err = os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_ = lock.Close()
+		return nil, projections.Unavailable(fmt.Errorf("%w: %w", projections.ErrUnusable, err))
+	}
+	s, err := Open(ctx, path, g.Log)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &locked{Store: s, lock: lock}, nil
+}
+
+// Create implements projections.Generations.
+func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, error) {
+	building, err := take(filepath.Join(g.Folder, buildingFile), syscall.LOCK_EX)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return 0, nil, projections.ErrBuilding
+	}
+	if err != nil {
+		return 0, nil, projections.Unavailable(err)
+	}
+	n, err := g.clear(ctx)
+	if err != nil {
+		_ = building.Close()
+		return 0, nil, err
+	}
+	s, err := begin(ctx, g.file(n), g.Log)
+	if err != nil {
+		_ = building.Close()
+		return 0, nil, projections.Unavailable(fmt.Errorf("begin %s: %w", g.file(n), err))
+	}
+	return n, &locked{Store: s, lock: building}, nil
+}
+
+// clear deletes what interrupted builds left behind, and returns the number of
+// the next generation.
+func (g *Generations) clear(ctx context.Context) (uint64, error) {
+	live, err := g.Live(ctx)
+	if err != nil {
+		return 0, err
+	}
+	all, err := g.all()
+	if err != nil {
+		return 0, err
+	}
+	next := live + 1
+	for _, n := range all {
+		next = max(next, n+1)
+		if n > live {
+			if err := g.drop(n); err != nil {
+				return 0, projections.Unavailable(err)
+			}
+		}
+	}
+	return next, nil
+}
+
+// Promote implements projections.Generations.
+func (g *Generations) Promote(_ context.Context, n uint64) error {
+	if err := replace(filepath.Join(g.Folder, pointerFile), strconv.FormatUint(n, 10)+"\n"); err != nil {
+		return projections.Unavailable(err)
+	}
+	return nil
+}
+
+// replace writes a file that is there whole or not at all, whatever happens.
+func replace(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // it is there only when the rename failed
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// Sweep implements projections.Generations.
+func (g *Generations) Sweep(ctx context.Context) error {
+	live, err := g.Live(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := g.all()
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, n := range all {
+		if n < live {
+			failed = errors.Join(failed, g.drop(n))
+		}
+	}
+	old, _ := filepath.Glob(filepath.Join(g.Folder, "read.db*")) // from before there were generations
+	for _, name := range old {
+		failed = errors.Join(failed, os.Remove(name))
+	}
+	return failed
+}
+
+// Close implements projections.Generations: nothing is held.
+func (*Generations) Close() error { return nil }
+
+// all returns the generations that have files, in order.
+func (g *Generations) all() ([]uint64, error) {
+	entries, err := os.ReadDir(g.Folder)
+	if err != nil {
+		return nil, projections.Unavailable(err)
+	}
+	var all []uint64
+	for _, e := range entries {
+		name, isOurs := strings.CutPrefix(e.Name(), "read-")
+		number, _, isFile := strings.Cut(name, ".db")
+		if n, err := strconv.ParseUint(number, 10, 64); isOurs && isFile && err == nil && !slices.Contains(all, n) {
+			all = append(all, n)
+		}
+	}
+	return all, nil
+}
+
+// drop deletes the files of a generation, unless somebody has it open.
+func (g *Generations) drop(n uint64) error {
+	path := g.file(n)
+	lock, err := take(path+lockSuffix, syscall.LOCK_EX)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close() //nolint:errcheck // nothing was written to it
+	for _, with := range []string{"", "-wal", "-shm", "-journal", damagedMark, lockSuffix} {
+		if err := os.Remove(path + with); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// take opens a file and locks it as how says, without waiting: EWOULDBLOCK says
+// that somebody else has it. Closing the file, or the end of the process, lets
+// go of it.
+func take(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// locked is a store whose lock ends with it.
+type locked struct {
+	*Store
+	lock *os.File
+}
+
+// Close implements projections.Store.
+func (l *locked) Close() error {
+	err := l.Store.Close()
+	_ = l.lock.Close() // nothing was written to it
+	return err
+}
