@@ -55,13 +55,14 @@ func (h *history) scribble(t testing.TB, i domain.Integration) uint64 {
 	return h.last[i.ID]
 }
 
-func (h *history) probe(t testing.TB, i domain.Integration, status domain.ProbeStatus) {
+func (h *history) probe(t testing.TB, i domain.Integration, status domain.ProbeStatus) uint64 {
 	t.Helper()
-	_, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{
+	at, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{
 		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation,
 		Probe: domain.Probe{Status: status, At: i.UpdatedAt},
 	}, domain.Metadata{At: i.UpdatedAt, CommandID: string(status)})
 	require.NoError(t, err)
+	return at
 }
 
 // project keeps s current until the test ends or stop is called.
@@ -156,18 +157,11 @@ func TestALostReadModelIsBuiltAnewAndAnInterruptedOneGoesOn(t *testing.T) {
 	}
 }
 
-func TestAReadModelOfAnotherLogIsBuiltAnew(t *testing.T) {
+func TestAReadModelOfAnotherLogIsNotGoneOnWith(t *testing.T) {
 	h, s := begin(t), store(t)
-	stale, crm := named(workspace, "stale"), named(workspace, "crm")
-	require.NoError(t, s.Apply(t.Context(), projections.Batch{
-		Documents: []projections.Document{{Position: 900, Integration: stale}}, Reached: projections.Positions{Integrations: 900},
-	}))
-	at := h.record(t, crm, created(crm))
-	p, _ := project(t, h, s)
-	require.Eventually(t, func() bool { return p.Position() == at }, 10*time.Second, time.Millisecond)
-	page, err := s.List(t.Context(), workspace, projections.Query{Limit: 5})
-	require.NoError(t, err)
-	require.Equal(t, []projections.Integration{{Integration: crm}}, page.Items)
+	require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 900}}))
+	p := &projections.Projector{Events: h.Store, Store: s, Log: slog.New(slog.DiscardHandler)}
+	require.ErrorIs(t, p.Run(t.Context()), projections.ErrOtherLog)
 }
 
 func TestAnEventThatCanNotBeReadParksItsIntegrationOnly(t *testing.T) {
@@ -192,11 +186,32 @@ func TestAnEventThatCanNotBeReadParksItsIntegrationOnly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, shown, got.Integration)
 	}
+	letters := deadLetters(t, h, 2)
+	require.Equal(t, []uint64{unreadable, 2}, []uint64{letters[0].Position, letters[1].Position})
+	require.Contains(t, letters[0].Reason, "unknown type")
 	h.record(t, fax, created(fax))
+	overtaken := h.scribble(t, crm)
 	wait(t, p, h.record(t, crm, created(crm)))
 	parked, err = s.Parked(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, parked)
+	require.Equal(t, overtaken, deadLetters(t, h, 3)[0].Position)
+
+	again, _ := project(t, h, store(t))
+	wait(t, again, h.record(t, ehr, created(ehr)))
+	deadLetters(t, h, 3)
+}
+
+// deadLetters waits until there are so many dead letters, and returns them.
+func deadLetters(t *testing.T, h *history, want uint64) []eventstore.DeadLetter {
+	t.Helper()
+	var letters []eventstore.DeadLetter
+	require.Eventually(t, func() bool {
+		all, total, err := h.DeadLetters(t.Context(), 10)
+		letters = all
+		return err == nil && total == want
+	}, 10*time.Second, time.Millisecond)
+	return letters
 }
 
 func TestAStoreThatFailsIsTriedAgainFromWhereItIs(t *testing.T) {
@@ -276,28 +291,4 @@ func TestWhoWaitsTooLongHearsThatTheReadModelIsBehind(t *testing.T) {
 	require.Equal(t, "projection_behind", refusal.Code)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NoError(t, p.Wait(ctx, 0))
-}
-
-func BenchmarkRebuild(b *testing.B) {
-	h := begin(b)
-	const events = 20000
-	for n := range events {
-		i := named(workspace, fmt.Sprintf("crm-%d", n))
-		data, err := domain.Codec{}.Encode(created(i))
-		require.NoError(b, err)
-		require.NoError(b, h.nc.PublishMsg(&nats.Msg{
-			Subject: "integrations." + string(workspace) + "." + string(i.ID), Data: data.Data,
-			Header: nats.Header{"ce-type": {data.Name + ".v1"}, "ce-time": {"2026-03-01T00:00:00Z"}},
-		}))
-	}
-	require.Eventually(b, func() bool {
-		head, err := h.Head(b.Context())
-		return err == nil && head == events
-	}, time.Minute, 10*time.Millisecond)
-	for b.Loop() {
-		p, stop := project(b, h, store(b))
-		wait(b, p, events)
-		stop()
-	}
-	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
