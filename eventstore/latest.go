@@ -42,7 +42,7 @@ func (s *Store) latest(ctx context.Context, stream, prefix string) (Latest, erro
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(bounded, stream, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: prefix + "*.*",
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 5 * time.Minute,
 	})
 	if err != nil {
 		return Latest{}, unavailable(err, "read the last events of "+stream)

@@ -125,7 +125,8 @@ func TestALatestReaderThatIsLeftLeavesNoConsumerBehind(t *testing.T) {
 	appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
 	l, err := s.Latest(t.Context())
 	require.NoError(t, err)
-	for range l.Commits {
+	for _, err := range l.Commits {
+		require.NoError(t, err)
 		break
 	}
 	js, err := jetstream.New(nc)

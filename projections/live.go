@@ -31,8 +31,9 @@ type Live struct {
 
 // Sight is how everything stood when it was last looked at.
 type Sight struct {
-	Generation uint64 // 0: none yet
-	Head       Positions
+	Generation uint64    // 0: none yet
+	Shown      Positions // this moment
+	Head       Positions // of the logs, half a second ago; at least what is shown
 	Parked     int
 }
 
@@ -159,13 +160,13 @@ func (l *Live) look(ctx context.Context, g *generation) error {
 		return err
 	}
 	parked, err := g.store.Parked(ctx)
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sight = Sight{Generation: g.number, Head: head, Parked: len(parked)}
-	return nil
+	l.sight.Generation, l.sight.Head = g.number, head
+	if err == nil {
+		l.sight.Parked = len(parked)
+	}
+	return err
 }
 
 // start opens what keeps a generation current.

@@ -79,14 +79,13 @@ func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
 	return l.probes.Wait(ctx, position)
 }
 
-// Positions returns how far the logs are shown.
-func (l *Live) Positions() Positions {
-	return Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
-}
-
-// Sight returns how everything stood when it was last looked at. It asks nobody.
+// Sight returns how everything stands. It asks nobody, so it can't hang.
 func (l *Live) Sight() Sight {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.sight
+	sight := l.sight
+	sight.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
+	sight.Head.Integrations = max(sight.Head.Integrations, sight.Shown.Integrations)
+	sight.Head.Probes = max(sight.Head.Probes, sight.Shown.Probes)
+	return sight
 }

@@ -49,9 +49,9 @@ type Store interface {
 	// not be applied, by position.
 	Parked(ctx context.Context) ([]Parked, error)
 
-	// Index makes what List runs along, and sees to it that what was applied
-	// before is on disk. A generation is filled without, which is faster. Doing it
-	// again changes nothing.
+	// Index ends the filling of a new generation: it makes what List runs along,
+	// where filling is faster without, and sees to it that what was applied is on
+	// disk. Doing it again changes nothing.
 	Index(ctx context.Context) error
 
 	// Ping proves that the store can be read.

@@ -147,11 +147,17 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 
 // tellRefused records the events that could not be applied. It stops nothing:
 // their integrations are parked already, and the next to come by tries again.
+// After one that could not be recorded it doesn't wait for the others to fail.
 func tellRefused(ctx context.Context, events *eventstore.Store, log *slog.Logger, refused []Parked) {
+	recording := true
 	for _, r := range refused {
 		where := slog.Group("", slog.String("workspace_id", string(r.Workspace)), slog.String("integration_id", string(r.ID)), slog.Uint64("position", r.Position))
 		log.ErrorContext(ctx, "an event can't be applied; its integration is shown as it was before", where, slog.String("reason", r.Reason))
+		if !recording {
+			continue
+		}
 		if err := events.DeadLetter(ctx, r.Workspace, r.ID, r.Position, r.Reason); err != nil && ctx.Err() == nil {
+			recording = false
 			log.WarnContext(ctx, "the event that can't be applied is not among the dead letters", where, slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 		}
 	}

@@ -176,7 +176,8 @@ func TestWithoutNATSWritesAreUnavailableAndHeal(t *testing.T) {
 		set.adjust = func(api *transport.Server) { api.WriteWait = time.Second }
 	})
 	s.create(rest("crm", "https://a.example"))
-	s.send(request{method: "GET", path: "/readyz", key: "none"}).is(200)
+	ready := s.send(request{method: "GET", path: "/readyz", key: "none"}).is(200)
+	require.JSONEq(t, `{"ready": true, "position": 7, "head": 9, "lag": 2}`, ready.text)
 	proxy.Stop()
 	soon(t, func() bool { return !nc.IsConnected() })
 	s.post("/integrations", rest("new", "https://a.example")).is(503)
@@ -206,7 +207,9 @@ func TestTheServiceIsNotReadyWithoutItsReadModel(t *testing.T) {
 	s.get("/integrations").is(503, "read_store_unavailable")
 	other := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) {
-			api.Ready = func(context.Context) error { return errors.New("secret cause") }
+			api.Ready = func(context.Context) (transport.Readiness, error) {
+				return transport.Readiness{}, errors.New("secret cause")
+			}
 		}
 	})
 	require.NotContains(t, other.send(request{method: "GET", path: "/readyz"}).is(500, "internal").text, "secret cause")

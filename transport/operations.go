@@ -20,15 +20,22 @@ func serveOpenAPI(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", op
 // readyTimeout bounds one proof that the service can write and read.
 const readyTimeout = 2 * time.Second
 
+// Readiness says how much of the log a service that is ready shows.
+type Readiness struct {
+	Position uint64
+	Head     uint64
+}
+
 // ready answers 200 when the service can write and read, else 503.
 func (s *Server) ready(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 	defer cancel()
-	if err := s.Ready(ctx); err != nil {
+	r, err := s.Ready(ctx)
+	if err != nil {
 		s.refuse(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"ready": true})
+	c.JSON(http.StatusOK, gin.H{"ready": true, "position": r.Position, "head": r.Head, "lag": r.Head - min(r.Position, r.Head)})
 }
 
 // metrics counts and times the requests of each route.

@@ -119,7 +119,9 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	api := &transport.Server{
 		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
-		Ready:   func(ctx context.Context) error { return errors.Join(events.CheckWritable(ctx), store.Ping(ctx)) },
+		Ready: func(ctx context.Context) (transport.Readiness, error) {
+			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
+		},
 		Metrics: prometheus.NewRegistry(), NewID: uuid.NewString, Now: time.Now, Log: logger,
 	}
 	if set.adjust != nil {

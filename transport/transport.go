@@ -32,7 +32,7 @@ type Server struct {
 	Wait         func(ctx context.Context, position uint64) error // returns once the read model shows a position
 	WaitForProbe func(ctx context.Context, position uint64) error // the same in the log of probes
 	WriteWait    time.Duration                                    // how long a write waits for the read model; 0: it doesn't
-	Ready        func(context.Context) error                      // whether the service can write and read
+	Ready        func(context.Context) (Readiness, error)         // whether the service can write and read
 
 	Limits  Limits
 	Hosts   []string // the Host names that are answered; empty: any

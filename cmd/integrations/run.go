@@ -14,21 +14,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
-	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/projections"
-	"github.com/seed677028b5/integrations/projections/mongo"
-	"github.com/seed677028b5/integrations/projections/sqlite"
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/vault"
 )
@@ -80,20 +74,21 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	}
 
 	// The read model, and what keeps it current.
-	store, err := openReadStore(open, c.storeFlags, log)
+	generations, err := openGenerations(open, c.storeFlags, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, generations.Close()) }()
 	head, err := events.Head(open)
 	if err != nil {
 		return err
 	}
-	projector := &projections.Projector{Events: events, Store: store, Log: log}
-	reader := projections.Reader{Store: store, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
+	model := &projections.Live{Events: events, Generations: generations, Log: log}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
 		defer cancel()
-		return projector.Wait(ctx, head)
+		return model.Wait(ctx, head)
 	}}
 	cursorKey, err := secrets.DeriveKey("cursors")
 	if err != nil {
@@ -113,13 +108,13 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
-	checker := &health.Checker{Read: reader, Commands: service, Wait: projector.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
+	checker := &health.Checker{Read: reader, Commands: service, Wait: model.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
 	past := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
-		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, projector, head),
-		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(projector), NewID: newID, Now: now, Log: log,
+		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, model, head),
+		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(model), NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -134,10 +129,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	parts, running := errgroup.WithContext(ctx)
 	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
 	parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
-	parts.Go(func() error { return projector.Run(open) })
+	parts.Go(func() error { return model.Run(open) })
 	parts.Go(func() error { return sweep(open, service, log) })
 	parts.Go(func() error {
-		if projector.Wait(running, head) == nil { // else the service ended before
+		if model.Wait(running, head) == nil { // else the service ended before
 			ready("http://" + listener.Addr().String())
 		}
 		return nil
@@ -153,21 +148,6 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func (f storeFlags) rootKeys() vault.RootKeys {
 	return vault.RootKeys{File: f.path("root.keyset"), Keyset: f.RootKeyset}
-}
-
-func openReadStore(ctx context.Context, f storeFlags, log *slog.Logger) (projections.Store, error) {
-	if f.MongoDBURI != "" {
-		return mongo.Open(ctx, f.MongoDBURI, f.MongoDBDatabase)
-	}
-	return sqlite.Open(ctx, f.path("read.db"), log)
-}
-
-// openReadStoreBeside is openReadStore for a tool, while a service runs.
-func openReadStoreBeside(ctx context.Context, f storeFlags, log *slog.Logger) (projections.Store, error) {
-	if f.MongoDBURI != "" {
-		return mongo.Open(ctx, f.MongoDBURI, f.MongoDBDatabase)
-	}
-	return sqlite.OpenBeside(ctx, f.path("read.db"), log)
 }
 
 // nodeName names this machine on the canary subject, where a dot or a space
@@ -230,22 +210,6 @@ func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) err
 	}
 }
 
-// readiness proves a write to the log and a read of the read model, which has
-// to show everything that the log had at the start. Those who ask at the same
-// time share one proof.
-func readiness(events *eventstore.Store, projector *projections.Projector, head uint64) func(context.Context) error {
-	var group singleflight.Group
-	return func(ctx context.Context) error {
-		if at := projector.Position(); at < head {
-			return domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
-		}
-		_, err, _ := group.Do("ready", func() (any, error) {
-			return nil, errors.Join(events.CheckWritable(ctx), projector.Store.Ping(ctx))
-		})
-		return err
-	}
-}
-
 // ownListeners returns the addresses of this process and of the stores behind
 // it, which no integration may call. The service has connected to the stores
 // already, so their names resolve; those behind mongodb+srv are not known here.
@@ -286,15 +250,6 @@ func mongoHostPorts(uri string) []string {
 		all = append(all, server)
 	}
 	return all
-}
-
-func newRegistry(p *projections.Projector) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "integrations_projection_position", Help: "Position in the log up to which the read model shows everything.",
-		}, func() float64 { return float64(p.Position()) }))
-	return r
 }
 
 func monitorClient() *http.Client { return &http.Client{Timeout: 5 * time.Second} }

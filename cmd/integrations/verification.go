@@ -89,18 +89,37 @@ func (v *verification) changedSince(ctx context.Context, at place) bool {
 	return err == nil && last.Position > v.head
 }
 
-// catchUp waits until the read model shows the whole log. When no service runs
-// that would bring it there, this does.
-func (v *verification) catchUp(s streams, within time.Duration, running bool, store projections.Store) error {
+// shown is the live read model and what tells how far it has come.
+type shown interface {
+	projections.Model
+	Run(ctx context.Context) error
+	Wait(ctx context.Context, position uint64) error
+	Close() error
+}
+
+// followed is one that a service keeps current.
+type followed struct {
+	projections.Store
+	*projections.Follower
+}
+
+// followLive returns the live read model. When no service runs that would keep
+// it current, this does.
+func followLive(s streams, events *eventstore.Store, g projections.Generations, running bool) (shown, error) {
+	if !running {
+		return &projections.Live{Events: events, Generations: g, Log: s.log}, nil
+	}
+	_, store, err := openLive(s.ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	return followed{Store: store, Follower: &projections.Follower{Store: store, Log: s.log}}, nil
+}
+
+// catchUp waits until the read model shows the whole log.
+func (v *verification) catchUp(s streams, within time.Duration, shown shown) error {
 	wait, cancel := context.WithTimeout(s.ctx, within)
 	defer cancel()
-	var shown interface {
-		Run(context.Context) error
-		Wait(context.Context, uint64) error
-	} = &projections.Projector{Events: v.events, Store: store, Log: s.log}
-	if running {
-		shown = &projections.Follower{Store: store, Log: s.log}
-	}
 	ctx, stop := context.WithCancel(s.ctx)
 	done := make(chan error, 1)
 	go func() { done <- shown.Run(ctx) }()
@@ -110,7 +129,7 @@ func (v *verification) catchUp(s streams, within time.Duration, running bool, st
 }
 
 // compare holds the read model to the fold of the log.
-func (v *verification) compare(s streams, store projections.Store) error {
+func (v *verification) compare(s streams, store projections.Model) error {
 	workspaces := map[domain.Workspace]bool{}
 	for at, f := range v.folded {
 		workspaces[at.workspace] = true
@@ -136,7 +155,7 @@ func (v *verification) compare(s streams, store projections.Store) error {
 	return nil
 }
 
-func (v *verification) compareWorkspace(ctx context.Context, store projections.Store, w domain.Workspace) error {
+func (v *verification) compareWorkspace(ctx context.Context, store projections.Model, w domain.Workspace) error {
 	q := projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 200}
 	for {
 		page, err := store.List(ctx, w, q)

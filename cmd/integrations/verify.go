@@ -10,7 +10,6 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
-	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -64,23 +63,24 @@ func (c verifyCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	open := openReadStore
-	if running {
-		open = openReadStoreBeside
+	generations, err := openGenerations(s.ctx, c.storeFlags, s.log)
+	if err != nil {
+		return err
 	}
-	store, err := open(s.ctx, c.storeFlags, s.log)
+	defer generations.Close() //nolint:errcheck // nothing was written
+	shown, err := followLive(s, events, generations, running)
 	if err != nil {
 		return err
 	}
 	v := &verification{events: events, folded: map[place]*folded{}, Problems: []string{}}
-	err = v.run(s, c, running, secrets, store)
-	if err := errors.Join(err, store.Close()); err != nil {
+	err = v.run(s, c, secrets, shown)
+	if err := errors.Join(err, shown.Close()); err != nil {
 		return err
 	}
 	return v.tell(s, c.JSON)
 }
 
-func (v *verification) run(s streams, c verifyCommand, running bool, secrets *vault.Vault, store projections.Store) error {
+func (v *verification) run(s streams, c verifyCommand, secrets *vault.Vault, shown shown) error {
 	var err error
 	if v.head, err = v.events.Head(s.ctx); err != nil {
 		return err
@@ -89,10 +89,10 @@ func (v *verification) run(s streams, c verifyCommand, running bool, secrets *va
 		return err
 	}
 	v.openSecrets(s.ctx, secrets)
-	if err := v.catchUp(s, c.CatchUp, running, store); err != nil {
+	if err := v.catchUp(s, c.CatchUp, shown); err != nil {
 		return err
 	}
-	if err := v.compare(s, store); err != nil {
+	if err := v.compare(s, shown); err != nil {
 		return err
 	}
 	service := &commands.Service{Events: v.events, Vault: secrets, Now: time.Now}

@@ -109,7 +109,7 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 	case err != nil:
 		err = away(ctx, err)
 	default:
-		err = s.Index(ctx) // a later version may have another
+		err = s.ensureIndexes(ctx) // a later version may have another
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -141,7 +141,11 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	if err != nil {
 		return 0, nil, err
 	}
-	return uint64(n), g.building(n, s), nil
+	b := g.building(n, s)
+	if err := s.ensureIndexes(ctx); err != nil {
+		return 0, nil, errors.Join(err, b.Close())
+	}
+	return uint64(n), b, nil
 }
 
 // claim begins a build, unless somebody else does at the same time.

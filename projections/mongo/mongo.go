@@ -103,15 +103,21 @@ func indexes() []mongo.IndexModel {
 	return all
 }
 
-// Index implements projections.Store. It stores a position as well, which says
-// that the generation is there.
+// Index implements projections.Store. The indexes are there already: making them
+// on a large collection could take longer than one operation may. What it stores
+// is a position, which says that the generation was filled to its end.
 func (s *Store) Index(ctx context.Context) error {
+	return away(ctx, s.reach(ctx, projections.Positions{}))
+}
+
+// ensureIndexes makes those that are missing.
+func (s *Store) ensureIndexes(ctx context.Context) error {
 	for _, index := range indexes() { // one at a time: FerretDB falls over a list of which some are there
 		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
 			return away(ctx, err)
 		}
 	}
-	return away(ctx, s.reach(ctx, projections.Positions{}))
+	return nil
 }
 
 // Ping implements projections.Store.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/projections/mongo"
+	"github.com/seed677028b5/integrations/projections/sqlite"
+	"github.com/seed677028b5/integrations/transport"
+)
+
+// openGenerations returns where the read models are kept.
+func openGenerations(ctx context.Context, f storeFlags, log *slog.Logger) (projections.Generations, error) {
+	if f.MongoDBURI != "" {
+		return mongo.Open(ctx, f.MongoDBURI, f.MongoDBDatabase)
+	}
+	return &sqlite.Generations{Folder: f.Data, Log: log}, nil
+}
+
+// openLive opens the live generation for a tool that only looks.
+func openLive(ctx context.Context, g projections.Generations) (uint64, projections.Store, error) {
+	n, err := g.Live(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	if n == 0 {
+		return 0, nil, errors.New("there is no read model yet")
+	}
+	store, err := g.Open(ctx, n)
+	if err != nil {
+		return n, nil, fmt.Errorf("open generation %d of the read model: %w", n, err)
+	}
+	return n, store, nil
+}
+
+// readiness proves a write to the log and a read of the read model, which has
+// to show everything that the log had at the start. Those who ask at the same
+// time share one proof.
+func readiness(events *eventstore.Store, live *projections.Live, head uint64) func(context.Context) (transport.Readiness, error) {
+	var group singleflight.Group
+	return func(ctx context.Context) (transport.Readiness, error) {
+		if at := live.Position(); at < head {
+			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
+		}
+		_, err, _ := group.Do("ready", func() (any, error) {
+			return nil, errors.Join(events.CheckWritable(ctx), live.Ping(ctx))
+		})
+		now := live.Sight()
+		return transport.Readiness{Position: now.Shown.Integrations, Head: now.Head.Integrations}, err
+	}
+}
+
+// newRegistry returns the metrics of the process and of the read model. They are
+// what was seen last, so that nobody is asked when they are read.
+func newRegistry(live *projections.Live) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, gauge := range []struct {
+		name, help string
+		value      func(projections.Sight) uint64
+	}{
+		{"integrations_projection_position", "Position in the log up to which the read model shows everything.", func(s projections.Sight) uint64 { return s.Shown.Integrations }},
+		{"integrations_log_head", "Position of the last event in the log.", func(s projections.Sight) uint64 { return s.Head.Integrations }},
+		{"integrations_projection_lag", "Events that the read model is behind the log.", func(s projections.Sight) uint64 { return s.Head.Integrations - s.Shown.Integrations }},
+		{"integrations_probes_position", "Position in the log of probes up to which the read model shows everything.", func(s projections.Sight) uint64 { return s.Shown.Probes }},
+		{"integrations_probes_head", "Position of the last probe in its log.", func(s projections.Sight) uint64 { return s.Head.Probes }},
+		{"integrations_probes_lag", "Probes that the read model is behind their log.", func(s projections.Sight) uint64 { return s.Head.Probes - s.Shown.Probes }},
+		{"integrations_parked", "Integrations whose last event can't be applied.", func(s projections.Sight) uint64 { return uint64(s.Parked) }}, //nolint:gosec // a count is not negative
+		{"integrations_read_model_generation", "Number of the generation that is read from; 0: none yet.", func(s projections.Sight) uint64 { return s.Generation }},
+	} {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help}, func() float64 { return float64(gauge.value(live.Sight())) }))
+	}
+	return r
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// rebuildCommand builds another generation of the read model beside the live
+// one, and makes it live. A service that runs goes over to it.
+type rebuildCommand struct {
+	JSON       bool `name:"json" help:"Write JSON."`
+	storeFlags `embed:""`
+}
+
+// rebuilt is what --json writes.
+type rebuilt struct {
+	Generation    uint64  `json:"generation"`
+	Integrations  int     `json:"integrations"` // written, deleted ones included
+	Probes        int     `json:"probes"`
+	Refused       int     `json:"refused"` // events that can't be applied
+	Position      uint64  `json:"position"`
+	ProbePosition uint64  `json:"probe_position"`
+	Seconds       float64 `json:"seconds"`
+	PerSecond     float64 `json:"events_per_second"`
+}
+
+func (c rebuildCommand) Run(s streams) error {
+	b, events, _, err := attachLog(s, c.storeFlags)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	generations, err := openGenerations(s.ctx, c.storeFlags, s.log)
+	if err != nil {
+		return err
+	}
+	defer generations.Close() //nolint:errcheck // what was written is promoted or not
+	var told *progress
+	since := time.Now()
+	builder := &projections.Builder{Events: events, Generations: generations, Log: s.log, Progress: func(b projections.Built) {
+		if told == nil {
+			told = newProgress(s.err, "integrations", b.Known)
+		}
+		told.at(b.Integrations)
+	}}
+	built, err := builder.Run(s.ctx)
+	if err != nil {
+		return err
+	}
+	took := time.Since(since)
+	r := rebuilt{
+		Generation: built.Generation, Integrations: built.Integrations, Probes: built.Probes, Refused: built.Refused,
+		Position: built.Reached.Integrations, ProbePosition: built.Reached.Probes,
+		Seconds: took.Seconds(), PerSecond: float64(built.Integrations+built.Probes) / took.Seconds(),
+	}
+	if c.JSON {
+		return json.NewEncoder(s.out).Encode(r)
+	}
+	_, err = fmt.Fprintf(s.out, "generation %d is live: %d integrations and %d probes, up to position %d, in %s (%.0f events a second)\n",
+		r.Generation, r.Integrations, r.Probes, r.Position, took.Round(time.Millisecond), r.PerSecond)
+	if err == nil && r.Refused > 0 {
+		_, err = fmt.Fprintf(s.out, "%d events can't be applied: see integrations status\n", r.Refused)
+	}
+	return err
+}
