@@ -122,7 +122,7 @@ func logged(b *testing.B, events int) *history {
 	return h
 }
 
-// The figures of docs/adr 11 come from here: reading and decoding alone, a
+// The figures of docs/adr/0011 come from here: reading and decoding alone, a
 // rebuild, and what a rebuild was before, which is applying every event.
 func BenchmarkRebuild(b *testing.B) {
 	const events = 20000

@@ -18,9 +18,12 @@ import (
 
 // Generations keeps each generation in collections of its own, and one document
 // that says which is live. Nobody can tell who reads a generation, so the one
-// before the live one stays until the next is promoted: who looks at the document
-// now and then, as projections.Live does, has left it by then.
+// before the live one stays until the next is promoted, and those before it until
+// they were left for a while: who looks at the document twice a second, as
+// projections.Live does, has gone over by then.
 type Generations struct {
+	Grace time.Duration // how long a generation stays after it was left; by default a minute
+
 	uri    string
 	client *mongo.Client
 	db     *mongo.Database
@@ -40,11 +43,13 @@ const (
 
 // standing is the document. Every change to it is one guarded update.
 type standing struct {
-	Live     int64     `bson:"live"`
-	Previous int64     `bson:"previous"`
-	Last     int64     `bson:"last"`     // the highest number that was ever given
-	Building int64     `bson:"building"` // 0: none
-	Beat     time.Time `bson:"beat"`
+	Live          int64     `bson:"live"`
+	Since         time.Time `bson:"since"`
+	Previous      int64     `bson:"previous"`
+	PreviousSince time.Time `bson:"previous_since"`
+	Last          int64     `bson:"last"`     // the highest number that was ever given
+	Building      int64     `bson:"building"` // 0: none
+	Beat          time.Time `bson:"beat"`
 }
 
 // Open connects to the server at uri.
@@ -53,7 +58,7 @@ func Open(ctx context.Context, uri, database string) (*Generations, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Generations{uri: uri, client: client, db: client.Database(database)}
+	g := &Generations{Grace: time.Minute, uri: uri, client: client, db: client.Database(database)}
 	if _, err := g.standing(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -131,10 +136,10 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 		return 0, nil, projections.ErrBuilding
 	}
 	n := before.Last + 1
-	if err := g.claim(ctx, before, standing{Live: before.Live, Previous: before.Previous, Last: n, Building: n, Beat: now}); err != nil {
+	if err := g.claim(ctx, before, n, now); err != nil {
 		return 0, nil, err
 	}
-	if err := g.drop(ctx, func(old int64) bool { return old != before.Live && old != before.Previous && old < n }); err != nil {
+	if err := g.drop(ctx, func(left int64) bool { return left > before.Live && left < n }); err != nil {
 		return 0, nil, err
 	}
 	s, err := open(g.uri, g.db.Name(), uint64(n))
@@ -149,23 +154,16 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 }
 
 // claim begins a build, unless somebody else does at the same time.
-func (g *Generations) claim(ctx context.Context, before, after standing) error {
+func (g *Generations) claim(ctx context.Context, before standing, n int64, now time.Time) error {
+	set := bson.D{{Key: "last", Value: n}, {Key: "building", Value: n}, {Key: "beat", Value: now}}
 	if before.Last == 0 { // there is no document yet
-		_, err := g.db.Collection(generationsName).InsertOne(ctx, bson.D{
-			{Key: "_id", Value: generationsID},
-			{Key: "live", Value: after.Live},
-			{Key: "previous", Value: after.Previous},
-			{Key: "last", Value: after.Last},
-			{Key: "building", Value: after.Building},
-			{Key: "beat", Value: after.Beat},
-		})
+		_, err := g.db.Collection(generationsName).InsertOne(ctx, append(bson.D{{Key: "_id", Value: generationsID}}, set...))
 		if mongo.IsDuplicateKeyError(err) {
 			return projections.ErrBuilding
 		}
 		return away(ctx, err)
 	}
-	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}},
-		bson.D{{Key: "last", Value: after.Last}, {Key: "building", Value: after.Building}, {Key: "beat", Value: after.Beat}})
+	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}}, set)
 	if err == nil && !mine {
 		return projections.ErrBuilding
 	}
@@ -216,8 +214,16 @@ func (g *Generations) Promote(ctx context.Context, n uint64) error {
 	if err != nil {
 		return err
 	}
-	mine, err := g.update(ctx, bson.D{{Key: "building", Value: int64(n)}},
-		bson.D{{Key: "live", Value: int64(n)}, {Key: "previous", Value: s.Live}})
+	now, err := g.now(ctx)
+	if err != nil {
+		return err
+	}
+	mine, err := g.update(ctx, bson.D{{Key: "building", Value: int64(n)}}, bson.D{
+		{Key: "live", Value: int64(n)},
+		{Key: "since", Value: now},
+		{Key: "previous", Value: s.Live},
+		{Key: "previous_since", Value: s.Since},
+	})
 	if err == nil && !mine {
 		return projections.ErrOvertaken
 	}
@@ -230,7 +236,11 @@ func (g *Generations) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return g.drop(ctx, func(n int64) bool { return n < s.Live && n != s.Previous })
+	now, err := g.now(ctx)
+	if err != nil || now.Sub(s.PreviousSince) < g.Grace { // those before the previous one were left then, or earlier
+		return err
+	}
+	return g.drop(ctx, func(n int64) bool { return n < s.Previous })
 }
 
 // drop deletes the collections of some generations. The ones from before there

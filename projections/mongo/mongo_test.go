@@ -42,7 +42,9 @@ func testStore(t *testing.T, uri string) {
 	fresh := func(t *testing.T) (one, other *mongo.Generations) {
 		database := fmt.Sprintf("%s_%d", prefix, opened.Add(1))
 		t.Cleanup(func() { drop(t, uri, database) })
-		return generations(t, uri, database), generations(t, uri, database)
+		one, other = generations(t, uri, database), generations(t, uri, database)
+		one.Grace, other.Grace = 0, 0
+		return one, other
 	}
 	projectiontest.Run(t, func(t *testing.T) projections.Store {
 		g, _ := fresh(t)
@@ -127,14 +129,21 @@ func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T
 		require.NoError(t, s.Close())
 		made = append(made, n)
 	}
+	requireThere := func(there ...uint64) {
+		t.Helper()
+		for _, n := range there {
+			s, err := g.Open(t.Context(), n)
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+		}
+	}
+	require.NoError(t, g.Sweep(t.Context()))
+	requireThere(made...)
+	g.Grace = 0
 	require.NoError(t, g.Sweep(t.Context()))
 	_, err := g.Open(t.Context(), made[0])
 	require.ErrorIs(t, err, projections.ErrUnusable)
-	for _, n := range made[1:] {
-		s, err := g.Open(t.Context(), n)
-		require.NoError(t, err)
-		require.NoError(t, s.Close())
-	}
+	requireThere(made[1:]...)
 }
 
 func TestABuildThatSaysNothingAnyMoreIsTakenOver(t *testing.T) {
