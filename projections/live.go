@@ -29,7 +29,7 @@ type Live struct {
 	probes   progress
 }
 
-// Sight is how everything stood when it was last looked at.
+// Sight is how everything stands.
 type Sight struct {
 	Generation uint64    // 0: none yet
 	Shown      Positions // this moment
@@ -70,34 +70,41 @@ func (l *Live) turn(ctx context.Context) error {
 	shown := l.shown()
 	switch {
 	case n == 0:
-		return l.build(ctx, shown, "there is none")
+		return l.build(ctx, shown, nil)
 	case shown == nil || shown.number != n:
 		return l.adopt(ctx, shown, n)
 	}
 	if shown.ofAnotherLog() {
-		return l.build(ctx, shown, ErrOtherLog.Error())
+		return l.build(ctx, shown, ErrOtherLog)
 	}
 	return l.look(ctx, shown)
 }
 
-// adopt opens a generation that has become live and goes over to it.
+// adopt goes over to a generation that has become live, or builds another when
+// it can't be used.
 func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
-	store, err := l.Generations.Open(ctx, n)
-	if errors.Is(err, ErrUnusable) {
-		if again, later := l.Generations.Live(ctx); later != nil || again != n {
-			return later // it was replaced and deleted in between
+	err := l.goOver(ctx, shown, n)
+	switch {
+	case errors.Is(err, ErrOtherLog):
+		return l.build(ctx, shown, err)
+	case errors.Is(err, ErrUnusable):
+		if again, unknown := l.Generations.Live(ctx); unknown != nil || again != n {
+			return unknown // it was replaced and deleted in between
 		}
-		return l.build(ctx, shown, err.Error())
+		return l.build(ctx, shown, err)
 	}
+	return err
+}
+
+// goOver opens a generation, brings it as far as the one shown, and shows it.
+func (l *Live) goOver(ctx context.Context, shown *generation, n uint64) error {
+	store, err := l.Generations.Open(ctx, n)
 	if err != nil {
 		return err
 	}
 	next := l.start(ctx, n, store)
 	if err := l.overtake(ctx, shown, next); err != nil {
-		if err = errors.Join(err, next.end()); errors.Is(err, ErrOtherLog) {
-			return l.build(ctx, shown, err.Error())
-		}
-		return err
+		return errors.Join(err, next.end())
 	}
 	l.show(next)
 	l.Log.InfoContext(ctx, "the read model is read from", slog.Uint64("generation", n))
@@ -111,16 +118,23 @@ func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
 	return l.look(ctx, next)
 }
 
-// overtakeWithin bounds how long the generation before stands still.
-const overtakeWithin = 5 * time.Second
+// How long it may take to bring a generation near the one that is shown, and how
+// long that one then stands still. What takes longer goes on where it came to,
+// after another look at which generation is live.
+const (
+	nearWithin     = 30 * time.Second
+	overtakeWithin = 5 * time.Second
+)
 
 // overtake returns once next is as far as shown: first nearly, while shown moves
 // on, then exactly, while it stands still. Shown goes on when that fails.
 func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
+	near, cancel := context.WithTimeout(ctx, nearWithin)
+	defer cancel()
 	if shown == nil || shown.ofAnotherLog() {
-		return next.reach(ctx, Positions{})
+		return next.reach(near, Positions{})
 	}
-	if err := next.reach(ctx, shown.positions()); err != nil {
+	if err := next.reach(near, shown.positions()); err != nil {
 		return err
 	}
 	shown.halt()
@@ -128,18 +142,18 @@ func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	if stored, err := shown.store.Positions(ctx); err == nil { // others write to it as well
 		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes)}
 	}
-	bounded, cancel := context.WithTimeout(ctx, overtakeWithin)
+	still, cancel := context.WithTimeout(ctx, overtakeWithin)
 	defer cancel()
-	if err := next.reach(bounded, at); err != nil {
+	if err := next.reach(still, at); err != nil {
 		shown.run(ctx)
 		return err
 	}
 	return nil
 }
 
-// build builds a generation because there is none to use; the next turn goes
-// over to it. When another process is about to, that one is waited for.
-func (l *Live) build(ctx context.Context, shown *generation, reason string) error {
+// build builds a generation because there is none, or none that can be used, and
+// goes over to it. When another process is about to, that one is waited for.
+func (l *Live) build(ctx context.Context, shown *generation, unusable error) error {
 	b := &Builder{Events: l.Events, Generations: l.Generations, Log: l.Log}
 	built, err := b.Run(ctx)
 	switch {
@@ -148,9 +162,13 @@ func (l *Live) build(ctx context.Context, shown *generation, reason string) erro
 	case err != nil:
 		return err
 	}
-	l.Log.WarnContext(ctx, "the read model was built anew", slog.String("reason", reason), slog.Uint64("generation", built.Generation),
+	level := slog.LevelInfo
+	if unusable != nil {
+		level = slog.LevelWarn
+	}
+	l.Log.LogAttrs(ctx, level, "the read model was built anew", slog.Any("unusable", unusable), slog.Uint64("generation", built.Generation),
 		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
-	return l.adopt(ctx, shown, built.Generation)
+	return l.goOver(ctx, shown, built.Generation)
 }
 
 // look notes how everything stands.
