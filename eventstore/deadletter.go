@@ -134,7 +134,10 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []DeadLette
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	stream, err := s.js.Stream(ctx, deadName)
-	if err != nil {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound): // no service of this version has run here
+		return nil, 0, nil
+	case err != nil:
 		return nil, 0, unavailable(err, "read dead letters")
 	}
 	state := stream.CachedInfo().State

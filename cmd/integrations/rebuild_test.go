@@ -91,6 +91,34 @@ func TestARebuildBesideAServiceIsNotNoticed(t *testing.T) {
 	require.Equal(t, []string{filepath.Join(data, "read-5.db")}, left)
 }
 
+func TestARebuildThatIsKilledChangesNothing(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data)
+	const integrations = 100
+	for n := range integrations {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(fmt.Sprint("crm-", n), "t"))
+	}
+	for range 3 {
+		killed := program(t.Context(), "rebuild", "--data", data)
+		told, err := killed.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, killed.Start())
+		_, err = told.Read(make([]byte, 1)) // it has begun
+		require.NoError(t, err)
+		require.NoError(t, killed.Process.Kill())
+		_ = killed.Wait()
+		require.Contains(t, p.must(http.StatusOK, http.MethodGet, all+"?search=crm&limit=1", ""), fmt.Sprintf(`"total":%d`, integrations))
+	}
+	exit, out := tool(t, "rebuild", "--data", data)
+	require.Zero(t, exit, out)
+	require.Eventually(t, func() bool {
+		left, err := filepath.Glob(filepath.Join(data, "read-*.db"))
+		return err == nil && len(left) == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	exit, out = tool(t, "verify", "--data", data)
+	require.Zero(t, exit, out)
+}
+
 func TestStatusTellsHowEverythingStands(t *testing.T) {
 	data := t.TempDir()
 	p := startProcess(t, data)
