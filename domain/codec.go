@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // A Codec turns events into the bytes that are stored, and back. The name of an
@@ -14,7 +15,22 @@ type Codec struct {
 
 // lifts holds, for each name, how to lift version n of the stored form to n+1,
 // at index n-1. The present version is one more than there are lifts.
-var lifts = map[string][]func(map[string]any){}
+var lifts = map[string][]func(map[string]any){
+	probedName: {countOneProbe},
+}
+
+// countOneProbe lifts a probe of before its days were counted.
+func countOneProbe(old map[string]any) {
+	probe, _ := old["probe"].(map[string]any)
+	at, _ := probe["at"].(string)
+	healthy := 0
+	if probe["status"] == string(Healthy) {
+		healthy = 1
+	}
+	if len(at) >= len(time.DateOnly) { // times are stored in UTC
+		old["days"] = []any{map[string]any{"date": at[:len(time.DateOnly)], "healthy": healthy, "total": 1}}
+	}
+}
 
 func (c Codec) liftsOf(name string) []func(map[string]any) {
 	if c.lifts == nil {

@@ -34,10 +34,12 @@ type IntegrationDeleted struct {
 // IntegrationProbed records what was seen when an integration was probed. It
 // changes no configuration, so it never moves a version.
 type IntegrationProbed struct {
-	ID          ID        `json:"id"`
-	Workspace   Workspace `json:"workspace_id"`
-	Incarnation uint64    `json:"incarnation"`
-	Probe       Probe     `json:"probe"`
+	ID          ID          `json:"id"`
+	Workspace   Workspace   `json:"workspace_id"`
+	Incarnation uint64      `json:"incarnation"`
+	Probe       Probe       `json:"probe"`
+	Previous    ProbeStatus `json:"previous,omitempty"` // what the probe before saw; empty: there was none
+	Days        []ProbeDay  `json:"days"`               // the last 30 with a probe, this one counted, oldest first
 }
 
 // IntegrationInvoked records that an endpoint was called on somebody's behalf.

@@ -71,10 +71,11 @@ func refusedByServer(err error) bool {
 	return ok
 }
 
-// RecordProbe stores what a probe saw, apart from the integration's history.
-// It returns the position in the stream of probe results.
-func (s *Store) RecordProbe(ctx context.Context, e domain.IntegrationProbed, m domain.Metadata) (uint64, error) {
-	return s.record(ctx, subject(probePrefix, e.Workspace, e.ID), e, m)
+// RecordProbe stores what a probe saw after the result at a position, apart from
+// the integration's history. It returns its own position in the stream of probe
+// results, or ErrConflict when another result follows already.
+func (s *Store) RecordProbe(ctx context.Context, after uint64, e domain.IntegrationProbed, m domain.Metadata) (uint64, error) {
+	return s.record(ctx, subject(probePrefix, e.Workspace, e.ID), e, m, jetstream.WithExpectLastSequencePerSubject(after))
 }
 
 // RecordCall stores that an endpoint was called, apart from the integration's
@@ -83,15 +84,18 @@ func (s *Store) RecordCall(ctx context.Context, e domain.IntegrationInvoked, m d
 	return s.record(ctx, subject(callPrefix, e.Workspace, e.ID), e, m)
 }
 
-func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.Metadata) (uint64, error) {
+func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.Metadata, on ...jetstream.PublishOpt) (uint64, error) {
 	msg, err := s.message(to, e, m)
 	if err != nil {
 		return 0, fmt.Errorf("record on %s: %w", to, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	ack, err := s.js.PublishMsg(ctx, msg)
-	if err != nil {
+	ack, err := s.js.PublishMsg(ctx, msg, on...)
+	switch {
+	case isConflict(err):
+		return 0, ErrConflict
+	case err != nil:
 		return 0, unavailable(err, "record on "+to)
 	}
 	return ack.Sequence, nil

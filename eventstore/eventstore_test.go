@@ -303,8 +303,14 @@ func TestAnIdempotencyKeyIsClaimedOnce(t *testing.T) {
 func TestProbesAreRecordedApartFromTheHistory(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	seen := domain.IntegrationProbed{ID: crm(1).ID, Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}
-	position, err := s.RecordProbe(t.Context(), seen, meta("p1"))
+	position, err := s.RecordProbe(t.Context(), 0, seen, meta("p1"))
 	require.NoError(t, err)
+	last, err := s.LastProbe(t.Context(), "acme", crm(1).ID)
+	require.NoError(t, err)
+	require.Equal(t, position, last.Position)
+	require.Equal(t, seen, last.Event)
+	_, err = s.RecordProbe(t.Context(), 0, seen, meta("p2"))
+	require.ErrorIs(t, err, eventstore.ErrConflict, "each result counts on from the one before")
 	head, err := s.Head(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, head, "a heartbeat never moves an integration's history")

@@ -100,7 +100,7 @@ func TestTheLatestEndThoughTheirHeadWasDropped(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	for n := range 3 {
-		_, err := s.RecordProbe(t.Context(), domain.IntegrationProbed{ID: numbered(n).ID, Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}, meta("p"))
+		_, err := s.RecordProbe(t.Context(), 0, domain.IntegrationProbed{ID: numbered(n).ID, Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}, meta("p"))
 		require.NoError(t, err)
 	}
 	js, err := jetstream.New(nc)

@@ -21,6 +21,14 @@ func (s *Store) Load(ctx context.Context, w domain.Workspace, id domain.ID) (Com
 	return s.read(s.log.GetLastMsgForSubject(ctx, subject(logPrefix, w, id)))
 }
 
+// LastProbe returns the last probe result of an integration, the zero Commit
+// when it has none. In a cluster it may be a moment behind.
+func (s *Store) LastProbe(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.read(s.probes.GetLastMsgForSubject(ctx, subject(probePrefix, w, id)))
+}
+
 // read turns one answer of the server into a commit.
 func (s *Store) read(msg *jetstream.RawStreamMsg, err error) (Commit, error) {
 	switch {

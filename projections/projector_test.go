@@ -57,7 +57,9 @@ func (h *history) scribble(t testing.TB, i domain.Integration) uint64 {
 
 func (h *history) probe(t testing.TB, i domain.Integration, status domain.ProbeStatus) uint64 {
 	t.Helper()
-	at, err := h.RecordProbe(t.Context(), domain.IntegrationProbed{
+	last, err := h.LastProbe(t.Context(), i.Workspace, i.ID)
+	require.NoError(t, err)
+	at, err := h.RecordProbe(t.Context(), last.Position, domain.IntegrationProbed{
 		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation,
 		Probe: domain.Probe{Status: status, At: i.UpdatedAt},
 	}, domain.Metadata{At: i.UpdatedAt, CommandID: string(status)})

@@ -218,7 +218,7 @@ func TestASubscriberStartsWhereItIsTold(t *testing.T) {
 func TestResultsOfProbesAreATopic(t *testing.T) {
 	l := newLog(t)
 	probed := domain.IntegrationProbed{ID: domain.NewID("acme", "crm"), Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}
-	_, err := l.events.RecordProbe(t.Context(), probed, domain.Metadata{CommandID: "c1", At: noon})
+	_, err := l.events.RecordProbe(t.Context(), 0, probed, domain.Metadata{CommandID: "c1", At: noon})
 	require.NoError(t, err)
 	l.run(l.subscriber(subscriber.Config{}), subscriber.Probes("acme"), func(e subscriber.Event, end func()) error {
 		require.Equal(t, probed, e.Event)

@@ -1,0 +1,105 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// probeTimeout bounds one probe, wherever it was asked for.
+const probeTimeout = 5 * time.Second
+
+// TestConnection probes an integration, enabled or not, and records the result.
+// It returns what was seen and its position in the log of probes.
+func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, uint64, error) {
+	i, err := s.current(ctx, by.Workspace, id)
+	if err != nil {
+		return domain.Probe{}, 0, err
+	}
+	return s.probeAndRecord(ctx, by, i, s.NewID())
+}
+
+// ProbeEnabled is TestConnection for an integration that has to be enabled: a
+// disabled one is refused with Conflict and the code disabled. The record of a
+// command is made once, however often the command is carried out.
+func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, command string) (domain.Probe, uint64, error) {
+	i, err := s.current(ctx, by.Workspace, id)
+	switch {
+	case err != nil:
+		return domain.Probe{}, 0, err
+	case !i.Enabled:
+		return domain.Probe{}, 0, domain.Errorf(domain.Conflict, "disabled", "the integration is disabled")
+	}
+	return s.probeAndRecord(ctx, by, i, command)
+}
+
+func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integration, command string) (domain.Probe, uint64, error) {
+	probe := s.probe(ctx, i, nil)
+	position, err := s.recordProbe(ctx, i, probe, domain.Metadata{
+		CommandID: command, At: probe.At, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent,
+	})
+	return probe, position, err
+}
+
+// recordProbe appends a result to those before it, again when another got in
+// between.
+func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domain.Probe, m domain.Metadata) (uint64, error) {
+	for range attempts {
+		last, err := s.Events.LastProbe(ctx, i.Workspace, i.ID)
+		switch {
+		case err != nil && last.Err == nil:
+			return 0, err
+		case last.Position > 0 && last.Meta.CommandID == m.CommandID:
+			return last.Position, nil
+		}
+		before, _ := last.Event.(domain.IntegrationProbed) // what can't be read counts for nothing
+		position, err := s.Events.RecordProbe(ctx, last.Position, i.Probed(before, p), m)
+		if !errors.Is(err, eventstore.ErrConflict) {
+			return position, err
+		}
+	}
+	return 0, domain.Errorf(domain.Conflict, "probed_too_often", "others keep probing this integration; try again")
+}
+
+// TestUnsavedConnection probes what doc describes, without recording anything.
+// With the id of an integration in doc, what doc leaves out is that
+// integration's, its secrets included where they would go to the same place.
+func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
+	stamp := domain.Stamp{At: s.Now(), Attempt: s.NewID()}
+	doc = maps.Clone(doc)
+	var stored domain.Integration
+	id, withID := doc["id"].(string)
+	var decision domain.Decision
+	var err error
+	if withID {
+		if stored, err = s.current(ctx, by.Workspace, domain.ParseID(by.Workspace, id)); err != nil {
+			return domain.Probe{}, err
+		}
+		delete(doc, "id")
+		if doc["name"] == stored.Name {
+			delete(doc, "name")
+		}
+		decision, err = stored.Update(doc, stamp, s.Rules)
+	} else {
+		for _, unneeded := range []string{"name", "display_name"} {
+			if doc[unneeded] == nil {
+				doc[unneeded] = "unsaved"
+			}
+		}
+		decision, err = stored.Create(by.Workspace, doc, stamp, s.Rules)
+	}
+	if err != nil {
+		return domain.Probe{}, err
+	}
+	return s.probe(ctx, domain.Evolve(stored, decision.Event), decision.Seal), nil
+}
+
+func (s *Service) probe(ctx context.Context, i domain.Integration, given []domain.SealedSecret) domain.Probe {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return s.Connectors.Probe(ctx, i, s.keyring(i.Owner(), given))
+}

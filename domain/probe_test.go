@@ -1,0 +1,47 @@
+package domain_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+func TestProbesAreCountedByTheDay(t *testing.T) {
+	i := created(t, plain)
+	seen := func(last domain.IntegrationProbed, status domain.ProbeStatus, at time.Time) domain.IntegrationProbed {
+		return i.Probed(last, domain.Probe{Status: status, At: at})
+	}
+	first := seen(domain.IntegrationProbed{}, domain.Healthy, noon)
+	require.True(t, first.Changed())
+	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 1, Total: 1}}, first.Days)
+
+	second := seen(first, domain.Healthy, noon.Add(time.Minute))
+	require.False(t, second.Changed())
+	third := seen(second, domain.Timeout, noon.Add(24*time.Hour))
+	require.True(t, third.Changed())
+	require.Equal(t, domain.Healthy, third.Previous)
+	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 2, Total: 2}, {Date: "2026-05-07", Total: 1}}, third.Days)
+	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 1, Total: 1}}, first.Days, "what was recorded stays")
+
+	late := seen(third, domain.Healthy, noon) // a clock that went back
+	require.Equal(t, domain.ProbeDay{Date: "2026-05-07", Healthy: 1, Total: 2}, late.Days[1])
+
+	for day := range 60 {
+		third = seen(third, domain.Healthy, noon.AddDate(0, 0, day+2))
+	}
+	require.Len(t, third.Days, 30)
+	require.Equal(t, "2026-06-07", third.Days[0].Date)
+}
+
+func TestAnotherIncarnationIsCountedAnew(t *testing.T) {
+	i := created(t, plain)
+	last := i.Probed(domain.IntegrationProbed{}, domain.Probe{Status: domain.Healthy, At: noon})
+	i.Incarnation = 5
+	next := i.Probed(last, domain.Probe{Status: domain.Healthy, At: noon})
+	require.Empty(t, next.Previous)
+	require.True(t, next.Changed())
+	require.Equal(t, 1, next.Days[0].Total)
+}
