@@ -33,7 +33,8 @@ var table = []row{
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain", "nats.go tink"},
 	{"access", "domain", "nats.go"},
-	{"connectors", "domain", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
+	{"connectors", "domain connectors/sandbox", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
+	{"connectors/sandbox", "", "x/sys"},
 	{"commands", "domain eventstore vault audit", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
@@ -44,7 +45,7 @@ var table = []row{
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},
 	{
-		"cmd/integrations", "domain eventstore vault access audit connectors commands projections projections/sqlite projections/mongo health transport",
+		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health transport",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync",
 	},
 }
@@ -75,6 +76,7 @@ var libraries = map[string]string{
 	"yaml":            "go.yaml.in/yaml/v4",
 	"x/crypto":        "golang.org/x/crypto",
 	"x/net":           "golang.org/x/net",
+	"x/sys":           "golang.org/x/sys",
 	"x/sync":          "golang.org/x/sync",
 	"x/text":          "golang.org/x/text",
 	"x/time":          "golang.org/x/time",

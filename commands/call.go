@@ -9,7 +9,7 @@ import (
 // TestEndpoint calls one endpoint of an integration, enabled or not, with params
 // as its parameters. What goes wrong outside is told in the result.
 func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any, dryRun bool) (domain.CallResult, error) {
-	i, err := s.current(ctx, by.Workspace, id)
+	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.CallResult{}, err
 	}

@@ -50,6 +50,17 @@ type Caller struct {
 	Address     string
 	RequestID   string
 	TraceParent string
+	MayExec     bool // may they have processes started? The service itself may
+}
+
+// May refuses with Forbidden what would start a process, now or at a later call,
+// for a caller who may not have processes started.
+func (c Caller) May(i domain.Integration) error {
+	if i.MCPTransport == domain.Stdio && !c.MayExec {
+		return domain.Errorf(domain.Forbidden, "forbidden",
+			"the integration %q starts a process, and this API key lacks the permission Integration.exec in this workspace", i.Name)
+	}
+	return nil
 }
 
 // Condition narrows when a change is made.
@@ -97,6 +108,9 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			return s.orRepeated(ctx, by, id, on, &meta, err)
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
+		if err := by.May(out.Integration); err != nil {
+			return Outcome{}, err
+		}
 		if on.DryRun {
 			out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
 		}
@@ -167,6 +181,15 @@ func (s *Service) destroy(ctx context.Context, o domain.Owner, refs []domain.Sec
 				slog.String("integration_id", string(o.ID)), slog.String("field", ref.Field), slog.Any("err", err))
 		}
 	}
+}
+
+// callable is current for a caller who wants its upstream to be reached.
+func (s *Service) callable(ctx context.Context, by Caller, id domain.ID) (domain.Integration, error) {
+	i, err := s.current(ctx, by.Workspace, id)
+	if err != nil {
+		return domain.Integration{}, err
+	}
+	return i, by.May(i)
 }
 
 // current returns the integration at the head of the log, built-ins included.

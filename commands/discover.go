@@ -14,7 +14,7 @@ const discoverTimeout = 20 * time.Second
 // the description if one is given. It writes nothing. It also returns the
 // integration, whose endpoints are configured already.
 func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domain.Description) (domain.Discovery, domain.Integration, error) {
-	i, err := s.current(ctx, by.Workspace, id)
+	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.Discovery{}, domain.Integration{}, err
 	}

@@ -10,7 +10,7 @@ import (
 // InvokeEndpoint calls one endpoint of an enabled integration on the caller's
 // behalf, and records that it did. What goes wrong outside is told in the result.
 func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any) (domain.CallResult, error) {
-	i, err := s.current(ctx, by.Workspace, id)
+	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.CallResult{}, err
 	}

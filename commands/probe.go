@@ -16,7 +16,7 @@ const probeTimeout = 5 * time.Second
 // TestConnection probes an integration, enabled or not, and records the result.
 // It returns what was seen and its position in the log of probes.
 func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, uint64, error) {
-	i, err := s.current(ctx, by.Workspace, id)
+	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.Probe{}, 0, err
 	}
@@ -27,7 +27,7 @@ func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (
 // disabled one is refused with Conflict and the code disabled. The record of a
 // command is made once, however often the command is carried out.
 func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, command string) (domain.Probe, uint64, error) {
-	i, err := s.current(ctx, by.Workspace, id)
+	i, err := s.callable(ctx, by, id)
 	switch {
 	case err != nil:
 		return domain.Probe{}, 0, err
@@ -95,7 +95,11 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	if err != nil {
 		return domain.Probe{}, err
 	}
-	return s.probe(ctx, domain.Evolve(stored, decision.Event), decision.Seal), nil
+	wanted := domain.Evolve(stored, decision.Event)
+	if err := by.May(wanted); err != nil {
+		return domain.Probe{}, err
+	}
+	return s.probe(ctx, wanted, decision.Seal), nil
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, given []domain.SealedSecret) domain.Probe {

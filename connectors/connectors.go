@@ -10,8 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,8 @@ type Config struct {
 	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
 	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment says
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
+	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
+	Private       []string         // folders that no profile may open to a program. Default: none
 	Now           func() time.Time // the clock of probes, tokens and Retry-After dates. Default: time.Now
 }
 
@@ -55,6 +59,14 @@ func (c Config) Validate() error {
 		if _, err := rootsWith(c.CAFile); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	named := map[string]bool{}
+	for _, p := range c.Profiles {
+		problems = append(problems, p.validate(c.Private)...)
+		if named[p.Name] {
+			problems = append(problems, fmt.Errorf("there are two profiles called %q", p.Name))
+		}
+		named[p.Name] = true
 	}
 	return errors.Join(problems...)
 }
@@ -88,6 +100,10 @@ func New(c Config) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
+	programs, err := newPrograms(c.Profiles)
+	if err != nil {
+		return nil, err
+	}
 	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), agent: userAgent(), now: c.Now, firstWait: firstWait}
 	way.signers = signers(newTokens(way))
 	return &Registry{
@@ -96,7 +112,7 @@ func New(c Config) (*Registry, error) {
 		connectors: map[domain.Protocol]connector{
 			domain.REST: newREST(way),
 			domain.FHIR: newFHIR(way),
-			domain.MCP:  newMCP(way),
+			domain.MCP:  newMCP(way, programs),
 		},
 	}, nil
 }
@@ -146,6 +162,9 @@ func (r *Registry) Policy() string {
 	}
 	if r.config.CAFile != "" {
 		policy += "; with the roots in " + r.config.CAFile
+	}
+	if p := r.connectors[domain.MCP].(mcp).programs; p != nil {
+		policy += "; programs by their profiles (" + strings.Join(slices.Sorted(maps.Keys(p.profiles)), ", ") + "), in a sandbox of " + p.box.String()
 	}
 	return policy + "; never link-local, metadata services or our own listeners"
 }

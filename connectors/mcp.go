@@ -16,16 +16,17 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// mcp calls the tools of MCP servers over HTTP. An endpoint is a tool of its
-// name. Each call is a session of its own: what one call does to a server can't
-// reach into the next.
+// mcp calls the tools of MCP servers, over HTTP or as programs of this machine.
+// An endpoint is a tool of its name. Each call is a session of its own: what one
+// call does to a server can't reach into the next.
 type mcp struct {
-	way     *outbound
-	schemas *recent[listedTool]
+	way      *outbound
+	schemas  *recent[listedTool]
+	programs *programs // nil: none is started
 }
 
-func newMCP(way *outbound) mcp {
-	return mcp{way: way, schemas: newRecent[listedTool](mostSchemas)}
+func newMCP(way *outbound, p *programs) mcp {
+	return mcp{way: way, schemas: newRecent[listedTool](mostSchemas), programs: p}
 }
 
 func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
@@ -78,16 +79,16 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 // build returns a call of a tool without credentials, as it is shown. The SDK
 // makes the requests that carry it.
 func (m mcp) build(i domain.Integration, headers map[string]string, arguments map[string]any) (*outgoing, *fault) {
+	body, err := compact(arguments)
+	if err != nil {
+		return nil, misconfigured("The parameters can't be written as JSON.")
+	}
 	if i.MCPTransport != domain.HTTP && i.MCPTransport != domain.SSE {
-		return nil, misconfigured("Starting a process is not enabled on this service.")
+		return m.programs.build(i, body)
 	}
 	target, err := url.Parse(i.MCPURL)
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" || target.User != nil {
 		return nil, misconfigured("The mcp_url of this integration is not set, or is not an http or https URL.")
-	}
-	body, err := compact(arguments)
-	if err != nil {
-		return nil, misconfigured("The parameters can't be written as JSON.")
 	}
 	out := &outgoing{method: toolsCall, url: target, base: i.MCPURL, body: []byte(body), header: http.Header{}}
 	out.header.Set("User-Agent", m.way.agent)
@@ -97,10 +98,19 @@ func (m mcp) build(i domain.Integration, headers map[string]string, arguments ma
 	return out, nil
 }
 
+// judge is outbound.judge for what goes to an MCP server. A program of a profile
+// is at no address.
+func (m mcp) judge(out *outgoing) *fault {
+	if out.program != nil {
+		return nil
+	}
+	return m.way.judge(out)
+}
+
 // ready is outbound.ready for what goes to an MCP server: its secret headers are
 // opened too, each for the origin it was given for.
 func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, open domain.Keyring, out *outgoing) *fault {
-	if f := m.way.judge(out); f != nil {
+	if f := m.judge(out); f != nil {
 		return f
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.MCPHeaders)) {
@@ -207,7 +217,7 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 		return p.failed("connect", f)
 	}
 	p.seen.AuthResolved = i.Auth == nil && len(i.MCPHeaders) == 0
-	if f := m.way.judge(out); f != nil {
+	if f := m.judge(out); f != nil {
 		return p.failed("connect", f)
 	}
 	if f := m.ready(ctx, i, i.Auth, open, out); f != nil {

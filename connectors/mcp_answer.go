@@ -39,7 +39,12 @@ func (s *session) explain(ctx context.Context, err error) *fault {
 	fenced := s.wire.fault
 	s.wire.mu.Unlock()
 	got := s.seen()
+	s.mu.Lock()
+	started := s.program != nil
+	s.mu.Unlock()
 	switch {
+	case ctx.Err() != nil && started:
+		return &fault{code: domain.CallTimeout, sentence: late(ctx) + s.lastWords()}
 	case ctx.Err() != nil:
 		return &fault{code: domain.CallTimeout, sentence: late(ctx)}
 	case fenced != nil:
@@ -53,6 +58,8 @@ func (s *session) explain(ctx context.Context, err error) *fault {
 			return s.refusedBy(told)
 		}
 		return &fault{code: domain.CallUpstreamError, sentence: "The MCP server ended its answer without a result."}
+	case started:
+		return s.broken(ctx)
 	case got.status != 0 && got.status != 202 && got.media != "application/json" && got.media != "text/event-stream":
 		return misconfiguredServer("What is at mcp_url answers with something else than MCP: check the URL and mcp_transport.")
 	}

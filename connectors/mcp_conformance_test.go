@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/peers"
 )
@@ -23,9 +25,14 @@ import (
 // client of a scenario.
 const asConformanceClient = "RUN_AS_CONFORMANCE_CLIENT"
 
-// TestMain lets the test binary stand in for a client of MCP, which the
-// conformance suite starts as a process.
+// TestMain lets the test binary stand in for what a sandbox starts, for a server
+// in it, and for a client of MCP, which the conformance suite starts as a process.
 func TestMain(m *testing.M) {
+	sandbox.Become()
+	if len(os.Args) > 2 && os.Args[1] == asServer {
+		serveAs(os.Args[2], os.Args[3:])
+		syscall.Exit(0) // the race detector would stay for a second
+	}
 	if os.Getenv(asConformanceClient) == "" {
 		os.Exit(m.Run())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -31,6 +32,9 @@ type session struct {
 	mu     sync.Mutex
 	client *sdk.ClientSession // once it is connected
 	ended  bool
+
+	program *sandbox.Process // once it is started; nil: the server is reached over HTTP
+	lines   *lines           // what it says
 }
 
 // connect connects to the server of i and agrees on a version. Nothing was
@@ -75,7 +79,8 @@ func (m mcp) open(ctx context.Context, i domain.Integration, out *outgoing) (*se
 	inner, cancel := context.WithCancel(ctx)
 	context.AfterFunc(s.wire.life, cancel)
 	s.inner = inner
-	err := await(inner, func() error { return s.shake(inner, i, m.way.agent) })
+	transport, options := s.transport(m, i, out)
+	err := await(inner, func() error { return s.shake(inner, transport, options, m.way.agent) })
 	if err == nil {
 		return s, nil
 	}
@@ -86,22 +91,13 @@ func (m mcp) open(ctx context.Context, i domain.Integration, out *outgoing) (*se
 
 // shake has the SDK connect. It declines whatever a server may ask of its
 // client, and signs in with nothing but what the wire puts on.
-func (s *session) shake(ctx context.Context, i domain.Integration, agent string) error {
+func (s *session) shake(ctx context.Context, transport sdk.Transport, options *sdk.ClientSessionOptions, agent string) error {
 	client := sdk.NewClient(&sdk.Implementation{Name: "integrations", Version: agent}, &sdk.ClientOptions{
 		Capabilities:   &sdk.ClientCapabilities{},
 		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
 	})
 	client.AddReceivingMiddleware(decline)
-	fenced := &http.Client{Transport: s.wire, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	var transport sdk.Transport = &sdk.StreamableClientTransport{
-		Endpoint: i.MCPURL, HTTPClient: fenced, MaxRetries: 2, DisableStandaloneSSE: true, MaxEventSize: 2 * maxBody,
-	}
-	var options sdk.ClientSessionOptions
-	if s.streams {
-		transport = &sdk.SSEClientTransport{Endpoint: i.MCPURL, HTTPClient: fenced, MaxEventSize: 2 * maxBody}
-		options.ProtocolVersion = "2025-11-25" // the transport is older than what came after
-	}
-	connected, err := client.Connect(ctx, listener{transport, s.wire, s.heard}, &options)
+	connected, err := client.Connect(ctx, listener{transport, s.wire, s.heard}, options)
 	if err != nil {
 		return err
 	}
@@ -113,6 +109,20 @@ func (s *session) shake(ctx context.Context, i domain.Integration, agent string)
 	}
 	s.client = connected
 	return nil
+}
+
+// transport is how the SDK reaches the server of i.
+func (s *session) transport(m mcp, i domain.Integration, out *outgoing) (sdk.Transport, *sdk.ClientSessionOptions) {
+	if out.program != nil {
+		return spawned{programs: m.programs, command: *out.program, session: s}, nil
+	}
+	fenced := &http.Client{Transport: s.wire, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if s.streams { // the transport is older than what came after that version
+		return &sdk.SSEClientTransport{Endpoint: i.MCPURL, HTTPClient: fenced, MaxEventSize: 2 * maxBody}, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"}
+	}
+	return &sdk.StreamableClientTransport{
+		Endpoint: i.MCPURL, HTTPClient: fenced, MaxRetries: 2, DisableStandaloneSSE: true, MaxEventSize: 2 * maxBody,
+	}, nil
 }
 
 // decline answers what a server asks of its client, a ping aside.

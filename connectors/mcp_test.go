@@ -240,3 +240,26 @@ func TestMCPStartingAProcessIsNotEnabled(t *testing.T) {
 		t.Errorf("the probe came to %+v", p)
 	}
 }
+
+func TestMCPATokenThatTheServerRefusesIsRenewedOnceWhileConnecting(t *testing.T) {
+	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
+		from := issues(t, nil)
+		at := toolbox(t, transport, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer token-2" {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		c := signedAt(tooling(transport, at, "greet", map[string]any{"who": "Ada"}), clientCredentials(from.url), canary)
+		ref := c.Integration.Auth.Secret()
+		ref.Destinations = append(ref.Destinations, domain.Origin(from.url)+" place")
+		c.Integration.Auth.Secrets[c.Integration.Auth.SecretField()] = ref
+		r := onLoopback(t)
+		got := succeeds(t, r, c)
+		if got.FinalResult != "Hello, Ada" || len(got.Attempts) != 2 || got.Attempts[0].StatusCode != 401 || len(from.requests()) != 2 {
+			t.Errorf("after %d tokens it came to %+v", len(from.requests()), got)
+		}
+		if p := r.Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.Healthy || len(from.requests()) != 2 {
+			t.Errorf("with the fresh token the probe came to %+v", p)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -26,6 +27,8 @@ type outgoing struct {
 	secrets []string // texts that nothing may show
 	hidden  []string // names of headers and query members that carry a credential
 	most    int      // bytes of the answer to read; 0: maxBody
+
+	program *sandbox.Command // what is started instead of sending; nil: nothing
 
 	to         *upstreamState // who it goes to; nil: it doesn't count
 	invocation bool           // it may be refused while the upstream keeps failing

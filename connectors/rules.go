@@ -20,3 +20,13 @@ func Rules() domain.Rules {
 		},
 	}
 }
+
+// Rules returns the rules of a service with these profiles.
+func (r *Registry) Rules() domain.Rules {
+	rules := Rules()
+	rules.Stdio = map[string][]domain.Slot{}
+	for _, p := range r.config.Profiles {
+		rules.Stdio[p.Name] = p.slots()
+	}
+	return rules
+}

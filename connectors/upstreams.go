@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type upstreams struct {
 
 type upstreamOf struct {
 	workspace domain.Workspace
-	origin    string
+	origin    string // of a program: its profile and arguments
 }
 
 type upstreamState struct {
@@ -42,7 +43,7 @@ func newUpstreams() *upstreams { return &upstreams{all: map[upstreamOf]*upstream
 
 // of returns the state of the upstream that a workspace calls at target.
 func (u *upstreams) of(w domain.Workspace, target *url.URL) *upstreamState {
-	key := upstreamOf{w, domain.Origin(target.String())}
+	key := upstreamOf{w, cmp.Or(domain.Origin(target.String()), target.String())}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	state := u.all[key]

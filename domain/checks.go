@@ -15,6 +15,10 @@ type Rules struct {
 	Expression func(string) error // compiles a JMESPath expression
 	Template   func(string) error // compiles a result template
 	Schema     func([]byte) error // compiles a JSON Schema (2020-12)
+
+	// Stdio has the slots of each profile that a process may be started by, in
+	// the order of mcp_args. Without profiles no process is started.
+	Stdio map[string][]Slot
 }
 
 func (r Rules) expression(s string) (string, string) {

@@ -106,11 +106,12 @@ func (i *Integration) read(o *object, by Stamp, rules Rules) []SealedSecret {
 	o.required("base_url", i.BaseURL != "" || i.Protocol == MCP)
 	o.boolean("enabled", &i.Enabled)
 	i.readHealthCheck(o)
-	headers := i.readMCP(o)
+	headers := i.readMCP(o, rules)
 
 	var auth *Secret
 	i.Auth, auth = readAuth(o, i.Auth, rules)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
+	i.onlyWhatStdioCarries(o)
 	o.done()
 
 	s := sealer{by: by}
@@ -177,7 +178,7 @@ func (i *Integration) readHealthCheck(o *object) {
 
 // readMCP reads the fields of an MCP server. What doesn't apply to the protocol
 // or the transport is refused when given, and dropped when it is left over.
-func (i *Integration) readMCP(o *object) map[string]*Secret {
+func (i *Integration) readMCP(o *object, rules Rules) map[string]*Secret {
 	if i.Protocol != MCP {
 		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers"} {
 			o.refuseGiven(name, "only an integration with protocol mcp has this")
@@ -188,10 +189,12 @@ func (i *Integration) readMCP(o *object) map[string]*Secret {
 	choice(o, "mcp_transport", &i.MCPTransport, Stdio, SSE, HTTP)
 	o.required("mcp_transport", i.MCPTransport != "")
 	if i.MCPTransport == Stdio {
-		o.problem("mcp_transport", "mcp_stdio_disabled", "starting a process is not enabled on this service")
+		i.readStdio(o, rules.Stdio)
+		return nil
 	}
 	o.refuseGiven("mcp_command", "only the stdio transport has this")
 	o.refuseGiven("mcp_args", "only the stdio transport has this")
+	i.MCPCommand, i.MCPArgs = "", nil
 	o.text("mcp_url", &i.MCPURL, webURL)
 	o.required("mcp_url", i.MCPURL != "")
 	return i.readMCPHeaders(o)

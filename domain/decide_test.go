@@ -3,6 +3,7 @@ package domain_test
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,13 @@ var (
 )
 
 // rules stand in for compilers: what contains "broken" doesn't compile.
-var rules = domain.Rules{Expression: compile, Template: compile, Schema: func(b []byte) error { return compile(string(b)) }}
+// One program may be started, called files.
+var rules = domain.Rules{
+	Expression: compile, Template: compile, Schema: func(b []byte) error { return compile(string(b)) },
+	Stdio: map[string][]domain.Slot{"files": {
+		{Name: "root", Pattern: regexp.MustCompile(`\A(?:/srv/[a-z]+)\z`)}, {Name: "mode", Pattern: regexp.MustCompile(`\A(?:(?s:.*))\z`)},
+	}},
+}
 
 func compile(s string) error {
 	if strings.Contains(s, "broken") {

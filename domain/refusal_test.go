@@ -11,6 +11,11 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
+// stdio is an MCP server that is started by a profile.
+func stdio(command string) string {
+	return `{"protocol": "mcp", "mcp_transport": "stdio", "mcp_command": ` + command + `}`
+}
+
 const endpoint = `"name": "e", "description": "d", "path": "/p"`
 
 // refusals are wrong values of every field: what is sent over a good document,
@@ -156,7 +161,30 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": null}}`, "/mcp_headers/x-a", "required"},
 	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": 1}}`, "/mcp_headers/X-A", "type"},
 	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"Host": "h"}}`, "/mcp_headers/Host", "header_not_allowed"},
-	{`{"protocol": "mcp", "mcp_transport": "stdio", "mcp_command": "sh", "mcp_args": ["-c", "id"]}`, "/mcp_transport", "mcp_stdio_disabled"},
+	{`{"protocol": "mcp", "mcp_transport": "stdio", "base_url": null}`, "/mcp_command", "required"},
+	{stdio(`"sh", "mcp_args": ["-c", "id"]`), "/mcp_command", "profile_unknown"},
+	{stdio(`""`), "/mcp_command", "too_short"},
+	{stdio(`7`), "/mcp_command", "type"},
+	{stdio(`"files", "mcp_args": "/srv/a"`), "/mcp_args", "type"},
+	{stdio(`"files", "mcp_args": [1, "x"]`), "/mcp_args/0", "type"},
+	{stdio(`"files"`), "/mcp_args/0", "required"},
+	{stdio(`"files", "mcp_args": ["/srv/a"]`), "/mcp_args/1", "required"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x", "y"]`), "/mcp_args/2", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/etc", "x"]`), "/mcp_args/0", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a\n", "x"]`), "/mcp_args/0", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a\n/srv/b", "x"]`), "/mcp_args/0", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "-c"]`), "/mcp_args/1", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "--"]`), "/mcp_args/1", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x\u0000y"]`), "/mcp_args/1", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x\ny"]`), "/mcp_args/1", "pattern"},
+	{stdio(`"files", "mcp_args": ["/srv/a", ""]`), "/mcp_args/1", "too_short"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "mcp_url": "https://a"`), "/mcp_url", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "mcp_headers": {"X-A": "s"}`), "/mcp_headers", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "base_url": "https://a"`), "/base_url", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "auth": {"bearer_token_value": "t"}`), "/auth", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "endpoints": [{` + endpoint + `, "auth": {"bearer_token_value": "t"}}]`), "/endpoints/0/auth", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "endpoints": [{` + endpoint + `, "headers": {"X-A": "1"}}]`), "/endpoints/0/headers", "not_allowed"},
+	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "endpoints": [{` + endpoint + `, "base_url": "https://a"}]`), "/endpoints/0/base_url", "not_allowed"},
 }
 
 func TestEveryWrongValueIsRefusedWhereItStands(t *testing.T) {

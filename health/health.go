@@ -5,6 +5,8 @@ package health
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -33,11 +35,12 @@ const pageSize = 200
 
 // Check probes every enabled integration of the caller's workspace whose last
 // probe is older than maxAge or than its configuration. What is not done in time
-// is told as unknown. Every probe is recorded as an event. Those who ask for the
+// is told as unknown. Every probe is recorded as an event. What the caller may
+// not have started is told as it was last seen. Those who ask for the
 // same while a check runs share it, so that many callers cost upstreams no more
 // than one; it goes on when the one who asked first has gone.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
-	shared, err, _ := c.running.Do(string(by.Workspace)+" "+maxAge.String(), func() (any, error) {
+	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t", by.Workspace, maxAge, by.MayExec), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
 	})
 	report, _ := shared.(domain.HealthReport)
@@ -56,7 +59,7 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	probing.SetLimit(c.Workers)
 	var last atomic.Uint64 // the position of the last probe recorded
 	for n, i := range enabled {
-		if c.fresh(i, maxAge) {
+		if c.stands(i, maxAge) || by.May(i.Integration) != nil && c.stands(i, always) {
 			report.Integrations[n] = result(i.Integration, domain.Probe{
 				Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
 				Message: i.LastProbe.Message, At: i.LastProbe.At,
@@ -94,8 +97,11 @@ func (c *Checker) enabled(ctx context.Context, w domain.Workspace) ([]projection
 	}
 }
 
-// fresh reports whether the last probe still says how the integration is.
-func (c *Checker) fresh(i projections.Integration, maxAge time.Duration) bool {
+// always is an age that no probe has.
+const always = math.MaxInt64
+
+// stands reports whether the last probe still says how the integration is.
+func (c *Checker) stands(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
@@ -111,6 +117,8 @@ func (c *Checker) probe(ctx context.Context, by commands.Caller, i domain.Integr
 	switch {
 	case ctx.Err() != nil:
 		return unknown("the probe did not end within the time of this check; check again"), position
+	case err != nil && domain.KindOf(err) == domain.Forbidden:
+		return unknown(err.Error()), 0
 	case err != nil && domain.KindOf(err) == domain.NotFound:
 		return unknown("deleted during this check"), 0
 	case err != nil && probe.Status == "":

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
@@ -37,6 +39,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	sandbox.Become()
+	if len(os.Args) == 2 && os.Args[1] == asServer {
+		serveStdio()
+		syscall.Exit(0) // the race detector would stay for a second
+	}
 	time.Local = time.FixedZone("elsewhere", 5*3600+1800) // answers are in UTC wherever the service runs
 	os.Exit(m.Run())
 }
@@ -67,6 +74,7 @@ type settings struct {
 	noProjector  bool
 	builtins     domain.BuiltinSettings
 	operatorKeys map[string]domain.Secret
+	profiles     []connectors.Profile
 }
 
 // serve starts a service that goes away with the test.
@@ -103,10 +111,10 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	_, _ = rand.Read(cursorKey)
 	cursors, err := projections.NewCursors(cursorKey)
 	require.NoError(t, err)
-	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback})
+	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback, Profiles: set.profiles})
 	require.NoError(t, err)
 	commands := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
+		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
 		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: uuid.NewString, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}

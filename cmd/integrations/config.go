@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -173,6 +174,8 @@ type serveCommand struct {
 	RateWrite    float64       `help:"Writes a second for each API key." default:"10000"`
 	RateCall     float64       `help:"Tests and health checks a second for each API key." default:"500"`
 
+	MCPStdioProfiles string `name:"mcp-stdio-profiles" help:"File, in YAML or JSON, of the programs that MCP integrations may have started. Without it none is." type:"path"`
+
 	storeFlags   `embed:""`
 	Egress       egressFlags `embed:"" prefix:"egress-"`
 	builtinFlags `embed:""`
@@ -180,6 +183,22 @@ type serveCommand struct {
 
 func (c serveCommand) limits() transport.Limits {
 	return transport.Limits{Read: c.RateRead, Write: c.RateWrite, Call: c.RateCall}
+}
+
+// profiles returns the programs that may be started.
+func (c serveCommand) profiles() ([]connectors.Profile, error) {
+	if c.MCPStdioProfiles == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.MCPStdioProfiles)
+	if err != nil {
+		return nil, fmt.Errorf("--mcp-stdio-profiles: %w", err)
+	}
+	profiles, err := connectors.ReadProfiles(text)
+	if err != nil {
+		return nil, fmt.Errorf("--mcp-stdio-profiles: %w", err)
+	}
+	return profiles, nil
 }
 
 // hosts returns the Host names to answer to. A service on loopback answers to

@@ -17,11 +17,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 )
 
 // TestMain lets the test binary stand in for the program, so that a test can
 // start it as a process and kill it.
 func TestMain(m *testing.M) {
+	sandbox.Become()
 	if os.Getenv("RUN_AS_INTEGRATIONS") != "" {
 		main()
 		return

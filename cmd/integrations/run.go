@@ -45,6 +45,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
+	if egress.Profiles, err = c.profiles(); err != nil {
+		return err
+	}
+	egress.Private = []string{c.Data}
 
 	// The log, the vault beside it, and who may use them. They outlive ctx, so
 	// that requests under way can end well.
@@ -105,7 +109,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	service := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), JWKS: connectors.PublicKeys,
+		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
 	checker := &health.Checker{Read: reader, Commands: service, Wait: model.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}

@@ -1,0 +1,251 @@
+package connectors
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/peers"
+)
+
+func TestStdioTheReferenceServerIsSpokenTo(t *testing.T) {
+	node, dir := peers.Node(t), peers.Dir(t)
+	profile := Profile{
+		Name: "everything", Executable: node, Read: []string{dir},
+		Arguments: []string{filepath.Join(dir, "node_modules", "@modelcontextprotocol", "server-everything", "dist", "index.js"), "stdio"},
+	}
+	inEachSandbox(t, profile, func(t *testing.T, r *Registry) {
+		asked := func(name string, params map[string]any) domain.Call {
+			c := tooling(domain.Stdio, "", name, params)
+			c.Integration.MCPURL, c.Integration.MCPCommand = "", "everything"
+			return c
+		}
+		p := r.Probe(t.Context(), asked("", nil).Integration, nil)
+		if p.Status != domain.Healthy || !strings.Contains(p.Message, "speaks MCP 20") || !p.AuthResolved || p.HTTPStatus != 0 {
+			t.Errorf("the probe came to %+v", p)
+		}
+		got := succeeds(t, r, asked("echo", map[string]any{"message": "hello"}))
+		if got.FinalResult != "Echo: hello" || got.StatusCode != 0 || len(got.Attempts) != 1 {
+			t.Errorf("got %+v", got)
+		}
+		if got.Request.Method != "tools/call" || got.Request.URL != "stdio:everything" || got.Request.Body != `{"message":"hello"}` {
+			t.Errorf("the request is shown as %+v", got.Request)
+		}
+		if _, err := r.Call(t.Context(), asked("get-sum", map[string]any{"a": "two"})); domain.KindOf(err) != domain.Invalid {
+			t.Errorf("wrong arguments came to %v", err)
+		}
+		if got := failsWith(t, r, asked("no-such-tool", nil), domain.CallMisconfigured); !strings.Contains(got.Error, "get-sum") {
+			t.Errorf("got %s", got.Error)
+		}
+		found, err := r.Discover(t.Context(), asked("", nil).Integration, nil, domain.Description{})
+		if err != nil || found.Error != "" || !slices.ContainsFunc(found.Offers, func(o domain.Offer) bool { return o.Name == "echo" }) {
+			t.Errorf("discovery came to %+v, %v", found, err)
+		}
+		slow := asked("trigger-long-running-operation", map[string]any{"duration": json.Number("30"), "steps": json.Number("3")})
+		slow.Endpoint.InputSchema, slow.Endpoint.TimeoutMS = json.RawMessage(`{"type":"object"}`), 1500
+		failsWith(t, r, slow, domain.CallTimeout)
+	})
+}
+
+func TestStdioAProgramDoesWhatItsProfileSaysAndNothingElse(t *testing.T) {
+	outside := t.TempDir()
+	profile := ownProfile(t)
+	profile.Read, profile.Write = []string{filepath.Join(outside, "read")}, []string{filepath.Join(outside, "write")}
+	for _, dir := range []string{"read", "write", "data"} {
+		if err := os.Mkdir(filepath.Join(outside, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"read/file", "data/root.keyset"} {
+		if err := os.WriteFile(filepath.Join(outside, file), []byte("what it says"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	port, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = port.Close() }()
+	datagrams, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = datagrams.Close() }()
+	socket, err := net.Listen("unix", filepath.Join(outside, "read", "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	inEachSandbox(t, profile, func(t *testing.T, r *Registry) {
+		says := func(tool, on, want string) {
+			t.Helper()
+			if got := succeeds(t, r, startedBy("tools", "m", tool, on)); got.FinalResult != want {
+				t.Errorf("%s %s: got %q", tool, on, got.FinalResult)
+			}
+		}
+		says("read", filepath.Join(outside, "read", "file"), "read what it says")
+		says("write", filepath.Join(outside, "write", "file"), "written")
+		says("write", "of-its-own", "written")
+		says("arguments", "", "marker=m")
+		env := succeeds(t, r, startedBy("tools", "m", "environment", "")).FinalResult
+		if !strings.Contains(env, "TOKEN=[secret]") || !strings.Contains(env, "PATH=/usr/bin") || strings.Count(env, "=") > 3 {
+			t.Errorf("its environment is %s", env)
+		}
+		for _, forbidden := range [][2]string{
+			{"read", filepath.Join(outside, "data", "root.keyset")},
+			{"read", filepath.Join(outside, "read", "..", "data", "root.keyset")},
+			{"read", fmt.Sprintf("/proc/%d/environ", os.Getpid())},
+			{"read", "/etc/shadow"},
+			{"write", filepath.Join(outside, "read", "more")},
+			{"write", filepath.Join(outside, "data", "more")},
+			{"write", "/usr/more"},
+			{"signal", fmt.Sprint(os.Getpid())},
+			{"dial", "tcp4 " + port.Addr().String()},
+			{"dial", "unix " + socket.Addr().String()},
+		} {
+			if got := call(t, r, startedBy("tools", "m", forbidden[0], forbidden[1])); got.ErrorCode != domain.CallToolError {
+				t.Errorf("%v: got %+v", forbidden, got)
+			}
+		}
+		call(t, r, startedBy("tools", "m", "dial", "udp4 "+datagrams.LocalAddr().String()))
+		_ = datagrams.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, _, err := datagrams.ReadFrom(make([]byte, 8)); err == nil {
+			t.Errorf("%d bytes came over UDP", n)
+		}
+	})
+}
+
+func TestStdioSecretsOfAProfileAreNotShown(t *testing.T) {
+	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
+		c := startedBy("exit", "m", "x", "")
+		c.Endpoint.Retry.MaxRetries = 1
+		got := failsWith(t, r, c, domain.CallUnreachable)
+		if !strings.Contains(got.Error, "status 7") || !strings.Contains(got.Error, "no licence for [secret]") || len(got.Attempts) != 2 {
+			t.Errorf("got %+v", got)
+		}
+		if p := r.Probe(t.Context(), startedBy("exit", "m", "x", "").Integration, nil); p.Status != domain.Unreachable || strings.Contains(p.Message, canary) {
+			t.Errorf("the probe came to %+v", p)
+		}
+	})
+}
+
+func TestStdioAHostileProgramIsEnded(t *testing.T) {
+	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
+		for mode, want := range map[string]struct {
+			code domain.ErrorCode
+			said string
+		}{
+			"endless-line":      {domain.CallResponseTooLarge, "1024 KiB"},
+			"endless-output":    {domain.CallResponseTooLarge, "4096 KiB"},
+			"endless-complaint": {domain.CallTimeout, "2500"},
+			"silence":           {domain.CallTimeout, "waiting for a licence"},
+			"garbage":           {domain.CallUpstreamError, "not MCP"},
+		} {
+			t.Run(mode, func(t *testing.T) {
+				t.Parallel()
+				marker := fmt.Sprintf("%s-%d-%d", mode, os.Getpid(), time.Now().UnixNano())
+				c := startedBy(mode, marker, "x", "")
+				c.Endpoint.TimeoutMS = 2500
+				start := time.Now()
+				if got := failsWith(t, r, c, want.code); !strings.Contains(got.Error, want.said) || time.Since(start) > 10*time.Second {
+					t.Errorf("after %s it said %s", time.Since(start), got.Error)
+				}
+				for deadline := time.Now().Add(20 * time.Second); running(t, marker); time.Sleep(5 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatal("it runs on")
+					}
+				}
+			})
+		}
+	})
+}
+
+func TestStdioNothingThatAProgramStartedOutlivesItsSession(t *testing.T) {
+	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
+		for _, mode := range []string{"tools", "stubborn"} {
+			marker := fmt.Sprintf("%s-%d-%d", mode, os.Getpid(), time.Now().UnixNano())
+			if got := succeeds(t, r, startedBy(mode, marker, "orphan", marker)); got.FinalResult != "left behind" {
+				t.Errorf("got %+v", got)
+			}
+			allEnded(t, r)
+			if running(t, marker) {
+				t.Errorf("what %s left behind runs on", mode)
+			}
+		}
+	})
+}
+
+func TestStdioAProgramThatUsesTooMuchIsEnded(t *testing.T) {
+	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
+		all := r.connectors[domain.MCP].(mcp).programs
+		p := all.profiles["own"]
+		p.Limits.Processes = 8
+		all.profiles["own"] = p
+		got := failsWith(t, r, startedBy("forking", "m", "x", ""), domain.CallUnreachable)
+		if !strings.Contains(got.Error, "more than 8 processes") {
+			t.Errorf("got %s", got.Error)
+		}
+		allEnded(t, r)
+		if running(t, "forked-") {
+			t.Error("what it started runs on")
+		}
+	})
+}
+
+func TestStdioAProgramThatTakesAllMemoryIsEnded(t *testing.T) {
+	hungry := Profile{Name: "own", Executable: "/usr/bin/tail", Arguments: []string{"/dev/zero"}, Limits: ProfileLimits{MemoryMB: 64}}
+	inEachSandbox(t, hungry, func(t *testing.T, r *Registry) {
+		c := startedBy("", "", "x", "")
+		c.Integration.MCPArgs = nil
+		// The keeper says the first, the kernel and then the program the second.
+		if got := failsWith(t, r, c, domain.CallUnreachable); !strings.Contains(got.Error, "more than 64 MiB") && !strings.Contains(got.Error, "memory exhausted") {
+			t.Errorf("got %s", got.Error)
+		}
+	})
+}
+
+func TestStdioNoMoreProgramsThanThereMayBeAreStarted(t *testing.T) {
+	r := starting(t, ownProfile(t))
+	all := r.connectors[domain.MCP].(mcp).programs
+	all.slots = make(chan struct{}, 2)
+	c := startedBy("silence", "m", "x", "")
+	c.Endpoint.TimeoutMS = 3000
+	var waiting sync.WaitGroup
+	for range 2 {
+		waiting.Go(func() { _, _ = r.Call(t.Context(), c) })
+	}
+	for len(all.slots) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if got := failsWith(t, r, c, domain.CallUnreachable); !strings.Contains(got.Error, "2 processes") || len(got.Attempts) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	waiting.Wait()
+	allEnded(t, r)
+}
+
+func TestStdioAProfileIsAskedAgainAtTheCall(t *testing.T) {
+	r := starting(t, ownProfile(t))
+	for _, change := range []func(*domain.Integration){
+		func(i *domain.Integration) { i.MCPCommand = "gone" },
+		func(i *domain.Integration) { i.MCPArgs = []string{"tools"} },
+		func(i *domain.Integration) { i.MCPArgs = []string{"Tools", "m"} },
+		func(i *domain.Integration) { i.MCPArgs = []string{"tools", "-c"} },
+		func(i *domain.Integration) { i.MCPArgs = []string{"tools", "a\nb"} },
+		func(i *domain.Integration) { i.MCPArgs = []string{"tools", "m", "more"} },
+	} {
+		c := startedBy("tools", "m", "arguments", "")
+		change(&c.Integration)
+		if got := failsWith(t, r, c, domain.CallMisconfigured); !strings.Contains(got.Error, "any more") {
+			t.Errorf("got %s", got.Error)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Find returns the best sandbox that works on this machine, as a trial shows.
+func Find() (Sandbox, error) {
+	var why []error
+	for _, s := range candidates() {
+		err := s.holds()
+		if err == nil {
+			return s, nil
+		}
+		why = append(why, fmt.Errorf("%s: %w", s, err))
+	}
+	return Sandbox{}, fmt.Errorf("no sandbox works here; it takes bubblewrap, or Linux 6.12 with Landlock: %w", errors.Join(why...))
+}
+
+// Working returns all sandboxes that work on this machine.
+func Working() []Sandbox {
+	var all []Sandbox
+	for _, s := range candidates() {
+		if s.holds() == nil {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func candidates() []Sandbox {
+	all := []Sandbox{{kind: namespaced}, {kind: landlocked}}
+	if bwrap, err := exec.LookPath("bwrap"); err == nil && filepath.IsAbs(bwrap) {
+		all = append([]Sandbox{{kind: bubblewrap, bwrap: bwrap}}, all...)
+	}
+	return all
+}
+
+const held = "held"
+
+// holds tries whether a program runs in s, and whether it is kept from a file
+// and from a port that it may not reach.
+func (s Sandbox) holds() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	secret, err := os.CreateTemp("", "integrations-trial-")
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = secret.Close(), os.Remove(secret.Name()) }()
+	port, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = port.Close() }()
+	p, err := s.Start(Command{Executable: self, Args: []string{trialName, secret.Name(), port.Addr().String()}, Limits: Limits{
+		Memory: 1 << 42, FileSize: 1 << 20, CPU: 10 * time.Second, Wall: 10 * time.Second, OpenFiles: 64, Processes: 4,
+	}})
+	if err != nil {
+		return err
+	}
+	said, err := io.ReadAll(io.LimitReader(p.Out, MostSaid))
+	p.End()
+	<-p.Done()
+	if err == nil && string(said) != held {
+		err = errors.New(strings.TrimSpace(string(said) + " " + p.Why() + " " + p.Said()))
+	}
+	return err
+}
+
+// try is the program of a trial. It says whether the sandbox holds.
+func try(secret, port string) {
+	said := held
+	if _, err := os.ReadFile(secret); err == nil { //nolint:gosec // it must not be there
+		said = "It lets a program read what it may not."
+	}
+	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp4", port); err == nil {
+		_ = conn.Close()
+		said = "It lets a program reach the network."
+	}
+	if err := os.WriteFile("own", []byte("x"), 0o600); err != nil {
+		said = "It gives a program no folder of its own."
+	}
+	_, _ = os.Stdout.WriteString(said)
+}

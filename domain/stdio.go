@@ -1,0 +1,113 @@
+package domain
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Slot is a place in the arguments of a profile that an integration fills.
+type Slot struct {
+	Name    string
+	Pattern *regexp.Regexp // anchored at both ends
+}
+
+// Fits says what is wrong with a value for the slot: a code and a sentence, or
+// nothing. Whatever the pattern lets pass, nothing is taken for an option.
+func (s Slot) Fits(value string) (code, detail string) {
+	if code, detail := length(1, 4096)(value); code != "" {
+		return code, detail
+	}
+	if code, detail := noControl(value); code != "" {
+		return code, detail
+	}
+	if strings.HasPrefix(value, "-") {
+		return "pattern", "must not begin with a hyphen"
+	}
+	if !s.Pattern.MatchString(value) {
+		return "pattern", fmt.Sprintf("does not match what the profile asks of {%s}", s.Name)
+	}
+	return "", ""
+}
+
+// ArgumentProblems says what is wrong with values for the slots of a profile,
+// by pointers below /mcp_args.
+func ArgumentProblems(slots []Slot, values []string) []Problem {
+	var problems []Problem
+	problem := func(n int, code, detail string) {
+		problems = append(problems, Problem{Pointer: fmt.Sprintf("/mcp_args/%d", n), Code: code, Detail: detail})
+	}
+	for n, value := range values {
+		if n >= len(slots) {
+			problem(n, "not_allowed", fmt.Sprintf("the profile takes %d arguments", len(slots)))
+			continue
+		}
+		if code, detail := slots[n].Fits(value); code != "" {
+			problem(n, code, detail)
+		}
+	}
+	for n := len(values); n < len(slots); n++ {
+		problem(n, "required", fmt.Sprintf("is required: the profile's {%s}", slots[n].Name))
+	}
+	return problems
+}
+
+// mostArgs is how many arguments an integration may give.
+const mostArgs = 50
+
+// readStdio reads which profile a process is started by, and what fills its
+// slots. A process has no URL and no headers.
+func (i *Integration) readStdio(o *object, profiles map[string][]Slot) {
+	if none, ok := o.members["mcp_headers"].(map[string]any); ok && len(none) == 0 {
+		o.known["mcp_headers"] = true // so that what was read can be sent back
+	} else {
+		o.refuseGiven("mcp_headers", "a process that is started is sent no headers")
+	}
+	for _, name := range []string{"base_url", "mcp_url"} {
+		o.refuseGiven(name, "a process that is started has no URL")
+	}
+	i.BaseURL, i.MCPURL, i.MCPHeaders = "", "", nil
+	before := len(*o.problems)
+	o.text("mcp_command", &i.MCPCommand, length(1, 512))
+	o.required("mcp_command", i.MCPCommand != "")
+	o.texts("mcp_args", &i.MCPArgs, mostArgs)
+	if len(profiles) == 0 {
+		o.problem("mcp_transport", "mcp_stdio_disabled", "starting a process is not enabled on this service")
+		return
+	}
+	if len(*o.problems) > before {
+		return
+	}
+	slots, known := profiles[i.MCPCommand]
+	if !known {
+		o.problem("mcp_command", "profile_unknown", "is not the name of a profile that the operator of this service has set up")
+		return
+	}
+	*o.problems = append(*o.problems, ArgumentProblems(slots, i.MCPArgs)...)
+}
+
+// onlyWhatStdioCarries refuses what would go into the headers of a request, and
+// drops it where it is left over: a process is not sent any.
+func (i *Integration) onlyWhatStdioCarries(o *object) {
+	if i.Protocol != MCP || i.MCPTransport != Stdio {
+		return
+	}
+	const why = "a process that is started is not signed in to; the operator gives it what it needs"
+	o.refuseGiven("auth", why)
+	i.Auth = nil
+	_, given := o.given("endpoints")
+	for n := range i.Endpoints {
+		e := &i.Endpoints[n]
+		at := newObject(fmt.Sprintf("/endpoints/%d", n), nil, o.problems)
+		if given && e.Auth != nil {
+			at.problem("auth", "not_allowed", why)
+		}
+		if given && len(e.Headers) > 0 {
+			at.problem("headers", "not_allowed", "a process that is started is sent no headers")
+		}
+		if given && e.BaseURL != "" {
+			at.problem("base_url", "not_allowed", "a process that is started has no URL")
+		}
+		e.Auth, e.Headers, e.BaseURL = nil, map[string]string{}, ""
+	}
+}
