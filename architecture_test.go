@@ -40,7 +40,7 @@ var table = []row{
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
-	{"health", "domain commands projections", "x/sync"},
+	{"health", "domain eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
 	{"transport", "domain access audit commands projections", "gin json-experiment mcp prometheus x/time"},
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},

@@ -1,6 +1,8 @@
-// Package health finds out whether integrations can be used. A check covers all
-// that are enabled, within a bounded time, and never calls healthy what it did
-// not see.
+// Package health finds out whether integrations can be used: from time to time,
+// by schedules that JetStream keeps, and when somebody asks. Probes are a queue
+// that any number of processes work on, and what they see are events.
+//
+// Its one promise: nothing is called healthy that was not seen to be.
 package health
 
 import (
@@ -18,14 +20,15 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Checker checks the enabled integrations of a workspace.
+// Checker checks the enabled integrations of a workspace. It probes nothing
+// itself: it asks, and waits for what is seen.
 type Checker struct {
-	Read     projections.Reader
-	Commands *commands.Service
-	Wait     func(ctx context.Context, position uint64) error // returns once the read model shows a probe
-	Workers  int                                              // probes under way at once
-	Within   time.Duration                                    // for a whole check
-	Now      func() time.Time
+	Read    projections.Reader
+	Queue   *Queue
+	Results *Results
+	Wait    func(ctx context.Context, position uint64) error // returns once the read model shows a probe
+	Within  time.Duration                                    // for a whole check
+	Now     func() time.Time
 
 	running singleflight.Group // checks, by workspace and age
 }
@@ -33,12 +36,13 @@ type Checker struct {
 // pageSize is how many integrations are read at a time.
 const pageSize = 200
 
-// Check probes every enabled integration of the caller's workspace whose last
-// probe is older than maxAge or than its configuration. What is not done in time
-// is told as unknown. Every probe is recorded as an event. What the caller may
-// not have started is told as it was last seen. Those who ask for the
-// same while a check runs share it, so that many callers cost upstreams no more
-// than one; it goes on when the one who asked first has gone.
+// Check has every enabled integration of the caller's workspace probed whose
+// last probe is older than maxAge or than its configuration. What is not done in
+// time is told as unknown. What the caller may not have started is told as it was last
+// seen. Those who ask for the same while a check runs share
+// it, and checks of several processes share probes, so that many callers cost
+// upstreams no more than one; a check goes on when the one who asked first has
+// gone.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t", by.Workspace, maxAge, by.MayExec), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
@@ -54,27 +58,39 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	if err != nil {
 		return domain.HealthReport{}, err
 	}
+	select {
+	case <-c.Results.begun:
+	case <-deadline.Done():
+	}
 	report := domain.HealthReport{CheckedAt: c.Now(), Integrations: make([]domain.HealthResult, len(enabled))}
-	var probing errgroup.Group
-	probing.SetLimit(c.Workers)
+	var waiting errgroup.Group
 	var last atomic.Uint64 // the position of the last probe recorded
 	for n, i := range enabled {
-		if c.stands(i, maxAge) || by.May(i.Integration) != nil && c.stands(i, always) {
-			report.Integrations[n] = result(i.Integration, domain.Probe{
+		forbidden := by.May(i.Integration)
+		if c.stands(i, maxAge) || forbidden != nil && c.stands(i, always) {
+			report.Integrations[n] = told(i.Integration, domain.Probe{
 				Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
 				Message: i.LastProbe.Message, At: i.LastProbe.At,
 			})
 			continue
 		}
-		probing.Go(func() error {
-			var position uint64
-			report.Integrations[n], position = c.probe(deadline, by, i.Integration)
-			for seen := last.Load(); position > seen && !last.CompareAndSwap(seen, position); seen = last.Load() {
+		if forbidden != nil {
+			report.Integrations[n] = unknown(i.Integration, forbidden.Error())
+			continue
+		}
+		waiting.Go(func() error {
+			seen, why := c.probed(deadline, i.Integration)
+			if why != "" {
+				report.Integrations[n] = unknown(i.Integration, why)
+				return nil
+			}
+			report.Integrations[n] = told(i.Integration, seen.Probe)
+			for before := last.Load(); seen.position > before && !last.CompareAndSwap(before, seen.position); before = last.Load() {
 			}
 			return nil
 		})
 	}
-	if err := probing.Wait(); err != nil {
+	if err := waiting.Wait(); err != nil {
 		return domain.HealthReport{}, err
 	}
 	_ = c.Wait(deadline, last.Load()) // the report stands, whether or not listings show it yet
@@ -105,30 +121,33 @@ func (c *Checker) stands(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
-// probe returns what was seen and the position of its record.
-func (c *Checker) probe(ctx context.Context, by commands.Caller, i domain.Integration) (domain.HealthResult, uint64) {
-	unknown := func(why string) domain.HealthResult {
-		return domain.HealthResult{Integration: i, Probe: domain.Probe{Message: why}}
+// probed asks for a probe of i and returns what it saw, or why nothing was seen.
+// A probe that was under way already will do, unless it began before i was
+// changed last; then it asks once more.
+func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result, why string) {
+	results, end := c.Results.watch(key{i.Workspace, i.ID})
+	defer end()
+	for asked := 1; ; asked++ {
+		if err := c.Queue.Ask(ctx, i.Workspace, i.ID); err != nil {
+			return result{}, "could not be probed just now; check again"
+		}
+		select {
+		case seen = <-results:
+		case <-ctx.Done():
+			return result{}, "not probed within the time of this check; check again"
+		}
+		if asked == 2 || seen.Incarnation == i.Incarnation && !seen.Probe.At.Before(i.UpdatedAt) {
+			return seen, ""
+		}
 	}
-	if ctx.Err() != nil {
-		return unknown("not probed within the time of this check; check again"), 0
-	}
-	probe, position, err := c.Commands.TestConnection(ctx, by, i.ID)
-	switch {
-	case ctx.Err() != nil:
-		return unknown("the probe did not end within the time of this check; check again"), position
-	case err != nil && domain.KindOf(err) == domain.Forbidden:
-		return unknown(err.Error()), 0
-	case err != nil && domain.KindOf(err) == domain.NotFound:
-		return unknown("deleted during this check"), 0
-	case err != nil && probe.Status == "":
-		return unknown("could not be probed just now; check again"), 0
-	}
-	return result(i, probe), position
 }
 
-// result tells what a probe saw. A built-in that the operator has not set up
-// can't be said to be well or ill.
-func result(i domain.Integration, p domain.Probe) domain.HealthResult {
+func unknown(i domain.Integration, why string) domain.HealthResult {
+	return domain.HealthResult{Integration: i, Probe: domain.Probe{Message: why}}
+}
+
+// told is what a probe saw. A built-in that the operator has not set up can't be
+// said to be well or ill.
+func told(i domain.Integration, p domain.Probe) domain.HealthResult {
 	return domain.HealthResult{Integration: i, Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
 }

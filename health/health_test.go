@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -37,42 +38,70 @@ func (c *clock) now() time.Time { return time.UnixMicro(c.Load()).UTC() }
 
 func (c *clock) add(d time.Duration) { c.Add(d.Microseconds()) }
 
+// fixture is everything that probes, in one process, and the log it probes from.
 type fixture struct {
-	health.Checker
+	*health.Checker
+	*commands.Service
 	clock     *clock
+	nc        *nats.Conn
+	queue     *health.Queue
+	prober    *health.Prober
 	projector *projections.Projector
 }
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	nc := natstest.Connect(t)
+	f := startOn(t, natstest.Connect(t))
+	f.run(t, f.prober.Run)
+	return f
+}
+
+// startOn starts all but a prober.
+func startOn(t *testing.T, nc *nats.Conn) *fixture {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
 	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true})
 	require.NoError(t, err)
 	secrets, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, 1)
 	require.NoError(t, err)
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "read.db"), slog.New(slog.DiscardHandler))
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "read.db"), log)
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	queue, err := health.OpenQueue(t.Context(), nc, 1)
+	require.NoError(t, err)
+	queue.Log, queue.Again = log, 10*time.Millisecond
 	c := &clock{}
 	c.Store(time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC).UnixMicro())
 	outside, err := connectors.New(connectors.Config{AllowLoopback: true, Now: c.now})
 	require.NoError(t, err)
-	f := &fixture{clock: c, projector: &projections.Projector{Events: events, Store: store, Log: slog.New(slog.DiscardHandler)}}
+	service := &commands.Service{Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), Now: c.now, NewID: uuid.NewString, Log: log}
+	results := health.NewResults(events, log)
+	projector := &projections.Projector{Events: events, Store: store, Log: log}
+	f := &fixture{
+		Service: service, clock: c, nc: nc, queue: queue, projector: projector,
+		Checker: &health.Checker{Read: projections.Reader{Store: store}, Queue: queue, Results: results, Wait: projector.WaitForProbe, Within: 10 * time.Second, Now: c.now},
+		prober:  &health.Prober{Queue: queue, Commands: service, Now: time.Now, Log: log},
+	}
+	f.run(t, projector.Run)
+	f.run(t, results.Run)
+	return f
+}
+
+// run runs a part of the service until the function it returns is called, or
+// the test ends.
+func (f *fixture) run(t *testing.T, part func(context.Context) error) (end func()) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- f.projector.Run(ctx) }()
-	t.Cleanup(func() { stop(); require.NoError(t, <-done); require.NoError(t, store.Close()) })
-	f.Checker = health.Checker{
-		Read: projections.Reader{Store: store}, Wait: f.projector.WaitForProbe, Workers: 4, Within: 10 * time.Second, Now: c.now,
-		Commands: &commands.Service{
-			Events: events, Vault: secrets, Connectors: outside, Rules: connectors.Rules(), Now: c.now, NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
-		},
-	}
-	return f
+	go func() { done <- part(ctx) }()
+	end = sync.OnceFunc(func() { stop(); require.NoError(t, <-done) })
+	t.Cleanup(end)
+	return end
 }
 
 func (f *fixture) create(t *testing.T, name, baseURL string, enabled bool) domain.ID {
 	t.Helper()
-	out, err := f.Commands.CreateIntegration(t.Context(), ann, domain.Document{"name": name, "display_name": name, "base_url": baseURL, "enabled": enabled}, commands.Condition{})
+	out, err := f.Service.CreateIntegration(t.Context(), ann, domain.Document{"name": name, "display_name": name, "base_url": baseURL, "enabled": enabled}, commands.Condition{})
 	require.NoError(t, err)
 	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
 	f.clock.add(time.Second)
@@ -156,7 +185,7 @@ func TestAFreshResultIsUsedAgainUntilItIsOldOrTheConfigurationChanged(t *testing
 	f.check(t, 30*time.Second)
 	require.Equal(t, int32(2), u.asked.Load(), "it was old")
 	f.clock.add(time.Second)
-	out, err := f.Commands.UpdateIntegration(t.Context(), ann, id, domain.Document{"display_name": "Better"}, commands.Condition{})
+	out, err := f.Service.UpdateIntegration(t.Context(), ann, id, domain.Document{"display_name": "Better"}, commands.Condition{})
 	require.NoError(t, err)
 	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
 	f.check(t, 30*time.Second)
@@ -166,8 +195,9 @@ func TestAFreshResultIsUsedAgainUntilItIsOldOrTheConfigurationChanged(t *testing
 }
 
 func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
-	f := start(t)
-	f.Workers, f.Within = 2, 300*time.Millisecond
+	f := startOn(t, natstest.Connect(t))
+	f.queue.AtOnce, f.Within = 2, 300*time.Millisecond
+	f.run(t, f.prober.Run)
 	hang := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	t.Cleanup(slow.Close)
@@ -227,4 +257,41 @@ func TestManyIntegrationsAreAllChecked(t *testing.T) {
 	}
 	require.Len(t, f.check(t, 0), 250+3)
 	require.Equal(t, int32(250), u.asked.Load())
+}
+
+func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
+	f := start(t)
+	results := health.NewResults(f.Events, slog.New(slog.DiscardHandler))
+	f.run(t, results.Run)
+	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Within: 10 * time.Second, Now: f.clock.now}
+	var asked atomic.Int32
+	begun, answer := make(chan struct{}, 10), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		begun <- struct{}{}
+		<-answer
+	}))
+	t.Cleanup(slow.Close)
+	f.create(t, "slow", slow.URL, true)
+	var checks sync.WaitGroup
+	check := func(c *health.Checker) {
+		checks.Go(func() {
+			report, err := c.Check(t.Context(), ann, 0)
+			require.NoError(t, err)
+			for _, r := range report.Integrations {
+				require.Equal(t, r.Integration.Builtin, !r.Known)
+			}
+		})
+	}
+	check(f.Checker)
+	<-begun
+	check(other)
+	require.Eventually(t, func() bool { // the other waits for what is under way
+		var stacks strings.Builder
+		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, f.queue.Ask(t.Context(), "acme", domain.NewID("acme", "slow")), "which changes nothing")
+	close(answer)
+	checks.Wait()
+	require.Equal(t, int32(1), asked.Load())
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/audit"
@@ -118,12 +119,15 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: uuid.NewString, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}
-	checker := &health.Checker{Read: reader, Commands: commands, Wait: projector.WaitForProbe, Workers: 16, Within: set.healthWithin, Now: time.Now}
+	queue, err := health.OpenQueue(ctx, nc, 1)
+	require.NoError(t, err)
+	results := health.NewResults(events, logger)
+	prober := &health.Prober{Queue: queue, Commands: commands, Now: time.Now, Log: logger}
+	checker := &health.Checker{Read: reader, Queue: queue, Results: results, Wait: projector.WaitForProbe, Within: set.healthWithin, Now: time.Now}
+	runs := []func(context.Context) error{results.Run, prober.Run}
 	past := audit.Log{Events: events, Builtins: set.builtins}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}
-	telling := make(chan error, 1)
-	go func() { telling <- live.Run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-telling) })
+	runs = append(runs, live.Run)
 	api := &transport.Server{
 		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
@@ -136,10 +140,19 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		set.adjust(api)
 	}
 	if !set.noProjector {
-		following := make(chan error, 1)
-		go func() { following <- projector.Run(ctx) }()
-		t.Cleanup(func() { stop(); assert.NoError(t, <-following) })
+		runs = append(runs, projector.Run)
 	}
+	var running errgroup.Group
+	for _, run := range runs {
+		running.Go(func() error { return run(ctx) })
+	}
+	t.Cleanup(func() { stop(); assert.NoError(t, running.Wait()) })
+	require.Eventually(t, func() bool {
+		for _, err := range live.Listen(ctx, "nobody", nil) {
+			return err == nil
+		}
+		return false
+	}, 10*time.Second, time.Millisecond, "events are told")
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())

@@ -65,6 +65,7 @@ var routes = []route{
 	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
+	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes},
 	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},

@@ -167,12 +167,14 @@ func (f builtinFlags) keys() map[string]domain.Secret {
 
 // serveCommand is the configuration of the service.
 type serveCommand struct {
-	Listen       string        `help:"Address to listen on." default:"127.0.0.1:8080"`
-	AllowedHosts []string      `help:"Host names to answer to; by default those of this machine when listening on loopback, else any."`
-	WriteWait    time.Duration `help:"How long a write waits until the read model shows it; 0 to answer at once." default:"1s"`
-	RateRead     float64       `help:"Reads a second for each API key; 0 is no limit." default:"20000"`
-	RateWrite    float64       `help:"Writes a second for each API key." default:"10000"`
-	RateCall     float64       `help:"Tests and health checks a second for each API key." default:"500"`
+	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080"`
+	AllowedHosts  []string      `help:"Host names to answer to; by default those of this machine when listening on loopback, else any."`
+	WriteWait     time.Duration `help:"How long a write waits until the read model shows it; 0 to answer at once." default:"1s"`
+	ProbeInterval time.Duration `help:"How often to probe enabled integrations that don't say it themselves; 0 to probe those only on request." default:"5m"`
+
+	RateRead  float64 `help:"Reads a second for each API key; 0 is no limit." default:"20000"`
+	RateWrite float64 `help:"Writes a second for each API key." default:"10000"`
+	RateCall  float64 `help:"Tests and health checks a second for each API key." default:"500"`
 
 	MCPStdioProfiles string `name:"mcp-stdio-profiles" help:"File, in YAML or JSON, of the programs that MCP integrations may have started. Without it none is." type:"path"`
 

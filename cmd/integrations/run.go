@@ -21,7 +21,6 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/eventstore"
-	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/vault"
@@ -112,13 +111,17 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
 	}
-	checker := &health.Checker{Read: reader, Commands: service, Wait: model.WaitForProbe, Workers: 16, Within: 25 * time.Second, Now: now}
+	metrics := newRegistry(model)
+	probing, err := newProbing(open, c, b.nc, service, reader, model, metrics, log)
+	if err != nil {
+		return err
+	}
 	past := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
-		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
+		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, model, head),
-		Limits: c.limits(), Hosts: c.hosts(), Metrics: newRegistry(model), NewID: newID, Now: now, Log: log,
+		Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -134,6 +137,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
 	parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
 	parts.Go(func() error { return model.Run(open) })
+	parts.Go(func() error { return probing.run(open) })
 	parts.Go(func() error { return sweep(open, service, log) })
 	parts.Go(func() error {
 		if model.Wait(running, head) == nil { // else the service ended before

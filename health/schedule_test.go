@@ -1,0 +1,223 @@
+package health_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/health"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+func (f *fixture) scheduler() *health.Scheduler {
+	return &health.Scheduler{Queue: f.queue, Events: f.Events, Every: 5 * time.Minute, Repair: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+}
+
+// schedules returns how often each integration is probed, by its id.
+func (f *fixture) schedules(t *testing.T) map[domain.ID]time.Duration {
+	t.Helper()
+	js, err := jetstream.New(f.nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "PROBE_WORK")
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("probe.schedule.>"))
+	require.NoError(t, err)
+	all := map[domain.ID]time.Duration{}
+	for subject := range info.State.Subjects {
+		msg, err := stream.GetLastMsgForSubject(t.Context(), subject)
+		if err != nil {
+			continue // replaced just now
+		}
+		every, err := time.ParseDuration(strings.TrimPrefix(msg.Header.Get("Nats-Schedule"), "@every "))
+		require.NoError(t, err)
+		all[domain.ID(subject[strings.LastIndex(subject, ".")+1:])] = every
+	}
+	return all
+}
+
+func (f *fixture) change(t *testing.T, id domain.ID, doc domain.Document) {
+	t.Helper()
+	_, err := f.UpdateIntegration(t.Context(), ann, id, doc, commands.Condition{})
+	require.NoError(t, err)
+}
+
+func TestAScheduleFollowsItsIntegration(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	f.run(t, f.scheduler().Run)
+	becomes := func(id domain.ID, about time.Duration) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			every := f.schedules(t)[id]
+			return every >= about*9/10-time.Second && every <= about*11/10+time.Second && (about > 0) == (every > 0)
+		}, 5*time.Second, 5*time.Millisecond)
+	}
+	id := f.create(t, "crm", "https://a.example", true)
+	becomes(id, 5*time.Minute)
+	f.change(t, id, domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("60")}})
+	becomes(id, time.Minute)
+	f.change(t, id, domain.Document{"enabled": false})
+	becomes(id, 0)
+	f.change(t, id, domain.Document{"enabled": true})
+	becomes(id, time.Minute)
+	f.change(t, id, domain.Document{"health_check": map[string]any{"interval_seconds": number("0")}})
+	becomes(id, 0)
+	f.change(t, id, domain.Document{"health_check": nil})
+	becomes(id, 5*time.Minute)
+	_, err := f.DeleteIntegration(t.Context(), ann, id, "", commands.Condition{})
+	require.NoError(t, err)
+	becomes(id, 0)
+}
+
+func TestSchedulesThatAreLostOrLeftOverAreRepaired(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	ids := map[string]domain.ID{}
+	for _, name := range []string{"lost", "slow", "fine", "off"} {
+		ids[name] = f.create(t, name, "https://a.example", name != "off")
+	}
+	s := f.scheduler()
+	repaired, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, repaired)
+	want := f.schedules(t)
+	require.Len(t, want, 3)
+
+	js, err := jetstream.New(f.nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "PROBE_WORK")
+	require.NoError(t, err)
+	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject("probe.schedule.acme."+string(ids["lost"]))))
+	for name, id := range map[string]domain.ID{"left over": domain.NewID("acme", "never"), "of a disabled one": ids["off"], "at another pace": ids["slow"]} {
+		_, err := js.Publish(t.Context(), "probe.schedule.acme."+string(id), []byte("1h0m0s"),
+			jetstream.WithScheduleEvery(time.Hour), jetstream.WithScheduleTarget("probe.due.acme."+string(id)))
+		require.NoError(t, err, name)
+	}
+	repaired, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 4, repaired)
+	require.Equal(t, want, f.schedules(t))
+
+	repaired, err = s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, repaired, "what is as it should be is left alone")
+}
+
+func TestIntegrationsMadeTogetherAreNotProbedTogether(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	paces := map[time.Duration]bool{}
+	for _, name := range strings.Fields("aa bb cc dd ee ff gg hh") {
+		f.create(t, name, "https://a.example", true)
+	}
+	_, err := f.scheduler().Reconcile(t.Context())
+	require.NoError(t, err)
+	for _, every := range f.schedules(t) {
+		require.InDelta(t, 300, every.Seconds(), 31)
+		paces[every] = true
+	}
+	require.Greater(t, len(paces), 4)
+}
+
+func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	u := listen(t)
+	s := f.scheduler()
+	s.Every = time.Second
+	for range 2 { // two processes share the work
+		f.run(t, s.Run)
+		f.run(t, f.prober.Run)
+	}
+	id := f.create(t, "crm", u.URL, true)
+	var last domain.IntegrationProbed
+	require.Eventually(t, func() bool {
+		c, err := f.Events.LastProbe(t.Context(), "acme", id)
+		require.NoError(t, err)
+		if c.Position > 0 {
+			last = c.Event.(domain.IntegrationProbed)
+			require.Equal(t, "system", c.Meta.Actor)
+		}
+		return len(last.Days) == 1 && last.Days[0].Total >= 3
+	}, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, last.Days[0].Total, last.Days[0].Healthy)
+	require.InDelta(t, last.Days[0].Total, u.asked.Load(), 1, "each time it was due it was probed once")
+
+	u.status.Store(401)
+	f.change(t, id, domain.Document{"auth": map[string]any{"api_key_value": "k"}})
+	require.Eventually(t, func() bool {
+		c, err := f.Events.LastProbe(t.Context(), "acme", id)
+		require.NoError(t, err)
+		seen := c.Event.(domain.IntegrationProbed)
+		return seen.Probe.Status == domain.AuthFailed && seen.Days[0].Total > seen.Days[0].Healthy
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	u := listen(t)
+	id := f.create(t, "crm", u.URL, true)
+	for range 5 {
+		require.NoError(t, f.queue.Ask(t.Context(), "acme", id))
+	}
+	waiting, err := f.queue.Waiting(t.Context(), health.Asked)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), waiting)
+	f.run(t, f.prober.Run)
+	require.Eventually(t, func() bool {
+		head, err := f.Events.ProbeHead(t.Context())
+		return err == nil && head == 1
+	}, 5*time.Second, time.Millisecond)
+	require.Equal(t, int32(1), u.asked.Load())
+	require.Eventually(t, func() bool { // it can be asked for again, once the first is done with
+		require.NoError(t, f.queue.Ask(t.Context(), "acme", id))
+		return u.asked.Load() > 1
+	}, 5*time.Second, 5*time.Millisecond)
+}
+
+func TestARepeatedProbeIsRecordedOnce(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	id := f.create(t, "crm", listen(t).URL, true)
+	var positions [2]uint64
+	for n := range positions {
+		var err error
+		_, positions[n], err = f.ProbeEnabled(t.Context(), commands.Caller{Workspace: "acme"}, id, "probe-7")
+		require.NoError(t, err)
+	}
+	require.Equal(t, positions[0], positions[1])
+	head, err := f.Events.ProbeHead(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), head)
+}
+
+func TestProbingGoesOnOnceNATSIsBack(t *testing.T) {
+	dir := t.TempDir()
+	address, stop := natstest.ListenOn(t, dir, "127.0.0.1:0")
+	f := startOn(t, connect(t, address))
+	u := listen(t)
+	f.create(t, "crm", u.URL, true)
+	f.run(t, f.prober.Run)
+	require.Equal(t, domain.Healthy, f.check(t, 0)["crm"].Probe.Status)
+	stop()
+	_, stop = natstest.ListenOn(t, dir, address)
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		report, err := f.Check(context.Background(), ann, 0)
+		return err == nil && len(report.Integrations) == 4 && u.asked.Load() > 1
+	}, 30*time.Second, 10*time.Millisecond)
+}
+
+func number(text string) json.Number { return json.Number(text) }
+
+func connect(t *testing.T, address string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(address, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}

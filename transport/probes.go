@@ -1,0 +1,88 @@
+package transport
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// probesAnswer is what probes saw of an integration over time.
+type probesAnswer struct {
+	Items             []probedAnswer `json:"items"` // newest first
+	HasMore           bool           `json:"has_more"`
+	ContinuationToken *string        `json:"continuation_token"`
+	Uptime            uptimesAnswer  `json:"uptime"`
+}
+
+type probedAnswer struct {
+	Position   uint64              `json:"position"`
+	Status     domain.ProbeStatus  `json:"status"`
+	Previous   *domain.ProbeStatus `json:"previous"`
+	Changed    bool                `json:"changed"`
+	HTTPStatus *int                `json:"http_status"`
+	DurationMS milliseconds        `json:"duration_ms"`
+	Message    string              `json:"message"`
+	TestedAt   time.Time           `json:"tested_at"`
+	Actor      string              `json:"actor"`
+}
+
+type uptimesAnswer struct {
+	Day   uptimeAnswer `json:"24h"`
+	Month uptimeAnswer `json:"30d"`
+}
+
+type uptimeAnswer struct {
+	Healthy int        `json:"healthy"`
+	Total   int        `json:"total"`
+	Ratio   *float64   `json:"ratio"` // null when nothing was seen
+	Since   *time.Time `json:"since"` // the first probe that is counted, or its day
+}
+
+func showUptime(u audit.Uptime) uptimeAnswer {
+	a := uptimeAnswer{Healthy: u.Healthy, Total: u.Total}
+	if u.Total > 0 {
+		a.Ratio, a.Since = new(float64(u.Healthy)/float64(u.Total)), new(instant(u.Since))
+	}
+	return a
+}
+
+func (s *Server) listProbes(r *request) (answer, error) {
+	q := r.query()
+	limit := q.integer("limit", 50, 1, 200)
+	token, _ := q.text("continuation_token")
+	if err := domain.RefuseAll(q.problems); err != nil {
+		return answer{}, err
+	}
+	scope := []string{"probes", string(r.workspace), string(r.id())}
+	before, err := s.openPosition(token, scope)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := s.waitForRead(r); err != nil {
+		return answer{}, err
+	}
+	i, err := s.Read.Get(r, r.workspace, r.id())
+	if err != nil {
+		return answer{}, err
+	}
+	past, err := s.Audit.Probes(r, i.Integration, s.Now(), before, limit)
+	if err != nil {
+		return answer{}, err
+	}
+	body := probesAnswer{
+		Items: make([]probedAnswer, len(past.Items)), HasMore: past.Next > 0,
+		Uptime: uptimesAnswer{Day: showUptime(past.Day), Month: showUptime(past.Month)},
+	}
+	for n, p := range past.Items {
+		body.Items[n] = probedAnswer{
+			Position: p.Position, Status: p.Probe.Status, Previous: nullable(p.Previous), Changed: p.Changed(), HTTPStatus: nullable(p.Probe.HTTPStatus),
+			DurationMS: milliseconds(p.Probe.Duration), Message: p.Probe.Message, TestedAt: instant(p.Probe.At), Actor: p.Actor,
+		}
+	}
+	if past.Next > 0 {
+		body.ContinuationToken = new(s.sealPosition(past.Next, scope))
+	}
+	return answer{status: http.StatusOK, body: body}, nil
+}
