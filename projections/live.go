@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ import (
 type Live struct {
 	Events      *eventstore.Store
 	Generations Generations
+	Part        Part   // of this process in keeping it current; default Applies
+	Lease       string // of those who share; the number of the generation is added
 	Log         *slog.Logger
 	Every       time.Duration // how often to look for another generation; 0: half a second
 
@@ -151,9 +154,15 @@ func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	return nil
 }
 
+// errNotBuilt says that those who keep the read model have not built one yet.
+var errNotBuilt = errors.New("the read model has not been built yet by a process that does so")
+
 // build builds a generation because there is none, or none that can be used, and
 // goes over to it. When another process is about to, that one is waited for.
 func (l *Live) build(ctx context.Context, shown *generation, unusable error) error {
+	if l.Part == Follows {
+		return errNotBuilt
+	}
 	b := &Builder{Events: l.Events, Generations: l.Generations, Log: l.Log}
 	built, err := b.Run(ctx)
 	switch {
@@ -189,7 +198,9 @@ func (l *Live) look(ctx context.Context, g *generation) error {
 
 // start opens what keeps a generation current.
 func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
-	g := &generation{number: n, store: store, projector: &Projector{Events: l.Events, Store: store, Log: l.Log}}
+	g := &generation{number: n, store: store, projector: &Projector{
+		Events: l.Events, Store: store, Part: l.Part, Lease: fmt.Sprintf("%s-%d", l.Lease, n), Log: l.Log,
+	}}
 	g.projector.moved = func(at Positions) { l.follow(g, at); g.begun.move(1) }
 	g.run(ctx)
 	return g
@@ -202,12 +213,8 @@ func (l *Live) follow(g *generation, at Positions) {
 	if l.current != g {
 		return
 	}
-	if at.Integrations > 0 {
-		l.progress.move(at.Integrations)
-	}
-	if at.Probes > 0 {
-		l.probes.move(at.Probes)
-	}
+	l.progress.advance(at.Integrations)
+	l.probes.advance(at.Probes)
 }
 
 // show makes g the generation that is read from.

@@ -52,9 +52,22 @@ func (p *progress) behind(position uint64) <-chan struct{} {
 	return p.moved
 }
 
+// advance is move that never goes back.
+func (p *progress) advance(to uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if to > p.position {
+		p.set(to)
+	}
+}
+
 func (p *progress) move(to uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.set(to)
+}
+
+func (p *progress) set(to uint64) {
 	p.position = to
 	if p.moved != nil {
 		close(p.moved)

@@ -13,11 +13,25 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
+// A Part is what a projector does for a store that several processes read.
+type Part int
+
+// The parts.
+const (
+	Applies Part = iota // applies the logs, whoever else does
+	Shares              // applies them while no other does who shares them, else follows that one
+	Follows             // follows those who apply them
+)
+
 // Projector keeps a store current with the logs. Any number may write to one
-// store at the same time.
+// store at the same time; those who share leave it to one of them, and another
+// takes over within seconds.
 type Projector struct {
 	Events *eventstore.Store
 	Store  Store
+	Part   Part          // default Applies
+	Lease  string        // what those who share hold while they apply; one for each store
+	Every  time.Duration // how often one who follows looks; default 20 ms
 	Log    *slog.Logger
 
 	progress
@@ -72,13 +86,35 @@ func (p *Projector) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow applies both logs from where the store is until something fails.
+// follow keeps up with both logs from where the store is until something fails.
 func (p *Projector) follow(ctx context.Context) error {
 	at, err := p.start(ctx)
 	if err != nil {
 		return err
 	}
 	p.reached(at)
+	if p.Part == Applies {
+		return p.apply(ctx, at)
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return p.watch(ctx) })
+	if p.Part == Shares {
+		parts.Go(func() error { return p.Events.Lead(ctx, p.Lease, p.lead) })
+	}
+	return parts.Wait()
+}
+
+// lead applies both logs while the lease is held.
+func (p *Projector) lead(ctx context.Context) error {
+	at, err := p.start(ctx)
+	if err != nil {
+		return err
+	}
+	return p.apply(ctx, at)
+}
+
+// apply applies both logs after the positions.
+func (p *Projector) apply(ctx context.Context, at Positions) error {
 	tails, ctx := errgroup.WithContext(ctx)
 	tails.Go(func() error {
 		return p.tail(ctx, p.Events.After(ctx, at.Integrations), fold)
@@ -87,6 +123,28 @@ func (p *Projector) follow(ctx context.Context) error {
 		return p.tail(ctx, p.Events.ProbesAfter(ctx, at.Probes), foldProbes)
 	})
 	return tails.Wait()
+}
+
+// watch looks how far the store has come, whoever brings it there.
+func (p *Projector) watch(ctx context.Context) error {
+	every := p.Every
+	if every <= 0 {
+		every = 20 * time.Millisecond
+	}
+	look := time.NewTicker(every)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		at, err := p.Store.Positions(ctx)
+		if err != nil {
+			return err
+		}
+		p.reached(at)
+	}
 }
 
 // start returns the positions to go on from.
@@ -118,12 +176,8 @@ func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
 
 // reached says how far the logs have been applied. A zero changes nothing.
 func (p *Projector) reached(at Positions) {
-	if at.Integrations > 0 {
-		p.move(at.Integrations)
-	}
-	if at.Probes > 0 {
-		p.probes.move(at.Probes)
-	}
+	p.advance(at.Integrations)
+	p.probes.advance(at.Probes)
 	if p.moved != nil {
 		p.moved(at)
 	}

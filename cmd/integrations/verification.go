@@ -100,7 +100,7 @@ type shown interface {
 // followed is one that a service keeps current.
 type followed struct {
 	projections.Store
-	*projections.Follower
+	*projections.Projector
 }
 
 // followLive returns the live read model. When no service runs that would keep
@@ -113,7 +113,7 @@ func followLive(s streams, events *eventstore.Store, g projections.Generations, 
 	if err != nil {
 		return nil, err
 	}
-	return followed{Store: store, Follower: &projections.Follower{Store: store, Log: s.log}}, nil
+	return followed{Store: store, Projector: &projections.Projector{Events: events, Store: store, Part: projections.Follows, Log: s.log}}, nil
 }
 
 // catchUp waits until the read model shows the whole log.
