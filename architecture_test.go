@@ -42,6 +42,7 @@ var table = []row{
 	{"projections/projectiontest", "domain projections", "testify rapid"},
 	{"health", "domain eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
 	{"transport", "domain access audit commands projections", "gin json-experiment mcp prometheus x/time"},
+	{"internal/ferrettest", "", "ferretdb"},
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},
 	{
@@ -54,6 +55,7 @@ var table = []row{
 var libraries = map[string]string{
 	"backoff":         "github.com/cenkalti/backoff/v5",
 	"gobreaker":       "github.com/sony/gobreaker/v2",
+	"ferretdb":        "github.com/FerretDB/FerretDB",
 	"gin":             "github.com/gin-gonic/gin",
 	"go-jose":         "github.com/go-jose/go-jose/v4",
 	"go-sqlite3":      "github.com/ncruces/go-sqlite3",

@@ -83,6 +83,23 @@ var routes = []route{
 
 // Handler returns the API.
 func (s *Server) Handler() http.Handler {
+	r := s.engine()
+	r.GET("/openapi.yaml", serveOpenAPI)
+	s.mcp = s.newMCP()
+	limits := newLimiters(s.Limits)
+	v1 := r.Group("/v1/:workspace")
+	for _, route := range routes {
+		v1.Handle(route.method, route.path, s.serve(route, limits))
+	}
+	return r
+}
+
+// StatusHandler returns what there is to ask of a process that serves no API:
+// whether it is well, and its metrics.
+func (s *Server) StatusHandler() http.Handler { return s.engine() }
+
+// engine returns what Handler and StatusHandler have in common.
+func (s *Server) engine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
@@ -101,14 +118,6 @@ func (s *Server) Handler() http.Handler {
 	r.GET("/livez", func(c *gin.Context) { c.Status(http.StatusOK) })
 	r.GET("/readyz", s.ready)
 	r.GET("/metrics", m.serve(s.Metrics))
-	r.GET("/openapi.yaml", serveOpenAPI)
-
-	s.mcp = s.newMCP()
-	limits := newLimiters(s.Limits)
-	v1 := r.Group("/v1/:workspace")
-	for _, route := range routes {
-		v1.Handle(route.method, route.path, s.serve(route, limits))
-	}
 	return r
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/transport"
 )
 
@@ -167,7 +169,9 @@ func (f builtinFlags) keys() map[string]domain.Secret {
 
 // serveCommand is the configuration of the service.
 type serveCommand struct {
+	Roles         []string      `help:"What this process does. Any number of processes may do the same." enum:"api,projector,prober" default:"api,projector,prober"`
 	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080"`
+	DrainDelay    time.Duration `help:"How long to go on answering after the signal to end, with /readyz red, so that a load balancer can look elsewhere." default:"0s"`
 	AllowedHosts  []string      `help:"Host names to answer to; by default those of this machine when listening on loopback, else any."`
 	WriteWait     time.Duration `help:"How long a write waits until the read model shows it; 0 to answer at once." default:"1s"`
 	ProbeInterval time.Duration `help:"How often to probe enabled integrations that don't say it themselves; 0 to probe those only on request." default:"5m"`
@@ -181,6 +185,38 @@ type serveCommand struct {
 	storeFlags   `embed:""`
 	Egress       egressFlags `embed:"" prefix:"egress-"`
 	builtinFlags `embed:""`
+}
+
+// The roles of a process.
+const (
+	roleAPI       = "api"
+	roleProjector = "projector"
+	roleProber    = "prober"
+)
+
+func (c serveCommand) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// checkRoles refuses roles that would never see what the others do.
+func (c serveCommand) checkRoles() error {
+	whole := c.has(roleAPI) && c.has(roleProjector) && c.has(roleProber)
+	switch {
+	case !whole && c.NATSURL == "":
+		return errors.New("--roles: processes share the work through a NATS server; give --nats-url")
+	case !c.has(roleProjector) && c.MongoDBURI == "":
+		return errors.New("--roles: a process that is no projector reads what others project; give --mongodb-uri")
+	}
+	return nil
+}
+
+// part returns what this process does for the read model. One in SQLite is its own.
+func (c serveCommand) part() projections.Part {
+	switch {
+	case c.MongoDBURI == "":
+		return projections.Applies
+	case c.has(roleProjector):
+		return projections.Shares
+	}
+	return projections.Follows
 }
 
 func (c serveCommand) limits() transport.Limits {

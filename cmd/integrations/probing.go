@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/health"
@@ -35,13 +34,4 @@ func newProbing(ctx context.Context, c serveCommand, nc *nats.Conn, service *com
 		scheduler: &health.Scheduler{Queue: queue, Events: service.Events, Every: c.ProbeInterval, Log: log},
 		prober:    &health.Prober{Queue: queue, Commands: service, Metrics: health.NewMetrics(metrics, queue), Now: service.Now, Log: log},
 	}, nil
-}
-
-// run probes until ctx ends.
-func (p *probing) run(ctx context.Context) error {
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return p.results.Run(ctx) })
-	parts.Go(func() error { return p.scheduler.Run(ctx) })
-	parts.Go(func() error { return p.prober.Run(ctx) })
-	return parts.Wait()
 }

@@ -52,6 +52,7 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 	p := &process{t: t, cmd: cmd, data: data, done: make(chan struct{})}
 	t.Cleanup(p.kill)
 	ready := make(chan string, 1)
+	var said []string // last
 	go func() {
 		defer close(p.done)
 		for lines := bufio.NewScanner(logs); lines.Scan(); {
@@ -59,13 +60,14 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
 				ready <- line.URL
 			}
+			said = append(said[max(0, len(said)-50):], lines.Text())
 		}
 		_ = cmd.Wait()
 	}()
 	select {
 	case p.url = <-ready:
 	case <-p.done:
-		t.Fatal("the service ended before it was ready")
+		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(said, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
 	require.NoError(t, err)

@@ -44,10 +44,13 @@ func openLive(ctx context.Context, g projections.Generations) (uint64, projectio
 
 // readiness proves a write to the log and a read of the read model, which has
 // to show everything that the log had at the start. Those who ask at the same
-// time share one proof.
-func readiness(events *eventstore.Store, live *projections.Live, head uint64) func(context.Context) (transport.Readiness, error) {
+// time share one proof. It is not ready any more once ending has.
+func readiness(ending context.Context, events *eventstore.Store, live *projections.Live, head uint64) func(context.Context) (transport.Readiness, error) {
 	var group singleflight.Group
 	return func(ctx context.Context) (transport.Readiness, error) {
+		if ending.Err() != nil {
+			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "ending", "this process is ending")
+		}
 		if at := live.Position(); at < head {
 			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
 		}

@@ -36,6 +36,9 @@ const readWithin = time.Second
 // serve runs the service until ctx ends, and calls ready with its URL once it
 // takes requests.
 func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
+	if err := c.checkRoles(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
@@ -86,7 +89,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	model := &projections.Live{Events: events, Generations: generations, Log: log}
+	model := &projections.Live{Events: events, Generations: generations, Part: c.part(), Lease: "projector-" + c.MongoDBDatabase, Log: log}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
@@ -120,7 +123,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: probing.checker.Check,
-		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(events, model, head),
+		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
@@ -134,11 +137,23 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 
 	// All of it, until ctx ends or one part fails.
 	parts, running := errgroup.WithContext(ctx)
-	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, api.Handler(), log) })
-	parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
+	handler := api.StatusHandler
+	if c.has(roleAPI) {
+		handler = api.Handler
+	}
+	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, handler(), c.DrainDelay, log) })
 	parts.Go(func() error { return model.Run(open) })
-	parts.Go(func() error { return probing.run(open) })
-	parts.Go(func() error { return sweep(open, service, log) })
+	parts.Go(func() error {
+		return events.Lead(open, "sweep", func(ctx context.Context) error { return sweep(ctx, service, log) })
+	})
+	if c.has(roleAPI) {
+		parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
+		parts.Go(func() error { return probing.results.Run(open) })
+	}
+	if c.has(roleProber) {
+		parts.Go(func() error { return probing.scheduler.Run(open) })
+		parts.Go(func() error { return probing.prober.Run(open) })
+	}
 	parts.Go(func() error {
 		if model.Wait(running, head) == nil { // else the service ended before
 			ready("http://" + listener.Addr().String())
@@ -173,8 +188,9 @@ func nodeName() string {
 	}, name)
 }
 
-// listenAndDrain answers requests until ctx ends, then lets those under way end.
-func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+// listenAndDrain answers requests until ctx ends, and for a delay after that;
+// then it lets those under way end.
+func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay time.Duration, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -186,7 +202,13 @@ func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, log *sl
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("ending: letting requests under way end")
+	log.Info("ending: letting requests under way end", slog.Duration("after", delay))
+	srv.SetKeepAlivesEnabled(false) // each answer from now on is the last on its connection
+	select {
+	case err := <-served:
+		return err
+	case <-time.After(delay):
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {

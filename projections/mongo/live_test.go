@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/ferrettest"
 	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/projections"
 )
@@ -19,7 +20,7 @@ import (
 // Two services start at once on an empty database, and go over to what a tool
 // builds while they are read from and written to.
 func TestServicesShareOneReadModelAndGoOverToAnother(t *testing.T) {
-	uri := ferret(t)
+	uri := ferrettest.Listen(t)
 	events, err := eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true})
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)

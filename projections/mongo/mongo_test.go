@@ -3,27 +3,26 @@ package mongo_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/FerretDB/FerretDB/ferretdb"
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/ferrettest"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/projections/mongo"
 	"github.com/seed677028b5/integrations/projections/projectiontest"
 )
 
 func TestStoreOnFerretDB(t *testing.T) {
-	testStore(t, ferret(t))
+	testStore(t, ferrettest.Listen(t))
 }
 
 // TestStoreOnMongoDB runs where MONGODB_URI says that there is a server. Each
@@ -72,28 +71,6 @@ func drop(t *testing.T, uri, database string) {
 	require.NoError(t, client.Disconnect(context.Background()))
 }
 
-// ferret starts FerretDB, which speaks MongoDB's protocol, in this process.
-func ferret(t *testing.T) string {
-	f, err := ferretdb.New(&ferretdb.Config{
-		Listener: ferretdb.ListenerConfig{TCP: "127.0.0.1:0"}, Handler: "sqlite",
-		SQLiteURL: "file:" + t.TempDir() + "/", Logger: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		if err := f.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-stopped
-	})
-	return f.MongoDBURI()
-}
-
 func TestAServerThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -118,7 +95,7 @@ func TestAServerThatHasGoneSilentIsUnavailable(t *testing.T) {
 }
 
 func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T) {
-	uri := ferret(t)
+	uri := ferrettest.Listen(t)
 	g := generations(t, uri, "swept")
 	var made []uint64
 	for range 3 {
@@ -147,7 +124,7 @@ func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T
 }
 
 func TestABuildThatSaysNothingAnyMoreIsTakenOver(t *testing.T) {
-	uri := ferret(t)
+	uri := ferrettest.Listen(t)
 	g := generations(t, uri, "overtaken")
 	n, s, err := g.Create(t.Context())
 	require.NoError(t, err)
@@ -172,7 +149,7 @@ func client(t *testing.T, uri string) *driver.Client {
 }
 
 func TestEveryOrderHasAnIndex(t *testing.T) {
-	uri := ferret(t)
+	uri := ferrettest.Listen(t)
 	g := generations(t, uri, "indexed")
 	_, s, err := g.Create(t.Context())
 	require.NoError(t, err)
