@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// configured returns the options of a server of the compose files, on free
+// ports of this machine and a folder of its own.
+func configured(t *testing.T, file string) *server.Options {
+	t.Helper()
+	t.Setenv("NATS_PASSWORD", "s3cret")
+	t.Setenv("NATS_ROUTE_PASSWORD", "r0ute")
+	o, err := server.ProcessConfigFile("../../deploy/" + file)
+	require.NoError(t, err)
+	require.True(t, o.SyncAlways, "sync_interval: always")
+	o.Host, o.Port, o.HTTPHost, o.HTTPPort, o.StoreDir = "127.0.0.1", server.RANDOM_PORT, "127.0.0.1", server.RANDOM_PORT, t.TempDir()
+	o.NoSigs, o.NoLog = true, true
+	return o
+}
+
+func start(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	srv, err := server.NewServer(o)
+	require.NoError(t, err)
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	return srv
+}
+
+// flags are those of the compose file, for servers that run here.
+func flags(servers ...*server.Server) []string {
+	var at, monitors []string
+	for _, s := range servers {
+		at = append(at, "nats://integrations:s3cret@"+s.Addr().String())
+		monitors = append(monitors, "http://"+s.MonitorAddr().String())
+	}
+	return []string{"--nats-url=" + strings.Join(at, ","), "--nats-monitor-url=" + strings.Join(monitors, ",")}
+}
+
+// exercise does a bit of everything.
+func exercise(p *process, name string) {
+	p.t.Helper()
+	p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t1"))
+	p.must(http.StatusOK, http.MethodPut, all+"/"+name, `{"auth": {"bearer_token_value": "t2"}}`)
+	p.must(http.StatusOK, http.MethodPost, all+"/"+name+"/test-connection", "")
+	p.must(http.StatusOK, http.MethodGet, all+"/health-check", "")
+	p.must(http.StatusOK, http.MethodGet, all+"/"+name+"/history", "")
+	p.must(http.StatusCreated, http.MethodPost, "/v1/acme/api-keys", `{"name": "ci", "permissions": ["Integration.view"]}`)
+	p.must(http.StatusNoContent, http.MethodDelete, all+"/"+name, "")
+	p.must(http.StatusOK, http.MethodGet, "/readyz", "")
+}
+
+func TestTheServiceRunsOnTheNATSServerOfTheComposeFile(t *testing.T) {
+	srv := start(t, configured(t, "nats.conf"))
+	require.True(t, srv.ReadyForConnections(10*time.Second))
+	p := startProcess(t, t.TempDir(), flags(srv)...)
+	exercise(p, "crm")
+
+	// Not even the service may end, empty or limit the log.
+	nc, err := nats.Connect(srv.Addr().String(), nats.UserInfo("integrations", "s3cret"))
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(300*time.Millisecond))
+	require.NoError(t, err)
+	log, err := js.Stream(t.Context(), "INTEGRATIONS")
+	require.NoError(t, err)
+	limited := log.CachedInfo().Config
+	limited.MaxMsgs = 1
+	_, updated := js.UpdateStream(t.Context(), limited)
+	for what, err := range map[string]error{
+		"delete": js.DeleteStream(t.Context(), "INTEGRATIONS"), "purge": log.Purge(t.Context()), "delete an event": log.DeleteMsg(t.Context(), 1), "update": updated,
+	} {
+		require.True(t, errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrPermissionViolation) || strings.Contains(fmt.Sprint(err), "deadline"), "%s: %v", what, err)
+	}
+	require.Equal(t, log.CachedInfo().State.Msgs, mustInfo(t, log).State.Msgs)
+	_, err = nats.Connect(srv.Addr().String())
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+}
+
+func mustInfo(t *testing.T, s jetstream.Stream) *jetstream.StreamInfo {
+	t.Helper()
+	info, err := s.Info(t.Context())
+	require.NoError(t, err)
+	return info
+}
+
+func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *testing.T) {
+	var routes []string
+	var ports []int
+	for range 3 {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		routes = append(routes, "nats://route:r0ute@"+l.Addr().String())
+		require.NoError(t, l.Close())
+	}
+	t.Setenv("NATS_ROUTES", "["+strings.Join(routes, ", ")+"]")
+	var servers []*server.Server
+	for n, port := range ports {
+		t.Setenv("NATS_NAME", fmt.Sprint("nats-", n+1))
+		o := configured(t, "nats-cluster.conf")
+		o.Cluster.Host, o.Cluster.Port = "127.0.0.1", port
+		servers = append(servers, start(t, o))
+	}
+	for _, s := range servers {
+		require.True(t, s.ReadyForConnections(20*time.Second))
+	}
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(servers, func(s *server.Server) bool { return s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == 3 })
+	}, 30*time.Second, 20*time.Millisecond, "the cluster has a leader")
+	p := startProcess(t, t.TempDir(), append(flags(servers...), "--replicas=3")...)
+	exercise(p, "crm")
+	for n := range 5 {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(fmt.Sprint("kept-", n), "t"))
+	}
+
+	for _, s := range servers {
+		if s.JetStreamIsStreamLeader("$G", "INTEGRATIONS") {
+			s.Shutdown()
+			break
+		}
+	}
+	require.Eventually(t, func() bool { // a failure is a 503 that heals
+		status, answer, err := p.do(http.MethodPost, all, crm("after", "t"))
+		require.True(t, err == nil && (status < 300 || status == http.StatusConflict || status == http.StatusServiceUnavailable), "%d %s %v", status, answer, err)
+		return status < 300 || status == http.StatusConflict
+	}, 60*time.Second, 50*time.Millisecond)
+	for n := range 5 {
+		p.must(http.StatusOK, http.MethodGet, all+fmt.Sprint("/kept-", n, "/history"), "")
+	}
+	require.Eventually(t, func() bool {
+		status, _, err := p.do(http.MethodGet, "/readyz", "")
+		return err == nil && status == http.StatusOK
+	}, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestTheComposeFilesHoldNoSecret(t *testing.T) {
+	for _, file := range []string{"docker-compose.yml", "compose.cluster.yml", ".env.example", "deploy/nats.conf", "deploy/nats-cluster.conf", "deploy/mongo-init.js"} {
+		text, err := os.ReadFile("../../" + file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			name, value, given := strings.Cut(strings.TrimSpace(line), "PASSWORD=")
+			require.False(t, given && value != "", "%s: %s has a value", file, name)
+			_, value, given = strings.Cut(line, "password: ")
+			require.True(t, !given || strings.HasPrefix(strings.TrimSpace(value), "$"), "%s: %s", file, line)
+		}
+	}
+}
