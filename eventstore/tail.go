@@ -74,6 +74,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 type sequenced struct {
 	msg      jetstream.Msg
 	sequence uint64
+	pending  uint64 // how many more there were to send
 	err      error
 }
 
@@ -103,7 +104,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 			send(sequenced{err: fmt.Errorf("read position: %w", err)})
 			return
 		}
-		send(sequenced{msg: msg, sequence: meta.Sequence.Stream})
+		send(sequenced{msg: msg, sequence: meta.Sequence.Stream, pending: meta.NumPending})
 	}, jetstream.PullMaxMessages(5000))
 	if err != nil {
 		return nil, err

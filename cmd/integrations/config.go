@@ -32,6 +32,7 @@ type commandLine struct {
 	Demo        demoCommand        `cmd:"" help:"Start a service with an upstream of its own and show what it does."`
 	Keys        keysCommand        `cmd:"" help:"Manage API keys and the root key."`
 	History     historyCommand     `cmd:"" help:"Show every event of an integration."`
+	Replay      replayCommand      `cmd:"" help:"Write the events of the log once more, as CloudEvents, a line each."`
 	Verify      verifyCommand      `cmd:"" help:"Check that the read model is what the log says, and that no secret is lost or left over."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Build the read model anew from the log, while the service runs or not."`
 	Status      statusCommand      `cmd:"" help:"Show how the log and the read model stand; exit 1 when something is wrong."`
