@@ -47,7 +47,7 @@ var table = []row{
 	{"internal/peers", "", ""},
 	{
 		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health transport",
-		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync",
+		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }
 

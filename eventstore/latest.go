@@ -23,12 +23,17 @@ type Latest struct {
 
 // Latest reads the last event of each integration.
 func (s *Store) Latest(ctx context.Context) (Latest, error) {
-	return s.latest(ctx, logName, logPrefix)
+	return s.latest(ctx, logName, Selection{}.filter(logPrefix))
+}
+
+// LatestIn is Latest for the selected integrations only.
+func (s *Store) LatestIn(ctx context.Context, of Selection) (Latest, error) {
+	return s.latest(ctx, logName, of.filter(logPrefix))
 }
 
 // LatestProbes reads the last probe result of each integration.
 func (s *Store) LatestProbes(ctx context.Context) (Latest, error) {
-	return s.latest(ctx, probeName, probePrefix)
+	return s.latest(ctx, probeName, Selection{}.filter(probePrefix))
 }
 
 // errGap says that a message got lost on its way here.
@@ -37,11 +42,11 @@ var errGap = errors.New("a message got lost on the way")
 // latest makes the consumer, then notes the head, then begins to read. So what
 // was last when the consumer was made is delivered, and all of what came between
 // that and the head: nothing up to the head is missed.
-func (s *Store) latest(ctx context.Context, stream, prefix string) (Latest, error) {
+func (s *Store) latest(ctx context.Context, stream, filter string) (Latest, error) {
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(bounded, stream, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: prefix + "*.*",
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 5 * time.Minute,
 	})
 	if err != nil {

@@ -22,9 +22,17 @@ type Stored struct {
 func (m Stored) AppendJSON(to []byte) []byte {
 	to = append(to, `{"specversion":"1.0"`...)
 	for _, of := range [...]struct{ name, header string }{
-		{"id", headerID}, {"type", headerType}, {"source", headerSource}, {"subject", headerSubject}, {"time", headerTime},
-		{"dataschema", headerSchema}, {"datacontenttype", headerContentType},
-		{"actor", headerActor}, {"requestid", headerRequestID}, {"address", headerAddress}, {"traceparent", headerTraceParent},
+		{"id", headerID},
+		{"type", headerType},
+		{"source", headerSource},
+		{"subject", headerSubject},
+		{"time", headerTime},
+		{"dataschema", headerSchema},
+		{"datacontenttype", headerContentType},
+		{"actor", headerActor},
+		{"requestid", headerRequestID},
+		{"address", headerAddress},
+		{"traceparent", headerTraceParent},
 	} {
 		if value := m.header.Get(of.header); value != "" {
 			to = append(to, `,"`...)

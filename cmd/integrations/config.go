@@ -33,6 +33,8 @@ type commandLine struct {
 	Keys        keysCommand        `cmd:"" help:"Manage API keys and the root key."`
 	History     historyCommand     `cmd:"" help:"Show every event of an integration."`
 	Replay      replayCommand      `cmd:"" help:"Write the events of the log once more, as CloudEvents, a line each."`
+	Export      exportCommand      `cmd:"" help:"Write the configuration of a workspace as YAML, without its secrets."`
+	Import      importCommand      `cmd:"" help:"Show what a file would make of a workspace, and make it with --apply."`
 	Verify      verifyCommand      `cmd:"" help:"Check that the read model is what the log says, and that no secret is lost or left over."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Build the read model anew from the log, while the service runs or not."`
 	Status      statusCommand      `cmd:"" help:"Show how the log and the read model stand; exit 1 when something is wrong."`
@@ -181,8 +183,7 @@ type serveCommand struct {
 	RateWrite float64 `help:"Writes a second for each API key." default:"10000"`
 	RateCall  float64 `help:"Tests and health checks a second for each API key." default:"500"`
 
-	MCPStdioProfiles string `name:"mcp-stdio-profiles" help:"File, in YAML or JSON, of the programs that MCP integrations may have started. Without it none is." type:"path"`
-
+	profileFlags `embed:""`
 	storeFlags   `embed:""`
 	Egress       egressFlags `embed:"" prefix:"egress-"`
 	builtinFlags `embed:""`
@@ -224,12 +225,17 @@ func (c serveCommand) limits() transport.Limits {
 	return transport.Limits{Read: c.RateRead, Write: c.RateWrite, Call: c.RateCall}
 }
 
+// profileFlags says which programs may be started.
+type profileFlags struct {
+	MCPStdioProfiles string `name:"mcp-stdio-profiles" help:"File, in YAML or JSON, of the programs that MCP integrations may have started. Without it none is." type:"path"`
+}
+
 // profiles returns the programs that may be started.
-func (c serveCommand) profiles() ([]connectors.Profile, error) {
-	if c.MCPStdioProfiles == "" {
+func (f profileFlags) profiles() ([]connectors.Profile, error) {
+	if f.MCPStdioProfiles == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.MCPStdioProfiles)
+	text, err := os.ReadFile(f.MCPStdioProfiles)
 	if err != nil {
 		return nil, fmt.Errorf("--mcp-stdio-profiles: %w", err)
 	}
