@@ -17,6 +17,11 @@ var openAPI []byte
 
 func serveOpenAPI(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) }
 
+//go:embed asyncapi.yaml
+var asyncAPI []byte
+
+func serveAsyncAPI(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", asyncAPI) }
+
 // readyTimeout bounds one proof that the service can write and read.
 const readyTimeout = 2 * time.Second
 

@@ -99,8 +99,8 @@ func Dir(t testing.TB) string {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json")); err == nil {
-		return dir // npm writes it last
+	if installed(t, dir) {
+		return dir
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
@@ -112,6 +112,31 @@ func Dir(t testing.TB) string {
 		t.Fatalf("npm ci in test/peers: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// installed reports whether every package that package.json names is there. One
+// that was added since the others were installed is not.
+func installed(t testing.TB, dir string) bool {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json")); err != nil { // npm writes it last
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wanted struct {
+		Dependencies map[string]string `json:"dependencies"`
+	}
+	if err := json.Unmarshal(text, &wanted); err != nil {
+		t.Fatal(err)
+	}
+	for name := range wanted.Dependencies {
+		if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // root returns test/peers, from wherever in the module a test runs.
