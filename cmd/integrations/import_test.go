@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
@@ -250,6 +252,21 @@ func TestASecretIsReadFromTheEnvironmentOrWarnedOf(t *testing.T) {
 	require.Zero(t, exit, out)
 	require.Contains(t, out, "warning: line 6: crm /auth/bearer_token_value is a secret")
 	require.NotContains(t, out, "planted")
+}
+
+func TestAProgramIsImportedAsTheProfilesAllow(t *testing.T) {
+	if _, err := sandbox.Find(); err != nil {
+		t.Skip("NOT TESTED: " + err.Error())
+	}
+	in := []string{"--data", emptyData(t), "--workspace", "acme", profiles(t, sleeping)}
+	const sleeper = "integrations: [{name: sleeper, display_name: S, protocol: mcp, mcp_transport: stdio, mcp_command: sleeper, mcp_args: ['%s']}]"
+	exit, out := tool(t, append([]string{"import", "--apply", file(t, fmt.Sprintf(sleeper, "1"))}, in...)...)
+	require.Zero(t, exit, out)
+	_, actions, _ := plans(t, append(in, file(t, exported(t, in[:4]...)))...)
+	require.Equal(t, map[string]string{"sleeper": "keep"}, actions)
+	exit, out = tool(t, append([]string{"import", file(t, fmt.Sprintf(sleeper, "x"))}, in...)...)
+	require.Equal(t, 1, exit, out)
+	require.Contains(t, out, "/mcp_args/0: does not match")
 }
 
 func TestAFileIsReadStrictly(t *testing.T) {

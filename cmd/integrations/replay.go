@@ -62,6 +62,9 @@ func (c replayCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Follow && c.From.After(clock()) {
+		return errors.New("--from with --follow is a time that has been")
+	}
 	b, events, _, err := attachLog(s, c.storeFlags)
 	if err != nil {
 		return err

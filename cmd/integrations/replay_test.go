@@ -82,6 +82,9 @@ func TestReplayWritesWhatHappenedWhetherOrNotTheServiceRuns(t *testing.T) {
 	exit, _, said = replay(t, data, "--integration", "crm")
 	require.NotZero(t, exit)
 	require.Contains(t, said, "takes an id")
+	exit, _, said = replay(t, data, "--follow", "--from", time.Now().Add(time.Hour).Format(time.RFC3339))
+	require.NotZero(t, exit)
+	require.Contains(t, said, "a time that has been")
 }
 
 // full is where nothing can be written to.
