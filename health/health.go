@@ -121,23 +121,31 @@ func (c *Checker) stands(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
+// askAgain is how long a check waits before it asks again, twice as long each
+// time: who asks while the probe before is recorded, and not yet off the queue,
+// is not heard.
+const askAgain = 100 * time.Millisecond
+
 // probed asks for a probe of i and returns what it saw, or why nothing was seen.
 // A probe that was under way already will do, unless it began before i was
-// changed last; then it asks once more.
+// changed last; then the next one does.
 func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result, why string) {
-	results, end := c.Results.watch(key{i.Workspace, i.ID})
+	results, after, end := c.Results.watch(key{i.Workspace, i.ID})
 	defer end()
-	for asked := 1; ; asked++ {
-		if err := c.Queue.Ask(ctx, i.Workspace, i.ID); err != nil {
+	stale := false // one was seen that began too early
+	for wait := askAgain; ; wait *= 2 {
+		if err := c.Queue.Ask(ctx, i.Workspace, i.ID, after); err != nil {
 			return result{}, "could not be probed just now; check again"
 		}
 		select {
 		case seen = <-results:
+			if stale || seen.Incarnation == i.Incarnation && !seen.Probe.At.Before(i.UpdatedAt) {
+				return seen, ""
+			}
+			stale, after = true, seen.position
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return result{}, "not probed within the time of this check; check again"
-		}
-		if asked == 2 || seen.Incarnation == i.Incarnation && !seen.Probe.At.Before(i.UpdatedAt) {
-			return seen, ""
 		}
 	}
 }

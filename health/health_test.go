@@ -290,7 +290,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 		var stacks strings.Builder
 		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
 	}, 10*time.Second, time.Millisecond)
-	require.NoError(t, f.queue.Ask(t.Context(), "acme", domain.NewID("acme", "slow")), "which changes nothing")
+	require.NoError(t, f.queue.Ask(t.Context(), "acme", domain.NewID("acme", "slow"), 0), "which changes nothing")
 	close(answer)
 	checks.Wait()
 	require.Equal(t, int32(1), asked.Load())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -79,16 +80,31 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 	if since, err := time.Parse(time.RFC3339Nano, msg.Metadata[metaSince]); err == nil {
 		p.Metrics.late(topic, p.Now().Sub(since))
 	}
+	id := domain.ID(msg.Metadata[metaID])
+	if topic == Asked && p.answered(msg, w, id) {
+		return nil
+	}
 	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true} // whoever configured it was allowed to
-	probe, _, err := p.Commands.ProbeEnabled(msg.Context(), by, domain.ID(msg.Metadata[metaID]), msg.UUID)
+	probe, _, err := p.Commands.ProbeEnabled(msg.Context(), by, id, msg.UUID)
 	if kind := domain.KindOf(err); kind == domain.NotFound || kind == domain.Conflict {
 		return nil
 	}
 	if err != nil {
 		p.Log.WarnContext(msg.Context(), "a probe was not recorded; making it again", slog.String("workspace_id", string(w)),
-			slog.String("integration_id", msg.Metadata[metaID]), slog.Any("err", err))
+			slog.String("integration_id", string(id)), slog.Any("err", err))
 		return err
 	}
 	p.Metrics.saw(probe.Status)
 	return nil
+}
+
+// answered reports whether who asked has a result already, which was on its way
+// when they asked again.
+func (p *Prober) answered(msg *message.Message, w domain.Workspace, id domain.ID) bool {
+	after, err := strconv.ParseUint(string(msg.Payload), 10, 64)
+	if err != nil {
+		return false
+	}
+	last, err := p.Commands.Events.LastProbe(msg.Context(), w, id)
+	return err == nil && last.Position > after
 }

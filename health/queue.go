@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,8 @@ const (
 	askedFor       = time.Minute      // nobody waits longer for a probe
 )
 
-// What a message says beside its payload, which is empty.
+// What a message says beside its payload: what was asked for says the position
+// after which a result is wanted.
 const (
 	metaWorkspace = "workspace_id"
 	metaID        = "integration_id"
@@ -84,12 +86,14 @@ func subjectOf(topic string, w domain.Workspace, id domain.ID) string {
 	return "probe." + topic + "." + string(w) + "." + string(id)
 }
 
-// Ask has an integration probed soon. While it is being probed because somebody
-// else asked, this changes nothing.
-func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID) error {
+// Ask has an integration probed soon, unless a result is recorded after a
+// position in the log of probes by then. While it is being probed because
+// somebody else asked, this changes nothing.
+func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
-	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), nil, jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(askedFor))
+	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), strconv.AppendUint(nil, after, 10),
+		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(askedFor))
 	if err != nil && !isConflict(err) {
 		return unavailable(err, "ask for a probe")
 	}
@@ -189,7 +193,7 @@ func newMessage(ctx context.Context, msg jetstream.Msg) *message.Message {
 	if err != nil {
 		meta = &jetstream.MsgMetadata{} // not a message of a stream; the handler refuses it
 	}
-	told := message.NewMessage(fmt.Sprintf("probe-%d", meta.Sequence.Stream), nil)
+	told := message.NewMessage(fmt.Sprintf("probe-%d", meta.Sequence.Stream), msg.Data())
 	told.SetContext(ctx)
 	if parts := strings.Split(msg.Subject(), "."); len(parts) == 4 {
 		told.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano)}

@@ -18,6 +18,7 @@ type Results struct {
 	begun  chan struct{} // closed once nothing that is recorded from then on is missed
 
 	mu      sync.Mutex
+	at      uint64 // told up to here
 	waiting map[key]map[chan result]bool
 }
 
@@ -40,18 +41,14 @@ func NewResults(events *eventstore.Store, log *slog.Logger) *Results {
 
 // Run reads the log of probes until ctx ends, and returns nil then.
 func (r *Results) Run(ctx context.Context) error {
-	var at uint64
 	begun := false
 	for ctx.Err() == nil {
 		var err error
 		if !begun {
-			if at, err = r.events.ProbeHead(ctx); err == nil {
-				begun = true
-				close(r.begun)
-			}
+			begun, err = r.begin(ctx)
 		}
 		if err == nil {
-			at, err = r.read(ctx, at)
+			err = r.read(ctx)
 		}
 		if ctx.Err() == nil {
 			r.log.WarnContext(ctx, "results of probes can't be read; trying again", slog.Any("err", err))
@@ -61,35 +58,50 @@ func (r *Results) Run(ctx context.Context) error {
 	return nil
 }
 
-func (r *Results) read(ctx context.Context, at uint64) (uint64, error) {
-	for commits, err := range r.events.ProbesAfter(ctx, at) {
-		if err != nil {
-			return at, err
-		}
-		for _, c := range commits {
-			at = c.Position
-			if probed, ok := c.Event.(domain.IntegrationProbed); ok {
-				r.tell(key{c.Workspace, c.ID}, result{probed, c.Position})
-			}
-		}
+// begin finds out where the log of probes ends.
+func (r *Results) begin(ctx context.Context) (bool, error) {
+	head, err := r.events.ProbeHead(ctx)
+	if err != nil {
+		return false, err
 	}
-	return at, ctx.Err()
-}
-
-func (r *Results) tell(of key, seen result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for to := range r.waiting[of] {
+	r.at = head
+	close(r.begun)
+	return true, nil
+}
+
+func (r *Results) read(ctx context.Context) error {
+	for commits, err := range r.events.ProbesAfter(ctx, r.at) { // which only this goroutine changes
+		if err != nil {
+			return err
+		}
+		for _, c := range commits {
+			r.tell(c)
+		}
+	}
+	return ctx.Err()
+}
+
+func (r *Results) tell(c eventstore.Commit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = c.Position
+	seen, ok := c.Event.(domain.IntegrationProbed)
+	if !ok {
+		return
+	}
+	for to := range r.waiting[key{c.Workspace, c.ID}] {
 		select {
-		case to <- seen:
+		case to <- result{seen, c.Position}:
 		default: // it has one that it has not looked at
 		}
 	}
 }
 
-// watch returns what every probe of an integration sees from now on, and a
-// function that ends that.
-func (r *Results) watch(of key) (seen <-chan result, end func()) {
+// watch returns what every probe of an integration sees that is recorded after
+// a position, and a function that ends that.
+func (r *Results) watch(of key) (seen <-chan result, after uint64, end func()) {
 	to := make(chan result, 2)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +109,7 @@ func (r *Results) watch(of key) (seen <-chan result, end func()) {
 		r.waiting[of] = map[chan result]bool{}
 	}
 	r.waiting[of][to] = true
-	return to, func() {
+	return to, r.at, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.waiting[of], to)

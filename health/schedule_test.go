@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
 	u := listen(t)
 	id := f.create(t, "crm", u.URL, true)
 	for range 5 {
-		require.NoError(t, f.queue.Ask(t.Context(), "acme", id))
+		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
 	}
 	waiting, err := f.queue.Waiting(t.Context(), health.Asked)
 	require.NoError(t, err)
@@ -175,7 +176,7 @@ func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 	require.Equal(t, int32(1), u.asked.Load())
 	require.Eventually(t, func() bool { // it can be asked for again, once the first is done with
-		require.NoError(t, f.queue.Ask(t.Context(), "acme", id))
+		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
 		return u.asked.Load() > 1
 	}, 5*time.Second, 5*time.Millisecond)
 }
