@@ -84,6 +84,7 @@ type connector interface {
 type Registry struct {
 	config     Config
 	guard      *guard
+	way        *outbound
 	connectors map[domain.Protocol]connector
 }
 
@@ -109,6 +110,7 @@ func New(c Config) (*Registry, error) {
 	return &Registry{
 		config: c,
 		guard:  g,
+		way:    way,
 		connectors: map[domain.Protocol]connector{
 			domain.REST: newREST(way),
 			domain.FHIR: newFHIR(way),
