@@ -21,19 +21,20 @@ type Permission string
 
 // The permissions. Admin stands for all of them.
 const (
-	View       Permission = "Integration.view"
-	Create     Permission = "Integration.create"
-	Update     Permission = "Integration.update"
-	Delete     Permission = "Integration.delete"
-	Exec       Permission = "Integration.exec"   // start a stdio process, on top of the others
-	Invoke     Permission = "Integration.invoke" // call endpoints as a tool
-	ManageKeys Permission = "ApiKey.manage"
-	Admin      Permission = "Workspace.admin"
+	View        Permission = "Integration.view"
+	Create      Permission = "Integration.create"
+	Update      Permission = "Integration.update"
+	Delete      Permission = "Integration.delete"
+	Exec        Permission = "Integration.exec"   // start a stdio process, on top of the others
+	Invoke      Permission = "Integration.invoke" // call endpoints as a tool
+	ManageKeys  Permission = "ApiKey.manage"
+	ManageHooks Permission = "Webhook.manage"
+	Admin       Permission = "Workspace.admin"
 )
 
 // Permissions lists them all.
 func Permissions() []Permission {
-	return []Permission{View, Create, Update, Delete, Exec, Invoke, ManageKeys, Admin}
+	return []Permission{View, Create, Update, Delete, Exec, Invoke, ManageKeys, ManageHooks, Admin}
 }
 
 // Key is an API key without its secret. It belongs to one workspace, or to the

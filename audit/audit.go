@@ -36,8 +36,8 @@ type Entry struct {
 	Unread    string          // why the event can't be read, "" when it can
 }
 
-// entry tells what can be told of an event by itself.
-func entry(c eventstore.Commit) Entry {
+// EntryOf tells what can be told of an event by itself.
+func EntryOf(c eventstore.Commit) Entry {
 	e := Entry{
 		Position: c.Position, ID: c.ID, At: c.Meta.At, Actor: c.Meta.Actor, Address: c.Meta.Address, RequestID: c.Meta.RequestID,
 	}

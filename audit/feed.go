@@ -44,7 +44,7 @@ func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint
 			}
 			beyond = c.Position
 			if f.means(c) {
-				page = append(page, entry(c))
+				page = append(page, EntryOf(c))
 			}
 			if len(page) == limit && (more || n < len(commits)-1) {
 				return page, beyond, nil

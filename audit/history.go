@@ -27,7 +27,7 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 	}
 	entries := make([]Entry, len(commits))
 	for n, c := range commits {
-		entries[n] = entry(c)
+		entries[n] = EntryOf(c)
 		if c.Err != nil {
 			continue
 		}

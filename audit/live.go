@@ -127,7 +127,7 @@ func (l *Live) tell(commits []eventstore.Commit) {
 				continue
 			}
 			if told.Event == nil {
-				told = Told{Position: c.Position, Event: l.Encode(entry(c))}
+				told = Told{Position: c.Position, Event: l.Encode(EntryOf(c))}
 			}
 			select {
 			case one.told <- told:
@@ -233,7 +233,7 @@ func (l *Live) recall(ctx context.Context, w domain.Workspace, after, until uint
 			if until > 0 && c.Position > until {
 				return after, true
 			}
-			if !yield(Told{Position: c.Position, Event: l.Encode(entry(c))}, nil) {
+			if !yield(Told{Position: c.Position, Event: l.Encode(EntryOf(c))}, nil) {
 				return after, false
 			}
 			after = c.Position

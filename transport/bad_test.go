@@ -165,7 +165,7 @@ func TestWhatIsNoRouteIsNotThere(t *testing.T) {
 	for _, path := range []string{
 		"/", "/v1", "/v1/acme", "/v1/acme/", "/v1/acme/integrations/", "/v1/acme/integrations/crm/", "/v2/acme/integrations", "/v1/acme/integrations/crm/history/",
 		"/V1/acme/integrations", "//v1/acme/integrations", "/v1/acme//integrations", "/v1/acme/../acme/integrations", "/livez/", "/debug/pprof/", "/v1/acme/integrations/crm/endpoints/list",
-		"/v1/acme/webhook-destinations", "/v1/acme/%69ntegrations",
+		"/v1/acme/webhooks", "/v1/acme/%69ntegrations",
 	} {
 		got := s.send(request{method: "GET", path: path, wrong: true})
 		require.Contains(t, []int{404, 405}, got.status, "%s: %s", path, got.text)

@@ -28,6 +28,9 @@ type eventAnswer struct {
 	Problem       *string   `json:"problem"` // why the event can't be shown
 }
 
+// ShowEvent returns an event as JSON, as every list of events shows it.
+func ShowEvent(e audit.Entry) ([]byte, error) { return json.Marshal(showEvent(e)) }
+
 func showEvent(e audit.Entry) eventAnswer {
 	a := eventAnswer{
 		Position: e.Position, IntegrationID: e.ID, Name: nullable(e.Name), Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor,

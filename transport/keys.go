@@ -130,7 +130,7 @@ func (s *Server) revokeKey(r *request) (answer, error) {
 
 // defaultOverlap is how long a secret goes on working beside its successor.
 const (
-	defaultOverlap = 3600
+	defaultOverlap = 3600 // seconds
 	maxOverlap     = 7 * 24 * 3600
 )
 
@@ -139,7 +139,7 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	overlap, err := readOverlap(doc)
+	overlap, err := readOverlap(doc, defaultOverlap)
 	if err != nil {
 		return answer{}, err
 	}
@@ -159,9 +159,8 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 }
 
 // readOverlap reads the body of a rotation: perhaps overlap_seconds.
-func readOverlap(doc domain.Document) (time.Duration, error) {
+func readOverlap(doc domain.Document, overlap int64) (time.Duration, error) {
 	var problems []domain.Problem
-	overlap := int64(defaultOverlap)
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		if name != "overlap_seconds" {
 			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})

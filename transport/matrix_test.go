@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
@@ -81,14 +82,19 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	}
 	key, _, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "subject", Permissions: []access.Permission{access.ManageKeys}})
 	require.NoError(t, err)
-	r := request{method: o.method, path: strings.NewReplacer("{workspace_id}", "acme", "{id}", "crm", "{endpoint_name}", "list", "{key_id}", key.ID).Replace(o.path)}
+	for _, d := range s.hooks.List("acme") { // so that there are never too many
+		require.NoError(t, s.hooks.Delete(t.Context(), "acme", d.ID))
+	}
+	d, _, err := s.hooks.Create(t.Context(), "acme", domain.Document{"url": base})
+	require.NoError(t, err)
+	r := request{method: o.method, path: strings.NewReplacer("{destination_id}", d.ID, "{delivery_id}", "msg_c0", "{workspace_id}", "acme", "{id}", "crm", "{endpoint_name}", "list", "{key_id}", key.ID).Replace(o.path)}
 	status := 200
 	switch route := o.method + " " + strings.TrimPrefix(o.path, "/v1/{workspace_id}"); route {
 	case "POST /integrations":
 		r.body, status = rest("fresh", base), 201
 	case "PUT /integrations/{id}":
 		r.body = members{"display_name": "Other"}
-	case "DELETE /integrations/{id}", "DELETE /api-keys/{key_id}":
+	case "DELETE /integrations/{id}", "DELETE /api-keys/{key_id}", "DELETE /webhook-destinations/{destination_id}":
 		status = 204
 	case "POST /integrations/test-connection":
 		r.body = members{"base_url": base}
@@ -96,6 +102,12 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		r.body = members{"version": 1}
 	case "POST /integrations/{id}/discover":
 		r.body = members{"openapi": members{"openapi": "3.1.0", "paths": members{"/a": members{"get": members{}}}}}
+	case "POST /webhook-destinations":
+		r.body, status = members{"url": base}, 201
+	case "PUT /webhook-destinations/{destination_id}":
+		r.body = members{"description": "Other"}
+	case "POST /webhook-destinations/{destination_id}/deliveries/{delivery_id}/redeliver":
+		status = 404 // there is none yet
 	case "GET /integrations/{id}/jwks":
 		status = 404 // it signs in with no private key
 	case "POST /integration-tools/resolve":

@@ -37,6 +37,7 @@ import (
 	"github.com/seed677028b5/integrations/projections/sqlite"
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/vault"
+	"github.com/seed677028b5/integrations/webhooks"
 )
 
 func TestMain(m *testing.M) {
@@ -56,6 +57,7 @@ type service struct {
 	key    string // of the workspace acme, for everything
 	stores *stores
 	api    *transport.Server
+	hooks  *webhooks.Webhooks
 	log    *logged
 }
 
@@ -127,9 +129,16 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	runs := []func(context.Context) error{results.Run, prober.Run}
 	past := audit.Log{Events: events, Builtins: set.builtins}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}
-	runs = append(runs, live.Run)
+	hookKey, err := secrets.DeriveKey("webhooks")
+	require.NoError(t, err)
+	hooks, err := webhooks.Open(ctx, nc, webhooks.Config{
+		Events: events, Key: hookKey, Send: outside.Send, Show: func(c eventstore.Commit) ([]byte, error) { return transport.ShowEvent(audit.EntryOf(c)) },
+		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: uuid.NewString, Now: time.Now, Log: logger,
+	})
+	require.NoError(t, err)
+	runs = append(runs, live.Run, hooks.Run)
 	api := &transport.Server{
-		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: checker.Check,
+		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
@@ -156,7 +165,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())
-	s := &service{t: t, url: srv.URL, api: api, log: log, stores: &stores{keys: keys, events: events, read: store, projector: projector}}
+	s := &service{t: t, url: srv.URL, api: api, hooks: hooks, log: log, stores: &stores{keys: keys, events: events, read: store, projector: projector}}
 	s.key = s.issue("acme", access.Admin)
 	return s
 }

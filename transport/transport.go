@@ -17,6 +17,7 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/webhooks"
 )
 
 // Server is the HTTP API over commands and read models.
@@ -27,6 +28,7 @@ type Server struct {
 	Audit    audit.Log
 	Live     *audit.Live
 	Keys     *access.Keys
+	Webhooks *webhooks.Webhooks
 	Health   func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
 
 	Wait         func(ctx context.Context, position uint64) error // returns once the read model shows a position
@@ -79,6 +81,15 @@ var routes = []route{
 	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys},
 	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey},
 	{"POST", "/api-keys/:key/rotate", access.ManageKeys, write, (*Server).rotateKey},
+	{"POST", "/webhook-destinations", access.ManageHooks, write, (*Server).createDestination},
+	{"GET", "/webhook-destinations", access.ManageHooks, read, (*Server).listDestinations},
+	{"GET", "/webhook-destinations/:destination", access.ManageHooks, read, (*Server).getDestination},
+	{"PUT", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).updateDestination},
+	{"DELETE", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).deleteDestination},
+	{"GET", "/webhook-destinations/:destination/deliveries", access.ManageHooks, read, (*Server).listDeliveries},
+	{"POST", "/webhook-destinations/:destination/deliveries/:delivery/redeliver", access.ManageHooks, write, (*Server).redeliver},
+	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination},
+	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination},
 }
 
 // Handler returns the API.

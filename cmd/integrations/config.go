@@ -172,7 +172,7 @@ func (f builtinFlags) keys() map[string]domain.Secret {
 
 // serveCommand is the configuration of the service.
 type serveCommand struct {
-	Roles         []string      `help:"What this process does. Any number of processes may do the same." enum:"api,projector,prober" default:"api,projector,prober"`
+	Roles         []string      `help:"What this process does. Any number of processes may do the same." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
 	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	DrainDelay    time.Duration `help:"How long to go on answering after the signal to end, with /readyz red, so that a load balancer can look elsewhere." default:"0s"`
 	AllowedHosts  []string      `help:"Host names to answer to; by default those of this machine when listening on loopback, else any."`
@@ -194,13 +194,14 @@ const (
 	roleAPI       = "api"
 	roleProjector = "projector"
 	roleProber    = "prober"
+	roleWebhooks  = "webhooks"
 )
 
 func (c serveCommand) has(role string) bool { return slices.Contains(c.Roles, role) }
 
 // checkRoles refuses roles that would never see what the others do.
 func (c serveCommand) checkRoles() error {
-	whole := c.has(roleAPI) && c.has(roleProjector) && c.has(roleProber)
+	whole := c.has(roleAPI) && c.has(roleProjector) && c.has(roleProber) && c.has(roleWebhooks)
 	switch {
 	case !whole && c.NATSURL == "":
 		return errors.New("--roles: processes share the work through a NATS server; give --nats-url")

@@ -65,7 +65,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 	d := deploy(t)
 	projector := d.start("--roles=projector")
 	standby := d.start("--roles=projector")
-	prober := d.start("--roles=prober", "--probe-interval=0s")
+	prober := d.start("--roles=prober,webhooks", "--probe-interval=0s")
 	one, other := d.start("--roles=api"), d.start("--roles=api")
 
 	for _, p := range []*process{projector, prober} { // they serve no API, and say how they are

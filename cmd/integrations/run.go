@@ -119,10 +119,14 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
+	hooks, err := openWebhooks(open, c, b.nc, events, secrets, outside, metrics, log)
+	if err != nil {
+		return err
+	}
 	past := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
-		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Health: probing.checker.Check,
+		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
 	}
@@ -153,6 +157,9 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if c.has(roleProber) {
 		parts.Go(func() error { return probing.scheduler.Run(open) })
 		parts.Go(func() error { return probing.prober.Run(open) })
+	}
+	if c.has(roleWebhooks) {
+		parts.Go(func() error { return hooks.Run(running) })
 	}
 	parts.Go(func() error {
 		if model.Wait(running, head) == nil { // else the service ended before

@@ -1,0 +1,102 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// mostAnswer is how much of an answer is read, and thrown away: a connection can
+// be used again only when it was read to its end.
+const mostAnswer = 16 << 10
+
+// outcome is what came of one attempt.
+type outcome struct {
+	status     int // 0: no answer
+	problem    string
+	code       domain.ErrorCode // why, when there was no answer
+	took       time.Duration
+	retryAfter time.Duration
+}
+
+func (o outcome) delivered() bool { return o.problem == "" }
+
+// attempt sends a message to a destination once. Nothing of the answer is kept
+// but its status.
+func (w *Webhooks) attempt(ctx context.Context, d domain.WebhookDestination, m message) outcome {
+	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
+	defer cancel()
+	began := time.Now() //nolint:forbidigo // how long it takes, nothing else
+	o := w.send(ctx, d, m)
+	o.took = time.Since(began)
+	return o
+}
+
+func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m message) outcome {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(m.Body))
+	if err == nil {
+		err = w.sign(req.Header, d, m.ID, w.config.Now(), m.Body)
+	}
+	if err != nil {
+		return outcome{problem: "The request could not be made.", code: domain.CallMisconfigured}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := w.config.Send(req)
+	if err != nil {
+		o := outcome{problem: "The receiver could not be reached.", code: domain.CallUnreachable}
+		if refusal, ok := errors.AsType[*domain.Error](err); ok {
+			o.problem, o.code = refusal.Message, domain.ErrorCode(refusal.Code)
+		}
+		return o
+	}
+	defer resp.Body.Close() //nolint:errcheck // what it answers doesn't matter
+	_, _ = io.CopyN(io.Discard, resp.Body, mostAnswer)
+	o := outcome{status: resp.StatusCode}
+	if o.status < 200 || o.status > 299 {
+		o.problem = strings.TrimSpace(fmt.Sprintf("The receiver answered %d %s", o.status, http.StatusText(o.status))) + "."
+		o.retryAfter = min(w.retryAfter(resp.Header.Get("Retry-After")), w.config.Longest)
+	}
+	return o
+}
+
+// retryAfter reads either form of Retry-After (RFC 9110, 10.2.3).
+func (w *Webhooks) retryAfter(value string) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(w.config.Now()))
+	}
+	return 0
+}
+
+// Test sends a test event to a destination now, whether it is enabled or not,
+// and returns what came of it. It is tried once.
+func (w *Webhooks) Test(ctx context.Context, of domain.Workspace, id string) (Delivery, error) {
+	d, err := w.Get(ctx, of, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	data, err := json.Marshal(testData{DestinationID: d.ID, Message: "This is a test. Nothing has happened to any integration."})
+	if err != nil {
+		return Delivery{}, err
+	}
+	at := w.config.Now()
+	body, err := json.Marshal(payload{Type: domain.WebhookTest, Timestamp: at, Data: data})
+	if err != nil {
+		return Delivery{}, err
+	}
+	m := message{ID: messageID(d, "t", w.config.NewID()), Type: domain.WebhookTest, EnqueuedAt: at, Body: body}
+	result := newDelivery(m, 1, w.attempt(ctx, d, m), at)
+	w.note(ctx, d, record{Delivery: result})
+	return result, nil
+}

@@ -1,0 +1,177 @@
+// Package webhooks tells other systems what happens to integrations, in the
+// format of Standard Webhooks.
+//
+// Its one promise: what a destination wants is delivered to it at least once,
+// and for each integration in order, however often the destination, this service
+// or the network fails within a day; what could not be is kept as a dead letter.
+// A destination that is slow or broken costs itself only.
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// Config says what the webhooks need, and how patient they are.
+type Config struct {
+	Events   *eventstore.Store
+	Key      []byte                                      // what the signing secrets are derived from
+	Send     func(*http.Request) (*http.Response, error) // the guarded way out; an error is a sentence for the caller
+	Show     func(eventstore.Commit) ([]byte, error)     // the data of a change, as JSON
+	Replicas int                                         // copies of each stream in a cluster; default 1
+	First    time.Duration                               // the wait after a first failure; it doubles from there. Default 5 s
+	Longest  time.Duration                               // the longest wait, Retry-After included; default 1 h
+	GiveUp   time.Duration                               // how old a delivery becomes before it is a dead letter; default 24 h
+	Timeout  time.Duration                               // of one attempt; default 15 s
+	NewID    func() string
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+const (
+	bucketName    = "WEBHOOK_DESTINATIONS"
+	pendingName   = "WEBHOOKS"
+	pendingPrefix = "webhooks."
+	logName       = "WEBHOOK_DELIVERIES"
+	logPrefix     = "deliveries."
+	deadName      = "WEBHOOK_DEAD"
+	deadPrefix    = "webhookdead."
+	requestTime   = 5 * time.Second // for one request to NATS
+)
+
+// Webhooks keeps the destinations of all workspaces and delivers to them.
+type Webhooks struct {
+	config  Config
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	kv      jetstream.KeyValue
+	pending jetstream.Stream
+	dead    jetstream.Stream
+
+	mu           sync.RWMutex
+	destinations map[string]entry // by their keys in the bucket; of a deleted one the revision stays
+	seen         uint64           // the revision up to which all are known
+	changed      chan struct{}    // closed at the next change, and replaced
+
+	counts [3]atomic.Uint64 // of attempts, by the order of Statuses
+}
+
+// Open returns the webhooks once all destinations are known, and follows changes
+// until ctx ends.
+func Open(ctx context.Context, nc *nats.Conn, c Config) (*Webhooks, error) {
+	for _, wait := range []struct {
+		of        *time.Duration
+		otherwise time.Duration
+	}{{&c.First, 5 * time.Second}, {&c.Longest, time.Hour}, {&c.GiveUp, 24 * time.Hour}, {&c.Timeout, 15 * time.Second}} {
+		if *wait.of <= 0 {
+			*wait.of = wait.otherwise
+		}
+	}
+	c.Replicas = max(c.Replicas, 1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open webhooks: %w", err)
+	}
+	w := &Webhooks{config: c, nc: nc, js: js, destinations: map[string]entry{}, changed: make(chan struct{})}
+	if err := w.openStreams(ctx); err != nil {
+		return nil, fmt.Errorf("open webhooks: %w", err)
+	}
+	if err := w.follow(ctx); err != nil {
+		return nil, fmt.Errorf("open webhooks: %w", err)
+	}
+	return w, nil
+}
+
+func (w *Webhooks) openStreams(ctx context.Context) error {
+	const month = 30 * 24 * time.Hour
+	// What is still to be delivered has no limit of age or number: the deliverer
+	// takes it out. It is read from the leader alone: what a follower does not
+	// have yet would look like what was delivered.
+	pending := jetstream.StreamConfig{Name: pendingName, Subjects: []string{pendingPrefix + "*.*.*"}, Compression: jetstream.S2Compression}
+	log := jetstream.StreamConfig{
+		Name: logName, Subjects: []string{logPrefix + "*.*"}, AllowDirect: true, Compression: jetstream.S2Compression, MaxMsgsPerSubject: 1000, MaxAge: month,
+	}
+	dead := log
+	dead.Name, dead.Subjects = deadName, []string{deadPrefix + "*.*"}
+	var kept jetstream.Stream
+	for _, stream := range []struct {
+		config jetstream.StreamConfig
+		to     *jetstream.Stream
+	}{{pending, &w.pending}, {log, &kept}, {dead, &w.dead}} {
+		stream.config.Replicas = w.config.Replicas
+		var err error
+		if *stream.to, err = w.js.Stream(ctx, stream.config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
+			*stream.to, err = w.js.CreateStream(ctx, stream.config)
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", stream.config.Name, err)
+		}
+	}
+	var err error
+	w.kv, err = w.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: w.config.Replicas})
+	return err
+}
+
+// Run dispatches and delivers until ctx ends. Of all processes that call it, one
+// does each; another takes over when that one ends.
+func (w *Webhooks) Run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return w.dispatch(ctx) })
+	parts.Go(func() error { return w.deliver(ctx) })
+	return parts.Wait()
+}
+
+// Pending returns how many deliveries are still to be made, and since when the
+// oldest is: zero when there is none.
+func (w *Webhooks) Pending(ctx context.Context) (count uint64, oldest time.Time, err error) {
+	stream, err := w.js.Stream(ctx, pendingName) // a fresh handle: Info would write to a shared one
+	if err != nil {
+		return 0, time.Time{}, unavailable(err, "count webhooks")
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs > 0 {
+		oldest = state.FirstTime
+	}
+	return state.Msgs, oldest, nil
+}
+
+// pause returns how long to wait with the next attempt at what is of an age: as
+// long again, so the wait doubles, give or take a tenth. It needs to remember
+// nothing, so a restart changes nothing.
+func (w *Webhooks) pause(age time.Duration) time.Duration {
+	wait := min(max(age, w.config.First), w.config.Longest)
+	return min(wait+time.Duration((rand.Float64()-0.5)*float64(wait)/5), w.config.Longest) //nolint:gosec // spreads attempts, hides nothing
+}
+
+// publish stores v on a subject, once for each id.
+func (w *Webhooks) publish(ctx context.Context, subject, id string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("publish on %s: %w", subject, err)
+	}
+	if _, err := w.js.Publish(ctx, subject, data, jetstream.WithMsgID(id)); err != nil {
+		return unavailable(err, "publish on "+subject)
+	}
+	return nil
+}
+
+func unavailable(err error, doing string) error {
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "webhooks_unavailable", "the webhooks can't be reached just now; try again")
+}
