@@ -122,7 +122,7 @@ func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServic
 
 	down.open()
 	back := time.Now()
-	require.Eventually(t, func() bool { return down.count() >= sent }, 2*downFor+20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return down.count() >= sent && up.count() >= sent }, 2*downFor+20*time.Second, time.Millisecond)
 	t.Logf("%s after it was back, it had %d webhooks, every one verified by the library", time.Since(back).Round(time.Millisecond), down.count())
 	require.Equal(t, want, down.told)
 	require.Equal(t, want, up.told)
