@@ -78,9 +78,10 @@ func (t *tour) visit(upstream *scheduler, h *hospital) {
 	t.beAnAgent()
 	t.change(one, created)
 	t.do(exchange{title: "History: who changed what, and when.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.updated", "items", "1", "type")})
+	t.lookBack(all, one)
 	t.do(exchange{title: "Delete it. Its secret is destroyed.", method: "DELETE", path: one, want: http.StatusNoContent})
 	t.do(exchange{title: "It is gone.", method: "GET", path: one, want: http.StatusNotFound, check: wants("integration_not_found", "code")})
-	t.do(exchange{title: "Its history is not.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.deleted", "items", "2", "type")})
+	t.do(exchange{title: "Its history is not.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.deleted", "items", "3", "type")})
 	if t.failed == nil {
 		t.say("All %d steps went as they should.", t.step)
 	}
@@ -106,6 +107,17 @@ func (t *tour) change(one string, created reply) {
 		title: "A key goes nowhere but where it was given for: another host needs it again.", method: "PUT", path: one, want: http.StatusUnprocessableEntity,
 		body: map[string]any{"base_url": "https://elsewhere.example.com"}, check: wants("secret_required", "code"),
 	})
+}
+
+// lookBack reads the audit, and brings an earlier configuration back.
+func (t *tour) lookBack(all, one string) {
+	t.do(exchange{title: "As it was at its first version.", method: "GET", path: one + "?as_of=1", want: http.StatusOK, check: wants("Clinic Scheduler", "display_name")})
+	t.do(exchange{
+		title: "Bring that back, as a new version; the key stays.", method: "POST", path: one + "/restore", want: http.StatusOK,
+		body: map[string]any{"version": 1}, check: wants("Clinic Scheduler", "display_name"),
+	})
+	t.do(exchange{title: "What was done in the workspace, the newest first.", method: "GET", path: all + "/events?order=newest&limit=1", want: http.StatusOK, check: wants("integration.updated", "items", "0", "type")})
+	t.do(exchange{title: "How it was over time.", method: "GET", path: one + "/health", want: http.StatusOK, check: wants("healthy", "items", "0", "status")})
 }
 
 // wants returns a check that a value inside the body is as it should be.
