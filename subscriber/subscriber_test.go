@@ -44,7 +44,7 @@ func (l *log) change(w domain.Workspace, name string) uint64 {
 	i := domain.Integration{ID: domain.NewID(w, name), Workspace: w, Name: name, Version: 1, Incarnation: 1, CreatedAt: noon, UpdatedAt: noon}
 	var err error
 	l.last[i.ID], err = l.events.Append(l.Context(), w, i.ID, l.last[i.ID], domain.IntegrationCreated{Integration: i},
-		domain.Metadata{CommandID: fmt.Sprint(name, "-", l.last[i.ID]), At: noon, Actor: "key-1", RequestID: "req-1"})
+		domain.Metadata{CommandID: fmt.Sprint(name, "-", l.last[i.ID]), At: noon, Actor: "key-1", Address: "192.0.2.7", RequestID: "req-1", TraceParent: "00-1-2-01"})
 	require.NoError(l, err)
 	return l.last[i.ID]
 }

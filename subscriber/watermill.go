@@ -23,7 +23,9 @@ const (
 	MetaWorkspace   = "workspace_id"
 	MetaID          = "integration_id"
 	MetaActor       = "actor"
+	MetaAddress     = "address"
 	MetaRequestID   = "request_id"
+	MetaTraceParent = "traceparent"
 	MetaProblem     = "problem" // why the event can't be read; the payload is empty then
 )
 
@@ -83,7 +85,7 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	msg.SetContext(ctx)
 	msg.Metadata = message.Metadata{
 		MetaTime: e.Meta.At.Format(time.RFC3339Nano), MetaPosition: strconv.FormatUint(e.Position, 10), MetaWorkspace: string(e.Workspace),
-		MetaID: string(e.ID), MetaActor: e.Meta.Actor, MetaRequestID: e.Meta.RequestID,
+		MetaID: string(e.ID), MetaActor: e.Meta.Actor, MetaAddress: e.Meta.Address, MetaRequestID: e.Meta.RequestID, MetaTraceParent: e.Meta.TraceParent,
 	}
 	encoded, err := domain.Encoded{}, e.Err
 	if err == nil {
@@ -98,11 +100,13 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	return msg
 }
 
-// EventOf returns the event that Subscribe made msg of. Its Meta lacks the
-// address and the trace.
+// EventOf returns the event that Subscribe made msg of.
 func EventOf(msg *message.Message) (Event, error) {
 	e := Event{Workspace: domain.Workspace(msg.Metadata[MetaWorkspace]), ID: domain.ID(msg.Metadata[MetaID])}
-	e.Meta = domain.Metadata{CommandID: msg.UUID, Actor: msg.Metadata[MetaActor], RequestID: msg.Metadata[MetaRequestID]}
+	e.Meta = domain.Metadata{
+		CommandID: msg.UUID, Actor: msg.Metadata[MetaActor], Address: msg.Metadata[MetaAddress],
+		RequestID: msg.Metadata[MetaRequestID], TraceParent: msg.Metadata[MetaTraceParent],
+	}
 	var version int
 	_, err := fmt.Sscan(msg.Metadata[MetaPosition]+" "+msg.Metadata[MetaTypeVersion], &e.Position, &version)
 	if err == nil {

@@ -65,6 +65,7 @@ func (w *Webhooks) take(msg *wm.Message) error {
 func (w *Webhooks) occurrenceOf(e eventstore.Commit) (occurrence, error) {
 	switch is := e.Event.(type) {
 	case domain.IntegrationCreated, domain.IntegrationUpdated, domain.IntegrationDeleted:
+		e.Meta.Address = "" // where somebody asked from is not for other systems
 		data, err := w.config.Show(e)
 		return occurrence{"c", func(d domain.WebhookDestination) uint64 { return d.AfterChange }, domain.NameOf(e.Event), data}, err
 	case domain.IntegrationProbed:
