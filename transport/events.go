@@ -132,7 +132,7 @@ func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	out := newStream(r, ndjson)
+	out := s.newStream(r, ndjson)
 	lines := json.NewEncoder(out)
 	for {
 		for _, e := range entries {

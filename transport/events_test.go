@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/transport"
 )
 
 func TestTheFeedOfAWorkspaceTellsWhatWasDone(t *testing.T) {
@@ -179,6 +180,26 @@ func TestAQuietStreamSaysHowFarTheLogHasCome(t *testing.T) {
 		}
 		require.NotContains(t, l.body.Text(), "data", "it is another workspace's event")
 	}
+}
+
+func TestAStreamOutlastsSilence(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(set *settings) {
+		set.adjust = func(api *transport.Server) {
+			api.TakeWithin, api.Live.Every = 100*time.Millisecond, 300*time.Millisecond
+		}
+	})
+	l := s.listen(s.key, "")
+	for told := 0; told < 4; { // that nothing happened; each time after a longer silence than a write may take
+		require.True(t, l.body.Scan(), "the stream ended")
+		if strings.HasPrefix(l.body.Text(), "id: ") {
+			told++
+		}
+	}
+	s.create(rest("crm", "https://a.example"))
+	_, data, ok := l.next()
+	require.True(t, ok)
+	require.Contains(t, data, `"name":"crm"`)
 }
 
 func TestAStreamEndsWithItsKey(t *testing.T) {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -15,31 +16,38 @@ import (
 )
 
 // stream is an answer that is written as it comes. A caller who takes nothing
-// for writeWithin is cut off.
+// of what is written for a while is cut off. How long nothing is written doesn't
+// count: each write has its own time, from its beginning.
 type stream struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	within  time.Duration
 }
 
-const writeWithin = 10 * time.Second
+// takeWithin is how long a caller may take nothing, unless told otherwise.
+const takeWithin = 10 * time.Second
 
-func newStream(r *request, media string) stream {
+func (s *Server) newStream(r *request, media string) stream {
 	r.Header("Content-Type", media)
 	r.Header("Cache-Control", "no-store")
 	r.Header("X-Accel-Buffering", "no") // a proxy in between hands it on as it comes
-	s := stream{r.Writer, http.NewResponseController(r.Writer)}
-	s.extend()
 	r.Status(http.StatusOK)
-	return s
+	return stream{r.Writer, http.NewResponseController(r.Writer), cmp.Or(s.TakeWithin, takeWithin)}
 }
 
-// extend gives the next write its time. A connection without deadlines has none
-// to move.
-func (s stream) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(writeWithin)) } //nolint:forbidigo // a deadline of the network
+// extend gives a write its time. A connection without deadlines has none to
+// move.
+func (s stream) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(s.within)) } //nolint:forbidigo // a deadline of the network
+
+// Write writes, and sends when much was written.
+func (s stream) Write(p []byte) (int, error) {
+	s.extend()
+	return s.ResponseWriter.Write(p)
+}
 
 // flush sends what was written.
 func (s stream) flush() error {
-	defer s.extend()
+	s.extend()
 	return s.control.Flush()
 }
 
@@ -80,7 +88,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 			return s.streamEnded(r, out, err)
 		}
 		if out == nil {
-			out = new(newStream(r, "text/event-stream"))
+			out = new(s.newStream(r, "text/event-stream"))
 		}
 		if told.Event == nil {
 			if _, err := s.authorize(r.Context, access.View); err != nil { // the key may be gone by now

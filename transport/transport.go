@@ -36,6 +36,8 @@ type Server struct {
 	WriteWait    time.Duration                                    // how long a write waits for the read model; 0: it doesn't
 	Ready        func(context.Context) (Readiness, error)         // whether the service can write and read
 
+	TakeWithin time.Duration // how long who is told events as they come may take nothing; 0: 10 s
+
 	Limits  Limits
 	Hosts   []string // the Host names that are answered; empty: any
 	Metrics *prometheus.Registry
