@@ -190,11 +190,16 @@ func (l *Live) idle(one *listener) (uint64, bool) {
 // Listen yields the events of a workspace after a position, first those that
 // were recorded and then live, with no gap and none twice, until ctx ends.
 // Without a position it begins with the events to come, and says where that is.
-// An error ends it: ErrSlow, ErrEnded, or of kind Unavailable.
+// An error ends it: ErrSlow, ErrEnded, of kind Invalid for a position that the
+// log does not have yet, or of kind Unavailable.
 func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) iter.Seq2[Told, error] {
 	return func(yield func(Told, error) bool) {
 		var told uint64
 		if after != nil {
+			if err := l.check(ctx, *after); err != nil {
+				yield(Told{}, err)
+				return
+			}
 			var ok bool
 			if told, ok = l.recall(ctx, w, *after, 0, yield); !ok {
 				return
@@ -217,6 +222,19 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 			l.follow(ctx, one, yield)
 		}
 	}
+}
+
+// check refuses a position beyond the end of the log: it is of another one, and
+// whoever went on from there would be told nothing until this one has come so far.
+func (l *Live) check(ctx context.Context, after uint64) error {
+	if after <= l.position() {
+		return nil
+	}
+	head, err := l.Log.Events.Head(ctx)
+	if err == nil && after > head {
+		err = domain.Errorf(domain.Invalid, "position_unknown", "the log ends at position %d, so %d is of another log; begin anew", head, after)
+	}
+	return err
 }
 
 // recall yields what was recorded after a position, up to another one; 0 is the

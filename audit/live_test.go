@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
 	"testing"
@@ -162,6 +163,23 @@ func TestListenersAreToldAgainOnceNATSIsBack(t *testing.T) {
 	}
 	stop()
 	require.Equal(t, []string{"first", "second"}, got)
+}
+
+func TestAListenerIsNotLeftToWaitForAnotherLog(t *testing.T) {
+	r := openOn(t, natstest.Connect(t))
+	live := r.tell(time.Hour)
+	end := r.change("acme", "crm")
+	for _, after := range []uint64{end + 1, math.MaxUint64 - 1, math.MaxUint64} {
+		for _, err := range live.Listen(t.Context(), "acme", &after) {
+			require.Equal(t, domain.Invalid, domain.KindOf(err))
+			break
+		}
+	}
+	for told, err := range live.Listen(t.Context(), "acme", &end) {
+		require.NoError(t, err)
+		require.Equal(t, end, told.Position)
+		break
+	}
 }
 
 func TestListenersEndWithTheService(t *testing.T) {

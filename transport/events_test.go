@@ -62,6 +62,10 @@ func TestAFeedIsAskedForRightly(t *testing.T) {
 	s.create(rest("a2", "https://a.example"))
 	got := s.send(request{method: "GET", path: "/integrations/events?type=deleted&from=yesterday&to=1&order=up&limit=0", wrong: true}).is(422)
 	require.ElementsMatch(t, []string{"/type", "/from", "/to", "/order", "/limit"}, got.pointers())
+	for _, odd := range []string{"0000-01-01T00:00:00+23:00", "9999-12-31T23:00:00-23:00"} {
+		s.get("/integrations/events?from="+url.QueryEscape(odd)).is(422, "format")
+	}
+	s.get("/integrations/events?from=2020-01-01T00:00:00" + url.QueryEscape("+24:00")).is(200)
 	token := s.get("/integrations/events?limit=1").is(200).at("continuation_token").(string)
 	s.get("/integrations/events?order=newest&continuation_token="+token).is(422, "token_mismatch")
 }
@@ -217,6 +221,9 @@ func TestAStreamIsAskedForRightly(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.send(request{method: "GET", path: "/integrations/events/stream", header: map[string]string{"Last-Event-ID": "x"}, wrong: true}).is(422, "last_event_id_invalid")
+	for _, beyond := range []string{"1", "18446744073709551615"} { // of another log
+		s.send(request{method: "GET", path: "/integrations/events/stream", header: map[string]string{"Last-Event-ID": beyond}}).is(422, "position_unknown")
+	}
 }
 
 func TestAnIntegrationIsShownAsItWas(t *testing.T) {

@@ -83,7 +83,8 @@ func (q *query) integer(name string, otherwise, low, high int) int {
 func (q *query) time(name string) time.Time {
 	s, given := q.text(name)
 	at, err := time.Parse(time.RFC3339Nano, s)
-	if given && err != nil {
+	at = at.UTC() // which may be in a year that can't be written
+	if given && (err != nil || at.Year() < 0 || at.Year() > 9999) {
 		q.problem(name, "format", "must be a time as in RFC 3339")
 	}
 	return at
