@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/audit"
@@ -129,4 +130,32 @@ func TestAFilterThatMatchesLittleFindsItFromBothEnds(t *testing.T) {
 		}
 		require.Equal(t, 1, found)
 	}
+}
+
+func TestAnEventThatCantBeReadHidesNoOther(t *testing.T) {
+	nc := natstest.Connect(t)
+	r := openOn(t, nc)
+	past := audit.Log{Events: r.events}
+	crm := r.told(domain.Integration{}, `{"name": "crm", "display_name": "CRM", "base_url": "https://a.example"}`, noon)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	ack, err := js.Publish(t.Context(), "integrations.acme."+string(crm.ID), []byte("?"))
+	require.NoError(t, err)
+	r.last[crm.ID] = ack.Sequence
+	r.told(crm, `{"display_name": "CRM 2"}`, noon.Add(time.Hour))
+
+	var changes [][]domain.Change
+	for after, more := uint64(0), true; more; {
+		var page []audit.Entry
+		page, more, err = past.History(t.Context(), "acme", crm.ID, after, 1)
+		require.NoError(t, err)
+		after = page[0].Position
+		changes = append(changes, page[0].Changes)
+	}
+	require.Len(t, changes, 3)
+	require.Equal(t, []domain.Change{{Pointer: "/display_name", Old: "CRM", New: "CRM 2"}}, changes[2], "wherever the pages end")
+
+	feed, _, err := past.Feed(t.Context(), "acme", audit.Filter{Newest: true, From: noon}, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, feed, 2)
 }

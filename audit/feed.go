@@ -65,6 +65,9 @@ const slack = time.Minute
 // passed reports whether c and everything beyond it is out of the time that f
 // means.
 func (f Filter) passed(c eventstore.Commit) bool {
+	if c.Meta.At.IsZero() {
+		return false // it can't be read when it was recorded; that says nothing of the others
+	}
 	if f.Newest {
 		return !f.From.IsZero() && c.Meta.At.Before(f.From.Add(-slack))
 	}

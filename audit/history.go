@@ -52,5 +52,15 @@ func (l Log) stateAt(ctx context.Context, w domain.Workspace, id domain.ID, at u
 	if c.Position != at {
 		return domain.Integration{}, domain.Refuse("/continuation_token", "token_mismatch", "does not belong to this history")
 	}
-	return domain.Evolve(domain.Integration{}, c.Event), nil
+	state := domain.Evolve(domain.Integration{}, c.Event)
+	if c.Err == nil {
+		return state, nil
+	}
+	err = l.walk(ctx, w, id, func(c eventstore.Commit) bool { // it is still what it was before the event that can't be read
+		if c.Position < at && c.Err == nil {
+			state = domain.Evolve(state, c.Event)
+		}
+		return c.Position < at
+	})
+	return state, err
 }
