@@ -125,12 +125,25 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0},
 	} {
 		var err error
-		*bucket.to, err = s.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
+		*bucket.to, err = ensureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket.name, err)
 		}
 	}
 	return nil
+}
+
+// ensureBucket is ensureStream for a bucket: a tool that is not told of the
+// replicas must not take them away.
+func ensureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	bucket, err := js.KeyValue(ctx, cfg.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		bucket, err = js.CreateKeyValue(ctx, cfg)
+		if errors.Is(err, jetstream.ErrBucketExists) { // another process was first
+			bucket, err = js.KeyValue(ctx, cfg.Bucket)
+		}
+	}
+	return bucket, err
 }
 
 func orDefault[T comparable](v, otherwise T) T {

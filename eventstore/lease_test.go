@@ -82,3 +82,16 @@ func TestTheErrorOfTheWorkComesBackAndTheLeaseIsLetGo(t *testing.T) {
 	_, err = leases.Get(t.Context(), "projector")
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
+
+func TestABucketIsLeftAsItsOperatorMadeIt(t *testing.T) {
+	nc := natstest.Connect(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "SUBSCRIBERS", Description: "three copies", History: 5})
+	require.NoError(t, err)
+	open(t, nc) // as a tool does that knows nothing of the copies
+	stream, err := js.Stream(t.Context(), "KV_SUBSCRIBERS")
+	require.NoError(t, err)
+	require.Equal(t, "three copies", stream.CachedInfo().Config.Description)
+	require.EqualValues(t, 5, stream.CachedInfo().Config.MaxMsgsPerSubject)
+}
