@@ -35,6 +35,7 @@ type Store struct {
 	leases  jetstream.KeyValue // entries end when nobody renews them
 	reached jetstream.KeyValue // how far subscribers have come
 	codec   domain.Codec
+	asks    chan struct{} // one for each page that is on its way
 	canary  string
 	timeout time.Duration
 }
@@ -63,7 +64,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
 	if s.log, err = ensureStream(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
@@ -103,7 +104,7 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if err != nil {
 		return nil, fmt.Errorf("attach to the event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, timeout: orDefault(timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, asks: make(chan struct{}, maxAsks), timeout: orDefault(timeout, 5*time.Second)}
 	if s.log, err = js.Stream(ctx, logName); err != nil {
 		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}

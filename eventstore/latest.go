@@ -104,10 +104,16 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	}
 }
 
+// few messages may be on their way at once: a configuration has up to 1 MiB, and
+// a server holds no more than 64 MiB for a connection. (A limit in bytes won't
+// do: of a consumer like this one, the server passes over the message that
+// doesn't fit any more.)
+const few = 32
+
 // next returns some of what is left, nothing at the end.
 func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 	for r.reached < r.head {
-		batch, err := r.consumer.FetchNoWait(maxBatch)
+		batch, err := r.consumer.FetchNoWait(few)
 		if err != nil {
 			return nil, unavailable(err, "read the last events of "+r.stream)
 		}

@@ -25,12 +25,21 @@ func (of Selection) filter(prefix string) string {
 	return prefix + orDefault(string(of.Workspace), "*") + "." + orDefault(string(of.ID), "*")
 }
 
-// maxAsked bounds how many messages are asked for at once.
-const maxAsked = 500
+// maxAsked and maxSent bound what is asked for at once. A server that has more
+// on its way to one connection than it may hold (64 MiB) ends the connection,
+// and with it all that others do on it.
+const (
+	maxAsked = 500
+	maxSent  = 2 << 20
+	maxAsks  = 8 // of one process at once; others wait
+)
+
+// maxHeld bounds the bytes of a page.
+const maxHeld = 8 << 20
 
 // Page returns up to limit of the selected events after a position, oldest
-// first, and whether there are more. An event that can't be read has its Err
-// set.
+// first, and whether there are more: a page of large events is shorter. An event
+// that can't be read has its Err set.
 func (s *Store) Page(ctx context.Context, of Selection, after uint64, limit int) ([]Commit, bool, error) {
 	return s.page(ctx, logName, of.filter(logPrefix), after, limit)
 }
@@ -42,25 +51,40 @@ func (s *Store) ProbePage(ctx context.Context, of Selection, after uint64, limit
 
 func (s *Store) page(ctx context.Context, stream, filter string, after uint64, limit int) ([]Commit, bool, error) {
 	var commits []Commit
-	for {
+	for held := 0; ; {
 		got, more, err := s.ask(ctx, stream, filter, after, min(limit-len(commits), maxAsked))
 		if err != nil {
 			return nil, false, err
 		}
-		commits = append(commits, got...)
-		if !more || len(got) == 0 || len(commits) == limit {
+		for _, g := range got {
+			commits = append(commits, g.Commit)
+			held += g.size
+			after = g.Position
+		}
+		if !more || len(got) == 0 || len(commits) == limit || held >= maxHeld {
 			return commits, more, nil
 		}
-		after = got[len(got)-1].Position
 	}
+}
+
+// sized is a commit and how many bytes it was.
+type sized struct {
+	Commit
+	size int
 }
 
 // ask makes one request for messages after a position. The server may answer
 // with fewer than were asked for, and says whether it has more.
-func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, limit int) (commits []Commit, more bool, err error) {
+func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, limit int) (commits []sized, more bool, err error) {
+	select {
+	case s.asks <- struct{}{}:
+		defer func() { <-s.asks }()
+	case <-ctx.Done():
+		return nil, false, unavailable(ctx.Err(), "read "+filter)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	messages, err := jetstreamext.GetBatch(ctx, s.js, stream, limit, jetstreamext.GetBatchSeq(after+1), jetstreamext.GetBatchSubject(filter))
+	messages, err := jetstreamext.GetBatch(ctx, s.js, stream, limit, jetstreamext.GetBatchSeq(after+1), jetstreamext.GetBatchSubject(filter), jetstreamext.GetBatchMaxBytes(maxSent))
 	if err != nil {
 		return nil, false, unavailable(err, "read "+filter)
 	}
@@ -71,7 +95,7 @@ func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, li
 		case err != nil:
 			return nil, false, unavailable(err, "read "+filter)
 		}
-		commits = append(commits, s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data))
+		commits = append(commits, sized{s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data), len(msg.Data)})
 		more = isPending(msg)
 	}
 	if err := ctx.Err(); err != nil { // the sequence ends in silence when time is up
@@ -94,7 +118,8 @@ const (
 )
 
 // PageBefore returns up to limit of the selected events before a position,
-// newest first, and whether there are more. Position 0 is after the last.
+// newest first, and whether there may be more: a page of large events is shorter.
+// Position 0 is after the last.
 //
 // JetStream reads forwards only, so it reads longer and longer stretches of
 // the log, the last one first.
@@ -110,43 +135,65 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 	if of.ID != "" {
 		stretch = before // the subject of one integration is found at once, wherever its events are
 	}
-	var found []Commit // newest first
-	for before > 1 && len(found) <= limit {
+	found := newest{limit: limit + 1}
+	for before > 1 && !found.full() {
 		from := before - min(stretch, before-1)
-		last, err := s.lastBetween(ctx, of, from, before, limit+1-len(found))
-		if err != nil {
+		if err := s.lastBetween(ctx, of, from, before, &found); err != nil {
 			return nil, false, err
 		}
-		slices.Reverse(last)
-		found = append(found, last...)
 		before, stretch = from, min(4*stretch, longestStretch)
 	}
-	if len(found) > limit {
-		return found[:limit], true, nil
+	if len(found.commits) > limit {
+		return found.commits[:limit], true, nil
 	}
-	return found, false, nil
+	return found.commits, found.cut, nil
 }
 
-// lastBetween returns the last events of [from, before), at most limit, oldest
-// first.
-func (s *Store) lastBetween(ctx context.Context, of Selection, from, before uint64, limit int) ([]Commit, error) {
-	var last []Commit
+// newest gathers commits, newest first, of bounded number and size.
+type newest struct {
+	commits []Commit
+	limit   int
+	held    int
+	cut     bool // there was no room for one
+}
+
+func (n *newest) full() bool { return n.cut || len(n.commits) >= n.limit }
+
+// take adds commits that are older than all before, given oldest first.
+func (n *newest) take(older []sized) {
+	for _, c := range slices.Backward(older) {
+		if n.cut = n.cut || len(n.commits) > 0 && n.held+c.size > maxHeld; n.full() {
+			return
+		}
+		n.commits = append(n.commits, c.Commit)
+		n.held += c.size
+	}
+}
+
+// lastBetween adds the last events of [from, before) to found.
+func (s *Store) lastBetween(ctx context.Context, of Selection, from, before uint64, found *newest) error {
+	var last []sized
+	held, cut := 0, false
 	for after := from - 1; ; {
 		commits, more, err := s.ask(ctx, logName, of.filter(logPrefix), after, maxAsked)
 		if err != nil {
-			return nil, fmt.Errorf("look back: %w", err)
+			return fmt.Errorf("look back: %w", err)
 		}
 		for _, c := range commits {
-			if c.Position >= before {
+			if after = c.Position; after >= before {
 				more = false
 				break
 			}
 			last = append(last, c)
+			for held += c.size; len(last) > 1 && (len(last) > found.limit || held > maxHeld); last = last[1:] {
+				held -= last[0].size
+				last[0], cut = sized{}, true
+			}
 		}
-		last = slices.Clone(last[max(0, len(last)-limit):])
 		if !more || len(commits) == 0 {
-			return last, nil
+			found.take(last)
+			found.cut = found.cut || cut
+			return nil
 		}
-		after = commits[len(commits)-1].Position
 	}
 }

@@ -1,0 +1,80 @@
+package eventstore_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+// A server ends a connection on which more than 64 MiB wait to be sent.
+func TestAHundredLargeEventsAreReadInEveryWay(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	const events = 110
+	description := strings.Repeat("d", 900_000)
+	for n := range events {
+		name := fmt.Sprint("crm-", n)
+		i := domain.Integration{ID: domain.NewID("acme", name), Workspace: "acme", Name: name, Version: 1}
+		i.Endpoints = []domain.Endpoint{{Name: "list", Description: description}}
+		_, err := s.Append(t.Context(), "acme", i.ID, 0, domain.IntegrationCreated{Integration: i}, meta(name))
+		require.NoError(t, err)
+	}
+	of := eventstore.Selection{Workspace: "acme"}
+
+	read := 0
+	for after, more := uint64(0), true; more; {
+		page, next, err := s.Page(t.Context(), of, after, 200)
+		require.NoError(t, err)
+		require.NotEmpty(t, page)
+		require.Less(t, len(page), 40, "a page has a bounded size")
+		read, after, more = read+len(page), page[len(page)-1].Position, next
+	}
+	require.Equal(t, events, read)
+
+	read = 0
+	for before, more := uint64(0), true; more; {
+		page, next, err := s.PageBefore(t.Context(), of, before, 200)
+		require.NoError(t, err)
+		require.NotEmpty(t, page)
+		require.Less(t, len(page), 40, "a page has a bounded size")
+		require.EqualValues(t, events-read, page[0].Position)
+		read, before, more = read+len(page), page[len(page)-1].Position, next
+	}
+	require.Equal(t, events, read)
+
+	read = 0
+	latest, err := s.Latest(t.Context())
+	require.NoError(t, err)
+	for batch, err := range latest.Commits {
+		require.NoError(t, err)
+		read += len(batch)
+	}
+	require.Equal(t, events, read)
+
+	read = 0
+	for batch, err := range s.After(t.Context(), 0) {
+		require.NoError(t, err)
+		if read += len(batch); read == events {
+			break
+		}
+	}
+
+	var together sync.WaitGroup
+	for range 12 {
+		together.Go(func() {
+			if _, _, err := s.Page(t.Context(), of, 0, 200); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	together.Wait()
+	require.Zero(t, nc.Stats().Reconnects, "the connection held")
+}
