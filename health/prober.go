@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -23,6 +24,8 @@ type Prober struct {
 	Metrics  *Metrics
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	underway sync.Map // key: an integration that is being probed
 }
 
 // systemActor is who causes what nobody asked for.
@@ -81,6 +84,10 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 		p.Metrics.late(topic, p.Now().Sub(since))
 	}
 	id := domain.ID(msg.Metadata[metaID])
+	if _, busy := p.underway.LoadOrStore(key{w, id}, true); busy {
+		return nil // one that takes longer than its schedule; whoever waits gets what it sees
+	}
+	defer p.underway.Delete(key{w, id})
 	if topic == Asked && p.answered(msg, w, id) {
 		return nil
 	}

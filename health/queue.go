@@ -57,11 +57,10 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
-	// One message a subject: what is still to be done when its schedule fires
-	// again is done once.
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := openStream(ctx, js, jetstream.StreamConfig{
 		Name: queueName, Subjects: []string{schedulePrefix + "*.*", subjectOf(Due, "*", "*"), subjectOf(Asked, "*", "*")}, Replicas: replicas,
-		Retention: jetstream.WorkQueuePolicy, MaxMsgsPerSubject: 1, AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
+		Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
+		MaxMsgsPerSubject: 1, // what is still to be done when its schedule fires again is done once
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
@@ -73,6 +72,20 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 		}
 	}
 	return q, nil
+}
+
+// openStream returns the stream, creating it when it is not there. One that is
+// there is left as its operator made it.
+func openStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, cfg.Name)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return stream, err
+	}
+	stream, err = js.CreateStream(ctx, cfg)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
+		return js.Stream(ctx, cfg.Name)
+	}
+	return stream, err
 }
 
 func (q *Queue) consumer(ctx context.Context, topic string) (jetstream.Consumer, error) {

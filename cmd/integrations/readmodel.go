@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -42,6 +43,9 @@ func openLive(ctx context.Context, g projections.Generations) (uint64, projectio
 	return n, store, nil
 }
 
+// readyWithin bounds the proof that the service is ready.
+const readyWithin = 5 * time.Second
+
 // readiness proves a write to the log and a read of the read model, which has
 // to show everything that the log had at the start. Those who ask at the same
 // time share one proof. It is not ready any more once ending has.
@@ -55,6 +59,8 @@ func readiness(ending context.Context, events *eventstore.Store, live *projectio
 			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
 		}
 		_, err, _ := group.Do("ready", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin) // others wait for it as well
+			defer cancel()
 			return nil, errors.Join(events.CheckWritable(ctx), live.Ping(ctx))
 		})
 		now := live.Sight()

@@ -157,13 +157,13 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 func (g *Generations) claim(ctx context.Context, before standing, n int64, now time.Time) error {
 	set := bson.D{{Key: "last", Value: n}, {Key: "building", Value: n}, {Key: "beat", Value: now}}
 	if before.Last == 0 { // there is no document yet
-		_, err := g.db.Collection(generationsName).InsertOne(ctx, append(bson.D{{Key: "_id", Value: generationsID}}, set...))
+		_, err := g.db.Collection(generationsName).InsertOne(ctx, append(bson.D{{Key: "_id", Value: generationsID}, {Key: "live", Value: int64(0)}}, set...))
 		if mongo.IsDuplicateKeyError(err) {
 			return projections.ErrBuilding
 		}
 		return away(ctx, err)
 	}
-	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}}, set)
+	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}, {Key: "live", Value: before.Live}}, set)
 	if err == nil && !mine {
 		return projections.ErrBuilding
 	}
