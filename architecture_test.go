@@ -43,11 +43,12 @@ var table = []row{
 	{"health", "domain eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
 	{"webhooks", "domain eventstore subscriber", "nats.go orbit standard-webhooks watermill x/sync"},
 	{"transport", "domain access audit commands projections webhooks", "gin json-experiment mcp prometheus x/time"},
+	{"bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/ferrettest", "", "ferretdb"},
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},
 	{
-		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport",
+		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }

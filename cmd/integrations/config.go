@@ -38,6 +38,8 @@ type commandLine struct {
 	Verify      verifyCommand      `cmd:"" help:"Check that the read model is what the log says, and that no secret is lost or left over."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Build the read model anew from the log, while the service runs or not."`
 	Status      statusCommand      `cmd:"" help:"Show how the log and the read model stand; exit 1 when something is wrong."`
+	Bench       benchCommand       `cmd:"" help:"Measure the service beside the limit of what it is built on."`
+	BenchLimit  benchLimitCommand  `cmd:"" hidden:"" help:"Stand beside the service in a bench."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is ready; exit 1 when it is not."`
 	Version     versionCommand     `cmd:"" help:"Show the version."`
 }

@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"context"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// row is one figure and what stands beside it.
+type row struct {
+	name    string // the part before a slash is its group
+	what    string // the figure
+	limit   string // what stands beside it
+	unit    string
+	goal    goal
+	measure func(context.Context, *lab) (pair, error)
+}
+
+const (
+	aSecond      = "/s"
+	microseconds = "µs"
+	milliseconds = "ms"
+	megabytes    = "MB"
+	seconds      = "s"
+
+	publishing = "jetstream.PublishMsg with the same expectation, payload, sync and connections"
+	querying   = "the same query straight on the store"
+	serverOnly = "nats-server alone on the same folder"
+)
+
+// table is every row, in the order in which they are measured.
+var table = []row{
+	{"creates/latency", "a create over HTTP, 1 connection, median", publishing, microseconds, goal{moreAtMost, 150}, latency(creates(1))},
+	{"creates/1", "creates over HTTP, 1 connection", publishing, aSecond, goal{}, creates(1)},
+	{"creates/8", "creates over HTTP, 8 connections", publishing, aSecond, goal{}, creates(8)},
+	{"creates/64", "creates over HTTP, 64 connections", publishing, aSecond, goal{ratioAtLeast, 0.7}, creates(64)},
+	{"updates/latency", "an update over HTTP, 1 connection, median", publishing, microseconds, goal{moreAtMost, 150}, latency(updates(1))},
+	{"updates/1", "updates over HTTP, 1 connection", publishing, aSecond, goal{}, updates(1)},
+	{"updates/8", "updates over HTTP, 8 connections", publishing, aSecond, goal{}, updates(8)},
+	{"updates/64", "updates over HTTP, 64 connections", publishing, aSecond, goal{ratioAtLeast, 0.7}, updates(64)},
+
+	{"get", "gets by id over HTTP, 64 connections", "Gin answering the same bytes from memory", aSecond, goal{ratioAtLeast, 0.6}, gets},
+
+	{"list/newest", "a page of 50, the newest first, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("", projections.Query{}, byP50)},
+	{"list/name", "a page of 50 by name, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("sort_by=name", sorted(projections.Name), byP50)},
+	{"list/updated", "a page of 50 by the last update, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("sort_by=updated_at", sorted(projections.UpdatedAt), byP50)},
+	{"list/filtered", "a page of 50 of those enabled that speak FHIR, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("enabled=true&protocol=fhir", projections.Query{Filter: filtered()}, byP50)},
+	{"search/median", "a search for part of a name in a workspace of 1,000, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("search="+sought, projections.Query{Filter: projections.Filter{Search: sought}}, byP50)},
+	{"search/p99", "a search for part of a name in a workspace of 1,000, p99", querying, milliseconds, goal{figureAtMost, 5}, lists("search="+sought, projections.Query{Filter: projections.Filter{Search: sought}}, byP99)},
+
+	{"rebuild", "events read, decoded and written to another read model", "an ordered consumer of the last events with the same decode", aSecond, goal{ratioAtLeast, 0.7}, rebuild},
+	{"replay", "events replayed as CloudEvents, a line each", "an ordered consumer", aSecond, goal{ratioAtLeast, 0.5}, replay},
+
+	{"visible", "a write at 1,000/s until lists show it, p99", "jetstream.PublishMsg alone at 1,000/s", milliseconds, goal{figureAtMost, 10}, visible},
+	{"live/1", "a write until 1 listener is told, p99", "core NATS from publish to 1 subscriber", milliseconds, goal{figureAtMost, 10}, live(1)},
+	{"live/1000", "a write until each of 1,000 listeners is told, p99", "core NATS from publish to 1,000 subscribers", milliseconds, goal{figureAtMost, 50}, live(1000)},
+
+	{"test", "a test of an endpoint, median", "a bare http.Client call of the same upstream", microseconds, goal{moreAtMost, 300}, tests},
+	{"probes", "probes through the queue, an upstream of 1 ms, each recorded", "16 at once of the same calls in a bare loop", aSecond, goal{ratioAtLeast, 0.7}, probes},
+
+	{"memory/empty", "memory of the service without integrations", serverOnly, megabytes, goal{moreAtMost, 80}, memory(false)},
+	{"memory/filled", "memory of the service with them", serverOnly, megabytes, goal{ratioAtMost, 1.5}, memory(true)},
+	{"start/empty", "from start to ready without integrations", serverOnly, seconds, goal{moreAtMost, 0.3}, starts(false)},
+	{"start/filled", "from start to ready with them", serverOnly, seconds, goal{moreAtMost, 0.3}, starts(true)},
+}
+
+// sought is part of many names of the filled service.
+const sought = "y-00"
+
+func sorted(by projections.Field) projections.Query {
+	return projections.Query{Sort: projections.Sort{By: by, Ascending: true}}
+}
+
+func filtered() projections.Filter {
+	return projections.Filter{Enabled: new(true), Protocol: domain.FHIR}
+}
+
+// latency measures how long one takes instead of how many are made.
+func latency(measure func(context.Context, *lab) (pair, error)) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		p, err := measure(ctx, l)
+		return pair{figure: byP50(p.figure), limit: byP50(p.limit), end: p.end}, err
+	}
+}
