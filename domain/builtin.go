@@ -32,11 +32,14 @@ type BuiltinSettings struct {
 // caller can create.
 var builtinsSince = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// builtinNames are in the order in which Builtins returns them.
+var builtinNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR}
+
 // Builtins returns the built-ins of a workspace.
 func Builtins(w Workspace, s BuiltinSettings) []Integration {
 	all := []Configuration{googleMaps(s), googleSearch(s), amigoFHIR(w, s)}
 	integrations := make([]Integration, len(all))
-	for n, name := range []string{GoogleMaps, GoogleSearch, AmigoFHIR} {
+	for n, name := range builtinNames {
 		all[n].Enabled = !slices.Contains(s.Disabled, name)
 		integrations[n] = Integration{
 			ID: NewID(w, name), Workspace: w, Name: name, Version: 1, Incarnation: 1,
@@ -48,12 +51,11 @@ func Builtins(w Workspace, s BuiltinSettings) []Integration {
 
 // Builtin returns the built-in of workspace w with that id.
 func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
-	for _, b := range Builtins(w, s) {
-		if b.ID == id {
-			return b, true
-		}
+	n := slices.IndexFunc(builtinNames, func(name string) bool { return NewID(w, name) == id })
+	if n < 0 {
+		return Integration{}, false
 	}
-	return Integration{}, false
+	return Builtins(w, s)[n], true
 }
 
 // OperatorSecret begins the id of a secret that the operator holds; the name of

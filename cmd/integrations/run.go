@@ -26,10 +26,6 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// drainWithin bounds how long requests under way may take after the signal to
-// end; the rest of the 10 s is for the stores.
-const drainWithin = 7 * time.Second
-
 // readWithin bounds how long a read waits while the read model is being built.
 const readWithin = time.Second
 
@@ -193,36 +189,6 @@ func nodeName() string {
 		}
 		return r
 	}, name)
-}
-
-// listenAndDrain answers requests until ctx ends, and for a delay after that;
-// then it lets those under way end.
-func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay time.Duration, log *slog.Logger) error {
-	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("ending: letting requests under way end", slog.Duration("after", delay))
-	srv.SetKeepAlivesEnabled(false) // each answer from now on is the last on its connection
-	select {
-	case err := <-served:
-		return err
-	case <-time.After(delay):
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
-	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
-		log.Warn("requests under way were cut off", slog.Any("err", err))
-		return srv.Close()
-	}
-	return nil
 }
 
 // sweep destroys secrets that nothing names, at start and every hour.
