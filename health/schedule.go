@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,11 +39,29 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error {
 		return follow.Run(ctx, subscriber.Changes(""), func(ctx context.Context, e subscriber.Event) error {
+			if !s.concerns(e) {
+				return nil
+			}
 			return s.settle(ctx, e.Workspace, e.ID)
 		})
 	})
 	parts.Go(func() error { return s.Events.Lead(ctx, "probe-schedules-repair", s.repair) })
 	return parts.Wait()
+}
+
+// concerns reports whether an event may call for another schedule: most change
+// nothing that one depends on.
+func (s *Scheduler) concerns(e subscriber.Event) bool {
+	switch is := e.Event.(type) {
+	case domain.IntegrationCreated:
+		return s.interval(is.Integration) > 0
+	case domain.IntegrationUpdated:
+		return slices.ContainsFunc(is.Changed, func(pointer string) bool {
+			return pointer == "/enabled" || strings.HasPrefix(pointer, "/health_check")
+		})
+	case domain.IntegrationDeleted, domain.IntegrationProbed, domain.IntegrationInvoked:
+	}
+	return true
 }
 
 func (s *Scheduler) repair(ctx context.Context) error {

@@ -80,9 +80,12 @@ func send(ctx context.Context, to chan<- *message.Message, e Event) error {
 	}
 }
 
+// eventKey is where a message has the event that it was made of.
+type eventKey struct{}
+
 func newMessage(ctx context.Context, e Event) *message.Message {
 	msg := message.NewMessage(e.Meta.CommandID, nil)
-	msg.SetContext(ctx)
+	msg.SetContext(context.WithValue(ctx, eventKey{}, e))
 	msg.Metadata = message.Metadata{
 		MetaTime: e.Meta.At.Format(time.RFC3339Nano), MetaPosition: strconv.FormatUint(e.Position, 10), MetaWorkspace: string(e.Workspace),
 		MetaID: string(e.ID), MetaActor: e.Meta.Actor, MetaAddress: e.Meta.Address, MetaRequestID: e.Meta.RequestID, MetaTraceParent: e.Meta.TraceParent,
@@ -100,8 +103,12 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	return msg
 }
 
-// EventOf returns the event that Subscribe made msg of.
+// EventOf returns the event that Subscribe made msg of, also when msg has been
+// on its way through another queue since.
 func EventOf(msg *message.Message) (Event, error) {
+	if e, ok := msg.Context().Value(eventKey{}).(Event); ok && e.Err == nil {
+		return e, nil
+	}
 	e := Event{Workspace: domain.Workspace(msg.Metadata[MetaWorkspace]), ID: domain.ID(msg.Metadata[MetaID])}
 	e.Meta = domain.Metadata{
 		CommandID: msg.UUID, Actor: msg.Metadata[MetaActor], Address: msg.Metadata[MetaAddress],

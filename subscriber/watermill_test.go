@@ -51,6 +51,11 @@ func TestAMessageIsReadBackAsItsEvent(t *testing.T) {
 	msg := <-messages
 	got, err := subscriber.EventOf(msg)
 	require.NoError(t, err)
+	moved := message.NewMessage(msg.UUID, msg.Payload) // as another queue hands it on
+	moved.Metadata = msg.Metadata
+	again, err := subscriber.EventOf(moved)
+	require.NoError(t, err)
+	require.Equal(t, got, again)
 	stored, _, err := l.events.Page(t.Context(), eventstore.Selection{}, position-1, 1)
 	require.NoError(t, err)
 	require.Equal(t, stored[0], got)
