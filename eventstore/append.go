@@ -35,7 +35,7 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	switch {
 	case err == nil:
 		return ack.Sequence, nil
-	case refusedByServer(err) && !isConflict(err):
+	case refusedByServer(err) && !IsConflict(err):
 		return 0, unavailable(err, "append to "+to)
 	}
 	return s.settle(ctx, w, id, m.CommandID, err)
@@ -49,7 +49,7 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 	switch {
 	case err == nil && command != "" && last.Meta.CommandID == command:
 		return last.Position, nil
-	case isConflict(cause):
+	case IsConflict(cause):
 		return 0, ErrConflict
 	case err == nil: // the message may still be on its way, so it can't be said to have failed
 		err = cause
@@ -58,9 +58,9 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 		"the event log did not confirm the change; it may or may not have been made. Read it back, or repeat the request with the same Idempotency-Key")
 }
 
-// isConflict reports whether the server refused a publish because the subject
+// IsConflict reports whether the server refused a publish because the subject
 // had moved on. Replicated streams answer with a code of their own.
-func isConflict(err error) bool {
+func IsConflict(err error) bool {
 	e, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
@@ -93,7 +93,7 @@ func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.
 	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, msg, on...)
 	switch {
-	case isConflict(err):
+	case IsConflict(err):
 		return 0, ErrConflict
 	case err != nil:
 		return 0, unavailable(err, "record on "+to)

@@ -66,7 +66,7 @@ func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID
 		switch {
 		case err == nil:
 			return nil
-		case !isConflict(err):
+		case !IsConflict(err):
 			return unavailable(err, "record a dead letter")
 		}
 	}

@@ -65,30 +65,30 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	s := &Store{nc: nc, js: js, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
-	if s.log, err = ensureStream(ctx, js, logConfig(cfg)); err != nil {
+	if s.log, err = EnsureStream(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := checkLog(s.log.CachedInfo().Config); err != nil {
 		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
 	}
-	if s.probes, err = ensureStream(ctx, js, jetstream.StreamConfig{
+	if s.probes, err = EnsureStream(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = ensureStream(ctx, js, jetstream.StreamConfig{
+	if _, err = EnsureStream(ctx, js, jetstream.StreamConfig{
 		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = ensureStream(ctx, js, jetstream.StreamConfig{
+	if _, err = EnsureStream(ctx, js, jetstream.StreamConfig{
 		Name: canaryName, Subjects: []string{"canary.*"}, MaxMsgsPerSubject: 1, Replicas: cfg.Replicas,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = ensureStream(ctx, js, deadConfig(cfg)); err != nil {
+	if _, err = EnsureStream(ctx, js, deadConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
@@ -126,7 +126,7 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0},
 	} {
 		var err error
-		*bucket.to, err = ensureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
+		*bucket.to, err = EnsureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket.name, err)
 		}
@@ -134,9 +134,9 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 	return nil
 }
 
-// ensureBucket is ensureStream for a bucket: a tool that is not told of the
+// EnsureBucket is EnsureStream for a bucket: a tool that is not told of the
 // replicas must not take them away.
-func ensureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+func EnsureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	bucket, err := js.KeyValue(ctx, cfg.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		bucket, err = js.CreateKeyValue(ctx, cfg)
@@ -162,9 +162,9 @@ func logConfig(cfg Config) jetstream.StreamConfig {
 	}
 }
 
-// ensureStream returns the stream, creating it when it is not there. A stream
+// EnsureStream returns the stream, creating it when it is not there. A stream
 // that is there is left as its operator made it.
-func ensureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, cfg.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, cfg)

@@ -76,7 +76,7 @@ func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
 	defer cancel()
 	next, err := s.leases.Update(ctx, name, nil, revision)
-	if isConflict(err) {
+	if IsConflict(err) {
 		return 0, errLeaseTaken
 	}
 	return next, err

@@ -11,6 +11,11 @@ import (
 // maxBatch bounds how many events After yields at once.
 const maxBatch = 500
 
+// maxUnderWay bounds how many messages the server may have on their way to one
+// reader: it cuts off a connection that is 64 MiB behind, and an event may have
+// a MiB.
+const maxUnderWay = 32
+
 // After yields every event after a position in the order of the log, history
 // first and then live until ctx ends, with no gap and no event twice. A batch is
 // what is ready at the moment, at least one event. An error ends the sequence;
@@ -105,7 +110,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 			return
 		}
 		send(sequenced{msg: msg, sequence: meta.Sequence.Stream, pending: meta.NumPending})
-	}, jetstream.PullMaxMessages(5000))
+	}, jetstream.PullMaxMessages(maxUnderWay))
 	if err != nil {
 		return nil, err
 	}

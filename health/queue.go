@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 )
 
 // Queue is the stream of probes to be made: schedules, what they make due, and
@@ -57,7 +57,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
-	stream, err := openStream(ctx, js, jetstream.StreamConfig{
+	stream, err := eventstore.EnsureStream(ctx, js, jetstream.StreamConfig{
 		Name: queueName, Subjects: []string{schedulePrefix + "*.*", subjectOf(Due, "*", "*"), subjectOf(Asked, "*", "*")}, Replicas: replicas,
 		Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
 		MaxMsgsPerSubject: 1, // what is still to be done when its schedule fires again is done once
@@ -72,20 +72,6 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 		}
 	}
 	return q, nil
-}
-
-// openStream returns the stream, creating it when it is not there. One that is
-// there is left as its operator made it.
-func openStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, cfg.Name)
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return stream, err
-	}
-	stream, err = js.CreateStream(ctx, cfg)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
-		return js.Stream(ctx, cfg.Name)
-	}
-	return stream, err
 }
 
 func (q *Queue) consumer(ctx context.Context, topic string) (jetstream.Consumer, error) {
@@ -107,17 +93,10 @@ func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after
 	defer cancel()
 	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), strconv.AppendUint(nil, after, 10),
 		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(askedFor))
-	if err != nil && !isConflict(err) {
+	if err != nil && !eventstore.IsConflict(err) {
 		return unavailable(err, "ask for a probe")
 	}
 	return nil
-}
-
-// isConflict reports whether the server refused a message because there is one.
-// Replicated streams answer with a code of their own.
-func isConflict(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // Waiting returns how many probes of a topic nobody has taken yet.

@@ -10,7 +10,6 @@ package webhooks
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -115,15 +114,12 @@ func (w *Webhooks) openStreams(ctx context.Context) error {
 	}{{pending, &w.pending}, {log, &kept}, {dead, &w.dead}} {
 		stream.config.Replicas = w.config.Replicas
 		var err error
-		if *stream.to, err = w.js.Stream(ctx, stream.config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			*stream.to, err = w.js.CreateStream(ctx, stream.config)
-		}
-		if err != nil {
-			return fmt.Errorf("stream %s: %w", stream.config.Name, err)
+		if *stream.to, err = eventstore.EnsureStream(ctx, w.js, stream.config); err != nil {
+			return err
 		}
 	}
 	var err error
-	w.kv, err = w.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: w.config.Replicas})
+	w.kv, err = eventstore.EnsureBucket(ctx, w.js, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: max(w.config.Replicas, 1)})
 	return err
 }
 
