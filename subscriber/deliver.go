@@ -69,8 +69,8 @@ func (s *Subscriber) read(ctx context.Context, from source, at uint64, handle ha
 	defer cancel()
 	w := newWindow(at)
 	l := newLanes(s.config, handle, w.done)
-	saved := make(chan struct{})
-	go func() { defer close(saved); s.save(ctx, from.key, w) }()
+	kept := make(chan uint64, 1)
+	go func() { kept <- s.save(ctx, from.key, w) }()
 	err := errEnded
 	for events, failed := range from.after(ctx, at) {
 		if err = failed; err != nil {
@@ -84,31 +84,33 @@ func (s *Subscriber) read(ctx context.Context, from source, at uint64, handle ha
 	}
 	cancel()
 	l.wait()
-	<-saved
+	s.keep(ctx, from.key, <-kept, w.reached()) // what was under way is done by now
 	return w.reached(), err
 }
 
 var errEnded = errors.New("the events ended")
 
-// save keeps the position while ctx lasts, and once more at the end.
-func (s *Subscriber) save(ctx context.Context, key string, w *window) {
-	if s.config.Name == "" {
-		return
-	}
+// save keeps the position while ctx lasts, and returns what it kept last.
+func (s *Subscriber) save(ctx context.Context, key string, w *window) uint64 {
 	kept := w.reached()
-	for ended := false; !ended; {
+	for s.config.Name != "" && ctx.Err() == nil {
 		wait(ctx, 250*time.Millisecond)
-		ended = ctx.Err() != nil
-		at := w.reached()
-		if at == kept {
-			continue
-		}
-		if err := s.events.SavePosition(context.WithoutCancel(ctx), key, at); err != nil {
-			s.config.Log.WarnContext(ctx, "the position of a subscriber was not kept; trying again", slog.String("subscriber", key), slog.Any("err", err))
-			continue
-		}
-		kept = at
+		kept = s.keep(ctx, key, kept, w.reached())
 	}
+	return kept
+}
+
+// keep keeps a position in the place of another one, and returns the one that is
+// kept then.
+func (s *Subscriber) keep(ctx context.Context, key string, kept, at uint64) uint64 {
+	if s.config.Name == "" || at == kept {
+		return kept
+	}
+	if err := s.events.SavePosition(context.WithoutCancel(ctx), key, at); err != nil {
+		s.config.Log.WarnContext(ctx, "the position of a subscriber was not kept; trying again", slog.String("subscriber", key), slog.Any("err", err))
+		return kept
+	}
+	return at
 }
 
 func wait(ctx context.Context, pause time.Duration) {
