@@ -32,7 +32,7 @@ var table = []row{
 	{"subscriber", "domain eventstore", "nats.go watermill"},
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain", "nats.go tink"},
-	{"access", "domain", "nats.go"},
+	{"access", "domain eventstore", "nats.go"},
 	{"connectors", "domain connectors/sandbox", "ssrf backoff gobreaker go-jose jmespath jsonschema mcp x/net x/text yaml"},
 	{"connectors/sandbox", "", "x/sys"},
 	{"commands", "domain eventstore vault audit", "x/sync"},

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 )
 
 const (
@@ -50,7 +51,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 	}
 	k := &Keys{now: now, log: log, keys: map[string]entry{}, used: map[string]time.Time{}}
 	for name, bucket := range map[string]*jetstream.KeyValue{keyBucket: &k.kv, useBucket: &k.use} {
-		if *bucket, err = ensureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
+		if *bucket, err = eventstore.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)
 		}
 	}
@@ -63,19 +64,6 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 		}
 	}
 	return k, nil
-}
-
-// ensureBucket returns the bucket, creating it when it is not there. One that is
-// there is left as its operator made it.
-func ensureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	bucket, err := js.KeyValue(ctx, cfg.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = js.CreateKeyValue(ctx, cfg)
-		if errors.Is(err, jetstream.ErrBucketExists) { // another process was first
-			bucket, err = js.KeyValue(ctx, cfg.Bucket)
-		}
-	}
-	return bucket, err
 }
 
 // Authenticate returns the key that text is, or an Unauthenticated error that

@@ -38,11 +38,10 @@ const pageSize = 200
 
 // Check has every enabled integration of the caller's workspace probed whose
 // last probe is older than maxAge or than its configuration. What is not done in
-// time is told as unknown. What the caller may not have started is told as it was last
-// seen. Those who ask for the same while a check runs share
-// it, and checks of several processes share probes, so that many callers cost
-// upstreams no more than one; a check goes on when the one who asked first has
-// gone.
+// time is told as unknown; what the caller may not have started is told as it was
+// last seen. Those who ask for the same while a check runs share it, and checks
+// of several processes share probes, so that many callers cost upstreams no more
+// than one; a check goes on when the one who asked first has gone.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t", by.Workspace, maxAge, by.MayExec), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)

@@ -140,6 +140,26 @@ func listen(t *testing.T) *upstream {
 	return u
 }
 
+// held is an upstream that answers nobody before answer is closed.
+type held struct {
+	*httptest.Server
+	asked  atomic.Int32
+	begun  chan struct{} // has one for each that it was asked
+	answer chan struct{}
+}
+
+func hold(t *testing.T) *held {
+	t.Helper()
+	h := &held{begun: make(chan struct{}, 100), answer: make(chan struct{})}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		h.asked.Add(1)
+		h.begun <- struct{}{}
+		<-h.answer
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
 func TestEveryEnabledIntegrationIsProbedAndNoOther(t *testing.T) {
 	f := start(t)
 	good, bad, off := listen(t), listen(t), listen(t)
@@ -216,14 +236,7 @@ func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 
 func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 	f := start(t)
-	var asked atomic.Int32
-	begun, answer := make(chan struct{}, 100), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked.Add(1)
-		begun <- struct{}{}
-		<-answer
-	}))
-	t.Cleanup(slow.Close)
+	slow := hold(t)
 	f.create(t, "slow", slow.URL, true)
 	gone, leave := context.WithCancel(t.Context())
 	var checks sync.WaitGroup
@@ -235,7 +248,7 @@ func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 		})
 	}
 	check(gone)
-	<-begun
+	<-slow.begun
 	leave() // the others still get the answer
 	for range 20 {
 		check(t.Context())
@@ -244,9 +257,9 @@ func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 		var stacks strings.Builder
 		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "singleflight.(*Group).Do(") >= 21
 	}, 10*time.Second, time.Millisecond)
-	close(answer)
+	close(slow.answer)
 	checks.Wait()
-	require.Equal(t, int32(1), asked.Load())
+	require.Equal(t, int32(1), slow.asked.Load())
 }
 
 func TestManyIntegrationsAreAllChecked(t *testing.T) {
@@ -264,14 +277,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 	results := health.NewResults(f.Events, slog.New(slog.DiscardHandler))
 	f.run(t, results.Run)
 	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Within: 10 * time.Second, Now: f.clock.now}
-	var asked atomic.Int32
-	begun, answer := make(chan struct{}, 10), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked.Add(1)
-		begun <- struct{}{}
-		<-answer
-	}))
-	t.Cleanup(slow.Close)
+	slow := hold(t)
 	f.create(t, "slow", slow.URL, true)
 	var checks sync.WaitGroup
 	check := func(c *health.Checker) {
@@ -284,14 +290,14 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 		})
 	}
 	check(f.Checker)
-	<-begun
+	<-slow.begun
 	check(other)
 	require.Eventually(t, func() bool { // the other waits for what is under way
 		var stacks strings.Builder
 		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
 	}, 10*time.Second, time.Millisecond)
 	require.NoError(t, f.queue.Ask(t.Context(), "acme", domain.NewID("acme", "slow"), 0), "which changes nothing")
-	close(answer)
+	close(slow.answer)
 	checks.Wait()
-	require.Equal(t, int32(1), asked.Load())
+	require.Equal(t, int32(1), slow.asked.Load())
 }

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,17 +225,10 @@ func connect(t *testing.T, address string) *nats.Conn {
 
 func TestAnIntegrationIsNotProbedTwiceAtOnceByOneProcess(t *testing.T) {
 	f := start(t)
-	var asked atomic.Int32
-	begun, answer := make(chan struct{}, 10), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked.Add(1)
-		begun <- struct{}{}
-		<-answer
-	}))
-	t.Cleanup(slow.Close)
+	slow := hold(t)
 	id := f.create(t, "slow", slow.URL, true)
 	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
-	<-begun
+	<-slow.begun
 	js, err := jetstream.New(f.nc)
 	require.NoError(t, err)
 	_, err = js.Publish(t.Context(), "probe.due.acme."+string(id), nil) // its schedule fires
@@ -249,10 +239,10 @@ func TestAnIntegrationIsNotProbedTwiceAtOnceByOneProcess(t *testing.T) {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 1
 	}, 5*time.Second, 5*time.Millisecond)
-	close(answer)
+	close(slow.answer)
 	require.Eventually(t, func() bool {
 		head, err := f.Events.ProbeHead(t.Context())
 		return err == nil && head == 1
 	}, 5*time.Second, 5*time.Millisecond)
-	require.Equal(t, int32(1), asked.Load())
+	require.Equal(t, int32(1), slow.asked.Load())
 }
