@@ -99,7 +99,8 @@ func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after
 	return nil
 }
 
-// Waiting returns how many probes of a topic nobody has taken yet.
+// Waiting returns how many probes of a topic nobody has taken yet, as the server
+// counts them: a moment after they were asked for.
 func (q *Queue) Waiting(ctx context.Context, topic string) (uint64, error) {
 	consumer, err := q.stream.Consumer(ctx, "probers-"+topic)
 	if err != nil {
