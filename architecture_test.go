@@ -47,6 +47,7 @@ var table = []row{
 	{"internal/ferrettest", "", "ferretdb"},
 	{"internal/natstest", "", "nats.go nats-server"},
 	{"internal/peers", "", ""},
+	{"internal/powercut", "", "x/sys"},
 	{
 		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",

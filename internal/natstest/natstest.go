@@ -1,4 +1,5 @@
-// Package natstest runs a real JetStream server inside the test process.
+// Package natstest runs a real JetStream server inside the test process, or
+// beside it to be killed.
 package natstest
 
 import (

@@ -1,0 +1,98 @@
+package natstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Process is a server in a process of its own, so that it can be killed. It
+// goes away with the test.
+type Process struct {
+	URL     string // nats://127.0.0.1:<port>, the same after every start
+	Monitor string // base URL of its monitoring port
+	t       testing.TB
+	program string
+	config  string
+	cmd     *exec.Cmd
+}
+
+// Spawn builds nats-server, starts it on dir with loopback ports of its own, and
+// waits until it is ready. It syncs before it acknowledges, or when it thinks fit.
+func Spawn(t testing.TB, dir string, syncs bool) *Process {
+	t.Helper()
+	own := t.TempDir()
+	p := &Process{t: t, program: filepath.Join(own, "nats-server"), config: filepath.Join(own, "nats.conf")}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.program, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		t.Fatalf("build nats-server: %v\n%s", err, out)
+	}
+	listen, monitor := freeAddress(t), freeAddress(t)
+	p.URL, p.Monitor = "nats://"+listen, "http://"+monitor
+	sync := "always"
+	if !syncs {
+		sync = "2m" // the default
+	}
+	config := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: %s }\n", listen, monitor, dir, sync)
+	if err := os.WriteFile(p.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	p.Start()
+	return p
+}
+
+// Start starts the server again where it was, and waits until it is ready.
+func (p *Process) Start() {
+	p.t.Helper()
+	p.cmd = exec.CommandContext(p.t.Context(), p.program, "--config", p.config, "--log", p.config+".log")
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("start nats-server: %v", err)
+	}
+	for until := time.Now().Add(30 * time.Second); !p.healthy(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			said, _ := os.ReadFile(p.config + ".log")
+			p.t.Fatalf("nats-server was not ready within 30 s:\n%s", said)
+		}
+	}
+}
+
+func (p *Process) healthy() bool {
+	res, err := http.Get(p.Monitor + "/healthz")
+	if err != nil {
+		return false
+	}
+	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+}
+
+// Kill ends the server at once (SIGKILL), and returns when it is gone.
+func (p *Process) Kill() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+}
+
+// freeAddress returns an address on loopback that is below the ports of outgoing
+// connections, so that none takes it while the server is down.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
+	}
+	t.Fatal("no port is free")
+	return ""
+}
