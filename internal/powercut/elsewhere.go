@@ -2,17 +2,13 @@
 
 package powercut
 
-import "testing"
+import "errors"
 
-// New skips the test, and says so: only Linux can stop a file system like this.
-func New(t testing.TB) *Disk {
-	t.Helper()
-	t.Skip("NOT TESTED: no power can be cut on this machine: it takes Linux, root, a free loop device and mkfs.ext4.")
-	return nil
-}
+var errElsewhere = errors.New("this is not Linux")
 
-// Cut cuts the power.
-func (d *Disk) Cut() {}
-
-// Mount brings the disk back.
-func (d *Disk) Mount() {}
+func (d *Disk) make() error    { return errElsewhere }
+func (d *Disk) mount() error   { return errElsewhere }
+func (d *Disk) unmount() error { return errElsewhere }
+func (d *Disk) abandon() error { return errElsewhere }
+func (d *Disk) sync() error    { return errElsewhere }
+func (d *Disk) cut() error     { return errElsewhere }

@@ -7,7 +7,11 @@
 // shown by this.
 package powercut
 
-import "testing"
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+)
 
 // Disk is a file system of its own (ext4 on a loop device, 512 MiB that take
 // only what is written) at a folder of the test. It goes away with the test,
@@ -16,6 +20,49 @@ type Disk struct {
 	t     testing.TB
 	image string
 	dir   string
+}
+
+// New makes a disk and mounts it. The test is skipped, and says so, where that
+// can't be done: it takes Linux, root, loop devices and mkfs.ext4.
+func New(t testing.TB) *Disk {
+	t.Helper()
+	d := &Disk{t: t, image: filepath.Join(t.TempDir(), "disk.img"), dir: filepath.Join(t.TempDir(), "disk")}
+	if err := d.make(); err != nil {
+		t.Skip("NOT TESTED: no power can be cut on this machine: " + err.Error() + ". It takes Linux, root, a free loop device and mkfs.ext4.")
+	}
+	t.Cleanup(func() {
+		if err := d.unmount(); err != nil {
+			t.Errorf("the disk is left behind, out of sight: %v", errors.Join(err, d.abandon()))
+		}
+	})
+	return d
+}
+
+// Sync writes back all that the file system has in memory, as it does by itself
+// from time to time.
+func (d *Disk) Sync() {
+	d.t.Helper()
+	if err := d.sync(); err != nil {
+		d.t.Fatalf("sync the disk: %v", err)
+	}
+}
+
+// Cut cuts the power. From then on everything on the disk fails, and nothing
+// more gets there. The processes that use it have yet to be ended.
+func (d *Disk) Cut() {
+	d.t.Helper()
+	if err := d.cut(); err != nil {
+		d.t.Fatalf("cut the power: %v", err)
+	}
+}
+
+// Mount brings the disk back as it is after a cut: the file system replays its
+// journal. Every process that used it has to have ended.
+func (d *Disk) Mount() {
+	d.t.Helper()
+	if err := errors.Join(d.unmount(), d.mount()); err != nil {
+		d.t.Fatalf("bring the disk back: %v", err)
+	}
 }
 
 // Dir returns the folder that the disk is mounted at.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,40 +18,6 @@ const (
 	shutdownRequest = 0x8004587d
 	withoutJournal  = 2
 )
-
-// New makes a disk and mounts it. The test is skipped, and says so, where that
-// can't be done: it takes root, loop devices and mkfs.ext4.
-func New(t testing.TB) *Disk {
-	t.Helper()
-	d := &Disk{t: t, image: filepath.Join(t.TempDir(), "disk.img"), dir: filepath.Join(t.TempDir(), "disk")}
-	if err := d.make(); err != nil {
-		t.Skip("NOT TESTED: no power can be cut on this machine: " + err.Error() + ". It takes root, a free loop device and mkfs.ext4.")
-	}
-	t.Cleanup(func() {
-		if err := d.unmount(); err != nil {
-			t.Errorf("%v; the disk is left behind, out of sight", errors.Join(err, unix.Unmount(d.dir, unix.MNT_DETACH)))
-		}
-	})
-	return d
-}
-
-// Cut cuts the power. From then on everything on the disk fails, and nothing
-// more gets there. The processes that use it have yet to be ended.
-func (d *Disk) Cut() {
-	d.t.Helper()
-	if err := d.cut(); err != nil {
-		d.t.Fatalf("cut the power: %v", err)
-	}
-}
-
-// Mount brings the disk back as it is after a cut: the file system replays its
-// journal. Every process that used it has to have ended.
-func (d *Disk) Mount() {
-	d.t.Helper()
-	if err := errors.Join(d.unmount(), d.mount()); err != nil {
-		d.t.Fatalf("bring the disk back: %v", err)
-	}
-}
 
 func (d *Disk) make() error {
 	if os.Geteuid() != 0 {
@@ -120,14 +84,24 @@ func attach(image *os.File) (*os.File, error) {
 	}
 }
 
+func (d *Disk) sync() error { return d.at(unix.Syncfs) }
+
 func (d *Disk) cut() error {
+	return d.at(func(fd int) error { return unix.IoctlSetPointerInt(fd, shutdownRequest, withoutJournal) })
+}
+
+// at calls do with the root folder of the disk.
+func (d *Disk) at(do func(fd int) error) error {
 	root, err := os.Open(d.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close() //nolint:errcheck // nothing was written
-	return unix.IoctlSetPointerInt(int(root.Fd()), shutdownRequest, withoutJournal)
+	return do(int(root.Fd()))
 }
+
+// abandon puts a disk that can't be unmounted out of sight.
+func (d *Disk) abandon() error { return unix.Unmount(d.dir, unix.MNT_DETACH) }
 
 // unmount waits until what a process that was just killed had open is closed.
 func (d *Disk) unmount() error {
