@@ -70,6 +70,9 @@ func (p *Process) healthy() bool {
 	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
+// Running returns the process of the server that was started last.
+func (p *Process) Running() *os.Process { return p.cmd.Process }
+
 // Kill ends the server at once (SIGKILL), and returns when it is gone.
 func (p *Process) Kill() {
 	if p.cmd != nil {

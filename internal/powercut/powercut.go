@@ -9,6 +9,7 @@ package powercut
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -48,9 +49,17 @@ func (d *Disk) Sync() {
 }
 
 // Cut cuts the power. From then on everything on the disk fails, and nothing
-// more gets there. The processes that use it have yet to be ended.
-func (d *Disk) Cut() {
+// more gets there.
+//
+// The processes, children of the test, stand still before the power goes, so that
+// none lives to see it fail and tells anybody. They have yet to be killed.
+func (d *Disk) Cut(using ...*os.Process) {
 	d.t.Helper()
+	for _, p := range using {
+		if err := freeze(p); err != nil {
+			d.t.Fatalf("stop process %d: %v", p.Pid, err)
+		}
+	}
 	if err := d.cut(); err != nil {
 		d.t.Fatalf("cut the power: %v", err)
 	}

@@ -100,6 +100,19 @@ func (d *Disk) at(do func(fd int) error) error {
 	return do(int(root.Fd()))
 }
 
+// freeze stops a process, and returns when each of its threads stands still. What
+// one of them was writing or syncing is done by then.
+func freeze(p *os.Process) error {
+	if err := p.Signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		if err := unix.Waitid(unix.P_PID, p.Pid, nil, unix.WSTOPPED, nil); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
 // abandon puts a disk that can't be unmounted out of sight.
 func (d *Disk) abandon() error { return unix.Unmount(d.dir, unix.MNT_DETACH) }
 

@@ -42,7 +42,7 @@ func keptOf(t *testing.T, published int, syncs bool) int {
 		_, err := js.Publish(t.Context(), fmt.Sprint("log.", n), []byte("acknowledged"))
 		require.NoError(t, err)
 	}
-	disk.Cut()
+	disk.Cut(server.Running())
 	server.Kill()
 	disk.Mount()
 	server.Start()
