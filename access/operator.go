@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -26,9 +27,30 @@ func (k *Keys) EnsureOperator(ctx context.Context, file string) (made bool, err 
 	if err != nil {
 		return false, fmt.Errorf("operator key: %w", err)
 	}
-	tmp := file + ".new"
-	if err := errors.Join(os.WriteFile(tmp, []byte(fresh+"\n"), 0o600), os.Chmod(tmp, 0o600), os.Rename(tmp, file)); err != nil {
+	if err := writeSynced(file, fresh+"\n"); err != nil {
 		return false, fmt.Errorf("operator key: %w", err)
 	}
 	return true, nil
+}
+
+// writeSynced replaces a file in one step, and returns once it is on disk: the
+// key that it holds is valid already, and nobody else knows it.
+func writeSynced(file, text string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // readable by its owner only
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // it is there only when the rename failed
+	_, err = tmp.WriteString(text)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), file); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
