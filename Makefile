@@ -1,6 +1,6 @@
 # `make` shows what there is to make; the words behind ## are the help.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test race lint fmt vuln check build clean
+.PHONY: help demo run test race chaos lint fmt vuln check build clean
 
 TOOL := go tool -modfile=tools/go.mod
 
@@ -19,6 +19,11 @@ test: ## Run all tests
 race: ## Run all tests under the race detector; needs a C compiler
 	go test -race ./...
 
+CHAOS_FOR ?= 9m
+
+chaos: ## Kill the service, kill NATS and cut the power under load, for CHAOS_FOR (9m; at most 10m)
+	CHAOS_FOR=$(CHAOS_FOR) go test -count=1 -v -timeout 30m -artifacts -outputdir "$${TMPDIR:-/tmp}" -run '^TestChaos' ./cmd/integrations
+
 lint: ## Hold the code to .golangci.yml, its formatting included
 	$(TOOL) golangci-lint run ./...
 
@@ -28,7 +33,8 @@ fmt: ## Format the code
 vuln: ## Look for known vulnerabilities in what is called
 	tools/vuln
 
-check: race lint vuln ## Run race, lint and vuln: what CI runs
+check: race lint vuln ## Run race, lint, vuln and a minute of chaos: what CI runs
+	$(MAKE) chaos CHAOS_FOR=1m
 
 build: ## Build bin/integrations, static and without paths of this machine
 	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations

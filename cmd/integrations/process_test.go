@@ -68,6 +68,9 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 	case p.url = <-ready:
 	case <-p.done:
 		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(said, "\n"))
+	case <-time.After(time.Minute):
+		p.kill()
+		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(said, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
 	require.NoError(t, err)
