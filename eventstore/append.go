@@ -31,11 +31,11 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	ack, err := s.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
+	position, err := s.appends.append(ctx, msg, after)
 	switch {
 	case err == nil:
-		return ack.Sequence, nil
-	case refusedByServer(err) && !IsConflict(err):
+		return position, nil
+	case errors.Is(err, errNotSent), refusedByServer(err) && !IsConflict(err):
 		return 0, unavailable(err, "append to "+to)
 	}
 	return s.settle(ctx, w, id, m.CommandID, err)

@@ -27,7 +27,7 @@ func opened(b *testing.B, nc *nats.Conn) *eventstore.Store {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 64} {
+	for _, writers := range []int{1, 8, 16, 32, 64, 128} {
 		b.Run(strconv.Itoa(writers)+"writers", func(b *testing.B) {
 			s := opened(b, natstest.Connect(b))
 			var next atomic.Uint64

@@ -34,6 +34,7 @@ type Store struct {
 	claims  jetstream.KeyValue
 	leases  jetstream.KeyValue // entries end when nobody renews them
 	reached jetstream.KeyValue // how far subscribers have come
+	appends *group
 	codec   domain.Codec
 	asks    chan struct{} // one for each page that is on its way
 	canary  string
@@ -71,6 +72,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err := checkLog(s.log.CachedInfo().Config); err != nil {
 		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
 	}
+	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout}
 	if s.probes, err = EnsureStream(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
@@ -158,7 +160,7 @@ func orDefault[T comparable](v, otherwise T) T {
 func logConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: logName, Subjects: []string{logPrefix + "*.*"}, Replicas: cfg.Replicas,
-		AllowDirect: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+		AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
 	}
 }
 

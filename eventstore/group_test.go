@@ -1,0 +1,204 @@
+package eventstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+// appended is what became of one of many appends.
+type appended struct {
+	id       domain.ID
+	position uint64
+	err      error
+}
+
+// appendMany appends the creation of integrations that are named, all at once,
+// after a position that may differ by name.
+func appendMany(ctx context.Context, s *eventstore.Store, names []string, after func(name string) uint64) []appended {
+	out := make([]appended, len(names))
+	done := make(chan struct{})
+	for n, name := range names {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			i := crm(1)
+			i.Name, i.ID = name, domain.NewID("acme", name)
+			position, err := s.Append(ctx, "acme", i.ID, after(name), domain.IntegrationCreated{Integration: i}, meta(fmt.Sprintf("%s-%d", name, n)))
+			out[n] = appended{i.ID, position, err}
+		}()
+	}
+	for range names {
+		<-done
+	}
+	return out
+}
+
+func named(prefix string, n int) []string {
+	names := make([]string, n)
+	for k := range names {
+		names[k] = fmt.Sprintf("%s-%d", prefix, k)
+	}
+	return names
+}
+
+func nothing(string) uint64 { return 0 }
+
+// batched returns how many messages of the log came in a batch.
+func batched(t *testing.T, nc *nats.Conn, positions uint64) (count int) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "INTEGRATIONS")
+	require.NoError(t, err)
+	for position := range positions {
+		msg, err := stream.GetMsg(t.Context(), position+1)
+		require.NoError(t, err)
+		if msg.Header.Get("Nats-Batch-Id") != "" {
+			count++
+		}
+	}
+	return count
+}
+
+func TestAppendsThatWaitGoOutTogetherAndEachIsWhereItWasSaidToBe(t *testing.T) {
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	all := appendMany(t.Context(), s, named("crm", 300), nothing)
+	at := map[uint64]bool{}
+	for _, a := range all {
+		require.NoError(t, a.err)
+		c, err := s.Load(t.Context(), "acme", a.id)
+		require.NoError(t, err)
+		require.Equal(t, c.Position, a.position)
+		at[a.position] = true
+	}
+	require.Len(t, at, 300)
+	require.Greater(t, batched(t, nc, 300), 150)
+}
+
+func TestOfAppendsThatFollowTheSameEventOneIsMade(t *testing.T) {
+	s := open(t, natstest.Connect(t))
+	for range 5 {
+		head, err := s.Head(t.Context())
+		require.NoError(t, err)
+		last, err := s.Load(t.Context(), "acme", domain.NewID("acme", "hot"))
+		require.NoError(t, err)
+		names := named("cold", 100)
+		for n := range names {
+			if n%2 == 0 {
+				names[n] = "hot"
+			} else {
+				names[n] += fmt.Sprintf("-%d", head)
+			}
+		}
+		made := 0
+		for n, a := range appendMany(t.Context(), s, names, func(name string) uint64 {
+			if name == "hot" {
+				return last.Position
+			}
+			return 0
+		}) {
+			switch {
+			case names[n] != "hot":
+				require.NoError(t, a.err, "what others do to another integration is no concern of this one")
+			case a.err == nil:
+				made++
+			default:
+				require.ErrorIs(t, a.err, eventstore.ErrConflict)
+			}
+		}
+		require.Equal(t, 1, made)
+	}
+}
+
+func TestOneThatConflictsInABatchConflictsByItself(t *testing.T) {
+	s := open(t, natstest.Connect(t))
+	for n, a := range appendMany(t.Context(), s, named("crm", 200), func(name string) uint64 {
+		if strings.HasSuffix(name, "7") {
+			return 1_000_000 // nothing is there
+		}
+		return 0
+	}) {
+		if n%10 == 7 {
+			require.ErrorIs(t, a.err, eventstore.ErrConflict)
+			continue
+		}
+		require.NoError(t, a.err)
+	}
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(180), head)
+}
+
+func TestALogThatTakesNoBatchesTakesAppends(t *testing.T) {
+	nc := natstest.Connect(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, DenyDelete: true, DenyPurge: true})
+	require.NoError(t, err)
+	s := open(t, nc)
+	for _, a := range appendMany(t.Context(), s, named("crm", 100), nothing) {
+		require.NoError(t, a.err)
+	}
+	require.Zero(t, batched(t, nc, 100))
+}
+
+func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
+	far, near, proxy := behindProxy(t)
+	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 500}}`))
+	require.NoError(t, err)
+	all := make(chan []appended, 1)
+	go func() { all <- appendMany(t.Context(), far, named("crm", 100), nothing) }()
+	made := func() bool {
+		head, err := near.Head(t.Context())
+		return err == nil && head == 100
+	}
+	require.Eventually(t, made, 20*time.Second, time.Millisecond)
+	proxy.Stop() // the answer to the batch is on its way still
+	require.NoError(t, proxy.Start())
+	for _, a := range <-all {
+		require.NoError(t, a.err)
+		c, err := near.Load(t.Context(), "acme", a.id)
+		require.NoError(t, err)
+		require.Equal(t, c.Position, a.position)
+	}
+	require.True(t, made(), "nothing is made twice")
+}
+
+func TestAnAppendThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
+	far, near, proxy := behindProxy(t)
+	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "mute", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`))
+	require.NoError(t, err)
+	first := make(chan []appended, 1)
+	go func() { first <- appendMany(t.Context(), far, named("first", 16), nothing) }()
+	require.Eventually(t, func() bool {
+		head, err := near.Head(t.Context())
+		return err == nil && head == 16
+	}, 10*time.Second, time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan []appended, 1)
+	go func() { second <- appendMany(ctx, far, named("second", 10), nothing) }()
+	cancel()
+	for _, a := range <-second {
+		require.Equal(t, domain.Unavailable, domain.KindOf(a.err))
+		require.ErrorIs(t, a.err, context.Canceled)
+	}
+	require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "mute"))
+	for _, a := range <-first {
+		require.NoError(t, a.err)
+	}
+	appendTo(t, far, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
+	head, err := near.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(17), head)
+}
