@@ -26,24 +26,37 @@ func opened(b *testing.B, nc *nats.Conn) *eventstore.Store {
 	return s
 }
 
+// BenchmarkAppend appends from one process: to a log that takes batches, and to
+// one that takes them one by one.
 func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 8, 16, 32, 64, 128} {
-		b.Run(strconv.Itoa(writers)+"writers", func(b *testing.B) {
-			s := opened(b, natstest.Connect(b))
-			var next atomic.Uint64
-			if writers == 1 {
-				for b.Loop() {
-					create(b, s, next.Add(1))
+	for _, writers := range []int{1, 8, 32, 64, 128} {
+		for _, mode := range []string{"grouped", "single"} {
+			b.Run(fmt.Sprintf("%s/%dwriters", mode, writers), func(b *testing.B) {
+				nc := natstest.Connect(b)
+				if mode == "single" {
+					js, err := jetstream.New(nc)
+					require.NoError(b, err)
+					_, err = js.CreateStream(b.Context(), jetstream.StreamConfig{
+						Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+					})
+					require.NoError(b, err)
 				}
-				return
-			}
-			b.SetParallelism(max(writers/runtime.GOMAXPROCS(0), 1))
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					create(b, s, next.Add(1))
+				s := opened(b, nc)
+				var next atomic.Uint64
+				if writers == 1 {
+					for b.Loop() {
+						create(b, s, next.Add(1))
+					}
+					return
 				}
+				b.SetParallelism(max(writers/runtime.GOMAXPROCS(0), 1))
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						create(b, s, next.Add(1))
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -1,0 +1,76 @@
+package eventstore_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/internal/powercut"
+)
+
+// What a server loses that doesn't sync is shown by the tests of powercut.
+func TestWhatWasAppendedTogetherSurvivesAPowerCut(t *testing.T) {
+	const writers, rounds = 128, 3
+	disk := powercut.New(t)
+	server := natstest.Spawn(t, disk.Dir(), true)
+	connect := func() (*nats.Conn, *eventstore.Store) {
+		nc, err := nats.Connect(server.URL)
+		require.NoError(t, err)
+		return nc, open(t, nc)
+	}
+	acknowledged := map[domain.ID]uint64{}
+	nc, s := connect()
+	for round := range rounds {
+		var mu sync.Mutex
+		var writing sync.WaitGroup
+		made := 0
+		ctx, stop := context.WithCancel(t.Context())
+		for writer := range writers {
+			writing.Go(func() {
+				for n := 0; ctx.Err() == nil; n++ {
+					out := appendMany(ctx, s, []string{fmt.Sprintf("crm-%d-%d-%d", round, writer, n)}, nothing)
+					mu.Lock()
+					if out[0].err == nil {
+						acknowledged[out[0].id] = out[0].position
+						made++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		enough := writers * (3 + rand.IntN(10)) // each has written some, and is writing still
+		require.Eventually(t, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return made >= enough
+		}, 30*time.Second, time.Millisecond)
+		disk.Cut()
+		server.Kill()
+		stop()
+		writing.Wait()
+		nc.Close()
+		disk.Mount()
+		server.Start()
+		nc, s = connect()
+		for id, position := range acknowledged {
+			c, err := s.Load(t.Context(), "acme", id)
+			require.NoError(t, err)
+			require.Equal(t, position, c.Position, "it was acknowledged")
+		}
+	}
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	together := batched(t, nc, head)
+	nc.Close()
+	t.Logf("%d power cuts, %d appends acknowledged, none lost; %d came in a batch", rounds, len(acknowledged), together)
+	require.Positive(t, together)
+}
