@@ -57,11 +57,17 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
-	stream, err := eventstore.EnsureStream(ctx, js, jetstream.StreamConfig{
+	cfg := jetstream.StreamConfig{
 		Name: queueName, Subjects: []string{schedulePrefix + "*.*", subjectOf(Due, "*", "*"), subjectOf(Asked, "*", "*")}, Replicas: replicas,
 		Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
 		MaxMsgsPerSubject: 1, // what is still to be done when its schedule fires again is done once
-	})
+	}
+	if replicas <= 1 {
+		// Nothing here waits for a disk: what a power cut takes is repaired when
+		// schedules are settled again. Replicated streams don't offer this.
+		cfg.PersistMode = jetstream.AsyncPersistMode
+	}
+	stream, err := eventstore.EnsureStream(ctx, js, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
