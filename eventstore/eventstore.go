@@ -35,6 +35,7 @@ type Store struct {
 	leases  jetstream.KeyValue // entries end when nobody renews them
 	reached jetstream.KeyValue // how far subscribers have come
 	appends *group
+	recent  *recent // nil: each reader has events of its own
 	codec   domain.Codec
 	asks    chan struct{} // one for each page that is on its way
 	canary  string
@@ -65,7 +66,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, recent: &recent{}, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
 	if s.log, err = EnsureStream(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}

@@ -67,7 +67,9 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 			}
 			commits := make([]Commit, len(batch))
 			for n, m := range batch {
-				commits[n] = s.commit(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
+				commits[n] = s.recent.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
+					return s.commit(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
+				})
 			}
 			if !yield(commits, nil) {
 				return
