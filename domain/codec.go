@@ -10,6 +10,8 @@ import (
 // event is part of the stored history: it never changes, even when the Go type
 // is renamed. Its zero value is ready.
 type Codec struct {
+	Unmarshal func(data []byte, v any) error // default that of encoding/json, whose meaning it has to have
+
 	lifts map[string][]func(map[string]any) // nil: those of this program
 }
 
@@ -93,22 +95,26 @@ func (c Codec) Decode(stored Encoded) (Event, error) {
 	}
 	switch stored.Name {
 	case createdName:
-		return decode[IntegrationCreated](stored.Name, data)
+		return decode[IntegrationCreated](c, stored.Name, data)
 	case updatedName:
-		return decode[IntegrationUpdated](stored.Name, data)
+		return decode[IntegrationUpdated](c, stored.Name, data)
 	case deletedName:
-		return decode[IntegrationDeleted](stored.Name, data)
+		return decode[IntegrationDeleted](c, stored.Name, data)
 	case probedName:
-		return decode[IntegrationProbed](stored.Name, data)
+		return decode[IntegrationProbed](c, stored.Name, data)
 	case invokedName:
-		return decode[IntegrationInvoked](stored.Name, data)
+		return decode[IntegrationInvoked](c, stored.Name, data)
 	}
 	return nil, fmt.Errorf("decode event: unknown name %q", stored.Name)
 }
 
-func decode[E Event](name string, data []byte) (Event, error) {
+func decode[E Event](c Codec, name string, data []byte) (Event, error) {
+	unmarshal := c.Unmarshal
+	if unmarshal == nil {
+		unmarshal = json.Unmarshal
+	}
 	var e E
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := unmarshal(data, &e); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, err)
 	}
 	return e, nil

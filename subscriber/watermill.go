@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 )
 
 // What a message of Watermill says beside its payload. Its UUID is the id of the
@@ -92,7 +93,7 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	}
 	encoded, err := domain.Encoded{}, e.Err
 	if err == nil {
-		encoded, err = domain.Codec{}.Encode(e.Event)
+		encoded, err = eventstore.Codec.Encode(e.Event)
 	}
 	if err != nil {
 		msg.Metadata[MetaProblem] = err.Error()
@@ -123,7 +124,7 @@ func EventOf(msg *message.Message) (Event, error) {
 		err = errors.New(problem)
 	}
 	if err == nil {
-		e.Event, err = domain.Codec{}.Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
+		e.Event, err = eventstore.Codec.Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
 	}
 	if err != nil {
 		return Event{}, fmt.Errorf("message %s: %w", msg.UUID, err)
