@@ -52,7 +52,7 @@ func rebuild(ctx context.Context, l *lab) (pair, error) {
 			name, version, _ := strings.Cut(msg.Headers().Get("ce-type"), ".v")
 			number, err := strconv.Atoi(version)
 			if err == nil {
-				_, err = eventstore.Codec.Decode(domain.Encoded{Name: name, Version: number, Data: msg.Data()})
+				_, err = eventstore.Codec().Decode(domain.Encoded{Name: name, Version: number, Data: msg.Data()})
 			}
 			return err
 		}),

@@ -105,7 +105,7 @@ func New(c Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), agent: userAgent(), now: c.Now, firstWait: firstWait}
+	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), schemas: newSchemas(), agent: userAgent(), now: c.Now, firstWait: firstWait}
 	way.signers = signers(newTokens(way))
 	return &Registry{
 		config: c,

@@ -36,10 +36,10 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := checkParams(e, call.Params)
+	problems, f := m.way.schemas.checkParams(e, call.Params)
 	exchange, arguments, unfit := exchangeHeaders(auth, call.Params)
 	if schema, known := m.remembered(i, e); known {
-		unfit = slices.Concat(unfit, misfits(schema, arguments))
+		unfit = slices.Concat(unfit, m.misfits(schema, arguments))
 	}
 	if err := refuseParams(slices.Concat(problems, unfit)); err != nil {
 		return domain.CallResult{}, err
@@ -180,7 +180,7 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 				attempt(f)
 				return nil, m.show(result, s, nil, f, e)
 			}
-			if problems := misfits(tool.schema, arguments); problems != nil {
+			if problems := m.misfits(tool.schema, arguments); problems != nil {
 				return problems, nil
 			}
 		}

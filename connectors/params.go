@@ -14,18 +14,19 @@ import (
 
 // checkParams returns what is wrong with the parameters by the endpoint's
 // schema. A schema that can't be compiled is a fault: it was accepted once.
-func checkParams(e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
+func (s *schemas) checkParams(e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
 	if document := strings.TrimSpace(string(e.InputSchema)); document == "" || document == "{}" {
 		return nil, nil
 	}
-	schema, err := compileSchema(e.InputSchema)
+	schema, err := s.take(e.InputSchema)
 	if err != nil {
 		return nil, misconfigured("The input_schema of this endpoint is not a JSON Schema.")
 	}
 	if params == nil {
 		params = map[string]any{}
 	}
-	err = validate(schema, params)
+	err = schema.validate(params)
+	s.put(e.InputSchema, schema)
 	var broken *jsonschema.ValidationError
 	switch {
 	case errors.As(err, &broken):

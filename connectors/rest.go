@@ -36,7 +36,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := checkParams(e, call.Params)
+	problems, f := c.way.schemas.checkParams(e, call.Params)
 	exchange, params, unfit := exchangeHeaders(auth, call.Params)
 	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, params, c.way.agent, c.media)
 	if err := refuseParams(slices.Concat(problems, unfit, more)); err != nil {

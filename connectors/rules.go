@@ -4,7 +4,9 @@ import "github.com/seed677028b5/integrations/domain"
 
 // Rules returns the compilers of expressions, templates and schemas, so that a
 // document is refused for what a call would stumble over.
-func Rules() domain.Rules {
+func Rules() domain.Rules { return newSchemas().rules() }
+
+func (s *schemas) rules() domain.Rules {
 	return domain.Rules{
 		Expression: func(s string) error {
 			_, err := compile(s)
@@ -15,7 +17,10 @@ func Rules() domain.Rules {
 			return err
 		},
 		Schema: func(data []byte) error {
-			_, err := compileSchema(data)
+			schema, err := s.take(data)
+			if err == nil {
+				s.put(data, schema) // a test of it may follow, or the same again
+			}
 			return err
 		},
 	}
@@ -23,7 +28,7 @@ func Rules() domain.Rules {
 
 // Rules returns the rules of a service with these profiles.
 func (r *Registry) Rules() domain.Rules {
-	rules := Rules()
+	rules := r.way.schemas.rules()
 	rules.Stdio = map[string][]domain.Slot{}
 	for _, p := range r.config.Profiles {
 		rules.Stdio[p.Name] = p.slots()

@@ -42,19 +42,25 @@ func (m *schemaMeter) Validate(*jsonschema.ValidatorContext, any) {
 	}
 }
 
-// validate holds a schema made for this one call against params.
-func validate(schema *jsonschema.Schema, params map[string]any) (err error) {
+// schema is a compiled JSON Schema. One call uses it at a time.
+type schema struct {
+	compiled *jsonschema.Schema
+	meter    *schemaMeter
+}
+
+// validate holds the schema against params.
+func (s *schema) validate(params map[string]any) (err error) {
+	s.meter.left = mostChecks
 	defer func() {
 		if stopped := recover(); stopped != nil {
 			err = errTooMuch
 		}
 	}()
-	return schema.Validate(params) //nolint:wrapcheck // taken apart by the caller
+	return s.compiled.Validate(params) //nolint:wrapcheck // taken apart by the caller
 }
 
-// compileSchema compiles a JSON Schema for one use; 2020-12 unless it says
-// otherwise.
-func compileSchema(data []byte) (*jsonschema.Schema, error) {
+// compileSchema compiles a JSON Schema; 2020-12 unless it says otherwise.
+func compileSchema(data []byte) (*schema, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
 		return nil, errors.New("it is not JSON")
@@ -62,7 +68,7 @@ func compileSchema(data []byte) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.DefaultDraft(jsonschema.Draft2020)
-	meter := &schemaMeter{left: mostChecks}
+	meter := &schemaMeter{}
 	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "urn:integrations:meter", Compile: func(*jsonschema.CompilerContext, map[string]any) (jsonschema.SchemaExt, error) {
 		return meter, nil
 	}})
@@ -70,9 +76,9 @@ func compileSchema(data []byte) (*jsonschema.Schema, error) {
 	if err := c.AddResource(schemaURL, document); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	schema, err := c.Compile(schemaURL)
+	compiled, err := c.Compile(schemaURL)
 	if err == nil {
-		return schema, nil
+		return &schema{compiled, meter}, nil
 	}
 	var (
 		invalid *jsonschema.SchemaValidationError

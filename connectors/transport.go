@@ -18,6 +18,7 @@ import (
 type outbound struct {
 	door      door
 	upstreams *upstreams
+	schemas   *schemas
 	signers   map[domain.AuthType]signer
 	agent     string // User-Agent
 	now       func() time.Time

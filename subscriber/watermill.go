@@ -93,7 +93,7 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	}
 	encoded, err := domain.Encoded{}, e.Err
 	if err == nil {
-		encoded, err = eventstore.Codec.Encode(e.Event)
+		encoded, err = eventstore.Codec().Encode(e.Event)
 	}
 	if err != nil {
 		msg.Metadata[MetaProblem] = err.Error()
@@ -124,7 +124,7 @@ func EventOf(msg *message.Message) (Event, error) {
 		err = errors.New(problem)
 	}
 	if err == nil {
-		e.Event, err = eventstore.Codec.Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
+		e.Event, err = eventstore.Codec().Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
 	}
 	if err != nil {
 		return Event{}, fmt.Errorf("message %s: %w", msg.UUID, err)
