@@ -26,9 +26,10 @@ const padding = "List the free slots of a day, in every room or in one. A slot i
 
 const schema = `{"type":"object","properties":{"day":{"type":"string","format":"date"},"room":{"type":"string","description":"where"}},"required":["day"]}`
 
-// made returns the n-th integration of the filled service.
-func made(n int, baseURL string) domain.Integration {
-	w := domain.Workspace(fmt.Sprintf("workspace-%04d", n/inEach))
+// made returns the n-th integration of a filled service, whose workspaces have
+// so many each.
+func made(n, each int, baseURL string) domain.Integration {
+	w := domain.Workspace(fmt.Sprintf("workspace-%04d", n/each))
 	name := fmt.Sprintf("%s-%07d", [...]string{"clinic", "pharmacy", "scheduling", "billing"}[n%4], n)
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n*7919%1000003) * time.Second)
 	return domain.Integration{
@@ -42,9 +43,9 @@ func made(n int, baseURL string) domain.Integration {
 	}
 }
 
-// fill writes a log of size integrations into a data folder that no service
-// runs on. It doesn't sync, which would only take longer.
-func (l *lab) fill(ctx context.Context, data string) error {
+// fill writes a log of integrations into a data folder that no service runs on.
+// It doesn't sync, which would only take longer.
+func (l *lab) fill(ctx context.Context, data string, size, each int) error {
 	srv, err := newNATS(filepath.Join(data, "nats"), false)
 	if err != nil {
 		return err
@@ -66,10 +67,10 @@ func (l *lab) fill(ctx context.Context, data string) error {
 		parts.Go(func() error {
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= l.Size {
+				if n >= size {
 					return nil
 				}
-				i := made(n, l.upstream.url)
+				i := made(n, each, l.upstream.url)
 				m := domain.Metadata{CommandID: fmt.Sprintf("fill-%d", n), Actor: "bench", At: i.UpdatedAt}
 				if _, err := events.Append(running, i.Workspace, i.ID, 0, domain.IntegrationCreated{Integration: i}, m); err != nil {
 					return err

@@ -128,18 +128,24 @@ func (l *lab) theFilled(ctx context.Context) (*service, error) {
 	if l.filled != nil {
 		return l.filled, nil
 	}
-	data := filepath.Join(l.dir, "filled")
+	var err error
+	l.filled, err = l.serveFilled(ctx, "filled", l.Size, inEach)
+	return l.filled, err
+}
+
+// serveFilled starts a service on a folder that has so many integrations, which
+// is filled the first time.
+func (l *lab) serveFilled(ctx context.Context, name string, size, each int) (*service, error) {
+	data := filepath.Join(l.dir, name)
 	if _, err := os.Stat(data); err != nil {
-		l.say("writing a log of %d integrations", l.Size)
+		l.say("writing a log of %d integrations", size)
 		since := time.Now()
-		if err := l.fill(ctx, data); err != nil {
+		if err := l.fill(ctx, data, size, each); err != nil {
 			return nil, fmt.Errorf("fill a log: %w", err)
 		}
 		l.say("written in %s; starting the service on it", time.Since(since).Round(time.Millisecond))
 	}
-	var err error
-	l.filled, err = l.serve(ctx, data)
-	return l.filled, err
+	return l.serve(ctx, data)
 }
 
 // stopFilled ends the service that has Size integrations; its folder stays.

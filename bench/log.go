@@ -31,23 +31,8 @@ func rebuild(ctx context.Context, l *lab) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	build := func(ctx context.Context) (sample, error) {
-		dir := filepath.Join(l.dir, "rebuilt")
-		defer os.RemoveAll(dir) //nolint:errcheck // the folder it is in is removed anyway
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return sample{}, err
-		}
-		log := slog.New(slog.DiscardHandler)
-		builder := projections.Builder{Events: events, Generations: &sqlite.Generations{Folder: dir, Log: log}, Log: log}
-		since := time.Now()
-		built, err := builder.Run(ctx)
-		if err == nil && built.Integrations < l.Size {
-			err = fmt.Errorf("%w: %d of %d", errShort, built.Integrations, l.Size)
-		}
-		return perSecond(l.Size, since), err
-	}
 	return pair{
-		figure: build, end: nc.Close,
+		figure: l.building(events), end: nc.Close,
 		limit: consumes(nc, l.Size, jetstream.DeliverLastPerSubjectPolicy, func(msg jetstream.Msg) error {
 			name, version, _ := strings.Cut(msg.Headers().Get("ce-type"), ".v")
 			number, err := strconv.Atoi(version)
@@ -57,6 +42,66 @@ func rebuild(ctx context.Context, l *lab) (pair, error) {
 			return err
 		}),
 	}, nil
+}
+
+// rebuildBesideInsert is rebuild beside what the store does of it.
+func rebuildBesideInsert(ctx context.Context, l *lab) (pair, error) {
+	nc, events, err := l.log(ctx)
+	if err != nil {
+		return pair{}, err
+	}
+	return pair{figure: l.building(events), limit: l.inserting, end: nc.Close}, nil
+}
+
+// building builds a read model from the log, as rebuild does it.
+func (l *lab) building(events *eventstore.Store) measuring {
+	return func(ctx context.Context) (sample, error) {
+		generations, remove, err := l.generations()
+		if err != nil {
+			return sample{}, err
+		}
+		defer remove()
+		builder := projections.Builder{Events: events, Generations: generations, Log: generations.Log}
+		since := time.Now()
+		built, err := builder.Run(ctx)
+		if err == nil && built.Integrations < l.Size {
+			err = fmt.Errorf("%w: %d of %d", errShort, built.Integrations, l.Size)
+		}
+		return perSecond(l.Size, since), err
+	}
+}
+
+// inserting writes as many integrations to a new read model, without a log.
+func (l *lab) inserting(ctx context.Context) (s sample, err error) {
+	const inBatch = 500
+	generations, remove, err := l.generations()
+	if err != nil {
+		return sample{}, err
+	}
+	defer remove()
+	_, store, err := generations.Create(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	since := time.Now()
+	for n := 0; n < l.Size; {
+		var batch projections.Batch
+		for ; n < l.Size && len(batch.Documents) < inBatch; n++ {
+			batch.Documents = append(batch.Documents, projections.Document{Position: uint64(len(batch.Documents)) + 1, Integration: made(n, inEach, l.upstream.url)})
+		}
+		if err := store.Apply(ctx, batch); err != nil {
+			return sample{}, err
+		}
+	}
+	err = store.Index(ctx)
+	return perSecond(l.Size, since), err
+}
+
+// generations returns an empty folder of read models, which remove removes.
+func (l *lab) generations() (g *sqlite.Generations, remove func(), err error) {
+	dir := filepath.Join(l.dir, "rebuilt")
+	return &sqlite.Generations{Folder: dir, Log: slog.New(slog.DiscardHandler)}, func() { _ = os.RemoveAll(dir) }, os.Mkdir(dir, 0o700)
 }
 
 // replay measures how fast the log is written as CloudEvents, beside reading it.

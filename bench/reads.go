@@ -23,7 +23,7 @@ func gets(ctx context.Context, l *lab) (pair, error) {
 	}
 	paths := make([]string, min(l.Size, 10_000))
 	for n := range paths {
-		i := made(n*(l.Size/len(paths)), "")
+		i := made(n*(l.Size/len(paths)), inEach, "")
 		paths[n] = "/v1/" + string(i.Workspace) + "/integrations/" + string(i.ID)
 	}
 	var answer bytes.Buffer
@@ -54,22 +54,73 @@ func lists(query string, same projections.Query, by func(measuring) measuring) f
 		if err != nil {
 			return pair{}, err
 		}
-		store, err := s.openLive(ctx)
+		return l.listing(ctx, s, l.Size, inEach, query, same, by)
+	}
+}
+
+// inLarge is how many integrations a large workspace has.
+const inLarge = 50_000
+
+// listsLarge is lists in one large workspace, of a service of its own.
+func listsLarge(query string, same projections.Query, by func(measuring) measuring) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		size := min(inLarge, 5*l.Size) // a small bench stays small
+		s, err := l.serveFilled(ctx, "large", size, size)
 		if err != nil {
 			return pair{}, err
 		}
-		same.Limit = pageOf
-		workspaces := (l.Size + inEach - 1) / inEach
-		at := func(n int) domain.Workspace { return made((n*37%workspaces)*inEach, "").Workspace }
-		overHTTP := func(ctx context.Context, _, n int) error {
-			return l.do(ctx, s, http.StatusOK, http.MethodGet, fmt.Sprintf("/v1/%s/integrations?limit=%d&%s", at(n), pageOf, query), "")
+		p, err := l.listing(ctx, s, size, size, query, same, by)
+		if err != nil {
+			s.stop()
+			return pair{}, err
 		}
-		straight := func(ctx context.Context, _, n int) error {
-			_, err := store.List(ctx, at(n), same)
-			return err
-		}
-		return pair{figure: by(l.busy(1, overHTTP)), limit: by(l.busy(1, straight)), end: func() { _ = store.Close() }}, nil
+		return pair{figure: p.figure, limit: p.limit, end: func() { p.end(); s.stop() }}, nil
 	}
+}
+
+// growth measures a page of the filled service beside the same page of one that
+// has a hundredth of the integrations.
+func growth(query string) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		s, err := l.theFilled(ctx)
+		if err != nil {
+			return pair{}, err
+		}
+		fewer := max(l.Size/100, 1)
+		small, err := l.serveFilled(ctx, "hundredth", fewer, inEach)
+		if err != nil {
+			return pair{}, err
+		}
+		return pair{
+			figure: byP99(l.busy(1, l.page(s, l.Size, inEach, query))), limit: byP99(l.busy(1, l.page(small, fewer, inEach, query))), end: small.stop,
+		}, nil
+	}
+}
+
+func (l *lab) listing(ctx context.Context, s *service, size, each int, query string, same projections.Query, by func(measuring) measuring) (pair, error) {
+	store, err := s.openLive(ctx)
+	if err != nil {
+		return pair{}, err
+	}
+	same.Limit = pageOf
+	straight := func(ctx context.Context, _, n int) error {
+		_, err := store.List(ctx, workspace(n, size, each), same)
+		return err
+	}
+	return pair{figure: by(l.busy(1, l.page(s, size, each, query))), limit: by(l.busy(1, straight)), end: func() { _ = store.Close() }}, nil
+}
+
+// page returns an operation that lists a page of one workspace after another.
+func (l *lab) page(s *service, size, each int, query string) operation {
+	return func(ctx context.Context, _, n int) error {
+		return l.do(ctx, s, http.StatusOK, http.MethodGet, fmt.Sprintf("/v1/%s/integrations?limit=%d&%s", workspace(n, size, each), pageOf, query), "")
+	}
+}
+
+// workspace returns one of the workspaces that size integrations are in.
+func workspace(n, size, each int) domain.Workspace {
+	workspaces := (size + each - 1) / each
+	return made((n*37%workspaces)*each, each, "").Workspace
 }
 
 const pageOf = 50

@@ -40,6 +40,11 @@ var table = []row{
 	{"updates/8", "updates over HTTP, 8 connections", publishing, aSecond, goal{}, updates(8)},
 	{"updates/64", "updates over HTTP, 64 connections", publishing, aSecond, goal{ratioAtLeast, 0.7}, updates(64)},
 
+	{"creates/128", "creates over HTTP, 128 connections", publishing, aSecond, goal{ratioAtLeast, 2}, creates(128)},
+	{"append/latency", "an append to the event store, 1 writer, median", publishing, microseconds, goal{moreAtMost, 50}, latency(appends(1))},
+	{"append/32", "appends to the event store, 32 writers", publishing, aSecond, goal{}, appends(32)},
+	{"append/128", "appends to the event store, 128 writers", publishing, aSecond, goal{ratioAtLeast, 2}, appends(128)},
+
 	{"get", "gets by id over HTTP, 64 connections", "Gin answering the same bytes from memory", aSecond, goal{ratioAtLeast, 0.6}, gets},
 
 	{"list/newest", "a page of 50, the newest first, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("", projections.Query{}, byP50)},
@@ -49,7 +54,11 @@ var table = []row{
 	{"search/median", "a search for part of a name in a workspace of 1,000, median", querying, microseconds, goal{ratioAtMost, 1.3}, lists("search="+sought, projections.Query{Filter: projections.Filter{Search: sought}}, byP50)},
 	{"search/p99", "a search for part of a name in a workspace of 1,000, p99", querying, milliseconds, goal{figureAtMost, 5}, lists("search="+sought, projections.Query{Filter: projections.Filter{Search: sought}}, byP99)},
 
+	{"search/large", "a search in a workspace of 50,000, p99", querying, milliseconds, goal{figureAtMost, 50}, listsLarge("search="+sought, projections.Query{Filter: projections.Filter{Search: sought}}, byP99)},
+	{"list/growth", "a page of 50 by name, p99", "the same with a hundredth of the integrations", milliseconds, goal{ratioAtMost, 1.5}, growth("sort_by=name")},
+
 	{"rebuild", "events read, decoded and written to another read model", "an ordered consumer of the last events with the same decode", aSecond, goal{ratioAtLeast, 0.7}, rebuild},
+	{"rebuild/insert", "events read, decoded and written to another read model", "the same integrations, made in memory, written in bulk", aSecond, goal{ratioAtLeast, 0.7}, rebuildBesideInsert},
 	{"replay", "events replayed as CloudEvents, a line each", "an ordered consumer", aSecond, goal{ratioAtLeast, 0.5}, replay},
 
 	{"visible", "a write at 1,000/s until lists show it, p99", "jetstream.PublishMsg alone at 1,000/s", milliseconds, goal{figureAtMost, 10}, visible},

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 )
 
 const (
@@ -33,6 +34,34 @@ func creates(connections int) func(context.Context, *lab) (pair, error) {
 			return err
 		}
 		return pair{figure: l.busy(connections, create), limit: l.busy(connections, publish), end: raw.close}, nil
+	}
+}
+
+// appends measures the event store alone beside guarded publishes, without
+// HTTP: what waits together goes out together.
+func appends(writers int) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		_, raw, err := l.writers(ctx, writers)
+		if err != nil {
+			return pair{}, err
+		}
+		p := pair{end: raw.close}
+		events, err := eventstore.Open(ctx, raw.conns[0], eventstore.Config{AllowLazySync: true}) // it syncs, which nothing tells
+		if err != nil {
+			return p, err
+		}
+		p.figure = l.busy(writers, func(ctx context.Context, _, _ int) error {
+			name := l.name()
+			i := made(0, inEach, l.upstream.url)
+			i.Workspace, i.Name, i.ID = writtenTo, name, domain.NewID(writtenTo, name)
+			_, err := events.Append(ctx, i.Workspace, i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: name, Actor: "bench", At: i.CreatedAt})
+			return err
+		})
+		p.limit = l.busy(writers, func(ctx context.Context, worker, _ int) error {
+			_, err := raw.publish(ctx, worker, domain.NewID(writtenTo, l.name()), 0)
+			return err
+		})
+		return p, nil
 	}
 }
 
@@ -101,7 +130,7 @@ func (l *lab) writers(ctx context.Context, workers int) (*service, *publisher, e
 		p.streams = append(p.streams, js)
 	}
 	_, err = p.streams[0].CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+		Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
 	})
 	if err != nil {
 		p.close()

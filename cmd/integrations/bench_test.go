@@ -26,7 +26,7 @@ func TestABenchShowsEachFigureBesideItsLimit(t *testing.T) {
 
 	var out, progress bytes.Buffer
 	exit := execute(t.Context(), []string{
-		"bench", "--rows=get,creates,list/name,rebuild,replay,live/1", "--seconds=0.1", "--size=50", "--json", "--plot=" + drawn,
+		"bench", "--rows=get,creates,append/32,list/name,list/growth,search/large,rebuild,replay,live/1", "--seconds=0.1", "--size=50", "--json", "--plot=" + drawn,
 	}, &out, &progress)
 	require.Zero(t, exit, progress.String())
 
@@ -42,7 +42,7 @@ func TestABenchShowsEachFigureBesideItsLimit(t *testing.T) {
 		require.GreaterOrEqual(t, r.Figure.Most, r.Figure.Median, r.Row)
 		require.Equal(t, r.Goal != "", r.Met != nil, r.Row)
 	}
-	require.Equal(t, []string{"creates/latency", "creates/1", "creates/8", "creates/64", "get", "list/name", "rebuild", "replay", "live/1"}, rows)
+	require.Equal(t, []string{"creates/latency", "creates/1", "creates/8", "creates/64", "creates/128", "append/32", "get", "list/name", "search/large", "list/growth", "rebuild", "rebuild/insert", "replay", "live/1"}, rows)
 
 	var table strings.Builder
 	require.NoError(t, report.WriteTable(&table))
