@@ -110,14 +110,20 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 // doesn't fit any more.)
 const few = 32
 
+// enough is how many bytes of messages are handed on together, at least: whoever
+// writes them somewhere writes them at once.
+const enough = 512 << 10
+
 // next returns some of what is left, nothing at the end.
 func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
-	for r.reached < r.head {
+	var commits []Commit
+	size := 0
+	for r.reached < r.head && size < enough {
 		batch, err := r.consumer.FetchNoWait(few)
 		if err != nil {
 			return nil, unavailable(err, "read the last events of "+r.stream)
 		}
-		var commits []Commit
+		before := len(commits)
 		for msg := range batch.Messages() {
 			meta, err := msg.Metadata()
 			if err != nil {
@@ -128,18 +134,19 @@ func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 			}
 			r.reached = meta.Sequence.Stream
 			commits = append(commits, r.store.commit(msg.Subject(), meta.Sequence.Stream, msg.Headers(), msg.Data()))
+			size += len(msg.Data())
 		}
 		if batch.Error() != nil {
 			return nil, unavailable(batch.Error(), "read the last events of "+r.stream)
 		}
-		if len(commits) > 0 {
-			return commits, nil
+		if len(commits) > before {
+			continue
 		}
 		if done, err := r.drained(ctx); done || err != nil {
-			return nil, err
+			return commits, err
 		}
 	}
-	return nil, nil
+	return commits, nil
 }
 
 // drained reports whether there is no more to come, though the head was not
