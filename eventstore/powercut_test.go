@@ -53,7 +53,7 @@ func TestWhatWasAppendedTogetherSurvivesAPowerCut(t *testing.T) {
 			defer mu.Unlock()
 			return made >= enough
 		}, 30*time.Second, time.Millisecond)
-		disk.Cut()
+		disk.Cut(server.Running())
 		server.Kill()
 		stop()
 		writing.Wait()
