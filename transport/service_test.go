@@ -34,7 +34,6 @@ import (
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/projections"
-	"github.com/seed677028b5/integrations/projections/sqlite"
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/vault"
 	"github.com/seed677028b5/integrations/webhooks"
@@ -64,7 +63,7 @@ type service struct {
 type stores struct {
 	keys      *access.Keys
 	events    *eventstore.Store
-	read      *sqlite.Store
+	read      projections.Store
 	projector *projections.Projector
 }
 
@@ -106,9 +105,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	keys, err := access.Open(ctx, nc, 1, time.Now, logger)
 	require.NoError(t, err)
-	store, err := sqlite.Open(ctx, filepath.Join(dir, "read.db"), logger)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = store.Close() })
+	store := readStore(t, dir, logger)
 	projector := &projections.Projector{Events: events, Store: store, Log: logger}
 	cursorKey := make([]byte, 32)
 	_, _ = rand.Read(cursorKey)
