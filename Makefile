@@ -1,11 +1,11 @@
 # `make` shows what there is to make; the words behind ## are the help.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test race chaos lint fmt vuln check build clean
+.PHONY: help demo run test race chaos containers lint fmt vuln check build clean
 
 TOOL := go tool -modfile=tools/go.mod
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Start a service with an upstream of its own and show what it does
 	go run ./cmd/integrations demo
@@ -24,8 +24,12 @@ CHAOS_FOR ?= 9m
 chaos: ## Kill the service, kill NATS and cut the power under load, for CHAOS_FOR (9m; at most 10m)
 	CHAOS_FOR=$(CHAOS_FOR) go test -count=1 -v -timeout 30m -artifacts -outputdir "$${TMPDIR:-/tmp}" -run '^TestChaos' ./cmd/integrations
 
+containers: ## Run the service and the tests of its stores in containers; needs a Docker daemon
+	go test -C test/containers -count=1 -v -timeout=20m .
+
 lint: ## Hold the code to .golangci.yml, its formatting included
 	$(TOOL) golangci-lint run ./...
+	cd test/containers && go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...
