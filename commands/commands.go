@@ -92,7 +92,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 	if out, err := s.repeated(ctx, by, id, on, &meta); err != nil || out.Replayed {
 		return out, err
 	}
-	load := s.Events.Load
+	load, mayLag := s.Events.Load, s.Events.Replicated()
 	for range attempts {
 		last, err := load(ctx, by.Workspace, id)
 		if err != nil {
@@ -103,6 +103,10 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		decision, err := domain.Decision{}, checkVersion(state, on.IfVersions)
 		if err == nil {
 			decision, err = decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
+		}
+		if mayLag && (err != nil || decision.Event == nil || on.DryRun) { // no append will tell that a follower was behind
+			load, mayLag = s.Events.LoadFromLeader, false
+			continue
 		}
 		if err != nil {
 			return s.orRepeated(ctx, by, id, on, &meta, err)
@@ -122,7 +126,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		}
 		out.Position, err = s.record(ctx, last.Position, out.Integration, decision, meta)
 		if errors.Is(err, eventstore.ErrConflict) {
-			load = s.Events.LoadFromLeader
+			load, mayLag = s.Events.LoadFromLeader, false
 			continue
 		}
 		if err != nil {

@@ -46,14 +46,22 @@ type fixture struct {
 // start returns a service on a real log, a real vault and real connectors.
 func start(t *testing.T) fixture {
 	t.Helper()
-	return startOn(t, natstest.Connect(t))
+	return startOn(t, natstest.Connect(t), 1)
 }
 
-func startOn(t *testing.T, nc *nats.Conn) fixture {
+func openEvents(t *testing.T, nc *nats.Conn, replicas int) *eventstore.Store {
 	t.Helper()
-	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: func(context.Context) (bool, error) { return true, nil }, Timeout: 2 * time.Second})
+	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{
+		Durable: func(context.Context) (bool, error) { return true, nil }, Replicas: replicas, Timeout: time.Duration(replicas) * 2 * time.Second,
+	})
 	require.NoError(t, err)
-	v, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, 1)
+	return events
+}
+
+func startOn(t *testing.T, nc *nats.Conn, replicas int) fixture {
+	t.Helper()
+	events := openEvents(t, nc, replicas)
+	v, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, replicas)
 	require.NoError(t, err)
 	c := &clock{}
 	c.Store(time.Now().UnixMicro())
@@ -393,7 +401,7 @@ func TestABuiltinIsCalledWithTheOperatorsKey(t *testing.T) {
 func TestWithoutNATSAChangeIsUnavailableAndNotHalfMade(t *testing.T) {
 	dir := t.TempDir()
 	nc, stop := natstest.Start(t, dir)
-	f := startOn(t, nc)
+	f := startOn(t, nc, 1)
 	made := f.create(t, doc(t, crm, "t1"))
 	stop()
 	_, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"enabled": false}`), commands.Condition{})

@@ -21,6 +21,10 @@ func (s *Store) Load(ctx context.Context, w domain.Workspace, id domain.ID) (Com
 	return s.read(s.log.GetLastMsgForSubject(ctx, subject(logPrefix, w, id)))
 }
 
+// Replicated reports whether the log has copies, so that Load may be answered by
+// a follower.
+func (s *Store) Replicated() bool { return s.log.CachedInfo().Config.Replicas > 1 }
+
 // LastProbe returns the last probe result of an integration, the zero Commit
 // when it has none. In a cluster it may be a moment behind.
 func (s *Store) LastProbe(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {

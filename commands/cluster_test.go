@@ -1,0 +1,55 @@
+package commands_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+// The log is read from a follower that hears of everything late, and written to
+// through the leader.
+func TestACommandThatReadsFromAFollowerThatIsBehindLosesNothing(t *testing.T) {
+	c := natstest.NewCluster(t)
+	near := startOn(t, c.Connect(t, 0), 3)
+	c.Lead(t, "INTEGRATIONS")
+	far := near
+	far.Service = &commands.Service{
+		Events: openEvents(t, c.Connect(t, 2), 3), Vault: near.vault, Connectors: near.Connectors, Rules: near.Rules, Now: near.Now, NewID: near.NewID, Log: near.Log,
+	}
+	id := domain.NewID("acme", "crm")
+	out, err := near.CreateIntegration(t.Context(), ann, doc(t, crm, "t1"), commands.Condition{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		last, err := far.Events.Load(t.Context(), "acme", id)
+		return err == nil && last.Position == out.Position
+	}, 20*time.Second, 10*time.Millisecond)
+	c.Lag(t, 1500*time.Millisecond)
+
+	for n := range 5 {
+		_, err = near.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "CRM %d"}`, n), commands.Condition{})
+		require.NoError(t, err)
+		out, err = far.UpdateIntegration(t.Context(), ann, id, doc(t, `{"base_url": "https://crm.example.com/%d", "auth": {"bearer_token_value": "t"}}`, n), commands.Condition{})
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint("CRM ", n), out.Integration.DisplayName, "what the follower had not heard of is kept")
+		require.Equal(t, uint64(4*n+3), out.Integration.Version, "each change is one event")
+
+		// What is the same as the follower knows, and no more, is a change.
+		_, err = near.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "B"}`), commands.Condition{})
+		require.NoError(t, err)
+		out, err = far.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "CRM %d"}`, n), commands.Condition{})
+		require.NoError(t, err)
+		require.Equal(t, uint64(4*n+5), out.Integration.Version)
+
+		// What a refusal says is true as well.
+		made, err := near.CreateIntegration(t.Context(), ann, doc(t, `{"name": "new-%d", "display_name": "New", "base_url": "https://new.example.com"}`, n), commands.Condition{})
+		require.NoError(t, err)
+		_, err = far.UpdateIntegration(t.Context(), ann, made.Integration.ID, doc(t, `{"display_name": "Newer"}`), commands.Condition{IfVersions: []uint64{1}})
+		require.NoError(t, err)
+	}
+}

@@ -1,0 +1,136 @@
+package eventstore_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
+	t.Helper()
+	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 10 * time.Second, Replicas: 3})
+	require.NoError(t, err)
+	return s
+}
+
+func TestAStaleAppendToThreeCopiesIsRefused(t *testing.T) {
+	c := natstest.NewCluster(t)
+	s := openThree(t, c.Connect(t, 0))
+	first := appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
+	appendTo(t, s, first, domain.IntegrationUpdated{Integration: crm(2)}, "c2")
+	for _, stale := range []uint64{0, first} {
+		_, err := s.Append(t.Context(), "acme", crm(1).ID, stale, domain.IntegrationUpdated{Integration: crm(2)}, meta("c3"))
+		require.ErrorIs(t, err, eventstore.ErrConflict)
+	}
+	again := appendTo(t, s, 0, domain.IntegrationUpdated{Integration: crm(2)}, "c2")
+	require.Equal(t, first+1, again, "the same command is recognised, not refused and not stored twice")
+}
+
+func TestOfRacingCreatorsOnThreeServersOneWins(t *testing.T) {
+	c := natstest.NewCluster(t)
+	stores := make([]*eventstore.Store, len(c.Servers))
+	for n := range stores {
+		stores[n] = openThree(t, c.Connect(t, n))
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 30)
+	for n := range 30 {
+		wg.Go(func() {
+			_, err := stores[n%3].Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta(strconv.Itoa(n)))
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	won := 0
+	for err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		require.ErrorIs(t, err, eventstore.ErrConflict)
+	}
+	require.Equal(t, 1, won)
+	head, err := stores[0].Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), head)
+}
+
+// A cluster refuses what is stale with one code, and what races with an append
+// that is on its way to the copies with another. Both are conflicts.
+func TestBothCodesOfAClusterAreConflicts(t *testing.T) {
+	c := natstest.NewCluster(t)
+	nc := c.Connect(t, 0)
+	openThree(t, nc)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	seen := map[jetstream.ErrorCode]bool{}
+	for round := 0; !seen[jetstream.JSErrCodeStreamWrongLastSequence] || !seen[jetstream.JSErrCodeStreamWrongLastSequenceConstant]; round++ {
+		require.Less(t, round, 200, "seen: %v", seen)
+		subject := fmt.Sprint("integrations.acme.", round)
+		won := 0
+		race := make([]jetstream.PubAckFuture, 8)
+		for n := range race {
+			race[n], err = js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: nats.Header{"Nats-Expected-Last-Subject-Sequence": {"0"}}})
+			require.NoError(t, err)
+		}
+		for _, one := range race {
+			select {
+			case <-one.Ok():
+				won++
+			case err := <-one.Err():
+				require.True(t, eventstore.IsConflict(err), err)
+				refusal, _ := errors.AsType[*jetstream.APIError](err)
+				seen[refusal.ErrorCode] = true
+			case <-time.After(20 * time.Second):
+				t.Fatal("no answer")
+			}
+		}
+		require.Equal(t, 1, won)
+		_, err = js.Publish(t.Context(), subject, nil, jetstream.WithExpectLastSequencePerSubject(0))
+		require.True(t, eventstore.IsConflict(err), err)
+		refusal, _ := errors.AsType[*jetstream.APIError](err)
+		seen[refusal.ErrorCode] = true
+	}
+}
+
+func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T) {
+	c := natstest.NewCluster(t)
+	far := openThree(t, c.Connect(t, 2))
+	near := openThree(t, c.Connect(t, c.Lead(t, "INTEGRATIONS")))
+	last := appendTo(t, near, 0, domain.IntegrationCreated{Integration: crm(1)}, "c0")
+	require.Eventually(t, func() bool {
+		got, err := far.Load(t.Context(), "acme", crm(1).ID)
+		return err == nil && got.Position == last
+	}, 20*time.Second, 10*time.Millisecond)
+	c.Lag(t, 1500*time.Millisecond)
+	var stale eventstore.Commit
+	for version := uint64(2); ; version++ { // a machine that is slow may look too late
+		require.Less(t, version, uint64(20), "the follower was never behind")
+		last = appendTo(t, near, last, domain.IntegrationUpdated{Integration: crm(version)}, "c"+strconv.FormatUint(version, 10))
+		var err error
+		stale, err = far.Load(t.Context(), "acme", crm(1).ID)
+		require.NoError(t, err)
+		if stale.Position < last {
+			break
+		}
+	}
+	_, err := far.Append(t.Context(), "acme", crm(1).ID, stale.Position, domain.IntegrationUpdated{Integration: crm(99)}, meta("late"))
+	require.ErrorIs(t, err, eventstore.ErrConflict)
+	now, err := far.LoadFromLeader(t.Context(), "acme", crm(1).ID)
+	require.NoError(t, err)
+	require.Equal(t, last, now.Position)
+	_, err = far.Append(t.Context(), "acme", crm(1).ID, now.Position, domain.IntegrationUpdated{Integration: crm(99)}, meta("late"))
+	require.NoError(t, err)
+}

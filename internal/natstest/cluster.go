@@ -1,0 +1,144 @@
+package natstest
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+)
+
+// Cluster is three servers, each with a copy of every stream of three replicas.
+// What the last of them and the others tell each other goes through proxies.
+type Cluster struct {
+	Servers []*server.Server
+	proxies []proxied
+}
+
+// proxied is a proxy, and the direction in which the last server hears.
+type proxied struct {
+	*toxiproxy.Proxy
+
+	towards string
+}
+
+// NewCluster starts a cluster that goes away with the test.
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	var at []string
+	for range 3 {
+		at = append(at, freePort(t))
+	}
+	near := []string{at[0], at[1], c.proxy(t, at[2], "upstream")}
+	far := []string{c.proxy(t, at[0], "downstream"), c.proxy(t, at[1], "downstream"), at[2]}
+	for n, routes := range [][]string{near, near, far} {
+		own, err := net.ResolveTCPAddr("tcp", at[n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv, err := server.NewServer(&server.Options{
+			ServerName: fmt.Sprint("nats-", n+1), Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), JetStream: true, SyncAlways: true,
+			NoSigs: true, NoLog: true, Routes: server.RoutesFromStr("nats://" + strings.Join(routes, ",nats://")),
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: own.Port, NoAdvertise: true},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Start()
+		t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+		c.Servers = append(c.Servers, srv)
+	}
+	eventually(t, "the cluster has a leader", func() bool {
+		for _, s := range c.Servers {
+			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == len(c.Servers) {
+				return true
+			}
+		}
+		return false
+	})
+	return c
+}
+
+// freePort returns an address on loopback where nothing listens.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// proxy returns the address of a proxy.
+func (c *Cluster) proxy(t testing.TB, to, towards string) string {
+	t.Helper()
+	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), to, "127.0.0.1:0", to)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	c.proxies = append(c.proxies, proxied{p, towards})
+	return p.Listen
+}
+
+// Lag makes the last server hear from the others late. It stays their follower as
+// long as it hears from them within 4 s.
+func (c *Cluster) Lag(t testing.TB, by time.Duration) {
+	t.Helper()
+	for _, p := range c.proxies {
+		toxic := fmt.Sprintf(`{"name": "lag", "type": "latency", "stream": %q, "attributes": {"latency": %d}}`, p.towards, by.Milliseconds())
+		if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Connect returns a connection to one of the servers, and to no other.
+func (c *Cluster) Connect(t testing.TB, n int) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect("nats://"+c.Servers[n].Addr().String(), nats.DontRandomize(), nats.IgnoreDiscoveredServers(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// Lead gives the leadership of a stream to another server until one of the first
+// two has it, and returns which.
+func (c *Cluster) Lead(t testing.TB, stream string) int {
+	t.Helper()
+	leader := -1
+	nc := c.Connect(t, 0)
+	eventually(t, "one of the first two servers leads "+stream, func() bool {
+		for n, s := range c.Servers[:2] {
+			if s.JetStreamIsStreamLeader("$G", stream) {
+				leader = n
+				return true
+			}
+		}
+		_, _ = nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, time.Second) // asked again until it is so
+		return false
+	})
+	return leader
+}
+
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	for deadline := time.After(30 * time.Second); !so(); {
+		select {
+		case <-ticks.C:
+		case <-deadline:
+			t.Fatal("not within 30 s: " + what)
+		}
+	}
+}
