@@ -14,8 +14,19 @@ import (
 // URI. It goes away with the test.
 func Listen(t testing.TB) string {
 	t.Helper()
+	return run(t, ferretdb.ListenerConfig{TCP: "127.0.0.1:0"})
+}
+
+// ListenTLS is Listen over TLS, with a certificate and its key in files.
+func ListenTLS(t testing.TB, certFile, keyFile string) string {
+	t.Helper()
+	return run(t, ferretdb.ListenerConfig{TLS: "127.0.0.1:0", TLSCertFile: certFile, TLSKeyFile: keyFile})
+}
+
+func run(t testing.TB, on ferretdb.ListenerConfig) string {
+	t.Helper()
 	f, err := ferretdb.New(&ferretdb.Config{
-		Listener: ferretdb.ListenerConfig{TCP: "127.0.0.1:0"}, Handler: "sqlite",
+		Listener: on, Handler: "sqlite",
 		SQLiteURL: "file:" + t.TempDir() + "/", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

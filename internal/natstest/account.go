@@ -14,7 +14,7 @@ import (
 
 // accounts holds the URLs of NATS_URLS that no test uses just now, each an account
 // with JetStream; nil when there are none. One process at a time may use them.
-var accounts = sync.OnceValue(func() chan string { //nolint:gochecknoglobals // the tests of a process share them
+var accounts = sync.OnceValue(func() chan string {
 	text := os.Getenv("NATS_URLS")
 	if text == "" {
 		return nil

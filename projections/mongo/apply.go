@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -15,9 +16,10 @@ import (
 )
 
 const (
-	bulk     = 100   // writes at a time; FerretDB stands still on more
-	attempts = 10    // at a bulk that another projector writes to as well
-	taken    = 11000 // the code of a write that would give an _id to a second document
+	bulk     = 100     // writes at a time; FerretDB stands still on more
+	volume   = 1 << 20 // bytes of documents at a time, unless one alone has more; so that a bulk ends within operationTimeout
+	attempts = 10      // at a bulk that another projector writes to as well
+	taken    = 11000   // the code of a write that would give an _id to a second document
 )
 
 // key is the _id of what belongs to an integration. Within a workspace it sorts
@@ -29,6 +31,7 @@ type put struct {
 	id    string
 	older bson.E // holds for a stored document that is older than set
 	set   bson.D
+	size  int // bytes of what is large in set
 }
 
 func (p put) model() mongo.WriteModel {
@@ -66,13 +69,29 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		to   *mongo.Collection
 		puts []put
 	}{{s.integrations, documents}, {s.probes, probes}, {s.parked, parked}} {
-		for some := range slices.Chunk(w.puts, bulk) {
+		for some := range bulks(w.puts) {
 			if err := write(ctx, w.to, some); err != nil {
 				return away(ctx, err)
 			}
 		}
 	}
 	return away(ctx, s.reach(ctx, b.Reached))
+}
+
+// bulks divides puts into what is written at a time.
+func bulks(puts []put) iter.Seq[[]put] {
+	return func(yield func([]put) bool) {
+		for from := 0; from < len(puts); {
+			to, size := from, 0
+			for ; to < len(puts) && to-from < bulk && (to == from || size+puts[to].size <= volume); to++ {
+				size += puts[to].size
+			}
+			if !yield(puts[from:to]) {
+				return
+			}
+			from = to
+		}
+	}
 }
 
 func before(position uint64) bson.E {
@@ -85,7 +104,7 @@ func document(d projections.Document) (put, error) {
 	if err != nil {
 		return put{}, err
 	}
-	return put{id: key(i.Workspace, i.ID), older: before(d.Position), set: bson.D{
+	return put{id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
 		{Key: "workspace", Value: string(i.Workspace)},
 		{Key: "position", Value: int64(d.Position)},
 		{Key: "incarnation", Value: int64(i.Incarnation)},

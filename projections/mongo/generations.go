@@ -12,6 +12,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/seed677028b5/integrations/projections"
 )
@@ -24,9 +25,9 @@ import (
 type Generations struct {
 	Grace time.Duration // how long a generation stays after it was left; by default a minute
 
-	uri    string
-	client *mongo.Client
-	db     *mongo.Database
+	settings *options.ClientOptions
+	client   *mongo.Client
+	db       *mongo.Database
 }
 
 const (
@@ -54,11 +55,15 @@ type standing struct {
 
 // Open connects to the server at uri.
 func Open(ctx context.Context, uri, database string) (*Generations, error) {
-	client, err := connect(uri)
+	return openWith(ctx, settingsOf(uri), database)
+}
+
+func openWith(ctx context.Context, settings *options.ClientOptions, database string) (*Generations, error) {
+	client, err := connect(settings)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generations{Grace: time.Minute, uri: uri, client: client, db: client.Database(database)}
+	g := &Generations{Grace: time.Minute, settings: settings, client: client, db: client.Database(database)}
 	if _, err := g.standing(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -103,7 +108,7 @@ func (g *Generations) Live(ctx context.Context) (uint64, error) {
 
 // Open implements projections.Generations.
 func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, error) {
-	s, err := open(g.uri, g.db.Name(), n)
+	s, err := open(g.settings, g.db.Name(), n)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	if err := g.drop(ctx, func(left int64) bool { return left > before.Live && left < n }); err != nil {
 		return 0, nil, err
 	}
-	s, err := open(g.uri, g.db.Name(), uint64(n))
+	s, err := open(g.settings, g.db.Name(), uint64(n))
 	if err != nil {
 		return 0, nil, err
 	}

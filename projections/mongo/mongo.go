@@ -45,14 +45,18 @@ type Store struct {
 // operationTimeout bounds one operation on a server that has gone silent.
 const operationTimeout = 5 * time.Second
 
-// connect returns a client of the server at uri. Writes are acknowledged by a
-// majority and reads go to the primary, whatever uri says.
-func connect(uri string) (*mongo.Client, error) {
+// settingsOf returns how to connect to the server at uri. Writes are acknowledged
+// by a majority and reads go to the primary, whatever uri says.
+func settingsOf(uri string) *options.ClientOptions {
 	settings := options.Client().ApplyURI(uri).
 		SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()).SetAppName("integrations")
 	if settings.Timeout == nil { // the URI says nothing of timeoutMS
 		settings.SetTimeout(operationTimeout)
 	}
+	return settings
+}
+
+func connect(settings *options.ClientOptions) (*mongo.Client, error) {
 	client, err := mongo.Connect(settings)
 	if err != nil {
 		return nil, fmt.Errorf("connect to MongoDB: %w", err)
@@ -61,8 +65,8 @@ func connect(uri string) (*mongo.Client, error) {
 }
 
 // open returns the store of a generation, with a client of its own.
-func open(uri, database string, n uint64) (*Store, error) {
-	client, err := connect(uri)
+func open(settings *options.ClientOptions, database string, n uint64) (*Store, error) {
+	client, err := connect(settings)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // passwords are what the file .env would hold.
-var passwords = map[string]string{ //nolint:gochecknoglobals // nothing changes it
+var passwords = map[string]string{
 	"NATS_PASSWORD": "s3cretNats", "MONGO_PASSWORD": "s3cretMongo", "MONGO_ROOT_PASSWORD": "s3cretRoot", "MONGO_REPLICA_KEY": "s3cretReplica",
 }
 

@@ -32,7 +32,7 @@ func pull(image string) error {
 	return pulls.of[image]
 }
 
-var pulls = struct { //nolint:gochecknoglobals // the tests of a process share what they learnt
+var pulls = struct {
 	sync.Mutex
 
 	of map[string]error
@@ -141,7 +141,7 @@ func ferretDB(t *testing.T) testcontainers.ContainerCustomizer {
 	dir, version, _ := strings.Cut(strings.TrimSpace(string(found)), "\n")
 	source := t.TempDir()
 	require.NoError(t, os.CopyFS(source, os.DirFS(dir)))
-	require.NoError(t, os.Chmod(filepath.Join(source, "build/version"), 0o755)) //nolint:gosec // a folder
+	require.NoError(t, os.Chmod(filepath.Join(source, "build/version"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(source, "build/version/version.txt"), []byte(version), 0o600))
 	modfile := filepath.Join(t.TempDir(), "go.mod")
 	for from, to := range map[string]string{"go.mod": modfile, "go.sum": strings.TrimSuffix(modfile, "mod") + "sum"} {

@@ -161,6 +161,10 @@ func TestTheServiceRunsInContainersAsTheComposeFileSays(t *testing.T) {
 	require.Contains(t, d.must(http.StatusOK, http.MethodPost, all+"/peer/test-connection", ""), `"status":"healthy"`, "its secret opens")
 	exit, said := d.tool("verify")
 	require.Zero(t, exit, said)
+	exit, said = d.tool("verify", "--mongodb-uri=mongodb://integrations:wr0ng@mongo:27017/?replicaSet=rs0&authSource=admin")
+	require.NotZero(t, exit)
+	require.Contains(t, said, "auth", "the password is wrong")
+	require.NotContains(t, said, "wr0ng")
 
 	patient := 20 * time.Second // stop_grace_period
 	require.NoError(t, d.service.Stop(t.Context(), &patient))
