@@ -80,6 +80,13 @@ func named(w domain.Workspace, name string) domain.Integration {
 	}
 }
 
+// numbered is one of many, the later the higher its number.
+func numbered(w domain.Workspace, n int) domain.Integration {
+	i := named(w, fmt.Sprintf("crm-%06d", n))
+	i.CreatedAt = noon.Add(time.Duration(n) * time.Second)
+	return i
+}
+
 var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 // fill puts count integrations into a workspace, crm-000000 and so on.
@@ -89,9 +96,7 @@ func fill(t *testing.T, s projections.Store, w domain.Workspace, count int) {
 	for from := 0; from < count; from += batch {
 		var b projections.Batch
 		for n := from; n < min(from+batch, count); n++ {
-			i := named(w, fmt.Sprintf("crm-%06d", n))
-			i.CreatedAt = noon.Add(time.Duration(n) * time.Second)
-			b.Documents = append(b.Documents, projections.Document{Position: uint64(n + 1), Integration: i})
+			b.Documents = append(b.Documents, projections.Document{Position: uint64(n + 1), Integration: numbered(w, n)})
 		}
 		b.Reached.Integrations = uint64(min(from+batch, count))
 		require.NoError(t, s.Apply(t.Context(), b))
