@@ -118,6 +118,7 @@ func integration(name, url string) string {
 }
 
 func TestTheServiceRunsInContainersAsTheComposeFileSays(t *testing.T) {
+	t.Parallel()
 	d := deploy(t)
 	d.must(http.StatusCreated, http.MethodPost, all, integration("peer", "http://upstream:8080"))
 	require.Contains(t, d.must(http.StatusOK, http.MethodGet, all+"?search=peer", ""), `"total":1`)

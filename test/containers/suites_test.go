@@ -19,6 +19,7 @@ const accounts = 16 // of the NATS server, for each package that is tested
 // The tests of the event store, of the read store and of the whole API, as they
 // are, on servers in containers instead of those in the test process.
 func TestTheSuitesPassOnContainers(t *testing.T) {
+	t.Parallel()
 	on := newNetwork(t)
 	mongo, admin := startMongo(t, on)
 	packages := []string{"./transport", "./projections/mongo", "./eventstore"}
@@ -33,7 +34,7 @@ func TestTheSuitesPassOnContainers(t *testing.T) {
 					urls = append(urls, fmt.Sprintf("nats://t%d:t%d@%s", a, a, at(t, nats, "4222/tcp")))
 				}
 				command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-parallel=8", "-skip=^TestStoreOnFerretDB$", pkg)
-				command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0", "NATS_URLS="+strings.Join(urls, ","),
+				command.Dir, command.Env = root, append(os.Environ(), "NATS_URLS="+strings.Join(urls, ","),
 					"MONGODB_URI=mongodb://"+admin+"@"+at(t, mongo, "27017/tcp")+"/?directConnection=true&authSource=admin")
 				said, err := command.CombinedOutput()
 				require.NoError(t, err, "go test %s:\n%s", pkg, said)
