@@ -33,7 +33,7 @@ func NewCluster(t testing.TB) *Cluster {
 	c := &Cluster{}
 	var at []string
 	for range 3 {
-		at = append(at, freePort(t))
+		at = append(at, freeAddress(t))
 	}
 	near := []string{at[0], at[1], c.proxy(t, at[2], "upstream")}
 	far := []string{c.proxy(t, at[0], "downstream"), c.proxy(t, at[1], "downstream"), at[2]}
@@ -63,17 +63,6 @@ func NewCluster(t testing.TB) *Cluster {
 		return false
 	})
 	return c
-}
-
-// freePort returns an address on loopback where nothing listens.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // proxy returns the address of a proxy.
