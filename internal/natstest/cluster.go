@@ -1,6 +1,7 @@
 package natstest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 )
 
@@ -54,14 +56,18 @@ func NewCluster(t testing.TB) *Cluster {
 		t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 		c.Servers = append(c.Servers, srv)
 	}
-	eventually(t, "the cluster has a leader", func() bool {
-		for _, s := range c.Servers {
-			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == len(c.Servers) {
-				return true
-			}
+	for n := range c.Servers {
+		js, err := jetstream.New(c.Connect(t, n))
+		if err != nil {
+			t.Fatal(err)
 		}
-		return false
-	})
+		eventually(t, "a stream of three copies can be made", func() bool { // once the leader knows all peers to be there
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "READY", Replicas: len(c.Servers)})
+			return err == nil
+		})
+	}
 	return c
 }
 
