@@ -35,7 +35,7 @@ func serverOf(t *testing.T) server {
 	t.Helper()
 	uri := os.Getenv("MONGODB_URI")
 	if uri == "" {
-		uri = ferrettest.Listen(t)
+		uri = ferrettest.Listen(t) + "?timeoutMS=60000" // it looks at every document to replace one
 	}
 	at := server{uri: uri, database: fmt.Sprintf("server_%d_%d", os.Getpid(), time.Now().UnixNano())}
 	t.Cleanup(func() { drop(t, at.uri, at.database) })
