@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	chaosClients = 8
-	chaosNames   = 5  // integrations that they contend for
+	chaosClients = 64
+	chaosNames   = 40 // integrations that they contend for
 	chaosEpoch   = 10 // rounds after which they turn to other integrations, so that no history gets too long to be judged
 	leastRounds  = 2  // however short the time
 )
@@ -109,7 +109,7 @@ func (c *chaosRun) run(d time.Duration, fault func()) chaos.Verdict {
 		time.Sleep(rand.N(time.Second)) // at any moment
 		fault()
 		c.faults++
-		c.progress(20) // it heals by itself
+		c.progress(200) // it heals by itself
 		stop()
 		c.check()
 		if round%chaosEpoch == 0 {
