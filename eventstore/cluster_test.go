@@ -134,3 +134,25 @@ func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T)
 	_, err = far.Append(t.Context(), "acme", crm(1).ID, now.Position, domain.IntegrationUpdated{Integration: crm(99)}, meta("late"))
 	require.NoError(t, err)
 }
+
+func TestAppendsThatWaitGoOutTogetherToThreeCopies(t *testing.T) {
+	c := natstest.NewCluster(t)
+	nc := c.Connect(t, 0)
+	s := openThree(t, nc)
+	other := openThree(t, c.Connect(t, 1))
+	both := make(chan []appended, 2)
+	go func() { both <- appendMany(t.Context(), other, named("there", 150), nothing) }()
+	both <- appendMany(t.Context(), s, named("here", 150), nothing)
+	at := map[uint64]bool{}
+	for range 2 {
+		for _, a := range <-both {
+			require.NoError(t, a.err)
+			last, err := s.LoadFromLeader(t.Context(), "acme", a.id)
+			require.NoError(t, err)
+			require.Equal(t, last.Position, a.position)
+			at[a.position] = true
+		}
+	}
+	require.Len(t, at, 300)
+	require.Positive(t, batched(t, nc, 300))
+}
