@@ -22,10 +22,10 @@ race: ## Run all tests under the race detector; needs a C compiler
 CHAOS_FOR ?= 9m
 
 chaos: ## Kill the service, kill NATS and cut the power under load, for CHAOS_FOR (9m; at most 10m)
-	CHAOS_FOR=$(CHAOS_FOR) go test -count=1 -v -timeout 30m -artifacts -outputdir "$${TMPDIR:-/tmp}" -run '^TestChaos' ./cmd/integrations
+	CHAOS_FOR=$(CHAOS_FOR) go test $(RACE) -count=1 -v -timeout 30m -artifacts -outputdir "$${TMPDIR:-/tmp}" -run '^TestChaos' ./cmd/integrations
 
 containers: ## Run the service and the tests of its stores in containers; needs a Docker daemon
-	go test -C test/containers -count=1 -v -timeout=20m .
+	CGO_ENABLED=0 go test -C test/containers -count=1 -v -timeout=20m .
 
 lint: ## Hold the code to .golangci.yml, its formatting included
 	$(TOOL) golangci-lint run ./...
@@ -37,8 +37,8 @@ fmt: ## Format the code
 vuln: ## Look for known vulnerabilities in what is called
 	tools/vuln
 
-check: race lint vuln ## Run race, lint, vuln and a minute of chaos: what CI runs
-	$(MAKE) chaos CHAOS_FOR=1m
+check: race ## Run race, lint, vuln and a minute of chaos: what CI runs
+	$(MAKE) --output-sync --jobs 2 lint vuln chaos CHAOS_FOR=1m RACE=-race
 
 build: ## Build bin/integrations, static and without paths of this machine
 	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations
