@@ -2,6 +2,7 @@ package mongo_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,15 @@ import (
 	"github.com/seed677028b5/integrations/projections/mongo"
 	"github.com/seed677028b5/integrations/projections/projectiontest"
 )
+
+// On FerretDB a history takes a hundred times as long as on SQLite, so fewer are
+// tried unless -rapid.checks says how many.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func TestStoreOnFerretDB(t *testing.T) {
 	testStore(t, ferrettest.Listen(t))
