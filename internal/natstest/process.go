@@ -29,7 +29,9 @@ func Spawn(t testing.TB, dir string, syncs bool) *Process {
 	t.Helper()
 	own := t.TempDir()
 	p := &Process{t: t, program: filepath.Join(own, "nats-server"), config: filepath.Join(own, "nats.conf")}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.program, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.program, "github.com/nats-io/nats-server/v2")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as its releases are
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build nats-server: %v\n%s", err, out)
 	}
 	listen, monitor := freeAddress(t), freeAddress(t)
