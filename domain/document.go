@@ -39,7 +39,7 @@ func (o *object) pointer(name string) string {
 }
 
 func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
 func (o *object) problem(name, code, format string, args ...any) {
