@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,9 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/seed677028b5/integrations/eventstore"
 )
@@ -23,7 +20,7 @@ import (
 type bus struct {
 	nc      *nats.Conn
 	durable eventstore.DurableFunc
-	server  *server.Server // nil: somebody else's
+	server  *embedded // nil: somebody else's
 	lock    *os.File
 	urlFile string
 
@@ -74,41 +71,33 @@ func connectTo(f storeFlags) (*bus, error) {
 	return b, nil
 }
 
-// start starts a server that syncs before it acknowledges. It listens on
-// loopback for the tools of this program only, with a password of its own.
-func (b *bus) start(dir string, log *slog.Logger) error {
-	password := rand.Text()
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost) // the password is random, so no cost is needed
+// start starts a server of our own, and tells the tools where it is.
+func (b *bus) start(dir string, log *slog.Logger) (err error) {
+	if b.server, err = startEmbedded(dir, log); err != nil {
+		return err
+	}
+	b.nc, err = nats.Connect("", append(connectionOptions(), nats.InProcessServer(b.server), nats.UserInfo(embeddedUser, b.server.password))...)
 	if err != nil {
 		return err
 	}
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "embedded", Host: "127.0.0.1", Port: server.RANDOM_PORT, Username: "integrations", Password: string(hash),
-		JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,
-	})
-	if err != nil {
-		return err
+	b.durable = b.server.durable
+	return os.WriteFile(b.urlFile, []byte(b.server.url()+"\n"), 0o600)
+}
+
+// watch keeps a server of our own going until ctx ends. Somebody else's is
+// theirs to restart.
+func (b *bus) watch(ctx context.Context) error {
+	if b.server == nil {
+		return nil
 	}
-	b.server = srv
-	srv.SetLoggerV2(natsLog{log}, false, false, false)
-	srv.Start()
-	if !srv.ReadyForConnections(30 * time.Second) {
-		return errors.New("not ready within 30 seconds")
-	}
-	b.nc, err = nats.Connect("", append(connectionOptions(), nats.InProcessServer(srv), nats.UserInfo("integrations", password))...)
-	if err != nil {
-		return err
-	}
-	b.durable = func(context.Context) (bool, error) { return srv.JetStreamConfig().SyncAlways, nil }
-	to := url.URL{Scheme: "nats", User: url.UserPassword("integrations", password), Host: srv.Addr().String()}
-	return os.WriteFile(b.urlFile, []byte(to.String()+"\n"), 0o600)
+	return b.server.watch(ctx)
 }
 
 // hostPorts returns where NATS listens: the embedded server, or those that are
 // known of a cluster, and their monitoring ports.
 func (b *bus) hostPorts() []string {
 	if b.server != nil {
-		return []string{b.server.Addr().String()}
+		return []string{b.server.hostPort()}
 	}
 	var all []string
 	for _, text := range append(b.nc.Servers(), b.monitors...) {
@@ -126,8 +115,7 @@ func (b *bus) close() {
 		b.nc.Close()
 	}
 	if b.server != nil {
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
+		b.server.stop()
 		_ = os.Remove(b.urlFile)
 	}
 	if b.lock != nil {

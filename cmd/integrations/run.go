@@ -142,6 +142,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		handler = api.Handler
 	}
 	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, handler(), c.DrainDelay, log) })
+	parts.Go(func() error { return b.watch(open) })
 	parts.Go(func() error { return model.Run(open) })
 	parts.Go(func() error {
 		return events.Lead(open, "sweep", func(ctx context.Context) error { return sweep(ctx, service, log) })
