@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
 // smallDisk is a file system of 64 MiB at a folder of the test, which can be
@@ -92,21 +94,9 @@ func TestChangesThatMeetAFullDiskAreMadeOrNot(t *testing.T) {
 func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 	disk := newSmallDisk(t)
 	p := startProcess(t, filepath.Join(disk.dir, "data"), "--probe-interval=0s")
-	made := []string{"steady"}
 	p.must(http.StatusCreated, http.MethodPost, all, crm("steady", "t"))
 	disk.fill()
-	for until := time.Now().Add(time.Minute); ; { // what room is left in blocks that were begun
-		require.True(t, time.Now().Before(until), "changes are still made")
-		name := fmt.Sprint("late-", len(made))
-		status, answer, err := p.do(http.MethodPost, all, crm(name, "t"))
-		require.NoError(t, err)
-		p.shows("steady", "CRM")
-		if status == http.StatusServiceUnavailable {
-			break
-		}
-		require.Equal(t, http.StatusCreated, status, answer)
-		made = append(made, name)
-	}
+	made := p.createUntilRefused(func() { p.shows("steady", "CRM") })
 	p.becomes(http.StatusServiceUnavailable)
 	disk.fill() // what the service let go of when it noticed
 	for range 100 {
@@ -118,7 +108,7 @@ func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 	require.Contains(t, p.must(http.StatusServiceUnavailable, http.MethodGet, "/readyz", ""), "event_log_unavailable")
 	disk.free()
 	p.becomes(http.StatusOK)
-	for _, name := range made {
+	for _, name := range append(made, "steady") {
 		require.Eventually(t, func() bool { // the projector comes back within its longest pause
 			status, _, err := p.do(http.MethodGet, all+"/"+name, "")
 			return err == nil && status == http.StatusOK
@@ -130,6 +120,46 @@ func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 	exit, out := tool(t, "verify", "--data", p.data)
 	require.Zero(t, exit, out)
 	require.Zero(t, p.stop())
+}
+
+// The operator frees space and restarts a NATS server that is not ours.
+func TestAFullDiskOfAnotherNATSServerIsA503UntilThatIsRestarted(t *testing.T) {
+	disk := newSmallDisk(t)
+	server := natstest.Spawn(t, disk.dir, true)
+	p := startProcess(t, t.TempDir(), "--probe-interval=0s", "--nats-url="+server.URL, "--nats-monitor-url="+server.Monitor)
+	p.must(http.StatusCreated, http.MethodPost, all, crm("steady", "t"))
+	disk.fill()
+	p.becomes(http.StatusServiceUnavailable)
+	made := p.createUntilRefused(func() { p.must(http.StatusOK, http.MethodGet, all+"/steady", "") })
+	disk.free()
+	server.Kill()
+	server.Start()
+	p.becomes(http.StatusOK)
+	for _, name := range append(made, "steady") {
+		p.must(http.StatusOK, http.MethodPut, all+"/"+name, `{"display_name": "CRM 2"}`)
+	}
+	exit, out := tool(t, "verify", "--data", p.data, "--nats-url="+server.URL)
+	require.Zero(t, exit, out)
+}
+
+// createUntilRefused creates integrations while there is room in what files have
+// of the disk already, calls look after each, and returns the names of those that
+// were acknowledged.
+func (p *process) createUntilRefused(look func()) (made []string) {
+	p.t.Helper()
+	for n := range 1000 {
+		name := fmt.Sprint("late-", n)
+		status, answer, err := p.do(http.MethodPost, all, crm(name, "t"))
+		require.NoError(p.t, err)
+		look()
+		if status == http.StatusServiceUnavailable {
+			return made
+		}
+		require.Equal(p.t, http.StatusCreated, status, answer)
+		made = append(made, name)
+	}
+	require.Fail(p.t, "changes are still made")
+	return nil
 }
 
 // becomes waits until the service is ready, or is not.
