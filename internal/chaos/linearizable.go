@@ -29,16 +29,25 @@ type state struct {
 // acknowledged or shown before.
 func CheckLinearizable(name string, operations []Operation, dir string) error {
 	history := make([]porcupine.Operation, 0, len(operations))
+	same := map[Operation]int{} // where in history a Get that was answered so is
 	for _, o := range operations {
 		from, to := o.Call, int64(o.Return)
-		if o.Kind == Get {
+		switch {
+		case o.Outcome == Unknown && o.Kind.Writes():
+			to = math.MaxInt64
+		case o.Outcome == Unknown, o.Outcome == Refused && !tells(o.Code):
+			continue // it says nothing
+		case o.Kind == Get:
+			// Of those that may show the same moments, the first to return is the
+			// hardest to explain, and it explains the others.
 			from = min(o.From, o.Call)
-		}
-		if o.Outcome == Unknown {
-			if !o.Kind.Writes() {
+			answer := o
+			answer.Client, answer.Request, answer.Call, answer.Return = 0, "", from, 0
+			if n, told := same[answer]; told {
+				history[n].Return = min(history[n].Return, to)
 				continue
 			}
-			to = math.MaxInt64
+			same[answer] = len(history)
 		}
 		history = append(history, porcupine.Operation{ClientId: o.Client, Input: o, Call: int64(from), Return: to})
 	}
@@ -102,11 +111,7 @@ func (s state) step(o Operation) (bool, state) {
 	case Unknown:
 		return true, after
 	case Refused:
-		switch o.Code {
-		case nameTaken, notFound, stale:
-			return o.Code == refusal && s.version >= o.AtLeast, s
-		}
-		return true, s // it says nothing of the integration
+		return o.Code == refusal && s.version >= o.AtLeast, s
 	case Acknowledged:
 	}
 	if !o.Kind.Writes() {
@@ -121,6 +126,8 @@ const (
 	notFound  = "integration_not_found"
 	stale     = "version_mismatch"
 )
+
+func tells(code string) bool { return code == nameTaken || code == notFound || code == stale }
 
 // apply returns the state after an operation, or the code that refuses it.
 func (s state) apply(o Operation) (state, string) {
