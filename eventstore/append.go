@@ -26,7 +26,7 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", to, err)
 	}
-	if most := s.nc.MaxPayload(); int64(msg.Size()) > most {
+	if most := s.nc.MaxPayload() - addedHeaders; int64(msg.Size()) > most {
 		return 0, domain.Errorf(domain.TooLarge, "configuration_too_large", "the configuration is over the limit of %d bytes", most)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

@@ -35,6 +35,10 @@ const (
 	mostSingle = 16
 	mostBatch  = 500     // appends of one batch; the server takes 1,000
 	batchBytes = 4 << 20 // of one batch, unless its first append alone is more
+
+	// addedHeaders is more than the headers take that a message is given on its
+	// way out. One that the connection refused for its size would spoil its batch.
+	addedHeaders = 256
 )
 
 // errNotSent is why an append was not made that nobody waits for any more.

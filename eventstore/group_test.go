@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"fmt"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -201,4 +202,32 @@ func TestAnAppendThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
 	head, err := near.Head(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, uint64(17), head)
+}
+
+func TestTheLargestEventThatIsTakenSpoilsNoOther(t *testing.T) {
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	create := func(name string, size int) error {
+		i := crm(1)
+		i.Name, i.ID, i.DisplayName = name, domain.NewID("acme", name), strings.Repeat("x", size)
+		_, err := s.Append(t.Context(), "acme", i.ID, 0, domain.IntegrationCreated{Integration: i}, meta(name))
+		return err
+	}
+	least := int(nc.MaxPayload()) - 2000
+	largest := least + sort.Search(2000, func(more int) bool {
+		return domain.KindOf(create(fmt.Sprintf("sought-%04d", more), least+more)) == domain.TooLarge
+	}) - 1
+	errs := make(chan error, 200)
+	for n := range 200 {
+		go func() {
+			size := 1
+			if n%20 == 7 {
+				size = largest
+			}
+			errs <- create(fmt.Sprintf("sought-%04d", 3000+n), size)
+		}()
+	}
+	for range 200 {
+		require.NoError(t, <-errs)
+	}
 }
