@@ -104,16 +104,17 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		if err == nil {
 			decision, err = decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
 		}
-		if mayLag && (err != nil || decision.Event == nil || on.DryRun) { // no append will tell that a follower was behind
+		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
+		forbidden := by.May(out.Integration)
+		if mayLag && (err != nil || forbidden != nil || decision.Event == nil || on.DryRun) { // no append will tell that a follower was behind
 			load, mayLag = s.Events.LoadFromLeader, false
 			continue
 		}
 		if err != nil {
 			return s.orRepeated(ctx, by, id, on, &meta, err)
 		}
-		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
-		if err := by.May(out.Integration); err != nil {
-			return Outcome{}, err
+		if forbidden != nil {
+			return Outcome{}, forbidden
 		}
 		if on.DryRun {
 			out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
