@@ -114,7 +114,7 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if err != nil {
 		return nil, fmt.Errorf("attach to the event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, codec: Codec(), asks: make(chan struct{}, maxAsks), timeout: orDefault(timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, appends: &group{js: js}, codec: Codec(), asks: make(chan struct{}, maxAsks), timeout: orDefault(timeout, 5*time.Second)}
 	if s.log, err = js.Stream(ctx, logName); err != nil {
 		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -70,11 +71,12 @@ func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64
 	if !w.alone {
 		return w.position, w.err
 	}
-	defer g.done()
 	ack, err := g.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
 	if err != nil {
+		g.done(nil)
 		return 0, err
 	}
+	g.done(map[string]uint64{msg.Subject: ack.Sequence})
 	return ack.Sequence, nil
 }
 
@@ -104,12 +106,26 @@ func (g *group) leave(w *waiter) bool {
 	return false
 }
 
-// done tells those that wait that one that went by itself is back.
-func (g *group) done() {
+// done tells those that wait that one that went by itself is back, and where it
+// was stored.
+func (g *group) done(made map[string]uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.single--
+	g.pass(made)
 	g.next()
+}
+
+// pass sends those by themselves that wait to follow an event that another
+// follows by now: they conflict, and would spoil their batch.
+func (g *group) pass(made map[string]uint64) {
+	g.waiting = slices.DeleteFunc(g.waiting, func(w *waiter) bool {
+		overtaken := w.after < made[w.msg.Subject]
+		if overtaken {
+			g.sendAlone(w)
+		}
+		return overtaken
+	})
 }
 
 // next sends those that wait: many of them as a batch, few by themselves. The
@@ -160,23 +176,21 @@ func (g *group) sendBatch(batch []*waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.batched = false
-	var position uint64
-	if err == nil {
-		position = ack.Sequence - ack.BatchSize
-	}
-	for _, w := range batch {
+	made := map[string]uint64{}
+	for n, w := range batch {
 		switch {
-		case refusedByServer(err):
+		case refusedByServer(err), errors.Is(err, nats.ErrNoResponders): // none is made
 			g.sendAlone(w)
 			continue
 		case err != nil:
 			w.err = err
 		default: // they follow each other in the log
-			position++
-			w.position = position
+			w.position = ack.Sequence - ack.BatchSize + 1 + uint64(n)
+			made[w.msg.Subject] = w.position
 		}
 		close(w.told)
 	}
+	g.pass(made)
 	g.next()
 }
 

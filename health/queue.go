@@ -63,8 +63,9 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 		MaxMsgsPerSubject: 1, // what is still to be done when its schedule fires again is done once
 	}
 	if replicas <= 1 {
-		// Nothing here waits for a disk: what a power cut takes is repaired when
-		// schedules are settled again. Replicated streams don't offer this.
+		// Nothing here waits for a disk: a schedule that is lost with the process is
+		// set again when schedules are settled, and a probe is asked for again.
+		// Replicated streams don't offer this.
 		cfg.PersistMode = jetstream.AsyncPersistMode
 	}
 	stream, err := eventstore.EnsureStream(ctx, js, cfg)
