@@ -6,6 +6,7 @@ package containers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
 )
 
 // root is where the module of the service is.
@@ -34,7 +36,33 @@ func TestMain(m *testing.M) {
 			"Start one (dockerd, as root), or say with DOCKER_HOST where it is.")
 		os.Exit(0)
 	}
+	if err := trial(); err != nil {
+		shout("NOT TESTED: the Docker daemon that answers can't run a container at all.", "It said: "+err.Error(),
+			"What was tried is this program itself, which has to be built as make containers does: with CGO_ENABLED=0.")
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+// trial runs a container of this very program, which finds no daemon in there,
+// says so, and ends.
+func trial() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	from, err := archive("FROM scratch\nCOPY trial /trial\nENTRYPOINT [\"/trial\"]\n", entry{"trial", 0o755, content})
+	if err != nil {
+		return err
+	}
+	c, err := testcontainers.Run(ctx, "", testcontainers.WithDockerfile(testcontainers.FromDockerfile{ContextArchive: from}), testcontainers.WithWaitStrategy(wait.ForExit()))
+	return errors.Join(err, testcontainers.TerminateContainer(c))
 }
 
 // daemon returns why no daemon answers, nil when one does.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,19 +93,31 @@ type entry struct {
 // image is an image to be built of a Dockerfile and what it copies.
 func image(t *testing.T, dockerfile string, entries ...entry) testcontainers.ContainerCustomizer {
 	t.Helper()
+	from, err := archive(dockerfile, entries...)
+	require.NoError(t, err)
+	return testcontainers.WithDockerfile(testcontainers.FromDockerfile{ContextArchive: from})
+}
+
+// archive returns what an image is built of.
+func archive(dockerfile string, entries ...entry) (io.ReadSeeker, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, e := range append(entries, entry{"Dockerfile", 0o644, []byte(dockerfile)}) {
-		header := tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg}
+		header := &tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg}
 		if strings.HasSuffix(e.name, "/") {
 			header.Typeflag = tar.TypeDir
 		}
-		require.NoError(t, w.WriteHeader(&header))
-		_, err := w.Write(e.content)
-		require.NoError(t, err)
+		if err := w.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(e.content); err != nil {
+			return nil, err
+		}
 	}
-	require.NoError(t, w.Close())
-	return testcontainers.WithDockerfile(testcontainers.FromDockerfile{ContextArchive: bytes.NewReader(archive.Bytes())})
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(archive.Bytes()), nil
 }
 
 // ours is the image of the service: the last stage of the Dockerfile, on what its
