@@ -27,6 +27,7 @@ chaos: ## Kill the service, kill NATS and cut the power under load, for CHAOS_FO
 containers: ## Run the service and the tests of its stores in containers; needs a Docker daemon
 	CGO_ENABLED=0 go test -C test/containers -count=1 -v -timeout=20m .
 
+lint: export CGO_ENABLED = 0
 lint: ## Hold the code to .golangci.yml, its formatting included
 	$(TOOL) golangci-lint run ./...
 	cd test/containers && go tool -modfile=../../tools/go.mod golangci-lint run ./...

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -70,7 +71,7 @@ func (c *chaosRun) keepEvidence() {
 		}
 	}
 	var log bytes.Buffer
-	execute(context.Background(), append([]string{"replay", "--data", c.data}, c.stores...), &log, &log) // the test's own context has ended
+	execute(context.Background(), append([]string{"replay", "--data", c.data}, c.stores...), &log, io.Discard) // the test's own context has ended
 	for name, text := range map[string]string{"operations.txt": lines.String(), "log.jsonl": log.String()} {
 		if err := os.WriteFile(filepath.Join(c.t.ArtifactDir(), name), []byte(text), 0o600); err != nil {
 			c.t.Error(err)
@@ -191,9 +192,10 @@ func (c *chaosRun) checkOrder() {
 // readLog reads what the log has by now.
 func (c *chaosRun) readLog() {
 	c.t.Helper()
-	exit, out := tool(c.t, append([]string{"replay", "--data", c.data, "--after", fmt.Sprint(c.ledger.Last())}, c.stores...)...)
-	require.Zero(c.t, exit, out)
-	require.NoError(c.t, c.ledger.Read(strings.NewReader(out)))
+	var events, progress bytes.Buffer
+	exit := execute(c.t.Context(), append([]string{"replay", "--data", c.data, "--after", fmt.Sprint(c.ledger.Last())}, c.stores...), &events, &progress)
+	require.Zero(c.t, exit, progress.String())
+	require.NoError(c.t, c.ledger.Read(&events))
 }
 
 // tally is the table at the end of it all.
