@@ -1,6 +1,6 @@
 # `make` shows what there is to make; the words behind ## are the help.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test race chaos containers lint fmt vuln check build clean
+.PHONY: help demo run test race chaos containers tested lint fmt vuln check build clean
 
 TOOL := go tool -modfile=tools/go.mod
 
@@ -29,8 +29,8 @@ containers: ## Run the service and the tests of its stores in containers; needs 
 
 lint: export CGO_ENABLED = 0
 lint: ## Hold the code to .golangci.yml, its formatting included
-	$(TOOL) golangci-lint run ./...
-	cd test/containers && go tool -modfile=../../tools/go.mod golangci-lint run ./...
+	$(NICE) $(TOOL) golangci-lint run ./...
+	cd test/containers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...
@@ -38,8 +38,11 @@ fmt: ## Format the code
 vuln: ## Look for known vulnerabilities in what is called
 	tools/vuln
 
-check: race ## Run race, lint, vuln and a minute of chaos: what CI runs
-	$(MAKE) --output-sync --jobs 2 lint vuln chaos CHAOS_FOR=1m RACE=-race
+check: ## Run race, lint, vuln and a minute of chaos: what CI runs
+	$(MAKE) --jobs 2 tested lint vuln NICE='nice -n 19'
+
+tested: race
+	$(MAKE) chaos CHAOS_FOR=1m RACE=-race
 
 build: ## Build bin/integrations, static and without paths of this machine
 	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations
