@@ -15,6 +15,15 @@ import (
 // The log is read from a follower that hears of everything late, and written to
 // through the leader.
 func TestACommandThatReadsFromAFollowerThatIsBehindLosesNothing(t *testing.T) {
+	for tries := 1; !losesNothingBehind(t); tries++ {
+		require.Less(t, tries, 4, "the follower was never behind")
+	}
+}
+
+// losesNothingBehind reports whether the follower of a cluster of its own was
+// behind: reads may go to another one that is not.
+func losesNothingBehind(t *testing.T) bool {
+	t.Helper()
 	c := natstest.NewCluster(t)
 	near := startOn(t, c.Connect(t, 0), 3)
 	c.Lead(t, "INTEGRATIONS")
@@ -32,8 +41,7 @@ func TestACommandThatReadsFromAFollowerThatIsBehindLosesNothing(t *testing.T) {
 	c.Lag(t, 700*time.Millisecond)
 
 	behind := 0
-	for n := 0; n < 2 || behind == 0; n++ {
-		require.Less(t, n, 20, "the follower was never behind")
+	for n := range 2 {
 		out, err = near.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "CRM %d"}`, n), commands.Condition{})
 		require.NoError(t, err)
 		if last, err := far.Events.Load(t.Context(), "acme", id); err == nil && last.Position < out.Position {
@@ -57,4 +65,5 @@ func TestACommandThatReadsFromAFollowerThatIsBehindLosesNothing(t *testing.T) {
 		_, err = far.UpdateIntegration(t.Context(), ann, made.Integration.ID, doc(t, `{"display_name": "Newer"}`), commands.Condition{IfVersions: []uint64{1}})
 		require.NoError(t, err)
 	}
+	return behind > 0
 }
