@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -43,25 +42,7 @@ func TestOfRacingCreatorsOnThreeServersOneWins(t *testing.T) {
 	for n := range stores {
 		stores[n] = openThree(t, c.Connect(t, n))
 	}
-	var wg sync.WaitGroup
-	errs := make(chan error, 30)
-	for n := range 30 {
-		wg.Go(func() {
-			_, err := stores[n%3].Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta(strconv.Itoa(n)))
-			errs <- err
-		})
-	}
-	wg.Wait()
-	close(errs)
-	won := 0
-	for err := range errs {
-		if err == nil {
-			won++
-			continue
-		}
-		require.ErrorIs(t, err, eventstore.ErrConflict)
-	}
-	require.Equal(t, 1, won)
+	raceToCreate(t, 30, stores...)
 	head, err := stores[0].Head(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), head)
@@ -106,6 +87,15 @@ func TestBothCodesOfAClusterAreConflicts(t *testing.T) {
 }
 
 func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T) {
+	for tries := 1; !conflictsBehind(t); tries++ {
+		require.Less(t, tries, 4, "the follower was never behind")
+	}
+}
+
+// conflictsBehind reports whether the follower of a cluster of its own was behind:
+// reads may go to another one that is not.
+func conflictsBehind(t *testing.T) bool {
+	t.Helper()
 	c := natstest.NewCluster(t)
 	far := openThree(t, c.Connect(t, 2))
 	near := openThree(t, c.Connect(t, c.Lead(t, "INTEGRATIONS")))
@@ -117,7 +107,9 @@ func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T)
 	c.Lag(t, 1500*time.Millisecond)
 	var stale eventstore.Commit
 	for version := uint64(2); ; version++ { // a machine that is slow may look too late
-		require.Less(t, version, uint64(20), "the follower was never behind")
+		if version == 20 {
+			return false
+		}
 		last = appendTo(t, near, last, domain.IntegrationUpdated{Integration: crm(version)}, "c"+strconv.FormatUint(version, 10))
 		var err error
 		stale, err = far.Load(t.Context(), "acme", crm(1).ID)
@@ -133,6 +125,7 @@ func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T)
 	require.Equal(t, last, now.Position)
 	_, err = far.Append(t.Context(), "acme", crm(1).ID, now.Position, domain.IntegrationUpdated{Integration: crm(99)}, meta("late"))
 	require.NoError(t, err)
+	return true
 }
 
 func TestAppendsThatWaitGoOutTogetherToThreeCopies(t *testing.T) {

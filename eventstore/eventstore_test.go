@@ -104,12 +104,18 @@ func TestAStaleAppendIsRefused(t *testing.T) {
 }
 
 func TestOfRacingCreatorsOneWins(t *testing.T) {
-	s := open(t, natstest.Connect(t))
+	raceToCreate(t, 32, open(t, natstest.Connect(t)))
+}
+
+// raceToCreate has stores create the same integration at once, in turns. One
+// append is made and all others conflict.
+func raceToCreate(t *testing.T, appends int, stores ...*eventstore.Store) {
+	t.Helper()
 	var wg sync.WaitGroup
-	errs := make(chan error, 32)
-	for n := range 32 {
+	errs := make(chan error, appends)
+	for n := range appends {
 		wg.Go(func() {
-			_, err := s.Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta(strconv.Itoa(n)))
+			_, err := stores[n%len(stores)].Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta(strconv.Itoa(n)))
 			errs <- err
 		})
 	}

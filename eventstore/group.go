@@ -97,13 +97,12 @@ func (g *group) enter(msg *nats.Msg, after uint64) *waiter {
 func (g *group) leave(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for n, other := range g.waiting {
-		if other == w {
-			g.waiting = append(g.waiting[:n], g.waiting[n+1:]...)
-			return true
-		}
+	n := slices.Index(g.waiting, w)
+	if n < 0 {
+		return false
 	}
-	return false
+	g.waiting = slices.Delete(g.waiting, n, n+1)
+	return true
 }
 
 // done tells those that wait that one that went by itself is back, and where it
@@ -134,10 +133,12 @@ func (g *group) next() {
 	if g.batched {
 		return
 	}
-	if batch, rest := split(g.waiting); len(batch) >= mostSingle {
-		g.batched, g.waiting = true, rest
-		go g.sendBatch(batch)
-		return
+	if len(g.waiting) >= mostSingle {
+		if batch, rest := split(g.waiting); len(batch) >= mostSingle {
+			g.batched, g.waiting = true, rest
+			go g.sendBatch(batch)
+			return
+		}
 	}
 	for len(g.waiting) > 0 && g.single < mostSingle {
 		g.sendAlone(g.waiting[0])
