@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
@@ -51,7 +51,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 	}
 	k := &Keys{now: now, log: log, keys: map[string]entry{}, used: map[string]time.Time{}}
 	for name, bucket := range map[string]*jetstream.KeyValue{keyBucket: &k.kv, useBucket: &k.use} {
-		if *bucket, err = eventstore.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
+		if *bucket, err = streams.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)
 		}
 	}

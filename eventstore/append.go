@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // ErrConflict is returned by Append when another append came first.
@@ -35,7 +36,7 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	switch {
 	case err == nil:
 		return position, nil
-	case errors.Is(err, errNotSent), refusedByServer(err) && !IsConflict(err):
+	case errors.Is(err, errNotSent), refusedByServer(err) && !streams.IsConflict(err):
 		return 0, unavailable(err, "append to "+to)
 	}
 	return s.settle(ctx, w, id, m.CommandID, err)
@@ -49,20 +50,13 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 	switch {
 	case err == nil && command != "" && last.Meta.CommandID == command:
 		return last.Position, nil
-	case IsConflict(cause):
+	case streams.IsConflict(cause):
 		return 0, ErrConflict
 	case err == nil: // the message may still be on its way, so it can't be said to have failed
 		err = cause
 	}
 	return 0, domain.Because(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
 		"the event log did not confirm the change; it may or may not have been made. Read it back, or repeat the request with the same Idempotency-Key")
-}
-
-// IsConflict reports whether the server refused a publish because the subject
-// had moved on. Replicated streams answer with a code of their own.
-func IsConflict(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // refusedByServer reports whether the server answered at all.
@@ -93,7 +87,7 @@ func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.
 	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, msg, on...)
 	switch {
-	case IsConflict(err):
+	case streams.IsConflict(err):
 		return 0, ErrConflict
 	case err != nil:
 		return 0, unavailable(err, "record on "+to)

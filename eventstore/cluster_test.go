@@ -14,6 +14,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
@@ -71,7 +72,7 @@ func TestBothCodesOfAClusterAreConflicts(t *testing.T) {
 			case <-one.Ok():
 				won++
 			case err := <-one.Err():
-				require.True(t, eventstore.IsConflict(err), err)
+				require.True(t, streams.IsConflict(err), err)
 				refusal, _ := errors.AsType[*jetstream.APIError](err)
 				seen[refusal.ErrorCode] = true
 			case <-time.After(20 * time.Second):
@@ -80,7 +81,7 @@ func TestBothCodesOfAClusterAreConflicts(t *testing.T) {
 		}
 		require.Equal(t, 1, won)
 		_, err = js.Publish(t.Context(), subject, nil, jetstream.WithExpectLastSequencePerSubject(0))
-		require.True(t, eventstore.IsConflict(err), err)
+		require.True(t, streams.IsConflict(err), err)
 		refusal, _ := errors.AsType[*jetstream.APIError](err)
 		seen[refusal.ErrorCode] = true
 	}

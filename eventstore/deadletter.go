@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
@@ -66,7 +67,7 @@ func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID
 		switch {
 		case err == nil:
 			return nil
-		case !IsConflict(err):
+		case !streams.IsConflict(err):
 			return unavailable(err, "record a dead letter")
 		}
 	}

@@ -5,7 +5,6 @@ package eventstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Config says how the streams are kept.
@@ -74,31 +74,31 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	s := &Store{nc: nc, js: js, codec: Codec(), recent: &recent{}, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
-	if s.log, err = EnsureStream(ctx, js, logConfig(cfg)); err != nil {
+	if s.log, err = streams.Ensure(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := checkLog(s.log.CachedInfo().Config); err != nil {
 		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
 	}
 	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout}
-	if s.probes, err = EnsureStream(ctx, js, jetstream.StreamConfig{
+	if s.probes, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = EnsureStream(ctx, js, jetstream.StreamConfig{
+	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = EnsureStream(ctx, js, jetstream.StreamConfig{
+	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: canaryName, Subjects: []string{"canary.*"}, MaxMsgsPerSubject: 1, Replicas: cfg.Replicas,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = EnsureStream(ctx, js, deadConfig(cfg)); err != nil {
+	if _, err = streams.Ensure(ctx, js, deadConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
@@ -136,25 +136,12 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0},
 	} {
 		var err error
-		*bucket.to, err = EnsureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
+		*bucket.to, err = streams.EnsureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
 		if err != nil {
-			return fmt.Errorf("bucket %s: %w", bucket.name, err)
+			return err
 		}
 	}
 	return nil
-}
-
-// EnsureBucket is EnsureStream for a bucket: a tool that is not told of the
-// replicas must not take them away.
-func EnsureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	bucket, err := js.KeyValue(ctx, cfg.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = js.CreateKeyValue(ctx, cfg)
-		if errors.Is(err, jetstream.ErrBucketExists) { // another process was first
-			bucket, err = js.KeyValue(ctx, cfg.Bucket)
-		}
-	}
-	return bucket, err
 }
 
 func orDefault[T comparable](v, otherwise T) T {
@@ -170,22 +157,6 @@ func logConfig(cfg Config) jetstream.StreamConfig {
 		Name: logName, Subjects: []string{logPrefix + "*.*"}, Replicas: cfg.Replicas,
 		AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
 	}
-}
-
-// EnsureStream returns the stream, creating it when it is not there. A stream
-// that is there is left as its operator made it.
-func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, cfg.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, cfg)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
-			stream, err = js.Stream(ctx, cfg.Name)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", cfg.Name, err)
-	}
-	return stream, nil
 }
 
 // subject returns the subject of an integration's events.

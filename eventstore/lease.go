@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // How leases are kept: a holder that is gone is replaced within leaseFor and
@@ -76,7 +78,7 @@ func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
 	defer cancel()
 	next, err := s.leases.Update(ctx, name, nil, revision)
-	if IsConflict(err) {
+	if streams.IsConflict(err) {
 		return 0, errLeaseTaken
 	}
 	return next, err

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Queue is the stream of probes to be made: schedules, what they make due, and
@@ -68,7 +68,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 		// Replicated streams don't offer this.
 		cfg.PersistMode = jetstream.AsyncPersistMode
 	}
-	stream, err := eventstore.EnsureStream(ctx, js, cfg)
+	stream, err := streams.Ensure(ctx, js, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
@@ -100,7 +100,7 @@ func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after
 	defer cancel()
 	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), strconv.AppendUint(nil, after, 10),
 		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(askedFor))
-	if err != nil && !eventstore.IsConflict(err) {
+	if err != nil && !streams.IsConflict(err) {
 		return unavailable(err, "ask for a probe")
 	}
 	return nil

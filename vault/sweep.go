@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // A Stored secret is one message of the vault.
@@ -147,7 +148,7 @@ func (v *Vault) rewrap(ctx context.Context, s Stored) error {
 	// The old revision must still be the last: a secret destroyed meanwhile stays
 	// so, and one rewrapped by a rotation that was cut short is only shredded.
 	_, err = v.js.PublishMsg(ctx, sealedMessage(to, wrapped, rootID, s.data), jetstream.WithExpectLastSequencePerSubject(s.sequence))
-	if err != nil && !isConflict(err) {
+	if err != nil && !streams.IsConflict(err) {
 		return unavailable(err, "rewrap")
 	}
 	return v.shred(ctx, s.sequence)

@@ -22,6 +22,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/subtle/random"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
@@ -53,13 +54,10 @@ func Open(ctx context.Context, nc *nats.Conn, keys RootKeys, replicas int) (*Vau
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
-	stream, err := js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		// No compression: a destroyed message is overwritten where it lies.
-		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: streamName, Subjects: []string{subjectPrefix + "*.*.*", checkSubject}, AllowDirect: true, Replicas: replicas,
-		})
-	}
+	// No compression: a destroyed message is overwritten where it lies.
+	stream, err := streams.Ensure(ctx, js, jetstream.StreamConfig{
+		Name: streamName, Subjects: []string{subjectPrefix + "*.*.*", checkSubject}, AllowDirect: true, Replicas: replicas,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
@@ -109,17 +107,10 @@ func (v *Vault) checkRoot(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		_, err = v.js.Publish(ctx, checkSubject, sealed, jetstream.WithExpectLastSequencePerSubject(0))
-		if err != nil && !isConflict(err) {
+		if err != nil && !streams.IsConflict(err) {
 			return nil, fmt.Errorf("store known value: %w", err)
 		}
 	}
-}
-
-// isConflict reports whether the server refused a publish because the subject
-// had moved on. Replicated streams answer with a code of their own.
-func isConflict(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // DeriveKey returns 32 bytes for a purpose, the same for every process that

@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Config says what the webhooks need, and how patient they are.
@@ -114,12 +115,12 @@ func (w *Webhooks) openStreams(ctx context.Context) error {
 	}{{pending, &w.pending}, {log, &kept}, {dead, &w.dead}} {
 		stream.config.Replicas = w.config.Replicas
 		var err error
-		if *stream.to, err = eventstore.EnsureStream(ctx, w.js, stream.config); err != nil {
+		if *stream.to, err = streams.Ensure(ctx, w.js, stream.config); err != nil {
 			return err
 		}
 	}
 	var err error
-	w.kv, err = eventstore.EnsureBucket(ctx, w.js, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: max(w.config.Replicas, 1)})
+	w.kv, err = streams.EnsureBucket(ctx, w.js, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: max(w.config.Replicas, 1)})
 	return err
 }
 

@@ -19,6 +19,7 @@ import (
 // What the last of them and the others tell each other goes through proxies.
 type Cluster struct {
 	Servers []*server.Server
+	options []*server.Options
 	proxies []proxied
 }
 
@@ -44,17 +45,13 @@ func NewCluster(t testing.TB) *Cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv, err := server.NewServer(&server.Options{
+		c.Servers = append(c.Servers, nil)
+		c.options = append(c.options, &server.Options{
 			ServerName: fmt.Sprint("nats-", n+1), Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), JetStream: true, SyncAlways: true,
 			NoSigs: true, NoLog: true, Routes: server.RoutesFromStr("nats://" + strings.Join(routes, ",nats://")),
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: own.Port, NoAdvertise: true},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv.Start()
-		t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-		c.Servers = append(c.Servers, srv)
+		c.Start(t, n)
 	}
 	for n := range c.Servers {
 		js, err := jetstream.New(c.Connect(t, n))
@@ -70,6 +67,23 @@ func NewCluster(t testing.TB) *Cluster {
 	}
 	return c
 }
+
+// Start starts one of the servers, where it was before if it has been stopped.
+func (c *Cluster) Start(t testing.TB, n int) {
+	t.Helper()
+	srv, err := server.NewServer(c.options[n])
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { stop(srv) })
+	c.Servers[n] = srv
+}
+
+// Stop stops one of the servers.
+func (c *Cluster) Stop(n int) { stop(c.Servers[n]) }
+
+func stop(srv *server.Server) { srv.Shutdown(); srv.WaitForShutdown() }
 
 // proxy returns the address of a proxy.
 func (c *Cluster) proxy(t testing.TB, to, towards string) string {

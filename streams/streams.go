@@ -1,0 +1,110 @@
+// Package streams opens what is kept in JetStream. What it returns answers: a
+// cluster that has just started, or was just asked for a stream, elects a leader
+// first, and has nobody to answer until then.
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	answersWithin = 30 * time.Second // an election takes a few seconds
+	askAgain      = 50 * time.Millisecond
+	nothing       = "nothing" // a subject and a key that no stream has
+)
+
+// Ensure returns the stream once it answers, creating it when it is not there. A
+// stream that is there is left as its operator made it. It gives up after half a
+// minute without an answer, or when ctx ends.
+func Ensure(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := answering(ctx, func() (jetstream.Stream, error) {
+		stream, err := js.Stream(ctx, cfg.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = js.CreateStream(ctx, cfg)
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
+				stream, err = js.Stream(ctx, cfg.Name)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := stream.GetLastMsgForSubject(ctx, nothing); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil, err
+		}
+		return stream, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", cfg.Name, err)
+	}
+	return stream, nil
+}
+
+// EnsureBucket is Ensure for a bucket.
+func EnsureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	bucket, err := answering(ctx, func() (jetstream.KeyValue, error) {
+		bucket, err := js.KeyValue(ctx, cfg.Bucket)
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			bucket, err = js.CreateKeyValue(ctx, cfg)
+			if errors.Is(err, jetstream.ErrBucketExists) { // another process was first
+				bucket, err = js.KeyValue(ctx, cfg.Bucket)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := bucket.Get(ctx, nothing); err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil, err
+		}
+		return bucket, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", cfg.Bucket, err)
+	}
+	return bucket, nil
+}
+
+// answering calls open until it succeeds, as long as what it fails of may pass.
+func answering[T any](ctx context.Context, open func() (T, error)) (T, error) {
+	return backoff.Retry(ctx, func() (T, error) {
+		v, err := open()
+		if err != nil && !passes(err) {
+			err = backoff.Permanent(err)
+		}
+		return v, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(askAgain)), backoff.WithMaxElapsedTime(answersWithin))
+}
+
+// What a cluster says while it has no leader, or does not know yet which of its
+// servers are there (nats-server, errors.json).
+const (
+	codeNoPeers      jetstream.ErrorCode = 10005 // JSClusterNoPeersErr
+	codeNotAvailable jetstream.ErrorCode = 10008 // JSClusterNotAvailErr
+	codeNotLeader    jetstream.ErrorCode = 10009 // JSClusterNotLeaderErr
+	codeOffline      jetstream.ErrorCode = 10118 // JSStreamOfflineErr
+)
+
+// passes reports whether an error says that nobody answers yet.
+func passes(err error) bool {
+	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
+		switch e.ErrorCode {
+		case codeNoPeers, codeNotAvailable, codeNotLeader, codeOffline:
+			return true
+		}
+		return false
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// IsConflict reports whether the server refused a publish because the subject
+// had moved on. Replicated streams answer with a code of their own.
+func IsConflict(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
