@@ -140,22 +140,23 @@ func TestStdioSecretsOfAProfileAreNotShown(t *testing.T) {
 func TestStdioAHostileProgramIsEnded(t *testing.T) {
 	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
 		for mode, want := range map[string]struct {
-			code domain.ErrorCode
-			said string
+			timeoutMS int
+			code      domain.ErrorCode
+			said      string
 		}{
-			"endless-line":      {domain.CallResponseTooLarge, "1024 KiB"},
-			"endless-output":    {domain.CallResponseTooLarge, "4096 KiB"},
-			"endless-complaint": {domain.CallTimeout, "2500"},
-			"silence":           {domain.CallTimeout, "waiting for a licence"},
-			"garbage":           {domain.CallUpstreamError, "not MCP"},
+			"endless-line":      {60_000, domain.CallResponseTooLarge, "1024 KiB"},
+			"endless-output":    {60_000, domain.CallResponseTooLarge, "4096 KiB"},
+			"endless-complaint": {2500, domain.CallTimeout, "2500"},
+			"silence":           {2500, domain.CallTimeout, "waiting for a licence"},
+			"garbage":           {60_000, domain.CallUpstreamError, "not MCP"},
 		} {
 			t.Run(mode, func(t *testing.T) {
 				t.Parallel()
 				marker := fmt.Sprintf("%s-%d-%d", mode, os.Getpid(), time.Now().UnixNano())
 				c := startedBy(mode, marker, "x", "")
-				c.Endpoint.TimeoutMS = 2500
+				c.Endpoint.TimeoutMS = want.timeoutMS
 				start := time.Now()
-				if got := failsWith(t, r, c, want.code); !strings.Contains(got.Error, want.said) || time.Since(start) > 10*time.Second {
+				if got := failsWith(t, r, c, want.code); !strings.Contains(got.Error, want.said) || time.Since(start) > 20*time.Second {
 					t.Errorf("after %s it said %s", time.Since(start), got.Error)
 				}
 				for deadline := time.Now().Add(20 * time.Second); running(t, marker); time.Sleep(5 * time.Millisecond) {

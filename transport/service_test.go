@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	_ "time/tzdata" // not every machine has it
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
@@ -45,8 +46,28 @@ func TestMain(m *testing.M) {
 		serveStdio()
 		syscall.Exit(0) // the race detector would stay for a second
 	}
-	time.Local = time.FixedZone("elsewhere", 5*3600+1800) // answers are in UTC wherever the service runs
+	if err := goElsewhere(); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
+}
+
+// goElsewhere starts the tests anew in another time zone: answers are in UTC
+// wherever the service runs. The zone of a process that runs can't be changed:
+// others read it.
+func goElsewhere() error {
+	const elsewhere = "Asia/Kolkata"
+	if os.Getenv("TZ") == elsewhere {
+		if _, ahead := time.Now().Zone(); ahead == 0 {
+			return errors.New("the time zone of " + elsewhere + " is not known")
+		}
+		return nil
+	}
+	program, err := os.Executable()
+	if err := errors.Join(err, os.Setenv("TZ", elsewhere)); err != nil {
+		return err
+	}
+	return syscall.Exec(program, os.Args, os.Environ()) //nolint:gosec // this very program
 }
 
 // A service is the whole service in this process, with nothing in it replaced.
