@@ -59,7 +59,11 @@ func TestAHundredLargeEventsAreReadInEveryWay(t *testing.T) {
 	read = 0
 	for batch, err := range s.After(t.Context(), 0) {
 		require.NoError(t, err)
-		if read += len(batch); read == events {
+		for _, c := range batch {
+			read++
+			require.EqualValues(t, read, c.Position)
+		}
+		if read == events {
 			break
 		}
 	}

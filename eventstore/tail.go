@@ -11,10 +11,17 @@ import (
 // maxBatch bounds how many events After yields at once.
 const maxBatch = 500
 
-// maxUnderWay bounds how many messages the server may have on their way to one
-// reader: it cuts off a connection that is 64 MiB behind, and an event may have
-// a MiB.
-const maxUnderWay = 32
+// maxAhead is what the server counts of a message beside what a publisher may
+// give it: the subjects.
+const maxAhead = 4 << 10
+
+// underWay bounds what the server may have on its way to one reader, because it
+// cuts off a connection that is 64 MiB behind: many messages, unless they are
+// large. Any one fits. (A consumer of the last messages per subject passes over
+// the message that doesn't fit any more; one of all messages sends it next.)
+func (s *Store) underWay() jetstream.PullConsumeOpt {
+	return jetstream.PullMaxMessagesWithBytesLimit(maxBatch, int(s.nc.MaxPayload())+maxAhead)
+}
 
 // After yields every event after a position in the order of the log, history
 // first and then live until ctx ends, with no gap and no event twice. A batch is
@@ -112,7 +119,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 			return
 		}
 		send(sequenced{msg: msg, sequence: meta.Sequence.Stream, pending: meta.NumPending})
-	}, jetstream.PullMaxMessages(maxUnderWay))
+	}, s.underWay())
 	if err != nil {
 		return nil, err
 	}
