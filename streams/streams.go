@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -93,11 +94,7 @@ const (
 // passes reports whether an error says that nobody answers yet.
 func passes(err error) bool {
 	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch e.ErrorCode {
-		case codeNoPeers, codeNotAvailable, codeNotLeader, codeOffline:
-			return true
-		}
-		return false
+		return slices.Contains([]jetstream.ErrorCode{codeNoPeers, codeNotAvailable, codeNotLeader, codeOffline}, e.ErrorCode)
 	}
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }

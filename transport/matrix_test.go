@@ -27,7 +27,7 @@ func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
 	for _, o := range operations(t) {
 		if o.permission == "" { // open to all
 			for _, key := range []string{"none", "garbage", s.key} {
-				s.send(request{method: o.method, path: o.path, key: key}).is(200)
+				s.send(request{method: o.method, path: strings.ReplaceAll(o.path, "{file}", "swagger-ui.css"), key: key}).is(200)
 			}
 			continue
 		}

@@ -67,7 +67,7 @@ func goElsewhere() error {
 	if err := errors.Join(err, os.Setenv("TZ", elsewhere)); err != nil {
 		return err
 	}
-	return syscall.Exec(program, os.Args, os.Environ()) //nolint:gosec // this very program
+	return syscall.Exec(program, os.Args, os.Environ())
 }
 
 // A service is the whole service in this process, with nothing in it replaced.

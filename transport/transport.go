@@ -99,6 +99,7 @@ func (s *Server) Handler() http.Handler {
 	r := s.engine()
 	r.GET("/openapi.yaml", serveOpenAPI)
 	r.GET("/asyncapi.yaml", serveAsyncAPI)
+	s.serveDocs(r)
 	s.mcp = s.newMCP()
 	limits := newLimiters(s.Limits)
 	v1 := r.Group("/v1/:workspace")

@@ -1,0 +1,53 @@
+package transport
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/swaggest/swgui/v5/static"
+	"github.com/vearutop/statigz"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+//go:embed docs
+var docsPage embed.FS
+
+// docsPolicy lets the page load and ask nothing but this service, run no script
+// but its files, and stand in no frame. Swagger UI sets styles and draws its
+// icons in the page.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// serveDocs shows openapi.yaml to people, with forms to try it.
+func (s *Server) serveDocs(r *gin.Engine) {
+	own := func(name string) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			c.Header("Content-Security-Policy", docsPolicy)
+			http.ServeFileFS(c.Writer, c.Request, docsPage, "docs/"+name)
+		}
+	}
+	r.GET("/docs", own("index.html"))
+	r.GET("/docs/start.js", own("start.js"))
+	ui := http.StripPrefix("/docs", statigz.FileServer(static.FS))
+	r.GET("/docs/:file", func(c *gin.Context) {
+		if !isDocsFile(c.Param("file")) {
+			s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
+			return
+		}
+		c.Header("Cache-Control", "no-cache") // kept, and asked for again by its ETag
+		ui.ServeHTTP(c.Writer, c.Request)
+	})
+}
+
+// isDocsFile reports whether Swagger UI has such a file, as it is or compressed.
+func isDocsFile(name string) bool {
+	for _, stored := range []string{name, name + ".gz"} {
+		if _, err := fs.Stat(static.FS, stored); err == nil {
+			return true
+		}
+	}
+	return false
+}
