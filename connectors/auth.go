@@ -78,7 +78,7 @@ func (o *outbound) sign(ctx context.Context, i domain.Integration, a *domain.Aut
 	switch {
 	case ref.ID == "" || open == nil:
 		return misconfigured("The secret %s of auth is not set.", a.SecretField())
-	case !i.Builtin && !isFor(ref, out.url.String()):
+	case !i.Builtin && !isFor(ref, out.url.String(), false):
 		return misconfigured("The secret %s was given for another destination; give it again for this one.", a.SecretField())
 	}
 	for _, endpoint := range []string{a.TokenURL, a.ExchangeURL} {
@@ -103,18 +103,19 @@ func (o *outbound) mayAsk(endpoint string, i domain.Integration, ref domain.Secr
 	switch {
 	case err != nil || target.Host == "":
 		return misconfigured("The URL of the token endpoint can't be called.")
-	case !i.Builtin && !isFor(ref, endpoint):
+	case !i.Builtin && !isFor(ref, endpoint, true):
 		return misconfigured("The secret %s was given for another token endpoint; give it again for this one.", ref.Field)
 	}
 	return ofTokenEndpoint(o.judge(&outgoing{url: target}))
 }
 
-// isFor reports whether a secret was given for the origin of target.
-func isFor(ref domain.SecretRef, target string) bool {
+// isFor reports whether a secret was given for the origin of target: itself, or
+// a token that is minted with it.
+func isFor(ref domain.SecretRef, target string, itself bool) bool {
 	origin := domain.Origin(target)
 	return origin != "" && slices.ContainsFunc(ref.Destinations, func(d string) bool {
-		givenFor, _, _ := strings.Cut(d, " ")
-		return givenFor == origin
+		givenFor, place, _ := strings.Cut(d, " ")
+		return givenFor == origin && !(itself && place == domain.TokenPlace)
 	})
 }
 

@@ -118,7 +118,7 @@ func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, op
 		switch {
 		case ref.ID == "" || open == nil:
 			return misconfigured("The secret of the header %s in mcp_headers is not set.", shown)
-		case !isFor(ref, i.MCPURL):
+		case !isFor(ref, i.MCPURL, true):
 			return misconfigured("The secret of the header %s in mcp_headers was given for another destination; give it again for this one.", shown)
 		}
 		secret, err := open(ctx, ref)

@@ -57,7 +57,7 @@ func newTransport(c Config, g *guard) (*http.Transport, error) {
 		ExpectContinueTimeout:  time.Second,
 		IdleConnTimeout:        60 * time.Second,
 		MaxIdleConns:           256,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConnsPerHost:    64,
 		MaxConnsPerHost:        128,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // readBody unpacks, and caps what comes out

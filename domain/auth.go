@@ -101,43 +101,74 @@ func (a Auth) SecretField() string { return secretField[a.Type] }
 // Secret returns the reference of the secret of this type.
 func (a Auth) Secret() SecretRef { return a.Secrets[a.SecretField()] }
 
-// destinations says where the secret of a, or what is minted with it, goes when
-// calls go to the given base URLs.
+// TokenPlace is the place of a destination that gets a token, and never the
+// secret that it was minted with.
+const TokenPlace = "token"
+
+// destinations says where the secret of a, and a token that is minted with it, go
+// when calls go to the given base URLs.
 func (a Auth) destinations(baseURLs ...string) []string {
-	place := string(a.Type)
-	switch a.Type {
-	case APIKeyHeader:
-		place = "header " + strings.ToLower(a.HeaderName)
-		if a.QueryName != "" {
-			place = "query " + a.QueryName
+	place, called := a.place(), a.place()
+	var asked []string
+	if a.mints() {
+		called, asked = TokenPlace, []string{a.TokenURL, a.ExchangeURL}
+		if a.Type == SMARTBackendServices && a.TokenURL == "" {
+			asked = baseURLs // they say where
 		}
-	case ClientCredentials:
-		place = "client_secret_" + a.ClientAuthMethod
-	case JSONTokenExchange:
-		place = "member " + a.TokenRequestClientSecretField
-	case BearerTokenExchange:
-		place = "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
-	case BearerToken, Basic, SMARTBackendServices, JWTBearer:
 	}
 	set := map[string]bool{}
-	for _, u := range append(baseURLs, a.TokenURL, a.ExchangeURL) {
-		if o := Origin(u); o != "" {
-			set[o+" "+place] = true
+	add := func(urls []string, place string) {
+		for _, u := range urls {
+			if o := Origin(u); o != "" {
+				set[o+" "+place] = true
+			}
 		}
 	}
+	add(baseURLs, called)
+	add(asked, place)
 	return slices.Sorted(maps.Keys(set))
 }
 
+// mints reports whether calls carry a token that the secret is exchanged for.
+func (a Auth) mints() bool {
+	switch a.Type {
+	case APIKeyHeader, BearerToken, Basic:
+		return false
+	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
+	}
+	return true
+}
+
+// place says where in a request the secret of a goes.
+func (a Auth) place() string {
+	switch a.Type {
+	case APIKeyHeader:
+		if a.QueryName != "" {
+			return "query " + a.QueryName
+		}
+		return "header " + strings.ToLower(a.HeaderName)
+	case ClientCredentials:
+		return "client_secret_" + a.ClientAuthMethod
+	case JSONTokenExchange:
+		return "member " + a.TokenRequestClientSecretField
+	case BearerTokenExchange:
+		return "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
+	case BearerToken, Basic, SMARTBackendServices, JWTBearer:
+	}
+	return string(a.Type)
+}
+
 // withSecret returns the secrets of a after one was given, or after the
-// present one was kept. Only a secret that still goes where it was given for
-// may be kept.
-func withSecret(o *object, name string, present map[string]SecretRef, wanted SecretRef, given *Secret, at time.Time) (map[string]SecretRef, *SealedSecret) {
+// present one was kept. Only a secret that still goes where it was given for, or
+// where it goes now, may be kept. (What was given for a token endpoint by an
+// earlier version does not tell it from where its tokens go.)
+func withSecret(o *object, name string, present map[string]SecretRef, wanted SecretRef, now []string, given *Secret, at time.Time) (map[string]SecretRef, *SealedSecret) {
 	old, had := present[name]
 	wanted.Version, wanted.UpdatedAt = old.Version+1, at
 	switch {
 	case given != nil:
 		return map[string]SecretRef{name: wanted}, &SealedSecret{Ref: wanted, Secret: *given}
-	case had && covers(old.Destinations, wanted.Destinations):
+	case had && (covers(old.Destinations, wanted.Destinations) || covers(now, wanted.Destinations)):
 		return map[string]SecretRef{name: old}, nil
 	case had:
 		o.problem(name, "secret_required", "must be given again, because it would now go to another destination than the one it was given for")

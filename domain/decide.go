@@ -35,7 +35,7 @@ func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (D
 	o.text("name", &next.Name, length(2, 128), integrationName)
 	o.required("name", next.Name != "")
 	next.ID = NewID(w, next.Name)
-	seal := next.read(o, by, rules)
+	seal := next.read(o, Integration{}, by, rules)
 	if err := RefuseAll(problems); err != nil {
 		return Decision{}, err
 	}
@@ -64,7 +64,7 @@ func (i Integration) updated(from Configuration, doc Document, by Stamp, rules R
 	}
 	next := i
 	next.Configuration = from
-	seal := next.read(o, by, rules)
+	seal := next.read(o, i, by, rules)
 	if err := RefuseAll(problems); err != nil {
 		return Decision{}, err
 	}
@@ -97,8 +97,8 @@ func (i Integration) changeable() error {
 }
 
 // read reads a configuration over the present one and settles where its
-// secrets go.
-func (i *Integration) read(o *object, by Stamp, rules Rules) []SealedSecret {
+// secrets go. Now is the integration as it is.
+func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []SealedSecret {
 	o.text("display_name", &i.DisplayName, length(1, 256), noControl)
 	o.required("display_name", i.DisplayName != "")
 	choice(o, "protocol", &i.Protocol, Protocols()...)
@@ -115,11 +115,11 @@ func (i *Integration) read(o *object, by Stamp, rules Rules) []SealedSecret {
 	o.done()
 
 	s := sealer{by: by}
-	s.auth(o, "auth", i.Auth, auth, i.authDestinations())
+	s.auth(o, "auth", i.Auth, auth, i.authDestinations(), now.authDestinations())
 	for n := range i.Endpoints {
 		e := &i.Endpoints[n]
 		at := newObject(fmt.Sprintf("/endpoints/%d", n), nil, o.problems)
-		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], e.Auth.destinationsOf(firstOf(i.MCPURL, e.BaseURL, i.BaseURL)))
+		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], i.endpointDestinations(e.Name), now.endpointDestinations(e.Name))
 	}
 	i.sealHeaders(&s, o, headers)
 	return s.sealed
@@ -135,6 +135,16 @@ func (i *Integration) authDestinations() []string {
 		}
 	}
 	return i.Auth.destinationsOf(urls...)
+}
+
+// endpointDestinations says where the auth goes that an endpoint has of its own.
+func (i *Integration) endpointDestinations(name string) []string {
+	for _, e := range i.Endpoints {
+		if e.Name == name {
+			return e.Auth.destinationsOf(firstOf(i.MCPURL, e.BaseURL, i.BaseURL))
+		}
+	}
+	return nil
 }
 
 // destinationsOf is destinations for an auth that may be absent.
@@ -234,7 +244,7 @@ func (i *Integration) sealHeaders(s *sealer, o *object, given map[string]*Secret
 		if ref := i.MCPHeaders[name]; ref.ID != "" {
 			present[name] = ref
 		}
-		i.MCPHeaders[name] = s.keep(in, name, "mcp_headers."+name, present, given[name], []string{Origin(i.MCPURL) + " header " + name})[name]
+		i.MCPHeaders[name] = s.keep(in, name, "mcp_headers."+name, present, given[name], []string{Origin(i.MCPURL) + " header " + name}, nil)[name]
 	}
 }
 
@@ -245,18 +255,18 @@ type sealer struct {
 }
 
 // auth settles the secret of an auth, which may be absent.
-func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinations []string) {
+func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinations, now []string) {
 	if a == nil {
 		return
 	}
 	in := newObject(o.pointer("auth"), nil, o.problems)
 	field := a.SecretField()
-	a.Secrets = s.keep(in, field, path+"."+field, a.Secrets, given, destinations)
+	a.Secrets = s.keep(in, field, path+"."+field, a.Secrets, given, destinations, now)
 }
 
-func (s *sealer) keep(o *object, name, field string, present map[string]SecretRef, given *Secret, destinations []string) map[string]SecretRef {
+func (s *sealer) keep(o *object, name, field string, present map[string]SecretRef, given *Secret, destinations, now []string) map[string]SecretRef {
 	wanted := SecretRef{ID: fmt.Sprintf("%s-%d", s.by.Attempt, len(s.sealed)), Field: field, Destinations: destinations}
-	refs, sealed := withSecret(o, name, present, wanted, given, s.by.At)
+	refs, sealed := withSecret(o, name, present, wanted, now, given, s.by.At)
 	if sealed != nil {
 		s.sealed = append(s.sealed, *sealed)
 	}

@@ -57,6 +57,7 @@ func merge(t testing.TB, text, over string) domain.Document {
 const (
 	plain   = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2"}`
 	keyed   = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2", "auth": {"type": "api_key_header", "api_key_value": "k1"}}`
+	minting = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://id.example.com/token"}}`
 	calling = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token", "bearer_token_value": "t1"},
 		"endpoints": [{"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u", "password_value": "p1"}}]}`
 	tooled = `{"name": "tools", "display_name": "Tools", "protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://mcp.example.com/mcp", "mcp_headers": {"X-Token": "h1"}}`
@@ -188,6 +189,11 @@ func TestUpdate(t *testing.T) {
 			when: `{"endpoints": [{"name": "e", "description": "d", "path": "/", "base_url": "https://b.example.com", "auth": {"bearer_token_value": "b"}}]}`,
 		},
 		{name: "another host with the secret is fine", given: keyed, when: `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k1"}}`, changed: []string{"/auth/secrets/api_key_value", "/base_url"}, seals: 1},
+		{name: "another path of the token endpoint keeps the secret", given: minting, when: `{"auth": {"token_url": "https://id.example.com/v2/token"}}`, changed: []string{"/auth/token_url"}},
+		{name: "another token endpoint needs the secret again", given: minting, when: `{"auth": {"token_url": "https://evil.example.com/token"}}`, code: "secret_required"},
+		{name: "who gets the token doesn't get the secret", given: minting, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
+		{name: "who gets the secret doesn't get the token", given: minting, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
+		{name: "another place in the request needs it again", given: minting, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
 		{name: "another type needs its own secret", given: keyed, when: `{"auth": {"type": "bearer_token"}}`, code: "required"},
 		{name: "the name stays for ever", given: keyed, when: `{"name": "other"}`, code: "immutable"},
 		{name: "even the same name is not to be given", given: keyed, when: `{"name": "crm"}`, code: "immutable"},
@@ -240,6 +246,20 @@ func TestUpdate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Earlier versions recorded of a secret that is exchanged for tokens only that it
+// was given for both, the token endpoint and the base URL.
+func TestASecretOfAnEarlierVersionStaysWhereItGoes(t *testing.T) {
+	given := created(t, minting)
+	ref := given.Auth.Secret()
+	ref.Destinations = []string{"https://crm.example.com:443 client_secret_basic", "https://id.example.com:443 client_secret_basic"}
+	given.Auth.Secrets["client_secret_value"] = ref
+	d, err := given.Update(doc(t, `{"display_name": "Other", "auth": {"token_url": "https://id.example.com/v2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	require.NoError(t, err)
+	require.Equal(t, ref, d.Event.(domain.IntegrationUpdated).Integration.Auth.Secret())
+	_, err = given.Update(doc(t, `{"auth": {"token_url": "https://crm.example.com/token"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	require.Equal(t, "secret_required", codeOf(err), err)
 }
 
 func TestNothingChangesWhatIsNotThere(t *testing.T) {

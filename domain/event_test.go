@@ -29,7 +29,7 @@ func everything(t testing.TB) domain.Integration {
 // samples are one event of each type, with every field set.
 func samples(t testing.TB) map[string]domain.Event {
 	t.Helper()
-	i := everything(t)
+	i := asFirstStored(everything(t))
 	return map[string]domain.Event{
 		"integration.created": domain.IntegrationCreated{Integration: i},
 		"integration.updated": domain.IntegrationUpdated{Integration: i, Changed: []string{"/base_url", "/enabled"}},
@@ -43,6 +43,25 @@ func samples(t testing.TB) map[string]domain.Event {
 			Attempts: 3, Duration: 1234, At: noon,
 		},
 	}
+}
+
+// asFirstStored is i with the destinations of its secrets as they were told at
+// first: of a token that the secret is exchanged for, the place of the secret.
+func asFirstStored(i domain.Integration) domain.Integration {
+	auths := []*domain.Auth{i.Auth}
+	for _, e := range i.Endpoints {
+		auths = append(auths, e.Auth)
+	}
+	for _, a := range auths {
+		all := a.Secret().Destinations
+		for n, d := range all {
+			if origin, ok := strings.CutSuffix(d, " "+domain.TokenPlace); ok {
+				_, place, _ := strings.Cut(all[len(all)-1-n], " ")
+				all[n] = origin + " " + place
+			}
+		}
+	}
+	return i
 }
 
 // TestEveryVersionEverStoredIsRead reads testdata/history, which has one file of

@@ -72,7 +72,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
-	q := &Queue{js: js, stream: stream, timeout: 5 * time.Second, AtOnce: 16, Again: time.Second, Log: slog.Default()}
+	q := &Queue{js: js, stream: stream, timeout: 5 * time.Second, AtOnce: 64, Again: time.Second, Log: slog.Default()}
 	for _, topic := range []string{Due, Asked} {
 		if _, err := q.consumer(ctx, topic); err != nil {
 			return nil, fmt.Errorf("open probe queue: %w", err)
