@@ -40,6 +40,7 @@ type process struct {
 	url  string
 	key  string
 	done chan struct{}
+	said []string // the last lines it logged, once it has ended
 }
 
 // startProcess starts a service on a data folder and waits until it is ready.
@@ -52,7 +53,6 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 	p := &process{t: t, cmd: cmd, data: data, done: make(chan struct{})}
 	t.Cleanup(p.kill)
 	ready := make(chan string, 1)
-	var said []string // last
 	go func() {
 		defer close(p.done)
 		for lines := bufio.NewScanner(logs); lines.Scan(); {
@@ -60,17 +60,17 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
 				ready <- line.URL
 			}
-			said = append(said[max(0, len(said)-50):], lines.Text())
+			p.said = append(p.said[max(0, len(p.said)-50):], lines.Text())
 		}
 		_ = cmd.Wait()
 	}()
 	select {
 	case p.url = <-ready:
 	case <-p.done:
-		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(said, "\n"))
+		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(p.said, "\n"))
 	case <-time.After(time.Minute):
 		p.kill()
-		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(said, "\n"))
+		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(p.said, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
 	require.NoError(t, err)
