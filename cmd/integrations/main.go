@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	sandbox.Become() // where this process is one of a sandbox's, it goes no further
+	sandbox.Become()          // where this process is one of a sandbox's, it goes no further
 	log.SetOutput(io.Discard) // net/http tells it what an upstream says behind its answer, which may be a secret
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
