@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,6 +233,31 @@ func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 		require.NotEqual(t, domain.Healthy, r.Probe.Status, "what was not seen is not called healthy")
 		require.Contains(t, r.Probe.Message, "check again")
 	}
+}
+
+func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	f.queue.AtOnce, f.queue.AtOnceEach = 3, 2
+	f.run(t, f.prober.Run)
+	hanging := hold(t)
+	for n := range 6 {
+		f.create(t, fmt.Sprint("slow-", n), hanging.URL, true)
+	}
+	bob := commands.Caller{Workspace: "globex", Actor: "key-bob"}
+	out, err := f.Service.CreateIntegration(t.Context(), bob, domain.Document{"name": "good", "display_name": "Good", "base_url": listen(t).URL}, commands.Condition{})
+	require.NoError(t, err)
+	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	f.clock.add(time.Second)
+
+	var checks sync.WaitGroup
+	checks.Go(func() { f.check(t, 0) })
+	<-hanging.begun
+	<-hanging.begun
+	report, err := f.Check(t.Context(), bob, 0)
+	require.NoError(t, err)
+	require.Equal(t, domain.Healthy, report.Integrations[slices.IndexFunc(report.Integrations, func(r domain.HealthResult) bool { return r.Integration.Name == "good" })].Probe.Status)
+	close(hanging.answer)
+	checks.Wait()
 }
 
 func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {

@@ -81,7 +81,11 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 		return nil //nolint:nilerr // not one of ours; trying again won't help
 	}
 	if since, err := time.Parse(time.RFC3339Nano, msg.Metadata[metaSince]); err == nil {
-		p.Metrics.late(topic, p.Now().Sub(since))
+		late := p.Now().Sub(since)
+		p.Metrics.late(topic, late)
+		if topic == Asked && late > askedFor {
+			return nil // nobody waits any more
+		}
 	}
 	id := domain.ID(msg.Metadata[metaID])
 	if _, busy := p.underway.LoadOrStore(key{w, id}, true); busy {

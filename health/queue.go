@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -25,9 +26,10 @@ type Queue struct {
 	stream  jetstream.Stream
 	timeout time.Duration
 
-	AtOnce int           // probes that one process has under way of one topic; default 16
-	Again  time.Duration // when a probe that could not be recorded is made again; default 1 s
-	Log    *slog.Logger  // default slog.Default()
+	AtOnce     int           // probes that one process has under way of one topic; default 128
+	AtOnceEach int           // those of one workspace among them; default 32
+	Again      time.Duration // when a probe that could not be recorded is made again; default 1 s
+	Log        *slog.Logger  // default slog.Default()
 }
 
 // The topics of the queue.
@@ -41,6 +43,7 @@ const (
 	schedulePrefix = "probe.schedule."
 	takenFor       = 30 * time.Second // a probe whose process is gone by then is made by another
 	askedFor       = time.Minute      // nobody waits longer for a probe
+	mostTaken      = 2048             // by one process of one topic, with those that wait for their turn
 )
 
 // What a message says beside its payload: what was asked for says the position
@@ -72,7 +75,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	if err != nil {
 		return nil, fmt.Errorf("open probe queue: %w", err)
 	}
-	q := &Queue{js: js, stream: stream, timeout: 5 * time.Second, AtOnce: 64, Again: time.Second, Log: slog.Default()}
+	q := &Queue{js: js, stream: stream, timeout: 5 * time.Second, AtOnce: 128, AtOnceEach: 32, Again: time.Second, Log: slog.Default()}
 	for _, topic := range []string{Due, Asked} {
 		if _, err := q.consumer(ctx, topic); err != nil {
 			return nil, fmt.Errorf("open probe queue: %w", err)
@@ -136,8 +139,8 @@ func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 // with its context.
 func (q *Queue) Close() error { return nil }
 
-// take hands messages on, a bounded number at once, until ctx ends or something
-// fails.
+// take hands messages on, as many at once as have their turn, until ctx ends or
+// something fails.
 func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Message) error {
 	opening, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
@@ -145,36 +148,45 @@ func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Messa
 	if err != nil {
 		return err
 	}
-	taken, err := consumer.Messages(jetstream.PullMaxMessages(q.AtOnce))
+	taken, err := consumer.Messages(jetstream.PullMaxMessages(mostTaken))
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, taken.Stop)()
 	defer taken.Stop()
 	var settling errgroup.Group // Go waits while that many are under way
-	settling.SetLimit(q.AtOnce)
+	settling.SetLimit(mostTaken)
 	defer func() { _ = settling.Wait() }() // nothing is sent after the end
+	turns := newTurns(q.AtOnce, q.AtOnceEach)
 	for {
 		msg, err := taken.Next()
 		if err != nil {
 			return err
 		}
 		settling.Go(func() error {
-			q.settle(ctx, msg, to)
+			q.settle(ctx, turns, msg, to)
 			return nil
 		})
 	}
 }
 
-// settle hands one message on and tells the server what became of it.
-func (q *Queue) settle(ctx context.Context, msg jetstream.Msg, to chan<- *message.Message) {
+// settle hands one message on when it has its turn, and tells the server what
+// became of it.
+func (q *Queue) settle(ctx context.Context, turns *turns, msg jetstream.Msg, to chan<- *message.Message) {
 	told := newMessage(ctx, msg)
+	end, err := turns.take(ctx, told.Metadata[metaWorkspace], func() { _ = msg.InProgress() })
+	if err != nil {
+		if errors.Is(err, errFull) {
+			_ = msg.NakWithDelay(q.Again)
+		}
+		return
+	}
+	defer end()
 	select {
 	case to <- told:
 	case <-ctx.Done():
 		return
 	}
-	var err error
 	select {
 	case <-told.Acked():
 		err = msg.Ack()
