@@ -54,6 +54,30 @@ func standIn(t *testing.T) string {
 	return srv.URL
 }
 
+func TestABuiltinSaysWhichSettingsAreMissing(t *testing.T) {
+	f := start(t)
+	for builtin, missing := range map[string]struct {
+		endpoint string
+		settings []string
+	}{
+		domain.GoogleMaps:   {"geocode", []string{"INTEGRATIONS_GOOGLE_MAPS_KEY"}},
+		domain.GoogleSearch: {"search", []string{"INTEGRATIONS_GOOGLE_SEARCH_KEY", "INTEGRATIONS_GOOGLE_SEARCH_ENGINE_ID"}},
+		domain.AmigoFHIR:    {"get_patient", []string{"INTEGRATIONS_AMIGO_FHIR_KEY", "INTEGRATIONS_AMIGO_FHIR_URL"}},
+	} {
+		id := domain.NewID("acme", builtin)
+		result, err := f.TestEndpoint(t.Context(), ann, id, missing.endpoint, nil, false)
+		require.NoError(t, err)
+		require.Equal(t, domain.CallMisconfigured, result.ErrorCode)
+		probe, _, err := f.TestConnection(t.Context(), ann, id)
+		require.NoError(t, err)
+		require.Equal(t, domain.Misconfigured, probe.Status)
+		for _, setting := range missing.settings {
+			require.Contains(t, result.Error, setting)
+			require.Contains(t, probe.Message, setting)
+		}
+	}
+}
+
 func TestTheBuiltinsAskInTheShapesOfTheirUpstreams(t *testing.T) {
 	f, base := start(t), standIn(t)
 	f.Builtins = domain.BuiltinSettings{

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -17,7 +18,27 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	return s.Connectors.Call(ctx, domain.Call{
+	return s.call(ctx, domain.Call{
 		Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: s.keyring(i.Owner(), nil),
 	})
+}
+
+func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
+	if unset := s.unset(c.Integration); unset != "" {
+		return domain.CallResult{Error: unset, ErrorCode: domain.CallMisconfigured}, nil
+	}
+	return s.Connectors.Call(ctx, c)
+}
+
+// unset is a sentence that says which settings of a built-in the operator has not
+// made, "" when none is missing.
+func (s *Service) unset(i domain.Integration) string {
+	if !i.Builtin {
+		return ""
+	}
+	missing := s.Builtins.Missing(i.Name)
+	if len(missing) == 0 {
+		return ""
+	}
+	return "The operator has not set " + strings.Join(missing, " and ") + "."
 }

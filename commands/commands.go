@@ -229,7 +229,6 @@ func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Ke
 		if key, set := s.OperatorKeys[builtin]; set && key.Reveal() != "" {
 			return key, nil
 		}
-		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing",
-			"the operator has not set %s", "INTEGRATIONS_"+strings.ToUpper(strings.ReplaceAll(builtin, "-", "_"))+"_KEY")
+		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing", "the operator has not set the key of %s", builtin)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, e
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	result, err := s.Connectors.Call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: s.keyring(i.Owner(), nil)})
+	result, err := s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: s.keyring(i.Owner(), nil)})
 	if err != nil {
 		return domain.CallResult{}, err
 	}

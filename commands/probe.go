@@ -103,6 +103,11 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, given []domain.SealedSecret) domain.Probe {
+	if unset := s.unset(i); unset != "" {
+		return domain.Probe{
+			Status: domain.Misconfigured, Message: unset, At: s.Now(), Steps: []domain.ProbeStep{{Name: "resolve_auth", Detail: unset}},
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	return s.Connectors.Probe(ctx, i, s.keyring(i.Owner(), given))

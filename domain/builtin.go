@@ -58,6 +58,23 @@ func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
 	return Builtins(w, s)[n], true
 }
 
+// Missing returns the names of the settings that a built-in can't be called
+// without and that the operator has not made; none when it is set up.
+func (s BuiltinSettings) Missing(builtin string) []string {
+	prefix := "INTEGRATIONS_" + strings.ToUpper(strings.ReplaceAll(builtin, "-", "_"))
+	var missing []string
+	if !slices.Contains(s.Keyed, builtin) {
+		missing = append(missing, prefix+"_KEY")
+	}
+	if builtin == GoogleSearch && s.SearchEngineID == "" {
+		missing = append(missing, prefix+"_ENGINE_ID")
+	}
+	if builtin == AmigoFHIR && s.FHIRURL == "" {
+		missing = append(missing, prefix+"_URL")
+	}
+	return missing
+}
+
 // OperatorSecret begins the id of a secret that the operator holds; the name of
 // the built-in follows.
 const OperatorSecret = "operator:"

@@ -27,7 +27,7 @@ func (r Reader) Tools(ctx context.Context, w domain.Workspace, after *Key, limit
 }
 
 func (r Reader) callable(i domain.Integration) bool {
-	return i.Enabled && (!i.Builtin || slices.Contains(r.Builtins.Keyed, i.Name))
+	return i.Enabled && (!i.Builtin || len(r.Builtins.Missing(i.Name)) == 0)
 }
 
 // Tool returns the tool that an integration, by id or name, and an endpoint

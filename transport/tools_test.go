@@ -30,7 +30,9 @@ func (s *service) slots(t *testing.T, name string, more ...members) *upstream {
 
 func TestTheEndpointsOfEnabledIntegrationsAreTools(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(set *settings) { set.builtins.Keyed = []string{domain.GoogleSearch} })
+	s := serve(t, func(set *settings) {
+		set.builtins.Keyed, set.builtins.SearchEngineID = []string{domain.GoogleSearch}, "engine"
+	})
 	s.slots(t, "clinic")
 	s.slots(t, "closed", members{"enabled": false})
 	schema := members{"type": "object", "properties": members{"day": members{"type": "string", "minLength": 3.0}}, "required": []any{"day"}}
