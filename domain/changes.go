@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -55,7 +56,7 @@ func compare(at string, from, to any, changes *[]Change) {
 	if reflect.DeepEqual(from, to) {
 		return
 	}
-	if isSecret(from) || isSecret(to) {
+	if secretAt.MatchString(at) {
 		*changes = append(*changes, Change{Pointer: at, Secret: true})
 		return
 	}
@@ -77,37 +78,30 @@ func compare(at string, from, to any, changes *[]Change) {
 		}
 		return
 	}
-	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(from), New: withoutSecrets(to)})
+	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(at, from), New: withoutSecrets(at, to)})
 }
 
-// isSecret reports whether v is a SecretRef.
-func isSecret(v any) bool {
-	ref, ok := v.(map[string]any)
-	if !ok {
-		return false
+// secretAt are the pointers to references of secrets. What looks like one
+// elsewhere, such as in the schema of an endpoint, is not.
+var secretAt = regexp.MustCompile(`^(?:(?:/endpoints/\d+)?/auth/secrets|/mcp_headers)/[^/]+$`)
+
+// withoutSecrets returns v, which stands at a pointer, with every reference of a
+// secret in it replaced by nil.
+func withoutSecrets(at string, v any) any {
+	if secretAt.MatchString(at) {
+		return nil
 	}
-	_, id := ref["id"]
-	_, field := ref["field"]
-	_, destinations := ref["destinations"]
-	return id && field && destinations
-}
-
-// withoutSecrets returns v with every SecretRef in it replaced by nil.
-func withoutSecrets(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		if isSecret(v) {
-			return nil
-		}
 		clean := make(map[string]any, len(v))
 		for name, inner := range v {
-			clean[name] = withoutSecrets(inner)
+			clean[name] = withoutSecrets(at+"/"+escapePointer(name), inner)
 		}
 		return clean
 	case []any:
 		clean := make([]any, len(v))
 		for n, inner := range v {
-			clean[n] = withoutSecrets(inner)
+			clean[n] = withoutSecrets(at+"/"+strconv.Itoa(n), inner)
 		}
 		return clean
 	}
