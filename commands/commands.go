@@ -119,11 +119,14 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		if on.DryRun {
 			out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
 		}
-		if decision.Event == nil || on.DryRun {
+		if on.DryRun {
 			return out, nil
 		}
-		if first, err := s.claim(ctx, by, id, on, &meta, last.Position); err != nil || first.Replayed {
+		if first, err := s.claim(ctx, by, id, on, &meta, last.Position, decision.Event == nil); err != nil || first.Replayed {
 			return first, err
+		}
+		if decision.Event == nil {
+			return out, nil
 		}
 		out.Position, err = s.record(ctx, last.Position, out.Integration, decision, meta)
 		if errors.Is(err, eventstore.ErrConflict) {

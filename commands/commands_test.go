@@ -246,6 +246,25 @@ func TestARepeatedRequestIsMadeOnce(t *testing.T) {
 	require.Equal(t, uint64(2), head(t, f))
 }
 
+func TestARepeatedRequestThatChangedNothingUndoesNothing(t *testing.T) {
+	f := start(t)
+	made := f.create(t, doc(t, crm, "t1"))
+	once := commands.Condition{IdempotencyKey: "k1", Request: "r1"}
+	first, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"enabled": true}`), once)
+	require.NoError(t, err)
+	require.False(t, first.Replayed)
+	_, err = f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"enabled": false}`), commands.Condition{})
+	require.NoError(t, err)
+	again, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"enabled": true}`), once)
+	require.NoError(t, err)
+	require.True(t, again.Replayed)
+	require.Equal(t, first.Integration, again.Integration)
+	require.Equal(t, first.Position, again.Position)
+	_, err = f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"display_name": "Other"}`), commands.Condition{IdempotencyKey: "k1", Request: "r2"})
+	require.Equal(t, "idempotency_key_reused", codeOf(t, err))
+	require.Equal(t, uint64(2), head(t, f))
+}
+
 func TestARefusedRequestDoesNotUseItsIdempotencyKeyUp(t *testing.T) {
 	f := start(t)
 	_, err := f.CreateIntegration(t.Context(), ann, doc(t, `{"name": "X"}`), commands.Condition{IdempotencyKey: "k1", Request: "r1"})

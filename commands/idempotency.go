@@ -10,9 +10,10 @@ import (
 )
 
 // repeated answers a request that was made before under the same idempotency
-// key: the event it caused is found in the log by its command id. When the first
-// request caused none, this one goes on under that command id, so that only one
-// of them can ever succeed.
+// key: the event it caused is found in the log by its command id, or it is the
+// one that was the last when the request changed nothing. When the first request
+// came to neither, this one goes on under that command id, so that only one of
+// them can ever succeed.
 func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata) (Outcome, error) {
 	if on.IdempotencyKey == "" {
 		return Outcome{}, nil
@@ -24,16 +25,27 @@ func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Cond
 	if err := adopt(claim, on, meta); err != nil {
 		return Outcome{}, err
 	}
+	if claim.Unchanged {
+		c, err := s.Events.Next(ctx, by.Workspace, id, claim.After-1)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return replayed(c)
+	}
 	for after := claim.After; ; {
 		c, err := s.Events.Next(ctx, by.Workspace, id, after)
 		if err != nil || c.Position == 0 {
 			return Outcome{}, err
 		}
 		if c.Meta.CommandID == claim.CommandID {
-			return Outcome{Integration: domain.Evolve(domain.Integration{}, c.Event), Position: c.Position, Replayed: true}, c.Err
+			return replayed(c)
 		}
 		after = c.Position
 	}
+}
+
+func replayed(c eventstore.Commit) (Outcome, error) {
+	return Outcome{Integration: domain.Evolve(domain.Integration{}, c.Event), Position: c.Position, Replayed: true}, c.Err
 }
 
 // orRepeated refuses with refusal, unless what refuses the request is the very
@@ -63,17 +75,17 @@ func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out O
 }
 
 // claim ties the idempotency key to this request, before anything is written
-// after a position. When the key was there first and its change came before that
-// position, it returns that change.
-func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, after uint64) (Outcome, error) {
+// after a position, or when nothing is to be. When the key was there first and
+// what it came to is known, it returns that.
+func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, after uint64, unchanged bool) (Outcome, error) {
 	if on.IdempotencyKey == "" {
 		return Outcome{}, nil
 	}
-	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: on.Request, After: after})
+	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: on.Request, After: after, Unchanged: unchanged})
 	if err != nil {
 		return Outcome{}, err
 	}
-	if claim.After < after {
+	if claim.After < after || claim.Unchanged && claim.CommandID != meta.CommandID {
 		return s.repeated(ctx, by, id, on, meta)
 	}
 	return Outcome{}, adopt(claim, on, meta)

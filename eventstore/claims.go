@@ -10,11 +10,13 @@ import (
 )
 
 // A Claim ties an idempotency key to the request that first came with it. The
-// answer itself is not kept: the event that the request caused is the answer.
+// answer itself is not kept: the event that the request caused is the answer, or
+// the one that was the last when it caused none.
 type Claim struct {
 	CommandID string `json:"command_id"`
-	Request   string `json:"request"` // a hash of the request
-	After     uint64 `json:"after"`   // the position of the integration before it
+	Request   string `json:"request"`             // a hash of the request
+	After     uint64 `json:"after"`               // the position of the integration before it
+	Unchanged bool   `json:"unchanged,omitempty"` // the request changed nothing: what is at After is the answer
 }
 
 // Claimed returns the claim under key, and whether there is one. Key is made of
