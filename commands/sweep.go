@@ -9,15 +9,15 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// sweepAfter is how long a secret may lie in the vault before an event names
+// SweepAfter is how long a secret may lie in the vault before an event names
 // it: longer than any command takes.
-const sweepAfter = 5 * time.Minute
+const SweepAfter = 5 * time.Minute
 
 // Orphans calls visit for every secret that no live event names and that is too
 // old for one to be on its way.
 func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) error {
 	return s.Vault.Each(ctx, func(secret vault.Stored) error {
-		if s.Now().Sub(secret.At) < sweepAfter {
+		if s.Now().Sub(secret.At) < SweepAfter {
 			return nil
 		}
 		last, err := s.Events.LoadFromLeader(ctx, secret.Owner.Workspace, secret.Owner.ID)

@@ -26,8 +26,9 @@ func closing(h http.Handler, ending *atomic.Bool) http.Handler {
 }
 
 // listenAndDrain answers requests until ctx ends, and for a delay after that;
-// then it lets those under way end.
-func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay time.Duration, log *slog.Logger) error {
+// then it has those end that would go on for ever, and lets the others under way
+// end.
+func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay time.Duration, endStreams func(), log *slog.Logger) error {
 	var ending atomic.Bool
 	srv := &http.Server{
 		Handler: closing(h, &ending), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
@@ -47,6 +48,7 @@ func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay t
 		return err
 	case <-time.After(delay):
 	}
+	endStreams()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {

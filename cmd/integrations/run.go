@@ -141,14 +141,19 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if c.has(roleAPI) {
 		handler = api.Handler
 	}
-	parts.Go(func() error { defer stop(); return listenAndDrain(running, listener, handler(), c.DrainDelay, log) })
+	streaming, endStreams := context.WithCancel(open)
+	defer endStreams()
+	parts.Go(func() error {
+		defer stop()
+		return listenAndDrain(running, listener, handler(), c.DrainDelay, endStreams, log)
+	})
 	parts.Go(func() error { return b.watch(open) })
 	parts.Go(func() error { return model.Run(open) })
 	parts.Go(func() error {
 		return events.Lead(open, "sweep", func(ctx context.Context) error { return sweep(ctx, service, log) })
 	})
 	if c.has(roleAPI) {
-		parts.Go(func() error { return live.Run(running) }) // its listeners end with it, so that nothing waits for them
+		parts.Go(func() error { return live.Run(streaming) }) // its listeners end with it, so that nothing waits for them
 		parts.Go(func() error { return probing.results.Run(open) })
 	}
 	if c.has(roleProber) {
@@ -192,11 +197,10 @@ func nodeName() string {
 	}, name)
 }
 
-// sweep destroys secrets that nothing names, at start and every hour.
+// sweep destroys secrets that nothing names, at start and every hour. Those that a
+// process left behind just before are old enough for it a little later.
 func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) error {
-	every := time.NewTicker(time.Hour)
-	defer every.Stop()
-	for {
+	for pause := commands.SweepAfter + time.Minute; ; pause = time.Hour {
 		swept, err := service.SweepSecrets(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -209,7 +213,7 @@ func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) err
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-every.C:
+		case <-time.After(pause):
 		}
 	}
 }
