@@ -24,7 +24,7 @@ func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Ke
 	if f != nil {
 		return found, f
 	}
-	got, f := c.way.once(ctx, out)
+	got, _, f := c.way.send(ctx, out, domain.RetryConfig{}) // once more where the token is refused
 	if f == nil {
 		f = refusal(got.status)
 	}

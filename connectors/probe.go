@@ -27,13 +27,14 @@ func (c rest) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 	}
 	p.signed(out)
 	var status int
-	f = p.send(ctx, out, func() (_ int, f *fault) {
+	glance := func() (_ int, f *fault) {
 		status, f = c.way.glance(ctx, out)
 		return status, f
-	})
+	}
+	f = p.send(ctx, out, glance)
 	if i.HealthCheck == nil && (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) {
 		out.method = http.MethodGet
-		status, f = c.way.glance(ctx, out)
+		f = p.send(ctx, out, glance)
 	}
 	p.seen.HTTPStatus = status
 	if f == nil {

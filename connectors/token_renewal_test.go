@@ -153,3 +153,34 @@ func TestAProbeGetsATokenAndSaysSo(t *testing.T) {
 		}
 	}
 }
+
+func TestAProbeThatHasToAskWithGETRenewsATokenToo(t *testing.T) {
+	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodHead:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		case r.Header.Get("Authorization") == "Bearer token-1":
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	from := issues(t, nil)
+	c := byToken(calling(base, nil, nil), clientCredentials(from.url), canary)
+	p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring)
+	if p.Status != domain.Healthy || p.HTTPStatus != 200 || !p.AuthResolved || len(from.requests()) != 2 {
+		t.Errorf("after %d tokens the probe came to %+v", len(from.requests()), p)
+	}
+}
+
+func TestADiscoveryRenewsATokenThatTheServerRefuses(t *testing.T) {
+	base, calls := guarded(t, func(token string) bool { return token != "token-1" })
+	from := issues(t, nil)
+	found := discovered(t, onFHIR(byToken(calling(base, nil, nil), clientCredentials(from.url), canary)), domain.Description{})
+	if found.Error != "" || calls.Load() != 2 || len(from.requests()) != 2 {
+		t.Errorf("after %d tokens it came to %+v", len(from.requests()), found)
+	}
+	shut, calls := guarded(t, func(string) bool { return false })
+	found = discovered(t, onFHIR(byToken(calling(shut, nil, nil), clientCredentials(from.url), canary)), domain.Description{})
+	if found.ErrorCode != domain.CallAuthFailed || calls.Load() != 2 {
+		t.Errorf("a server that refuses every token was asked %d times: %+v", calls.Load(), found)
+	}
+}
