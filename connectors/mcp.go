@@ -138,13 +138,25 @@ func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, op
 	return nil
 }
 
-// attempt is converse for a call that counts against its upstream.
+// attempt is converse for a call that counts against its upstream. It converses
+// once more, with a fresh token, when the server refuses the one it got after it
+// had connected: what is answered with 401 was not done, not even a tool's call.
 func (m mcp) attempt(ctx context.Context, result *domain.CallResult, i domain.Integration, e domain.Endpoint, out *outgoing, arguments map[string]any) ([]domain.Problem, *fault) {
 	leave, f := out.to.enter(out.invocation)
 	if f != nil {
 		return nil, f
 	}
 	misfit, f := m.converse(ctx, result, i, e, out, arguments)
+	if f != nil && f.code == domain.CallAuthFailed {
+		refused := result.Attempts
+		switch again, unrenewed := out.renewed(ctx, result.StatusCode); {
+		case unrenewed != nil:
+			f = unrenewed
+		case again:
+			misfit, f = m.converse(ctx, result, i, e, out, arguments)
+			result.Attempts = append(refused, result.Attempts...)
+		}
+	}
 	if errors.Is(ctx.Err(), context.Canceled) { // whoever asked has gone, which says nothing of the upstream
 		leave(answer{}, nil)
 	} else {
@@ -229,19 +241,25 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 		told = "The secret headers are ready."
 	}
 	p.step("resolve_auth", true, told)
-	s, _, f := m.connect(ctx, i, out, domain.RetryConfig{})
+	var who string // "" until it is connected
+	var first page
+	f = p.send(ctx, out, func() (int, *fault) {
+		s, _, f := m.connect(ctx, i, out, domain.RetryConfig{})
+		if f == nil {
+			defer s.end()
+			who = s.introduced()
+			first, f = s.page(ctx, "")
+		}
+		p.seen.HTTPStatus = s.seen().status
+		return p.seen.HTTPStatus, f
+	})
 	p.scrub = newScrubber(out.secrets...)
-	p.seen.HTTPStatus = s.seen().status
-	if f != nil {
+	if who == "" {
 		return p.failed("connect", f)
 	}
-	defer s.end()
-	who := s.introduced()
 	p.step("connect", true, who+".")
-	page, f := s.page(ctx, "")
-	p.seen.HTTPStatus = s.seen().status
 	if f != nil {
 		return p.failed("list_tools", f)
 	}
-	return p.healthy("list_tools", who+" and offers "+page.counted()+".")
+	return p.healthy("list_tools", who+" and offers "+first.counted()+".")
 }

@@ -9,24 +9,36 @@ import (
 
 // discover offers the tools of the server, one page after the other.
 func (m mcp) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *fault) {
-	found := domain.Discovery{Source: toolsList}
 	out, f := m.build(i, nil, nil)
 	if f == nil {
 		f = m.ready(ctx, i, i.Auth, open, out)
 	}
 	if f != nil {
-		return found, f
+		return domain.Discovery{Source: toolsList}, f
 	}
+	found, status, f := m.list(ctx, i, out)
+	switch again, unrenewed := out.renewed(ctx, status); {
+	case unrenewed != nil:
+		f = unrenewed
+	case again:
+		found, _, f = m.list(ctx, i, out)
+	}
+	return found, f
+}
+
+// list connects and offers the tools. It returns the last status of HTTP too.
+func (m mcp) list(ctx context.Context, i domain.Integration, out *outgoing) (domain.Discovery, int, *fault) {
+	found := domain.Discovery{Source: toolsList}
 	s, _, f := m.connect(ctx, i, out, domain.RetryConfig{})
 	if f != nil {
-		return found, said(s, f)
+		return found, s.seen().status, said(s, f)
 	}
 	defer s.end()
 	var cursor string
 	for range mostPages {
 		p, f := s.page(ctx, cursor)
 		if f != nil {
-			return found, said(s, f)
+			return found, s.seen().status, said(s, f)
 		}
 		for _, t := range p.Tools {
 			if offer, ok := s.offer(t); ok {
@@ -39,7 +51,7 @@ func (m mcp) discover(ctx context.Context, i domain.Integration, open domain.Key
 	}
 	found.Truncated = cursor != "" || len(found.Offers) > mostOffers
 	found.Offers = found.Offers[:min(len(found.Offers), mostOffers)]
-	return found, nil
+	return found, s.seen().status, nil
 }
 
 // said is f without secrets.

@@ -14,6 +14,8 @@ const (
 	initialize = "initialize"
 	toolsList  = "tools/list"
 	toolsCall  = "tools/call"
+
+	initialized = "notifications/initialized" // has no answer but that of HTTP
 )
 
 // listener is a transport of the SDK whose messages are listened to: the SDK's
@@ -57,13 +59,20 @@ type connection struct {
 // Write implements mcp.Connection.
 func (c connection) Write(ctx context.Context, m jsonrpc.Message) error {
 	e := &trip{}
-	if request, ok := m.(*jsonrpc.Request); ok && request.IsCall() {
+	request, ok := m.(*jsonrpc.Request)
+	if ok && request.IsCall() {
 		c.heard.mu.Lock()
 		c.heard.asked[request.ID] = request.Method
 		c.heard.last, c.heard.refused = e, nil
 		c.heard.mu.Unlock()
 	}
-	return c.Connection.Write(context.WithValue(ctx, tripKey{}, e), m)
+	err := c.Connection.Write(context.WithValue(ctx, tripKey{}, e), m)
+	if ok && request.Method == initialized && err != nil { // connecting failed by it
+		c.heard.mu.Lock()
+		c.heard.last = e
+		c.heard.mu.Unlock()
+	}
+	return err
 }
 
 // Read implements mcp.Connection.

@@ -241,6 +241,15 @@ func TestMCPStartingAProcessIsNotEnabled(t *testing.T) {
 	}
 }
 
+// greeting is a call of "greet", signed with a token of from.
+func greeting(transport domain.MCPTransport, at string, from *issuer) domain.Call {
+	c := signedAt(tooling(transport, at, "greet", map[string]any{"who": "Ada"}), clientCredentials(from.url), canary)
+	ref := c.Integration.Auth.Secret()
+	ref.Destinations = append(ref.Destinations, domain.Origin(from.url)+" place")
+	c.Integration.Auth.Secrets[c.Integration.Auth.SecretField()] = ref
+	return c
+}
+
 func TestMCPATokenThatTheServerRefusesIsRenewedOnceWhileConnecting(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		from := issues(t, nil)
@@ -249,10 +258,7 @@ func TestMCPATokenThatTheServerRefusesIsRenewedOnceWhileConnecting(t *testing.T)
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		})
-		c := signedAt(tooling(transport, at, "greet", map[string]any{"who": "Ada"}), clientCredentials(from.url), canary)
-		ref := c.Integration.Auth.Secret()
-		ref.Destinations = append(ref.Destinations, domain.Origin(from.url)+" place")
-		c.Integration.Auth.Secrets[c.Integration.Auth.SecretField()] = ref
+		c := greeting(transport, at, from)
 		r := onLoopback(t)
 		got := succeeds(t, r, c)
 		if got.FinalResult != "Hello, Ada" || len(got.Attempts) != 2 || got.Attempts[0].StatusCode != 401 || len(from.requests()) != 2 {
@@ -260,6 +266,114 @@ func TestMCPATokenThatTheServerRefusesIsRenewedOnceWhileConnecting(t *testing.T)
 		}
 		if p := r.Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.Healthy || len(from.requests()) != 2 {
 			t.Errorf("with the fresh token the probe came to %+v", p)
+		}
+	})
+}
+
+// choosy is a server that lets everyone connect, and refuses a method without a
+// token that is good. It tells how often it was asked for that method.
+func choosy(t *testing.T, transport domain.MCPTransport, method string, good string) (at string, asked *atomic.Int64) {
+	t.Helper()
+	asked = &atomic.Int64{}
+	return toolbox(t, transport, func(w http.ResponseWriter, r *http.Request) {
+		if isCallOf(r, method) {
+			asked.Add(1)
+			if r.Header.Get("Authorization") != "Bearer "+good {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}
+	}), asked
+}
+
+func TestMCPATokenThatTheServerRefusesIsRenewedOnceItIsConnectedToo(t *testing.T) {
+	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
+		for _, method := range []string{initialized, toolsList, toolsCall} {
+			from, r := issues(t, nil), onLoopback(t)
+			at, asked := choosy(t, transport, method, "token-2")
+			c := greeting(transport, at, from)
+			got := succeeds(t, r, c)
+			if got.FinalResult != "Hello, Ada" || got.StatusCode != 200 || asked.Load() != 2 || len(from.requests()) != 2 {
+				t.Errorf("%s: asked %d times with %d tokens it came to %+v", method, asked.Load(), len(from.requests()), got)
+			}
+			if len(got.Attempts) != 2 || got.Attempts[0].StatusCode != 401 || got.Attempts[0].Error == "" || got.Attempts[1].StatusCode != 200 {
+				t.Errorf("%s: the attempts are %+v", method, got.Attempts)
+			}
+			if shown := asJSON(t, got); strings.Contains(shown, "token-1") || strings.Contains(shown, "token-2") {
+				t.Errorf("%s: a token is shown: %s", method, shown)
+			}
+			if got := succeeds(t, r, c); len(got.Attempts) != 1 || len(from.requests()) != 2 {
+				t.Errorf("%s: the fresh token was not kept: %+v", method, got.Attempts)
+			}
+		}
+	})
+}
+
+func TestMCPAProbeAndADiscoveryRenewATokenThatTheServerRefuses(t *testing.T) {
+	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
+		from := issues(t, nil)
+		at, _ := choosy(t, transport, toolsList, "token-2")
+		c := greeting(transport, at, from)
+		p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring)
+		var steps []string
+		for _, s := range p.Steps {
+			steps = append(steps, s.Name)
+		}
+		if p.Status != domain.Healthy || p.HTTPStatus != 200 || !p.AuthResolved || strings.Join(steps, " ") != "resolve_auth connect list_tools" || len(from.requests()) != 2 {
+			t.Errorf("after %d tokens the probe came to %+v", len(from.requests()), p)
+		}
+
+		at, _ = choosy(t, transport, toolsList, "token-4")
+		found := discovered(t, greeting(transport, at, from), domain.Description{})
+		if found.Error != "" || len(found.Offers) != 11 || len(from.requests()) != 4 {
+			t.Errorf("after %d tokens the discovery came to %+v", len(from.requests()), found)
+		}
+	})
+}
+
+func TestMCPAServerThatRefusesEveryTokenIsAskedTwice(t *testing.T) {
+	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
+		from := issues(t, nil)
+		at, asked := choosy(t, transport, toolsCall, "none")
+		c := greeting(transport, at, from)
+		got := failsWith(t, onLoopback(t), c, domain.CallAuthFailed)
+		if len(got.Attempts) != 2 || got.StatusCode != 401 || asked.Load() != 2 || len(from.requests()) != 2 {
+			t.Errorf("asked %d times with %d tokens it came to %+v", asked.Load(), len(from.requests()), got)
+		}
+
+		at, asked = choosy(t, transport, toolsList, "none")
+		c = greeting(transport, at, from)
+		if p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.AuthFailed || p.HTTPStatus != 401 || asked.Load() != 2 {
+			t.Errorf("asked %d times the probe came to %+v", asked.Load(), p)
+		}
+		if found := discovered(t, c, domain.Description{}); found.ErrorCode != domain.CallAuthFailed || asked.Load() != 4 {
+			t.Errorf("asked %d times the discovery came to %+v", asked.Load(), found)
+		}
+	})
+}
+
+func TestMCPATokenThatCanNotBeRenewedIsTheError(t *testing.T) {
+	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
+		once := func() *issuer {
+			return issues(t, func(n int) string {
+				if n == 1 {
+					return `{"access_token": "token-1"}`
+				}
+				return `{"error": "invalid_client"}`
+			})
+		}
+		at, asked := choosy(t, transport, toolsCall, "none")
+		got := failsWith(t, onLoopback(t), greeting(transport, at, once()), domain.CallAuthFailed)
+		if !strings.Contains(got.Error, "invalid_client") || got.StatusCode != 401 || len(got.Attempts) != 1 || asked.Load() != 1 {
+			t.Errorf("got %+v", got)
+		}
+
+		at, _ = choosy(t, transport, toolsList, "none")
+		c := greeting(transport, at, once())
+		if p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.AuthFailed || p.AuthResolved || !strings.Contains(p.Message, "invalid_client") {
+			t.Errorf("the probe came to %+v", p)
+		}
+		if found := discovered(t, greeting(transport, at, once()), domain.Description{}); found.ErrorCode != domain.CallAuthFailed || !strings.Contains(found.Error, "invalid_client") {
+			t.Errorf("the discovery came to %+v", found)
 		}
 	})
 }
