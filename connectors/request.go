@@ -84,8 +84,8 @@ func (o *outgoing) shown(scrub scrubber) domain.CallRequest {
 		members = strings.Split(target.RawQuery, "&")
 	}
 	for _, name := range o.hidden {
-		if _, ok := headers[name]; ok {
-			headers[name] = []string{masked}
+		if named := scrub.name(name); headers[named] != nil {
+			headers[named] = []string{masked}
 		}
 		for n, member := range members {
 			if key, _, _ := strings.Cut(member, "="); key == url.QueryEscape(name) {

@@ -25,7 +25,10 @@ const shortest = 4
 // an upstream is known to echo them in: as they are, base64 (standard and URL
 // alphabet, wherever in a longer text they stand), URL-encoded, hex, and
 // escaped as JSON or HTML. The zero value knows no secret.
-type scrubber struct{ needles []string }
+type scrubber struct {
+	needles []string
+	folded  []string // needles in lower case, for what has lost its own
+}
 
 // newScrubber returns a scrubber for the given secrets.
 func newScrubber(secrets ...string) scrubber {
@@ -37,7 +40,12 @@ func newScrubber(secrets ...string) scrubber {
 	}
 	needles = slices.DeleteFunc(needles, func(n string) bool { return len(n) < shortest })
 	slices.Sort(needles)
-	return scrubber{needles: slices.Compact(needles)}
+	needles = slices.Compact(needles)
+	folded := make([]string, len(needles))
+	for n, needle := range needles {
+		folded[n] = strings.ToLower(needle)
+	}
+	return scrubber{needles: needles, folded: folded}
 }
 
 // forms returns secret as it may be written.
@@ -201,14 +209,25 @@ func (s scrubber) value(v any) any {
 func (s scrubber) headers(h http.Header) http.Header {
 	clean := make(http.Header, len(h))
 	for name, values := range h {
+		shown := s.name(name)
 		for _, v := range values {
 			if name == "Set-Cookie" {
 				v = masked
 			}
-			clean[s.text(name)] = append(clean[s.text(name)], s.text(v))
+			clean[shown] = append(clean[shown], s.text(v))
 		}
 	}
 	return clean
+}
+
+// name returns the name of a header without secrets, in lower case where it
+// held one: net/http writes names in a case of its own.
+func (s scrubber) name(in string) string {
+	lower := strings.ToLower(in)
+	if clean := (scrubber{needles: s.folded}).text(lower); clean != lower {
+		return clean
+	}
+	return in
 }
 
 // span is a part of a text, from its first byte to the one after its last.

@@ -205,3 +205,31 @@ func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeaderThatIsNamedAfterASecretIsNotShown(t *testing.T) {
+	const key = "deadbeefcafe0123456789abcdef"
+	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{key, "X-" + strings.ToUpper(key) + "-Seen", hex.EncodeToString([]byte(key))} {
+			w.Header()[name] = []string{"1"}
+		}
+		w.Header().Set("X-Other", key)
+	})
+	c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.APIKeyHeader, HeaderName: "X-Key"}, key)
+	got := succeeds(t, onLoopback(t), c)
+	if left := remains(strings.ToLower(asJSON(t, got)), newScrubber(key).needles...); left != "" {
+		t.Errorf("%q is left in %v", left, got.ResponseHeaders)
+	}
+	if got.ResponseHeaders.Get("X-Other") != masked || got.ResponseHeaders[masked] == nil || got.ResponseHeaders["x-"+masked+"-seen"] == nil {
+		t.Errorf("got %v", got.ResponseHeaders)
+	}
+}
+
+func TestAHeaderThatCarriesACredentialIsMaskedUnderWhateverNameItIsShown(t *testing.T) {
+	out := &outgoing{url: &url.URL{Scheme: "https", Host: "a.example"}, header: http.Header{}}
+	out.hideHeader("X-Tenant", "abc", "abc") // too short to be found by value
+	out.hideHeader("Authorization", "Bearer Tenant", "Tenant")
+	shown := out.shown(newScrubber(out.secrets...))
+	if got := shown.Headers["x-"+masked]; len(shown.Headers) != 2 || len(got) != 1 || got[0] != masked {
+		t.Errorf("it is shown as %v", shown.Headers)
+	}
+}
