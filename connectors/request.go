@@ -48,11 +48,12 @@ func (o *outgoing) hideHeader(name, value string, secrets ...string) {
 	o.secrets = append(o.secrets, secrets...)
 }
 
-// hideQuery adds a query member that carries a credential.
+// hideQuery adds a query member that carries a credential. As it is encoded it
+// is a secret of its own: its base64 is another.
 func (o *outgoing) hideQuery(name, value string) {
 	addQuery(o.url, url.Values{name: {value}})
 	o.hidden = append(o.hidden, name)
-	o.secrets = append(o.secrets, value)
+	o.secrets = append(o.secrets, value, url.QueryEscape(value))
 }
 
 // request returns the request to send once.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -231,5 +232,38 @@ func TestAHeaderThatCarriesACredentialIsMaskedUnderWhateverNameItIsShown(t *test
 	shown := out.shown(newScrubber(out.secrets...))
 	if got := shown.Headers["x-"+masked]; len(shown.Headers) != 2 || len(got) != 1 || got[0] != masked {
 		t.Errorf("it is shown as %v", shown.Headers)
+	}
+}
+
+func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
+	whole := func(r *http.Request) string { // in base64, which may begin anywhere
+		body, _ := io.ReadAll(r.Body)
+		var all []string
+		for _, before := range []string{"", "b", "bb"} {
+			all = append(all, base64.StdEncoding.EncodeToString([]byte(before+r.URL.RawQuery+string(body))))
+		}
+		return strings.Join(all, " ")
+	}
+	refusing := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		said, _ := compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
+		_, _ = io.WriteString(w, said)
+	})
+	echoing := upstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, whole(r)) })
+	inBody := clientCredentials(refusing)
+	inBody.ClientAuthMethod = "body"
+	inJSON := domain.Auth{Type: domain.JSONTokenExchange, TokenURL: refusing, TokenRequestClientIDField: "i", TokenRequestClientSecretField: "s", TokenResponsePath: "t"}
+	for _, secret := range []string{"s3cr3t+/=ü-x", canary} {
+		for _, c := range []domain.Call{
+			byToken(calling("http://127.0.0.1:1", nil, nil), inBody, secret),
+			byToken(calling("http://127.0.0.1:1", nil, nil), inJSON, secret),
+			signedBy(calling(echoing, nil, nil), domain.Auth{Type: domain.APIKeyHeader, QueryName: "key"}, secret),
+		} {
+			got := call(t, onLoopback(t), c)
+			shown := got.Error + fmt.Sprint(got.RawResponse)
+			escaped := newScrubber(append(jsonForms(secret), url.QueryEscape(secret))...).needles
+			if left := remains(shown, escaped...); left != "" || !strings.Contains(shown, masked) {
+				t.Errorf("signed in by %s: %q is left in %s", c.Integration.Auth.Type, left, shown)
+			}
+		}
 	}
 }

@@ -37,14 +37,19 @@ func scoped(a domain.Auth, form url.Values) url.Values {
 }
 
 // askWithSecret asks with client credentials (RFC 6749, 4.4). With basic, id
-// and secret are form-encoded before they are joined (2.3.1).
+// and secret are form-encoded before they are joined (2.3.1). With
+// both, the secret as it is encoded is one of its own: its base64 is another.
 func askWithSecret(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
 	a, secret := s.auth, s.secret.Reveal()
 	form := scoped(a, url.Values{"grant_type": {"client_credentials"}})
 	if a.ClientAuthMethod == "body" {
 		form.Set("client_id", a.ClientID)
 		form.Set("client_secret", secret)
-		return t.askingForm(a.TokenURL, form)
+		out, f := t.askingForm(a.TokenURL, form)
+		if f == nil {
+			out.secrets = append(out.secrets, url.QueryEscape(secret))
+		}
+		return out, f
 	}
 	out, f := t.askingForm(a.TokenURL, form)
 	if f == nil {
@@ -95,13 +100,18 @@ func (t *tokens) askingWith(assertion, endpoint string, form url.Values) (*outgo
 
 // askInJSON posts id and secret as members of a JSON object.
 func askInJSON(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
+	secret := s.secret.Reveal()
 	body, err := compact(map[string]string{
-		s.auth.TokenRequestClientIDField: s.auth.ClientID, s.auth.TokenRequestClientSecretField: s.secret.Reveal(),
+		s.auth.TokenRequestClientIDField: s.auth.ClientID, s.auth.TokenRequestClientSecretField: secret,
 	})
 	if err != nil {
 		return nil, misconfigured("The request for a token can't be written as JSON.")
 	}
-	return t.asking(s.auth.TokenURL, plainJSON, []byte(body))
+	out, f := t.asking(s.auth.TokenURL, plainJSON, []byte(body))
+	if f == nil {
+		out.secrets = append(out.secrets, jsonForms(secret)...) // whose base64 is another
+	}
+	return out, f
 }
 
 func readInJSON(a domain.Auth, said map[string]any) (minted, *fault) {
