@@ -13,7 +13,8 @@ import (
 )
 
 // Load returns the last event of an integration, which carries its state; the
-// zero Commit when it has none. In a cluster a follower that is a moment behind
+// zero Commit when it has none. One that can't be read is a Conflict with the code
+// integration_parked. In a cluster a follower that is a moment behind
 // may answer; an Append then conflicts, and LoadFromLeader says more.
 func (s *Store) Load(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -42,7 +43,17 @@ func (s *Store) read(msg *jetstream.RawStreamMsg, err error) (Commit, error) {
 		return Commit{}, unavailable(err, "load")
 	}
 	c := s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data)
-	return c, c.Err
+	return c, parked(c.Err)
+}
+
+// parked is the refusal for an event that can't be read, nil for nil. Another
+// version of the service may read it; trying again won't help.
+func parked(err error) error {
+	if err == nil {
+		return nil
+	}
+	return domain.Because(fmt.Errorf("load: %w", err), domain.Conflict, "integration_parked",
+		"the last event of this integration can't be read by this version of the service; the operator's integrations status says why")
 }
 
 // LoadFromLeader is Load answered by the leader of the stream, which is never
@@ -81,7 +92,7 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 		return Commit{}, fmt.Errorf("load from leader: %w", err)
 	}
 	c := s.commit(answer.Message.Subject, answer.Message.Sequence, header, answer.Message.Data)
-	return c, c.Err
+	return c, parked(c.Err)
 }
 
 // Next returns the first event of an integration after a position, the zero

@@ -30,7 +30,9 @@ type Checker struct {
 	Within  time.Duration                                    // for a whole check
 	Now     func() time.Time
 
-	running singleflight.Group // checks, by workspace and age
+	Position func() uint64 // up to which the read model shows the log of integrations
+
+	running singleflight.Group // checks, by workspace, age and position
 }
 
 // pageSize is how many integrations are read at a time.
@@ -39,11 +41,12 @@ const pageSize = 200
 // Check has every enabled integration of the caller's workspace probed whose
 // last probe is older than maxAge or than its configuration. What is not done in
 // time is told as unknown; what the caller may not have started is told as it was
-// last seen. Those who ask for the same while a check runs share it, and checks
-// of several processes share probes, so that many callers cost upstreams no more
-// than one; a check goes on when the one who asked first has gone.
+// last seen. Those who ask for the same while a check runs share it, unless
+// something has changed since it began, and checks of several processes share
+// probes, so that many callers cost upstreams no more than one; a check goes on
+// when the one who asked first has gone.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
-	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t", by.Workspace, maxAge, by.MayExec), func() (any, error) {
+	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t %d", by.Workspace, maxAge, by.MayExec, c.Position()), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
 	})
 	report, _ := shared.(domain.HealthReport)
@@ -57,6 +60,10 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	if err != nil {
 		return domain.HealthReport{}, err
 	}
+	parked, err := c.parked(ctx, by.Workspace)
+	if err != nil {
+		return domain.HealthReport{}, err
+	}
 	select {
 	case <-c.Results.begun:
 	case <-deadline.Done():
@@ -65,6 +72,10 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	var waiting errgroup.Group
 	var last atomic.Uint64 // the position of the last probe recorded
 	for n, i := range enabled {
+		if parked[i.ID] {
+			report.Integrations[n] = unknown(i.Integration, "can't be probed: its last change can't be read by this version of the service")
+			continue
+		}
 		forbidden := by.May(i.Integration)
 		if c.stands(i, maxAge) || forbidden != nil && c.stands(i, always) {
 			report.Integrations[n] = told(i.Integration, domain.Probe{
@@ -110,6 +121,22 @@ func (c *Checker) enabled(ctx context.Context, w domain.Workspace) ([]projection
 		}
 		q.After = page.Next
 	}
+}
+
+// parked returns those of a workspace whose last event can't be read, so that
+// nobody can probe them.
+func (c *Checker) parked(ctx context.Context, w domain.Workspace) (map[domain.ID]bool, error) {
+	all, err := c.Read.Store.Parked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parked := map[domain.ID]bool{}
+	for _, p := range all {
+		if p.Workspace == w {
+			parked[p.ID] = true
+		}
+	}
+	return parked, nil
 }
 
 // always is an age that no probe has.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -80,7 +81,7 @@ func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	projector := &projections.Projector{Events: events, Store: store, Log: log}
 	f := &fixture{
 		Service: service, clock: c, nc: nc, queue: queue, projector: projector,
-		Checker: &health.Checker{Read: projections.Reader{Store: store}, Queue: queue, Results: results, Wait: projector.WaitForProbe, Within: 10 * time.Second, Now: c.now},
+		Checker: &health.Checker{Read: projections.Reader{Store: store}, Queue: queue, Results: results, Wait: projector.WaitForProbe, Position: projector.Position, Within: 10 * time.Second, Now: c.now},
 		prober:  &health.Prober{Queue: queue, Commands: service, Now: time.Now, Log: log},
 	}
 	f.run(t, projector.Run)
@@ -107,6 +108,24 @@ func (f *fixture) create(t *testing.T, name, baseURL string, enabled bool) domai
 	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
 	f.clock.add(time.Second)
 	return out.Integration.ID
+}
+
+func (f *fixture) jetstream(t *testing.T) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(f.nc)
+	require.NoError(t, err)
+	return js
+}
+
+// scribble stores an event that this version can't read, and returns where.
+func (f *fixture) scribble(t *testing.T, id domain.ID) uint64 {
+	t.Helper()
+	ack, err := f.jetstream(t).PublishMsg(t.Context(), &nats.Msg{
+		Subject: "integrations.acme." + string(id), Data: []byte("{}"),
+		Header: nats.Header{"ce-type": {"integration.updated.v99"}, "ce-time": {"2026-05-06T12:00:00Z"}},
+	})
+	require.NoError(t, err)
+	return ack.Sequence
 }
 
 // check returns what a check saw, by the name of the integration.
@@ -260,6 +279,53 @@ func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
 	checks.Wait()
 }
 
+func TestAnIntegrationThatCanNotBeReadIsUnknownAtOnceAndTheOthersAreChecked(t *testing.T) {
+	f := start(t)
+	f.create(t, "good", listen(t).URL, true)
+	id := f.create(t, "parked", listen(t).URL, true)
+	position := f.scribble(t, id)
+	require.NoError(t, f.projector.Wait(t.Context(), position))
+	f.Within = time.Minute // is not waited for
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	report, err := f.Check(ctx, ann, 0)
+	require.NoError(t, err)
+	require.NoError(t, ctx.Err())
+	for _, r := range report.Integrations {
+		require.Equal(t, r.Integration.Name == "good", r.Known, r.Integration.Name)
+	}
+
+	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, 0))
+	require.Eventually(t, func() bool { // nobody tries again for ever
+		stream, err := f.jetstream(t).Stream(t.Context(), "PROBE_WORK")
+		return err == nil && stream.CachedInfo().State.Msgs == 0
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+func TestACheckThatBeganBeforeAChangeIsNotTheAnswerAfterIt(t *testing.T) {
+	f := start(t)
+	slow := hold(t)
+	f.create(t, "slow", slow.URL, true)
+	var checks sync.WaitGroup
+	checks.Go(func() {
+		_, err := f.Check(t.Context(), ann, 0)
+		require.NoError(t, err)
+	})
+	<-slow.begun
+	f.create(t, "late", listen(t).URL, true)
+	checks.Go(func() {
+		report, err := f.Check(t.Context(), ann, 0)
+		require.NoError(t, err)
+		require.Len(t, report.Integrations, 2+3)
+	})
+	require.Eventually(t, func() bool { // both wait for the slow one
+		var stacks strings.Builder
+		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
+	}, 10*time.Second, time.Millisecond)
+	close(slow.answer)
+	checks.Wait()
+}
+
 func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 	f := start(t)
 	slow := hold(t)
@@ -302,7 +368,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 	f := start(t)
 	results := health.NewResults(f.Events, slog.New(slog.DiscardHandler))
 	f.run(t, results.Run)
-	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Within: 10 * time.Second, Now: f.clock.now}
+	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Position: f.projector.Position, Within: 10 * time.Second, Now: f.clock.now}
 	slow := hold(t)
 	f.create(t, "slow", slow.URL, true)
 	var checks sync.WaitGroup

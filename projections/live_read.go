@@ -48,6 +48,16 @@ func (l *Live) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) 
 	return store.Probed(ctx, w, ids)
 }
 
+// Parked implements Model.
+func (l *Live) Parked(ctx context.Context) ([]Parked, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return store.Parked(ctx)
+}
+
 // Ping proves that the live generation can be read.
 func (l *Live) Ping(ctx context.Context) error {
 	store, done, err := l.use()

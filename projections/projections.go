@@ -27,6 +27,10 @@ type Model interface {
 	// whether or not the store holds the integration. It is how built-ins, which
 	// are not stored, come by theirs.
 	Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error)
+
+	// Parked returns the integrations of all workspaces whose last event could
+	// not be applied, by position.
+	Parked(ctx context.Context) ([]Parked, error)
 }
 
 // Store keeps one generation of read models. There are two implementations, in
@@ -44,10 +48,6 @@ type Store interface {
 
 	// Positions returns how far each log has been applied.
 	Positions(ctx context.Context) (Positions, error)
-
-	// Parked returns the integrations of all workspaces whose last event could
-	// not be applied, by position.
-	Parked(ctx context.Context) ([]Parked, error)
 
 	// Index ends the filling of a new generation: it makes what List runs along,
 	// where filling is faster without, and sees to it that what was applied is on

@@ -143,7 +143,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	results := health.NewResults(events, logger)
 	prober := &health.Prober{Queue: queue, Commands: commands, Now: time.Now, Log: logger}
-	checker := &health.Checker{Read: reader, Queue: queue, Results: results, Wait: projector.WaitForProbe, Within: set.healthWithin, Now: time.Now}
+	checker := &health.Checker{Read: reader, Queue: queue, Results: results, Wait: projector.WaitForProbe, Position: projector.Position, Within: set.healthWithin, Now: time.Now}
 	runs := []func(context.Context) error{results.Run, prober.Run}
 	past := audit.Log{Events: events, Builtins: set.builtins}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}

@@ -30,42 +30,55 @@ func (c exportCommand) Run(s streams) error {
 		return err
 	}
 	defer b.close()
-	all, position, err := existing(s.ctx, events, w)
+	found, err := existing(s.ctx, events, w)
 	if err != nil {
 		return err
 	}
-	text, err := configurationFile(w, position, all)
+	text, err := configurationFile(w, found.position, found.named)
 	if err != nil {
 		return err
 	}
-	_, err = s.out.Write(text)
+	if _, err = s.out.Write(text); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(found.unread)) {
+		_, _ = fmt.Fprintf(s.err, "left out: integration %s: its last event can't be read: %s\n", id, found.unread[id])
+		err = errFound
+	}
 	return err
 }
 
-// existing returns the integrations of a workspace by name, and the position in
-// the log up to which none is missing.
-func existing(ctx context.Context, events *eventstore.Store, w domain.Workspace) (map[string]domain.Integration, uint64, error) {
+// found is what a workspace holds.
+type found struct {
+	named    map[string]domain.Integration
+	unread   map[domain.ID]error // of those whose last event can't be read
+	position uint64              // in the log, up to which none is missing
+}
+
+// existing returns the integrations of a workspace.
+func existing(ctx context.Context, events *eventstore.Store, w domain.Workspace) (found, error) {
 	latest, err := events.LatestIn(ctx, eventstore.Selection{Workspace: w})
 	if err != nil {
-		return nil, 0, err
+		return found{}, err
 	}
-	all := map[string]domain.Integration{}
+	last := map[domain.ID]eventstore.Commit{} // one that changes meanwhile comes again
 	for batch, err := range latest.Commits {
 		if err != nil {
-			return nil, 0, err
+			return found{}, err
 		}
 		for _, c := range batch {
-			if c.Err != nil {
-				return nil, 0, c.Err
-			}
-			if i := domain.Evolve(domain.Integration{}, c.Event); i.Exists() {
-				all[i.Name] = i
-			} else {
-				delete(all, i.Name) // it may have come before as what it was
-			}
+			last[c.ID] = c
 		}
 	}
-	return all, latest.Position, nil
+	f := found{named: map[string]domain.Integration{}, unread: map[domain.ID]error{}, position: latest.Position}
+	for id, c := range last {
+		if c.Err != nil {
+			f.unread[id] = c.Err
+		} else if i := domain.Evolve(domain.Integration{}, c.Event); i.Exists() {
+			f.named[i.Name] = i
+		}
+	}
+	return f, nil
 }
 
 // configurationFile returns integrations as import reads them, in the order of

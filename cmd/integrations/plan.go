@@ -49,10 +49,11 @@ const (
 
 // make decides every step, and writes nothing.
 func (p *plan) make(ctx context.Context, wanted []described, deleteOthers bool) error {
-	present, _, err := existing(ctx, p.service.Events, p.Workspace)
+	found, err := existing(ctx, p.service.Events, p.Workspace)
 	if err != nil {
 		return err
 	}
+	present := found.named
 	for _, d := range wanted {
 		s := &step{Name: d.name, Action: create, Changed: []domain.Change{}, from: d, doc: d.doc}
 		p.Steps = append(p.Steps, s)

@@ -158,6 +158,12 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 			strings.Contains(metrics, "integrations_projection_lag 0\n")
 	}, 10*time.Second, 10*time.Millisecond)
 
+	require.Contains(t, p.must(http.StatusConflict, http.MethodPut, all+"/crm", `{"enabled": false}`), "integration_parked")
+	exit, exported := tool(t, "export", "--workspace", "acme", "--data", data)
+	require.Equal(t, 1, exit)
+	require.Contains(t, exported, "name: ehr")
+	require.Contains(t, exported, "left out: integration "+string(domain.NewID("acme", "crm")))
+
 	var again rebuilt
 	require.Zero(t, toolJSON(t, &again, "rebuild", "--data", data))
 	require.Equal(t, 1, again.Refused)
