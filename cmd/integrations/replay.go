@@ -70,6 +70,9 @@ func (c replayCommand) Run(s streams) error {
 		return err
 	}
 	defer b.close()
+	if err := c.checkAfter(s.ctx, events); err != nil {
+		return err
+	}
 	broken := make(chan os.Signal, 1) // with it a write to a pipe that nobody reads fails, and doesn't end the program
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
@@ -98,6 +101,19 @@ func (c replayCommand) Run(s streams) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the end")
+	}
+	return err
+}
+
+// checkAfter refuses a position that the log has not come to: it is of another one.
+func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store) error {
+	head := events.Head
+	if c.Probes {
+		head = events.ProbeHead
+	}
+	end, err := head(ctx)
+	if err == nil && uint64(c.After) > end {
+		err = fmt.Errorf("--after %d is beyond the log, which ends at position %d", c.After, end)
 	}
 	return err
 }
