@@ -115,7 +115,7 @@ func isFor(ref domain.SecretRef, target string, itself bool) bool {
 	origin := domain.Origin(target)
 	return origin != "" && slices.ContainsFunc(ref.Destinations, func(d string) bool {
 		givenFor, place, _ := strings.Cut(d, " ")
-		return givenFor == origin && !(itself && place == domain.TokenPlace)
+		return givenFor == origin && (!itself || place != domain.TokenPlace)
 	})
 }
 

@@ -26,14 +26,14 @@ func TestListenersAreServedUntilTheDrainDelayIsOver(t *testing.T) {
 	p := startProcess(t, t.TempDir(), "--drain-delay=3s")
 	status, early := p.listenTo()
 	require.Equal(t, http.StatusOK, status)
-	defer early.Close()
+	t.Cleanup(func() { _ = early.Close() })
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.Eventually(t, func() bool {
 		status, _, err := p.do(http.MethodGet, "/readyz", "")
 		return err == nil && status == http.StatusServiceUnavailable
 	}, 3*time.Second, 5*time.Millisecond)
 	status, late := p.listenTo()
-	defer late.Close()
+	t.Cleanup(func() { _ = late.Close() })
 	require.Equal(t, http.StatusOK, status)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 	for _, stream := range []io.Reader{early, late} {

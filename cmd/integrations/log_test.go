@@ -17,7 +17,7 @@ import (
 func TestWhatAnUpstreamSaysBehindItsAnswerIsNotLogged(t *testing.T) {
 	upstream, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer upstream.Close()
+	t.Cleanup(func() { _ = upstream.Close() })
 	answered, read := make(chan struct{}), make(chan error, 1)
 	go func() {
 		conn, err := upstream.Accept()
@@ -25,7 +25,7 @@ func TestWhatAnUpstreamSaysBehindItsAnswerIsNotLogged(t *testing.T) {
 			read <- err
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		asked, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
 			read <- err
