@@ -1,6 +1,6 @@
-// Package streams opens what is kept in JetStream. What it returns answers: a
-// cluster that has just started, or was just asked for a stream, elects a leader
-// first, and has nobody to answer until then.
+// Package streams opens what is kept in JetStream, and knows what a refusal there
+// means. What it opens answers: a cluster that has just started, or was just asked
+// for a stream, elects a leader first, and has nobody to answer until then.
 package streams
 
 import (

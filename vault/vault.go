@@ -211,11 +211,7 @@ func (v *Vault) Destroy(ctx context.Context, o domain.Owner, ref domain.SecretRe
 
 // shred overwrites one message on disk.
 func (v *Vault) shred(ctx context.Context, sequence uint64) error {
-	err := v.stream.SecureDeleteMsg(ctx, sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	return err
+	return streams.SecureDelete(ctx, v.js, v.stream, sequence)
 }
 
 // subject returns where a secret is stored. The incarnation is not in it, so

@@ -270,6 +270,20 @@ func TestARotationFinishesOneThatWasCutShortBetweenTwoRevisions(t *testing.T) {
 	require.Equal(t, "hunter2", got.Reveal())
 }
 
+func TestARotationGoesOnWhenASecretIsDestroyedMeanwhile(t *testing.T) {
+	v := open(t, natstest.Connect(t), fileIn(t))
+	kept, destroyed := secret("s1", "hunter2"), secret("s2", "hunter3")
+	require.NoError(t, v.Seal(t.Context(), owner, kept))
+	require.NoError(t, v.Seal(t.Context(), owner, destroyed))
+	_, err := v.RotateRoot(t.Context(), func(vault.Rotation) { require.NoError(t, v.Destroy(t.Context(), owner, destroyed.Ref)) })
+	require.NoError(t, err)
+	got, err := v.Open(t.Context(), owner, kept.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", got.Reveal())
+	_, err = v.Open(t.Context(), owner, destroyed.Ref)
+	require.ErrorContains(t, err, "not in the vault", "what was destroyed stays so")
+}
+
 func TestRotationsAtTheSameTimeLoseNoRootKey(t *testing.T) {
 	nc := natstest.Connect(t)
 	keys := fileIn(t)

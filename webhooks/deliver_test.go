@@ -4,10 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -137,6 +140,53 @@ func TestWhatCanNotBeDeliveredInADayIsDeadAndCanBeSentAgain(t *testing.T) {
 	require.Equal(t, "webhook_destination_not_found", codeOf(s.hooks.Redeliver(t.Context(), "other", d.ID, dead.ID)))
 }
 
+func TestADeadLetterMayBeSentAgainByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := listen(t, status(http.StatusInternalServerError))
+	d, _ := s.destination(r.url)
+	s.change("acme", "crm")
+	s.eventually("it was tried", func() bool { return r.attempts() > 0 })
+	s.later.Store(int64(24 * time.Hour))
+	s.eventually("it is dead", func() bool { return len(s.deliveries(d, webhooks.Dead)) == 1 })
+	s.nothingPending()
+	dead := s.deliveries(d, webhooks.Dead)[0]
+	r.set(nil)
+	var again sync.WaitGroup
+	for range 8 {
+		again.Go(func() {
+			if err := s.hooks.Redeliver(t.Context(), "acme", d.ID, dead.ID); err != nil {
+				assert.Contains(t, []string{"delivery_pending", "delivery_not_found"}, codeOf(err), err)
+			}
+		})
+	}
+	again.Wait()
+	s.eventually("it is delivered", func() bool { return len(r.all()) > 0 })
+	require.Empty(t, s.deliveries(d, webhooks.Dead))
+	s.nothingPending()
+}
+
+func TestADeliveryThatSomebodyDeletedHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	hold, let := context.WithCancel(t.Context())
+	r := listen(t, func(http.ResponseWriter, received) int { <-hold.Done(); return 200 })
+	t.Cleanup(let)
+	s.destination(r.url)
+	first := s.change("acme", "crm")
+	s.eventually("it is being made", func() bool { return r.attempts() == 1 })
+	js, err := jetstream.New(s.nc)
+	require.NoError(t, err)
+	pending, err := js.Stream(t.Context(), "WEBHOOKS")
+	require.NoError(t, err)
+	require.NoError(t, pending.DeleteMsg(t.Context(), pending.CachedInfo().State.LastSeq))
+	second := s.change("acme", "crm")
+	let()
+	s.eventually("both are told", func() bool { return len(r.all()) == 2 })
+	require.Equal(t, []uint64{first, second}, r.positions()[domain.NewID("acme", "crm")])
+	s.nothingPending()
+}
+
 func TestADestinationThatSaysItIsGoneIsDisabledAndWhatWaitsIsKept(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -231,4 +281,31 @@ func TestADeletedDestinationGetsNothingMore(t *testing.T) {
 	s.change("acme", "crm")
 	s.eventually("others go on", func() bool { return len(again.all()) == 1 })
 	require.LessOrEqual(t, len(r.all()), 1, "but for the attempt that was being made")
+}
+
+func TestWhatWaitsForADeletedDestinationIsDroppedInQuiet(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := listen(t, status(http.StatusInternalServerError))
+	d, _ := s.destination(r.url)
+	for _, name := range names(8) {
+		s.change("acme", name)
+		s.change("acme", name)
+	}
+	s.eventually("each was tried", func() bool {
+		tried := map[domain.ID]bool{}
+		for _, failed := range s.deliveries(d, webhooks.Failed) {
+			tried[failed.Integration] = true
+		}
+		return len(tried) == 8
+	})
+	require.NoError(t, s.hooks.Delete(t.Context(), "acme", d.ID))
+	js, err := jetstream.New(s.nc)
+	require.NoError(t, err)
+	for _, name := range names(8) { // from a process that had not heard of it
+		_, err := js.Publish(t.Context(), "webhooks.acme."+d.ID+"."+string(domain.NewID("acme", name)), []byte("{}"))
+		require.NoError(t, err)
+	}
+	s.nothingPending()
+	require.NotContains(t, s.log.String(), "could not do what webhooks need")
 }

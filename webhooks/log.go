@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Status says what came of an attempt.
@@ -173,7 +173,7 @@ func (w *Webhooks) Redeliver(ctx context.Context, of domain.Workspace, id, deliv
 	if dead {
 		ctx, cancel := context.WithTimeout(ctx, requestTime)
 		defer cancel()
-		if err := w.dead.DeleteMsg(ctx, found.sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		if err := streams.Delete(ctx, w.js, w.dead, found.sequence); err != nil {
 			return unavailable(err, "redeliver a webhook")
 		}
 	}

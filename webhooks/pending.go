@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // read returns the message at a sequence, and whether it is still there.
@@ -23,11 +25,7 @@ func (d *deliverer) read(ctx context.Context, sequence uint64) (m message, found
 }
 
 func (d *deliverer) remove(ctx context.Context, sequence uint64) error {
-	err := d.pending.DeleteMsg(ctx, sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	return err
+	return streams.Delete(ctx, d.js, d.pending, sequence)
 }
 
 // insist does something again and again until it succeeds, and reports whether
