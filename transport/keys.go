@@ -96,10 +96,10 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	if doc["expires_at"] != nil {
 		text, _ := doc["expires_at"].(string)
 		at, err := time.Parse(time.RFC3339, text)
-		if err != nil || !at.After(now) {
+		key.ExpiresAt = at.UTC() // which may be in a year that can't be written
+		if err != nil || !at.After(now) || key.ExpiresAt.Year() > 9999 {
 			problem("expires_at", "range", "must be a time to come (RFC 3339)")
 		}
-		key.ExpiresAt = at.UTC()
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains([]string{"name", "permissions", "expires_at"}, name) {

@@ -130,6 +130,7 @@ func TestAKeyEndsWhenItExpires(t *testing.T) {
 		`{"name":"x","permissions":["Integration.view"],"expires_at":"2020-01-01T00:00:00Z"}`:       {"/expires_at"},
 		`{"name":"x","permissions":["Integration.view"],"expires_at":"soon"}`:                       {"/expires_at"},
 		`{"name":"x","permissions":["Integration.view"],"expires_at":5}`:                            {"/expires_at"},
+		`{"name":"x","permissions":["Integration.view"],"expires_at":"9999-12-31T23:59:59-23:59"}`:  {"/expires_at"},
 		`{"name":"x","permissions":["Integration.view"],"id":"me","workspace_id":"other","a/b~":1}`: {"/a~1b~0", "/id", "/workspace_id"},
 	} {
 		require.ElementsMatch(t, at, s.send(request{method: "POST", path: "/api-keys", body: body, wrong: true}).is(422).pointers(), body)
