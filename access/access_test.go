@@ -1,17 +1,20 @@
 package access_test
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
@@ -131,6 +134,42 @@ func TestARevokedKeyEndsEverywhere(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, 5*time.Second, time.Millisecond, "and there soon")
 	require.Equal(t, domain.NotFound, domain.KindOf(k.Revoke(t.Context(), "acme", made.ID)))
 	require.Empty(t, k.List("acme"))
+}
+
+// A process that does not hear of changes any more finds out as it revokes.
+func TestAKeyIsRevokedThoughItWasChangedMeanwhile(t *testing.T) {
+	k, c, nc := start(t)
+	made, first, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	ctx, deafen := context.WithCancel(t.Context())
+	deaf, err := access.Open(ctx, nc, 1, c.now, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	deafen()
+	_, second, err := k.Rotate(t.Context(), "acme", made.ID, time.Hour)
+	require.NoError(t, err)
+	require.NoError(t, deaf.Revoke(t.Context(), "acme", made.ID))
+	for _, text := range []string{first, second} {
+		_, err = deaf.Authenticate(t.Context(), text)
+		require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
+		require.Eventually(t, func() bool { _, err := k.Authenticate(t.Context(), text); return err != nil }, 5*time.Second, time.Millisecond, "and there soon")
+	}
+}
+
+func TestAKeyThatIsRotatedAndRevokedAtOnceEnds(t *testing.T) {
+	k, _, _ := start(t)
+	for range 50 {
+		made, _, err := k.Issue(t.Context(), reader)
+		require.NoError(t, err)
+		var racing sync.WaitGroup
+		racing.Go(func() {
+			if _, _, err := k.Rotate(t.Context(), "acme", made.ID, 0); err != nil {
+				assert.Contains(t, []domain.Kind{domain.Conflict, domain.NotFound}, domain.KindOf(err), err)
+			}
+		})
+		racing.Go(func() { assert.NoError(t, k.Revoke(t.Context(), "acme", made.ID)) })
+		racing.Wait()
+		require.Empty(t, k.List("acme"))
+	}
 }
 
 func TestAKeyRevokedElsewhereEndsSoonAfterNATSWasAway(t *testing.T) {

@@ -158,21 +158,51 @@ func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overla
 	return key, format(id, secret), nil
 }
 
-// Revoke ends a key of workspace w at once.
+// Revoke ends a key of workspace w at once, and decides anew when someone else
+// was faster.
 func (k *Keys) Revoke(ctx context.Context, w domain.Workspace, id string) error {
-	e, err := k.find(w, id)
-	if err != nil {
-		return err
+	for range 8 {
+		e, err := k.find(w, id)
+		if err != nil {
+			return err
+		}
+		err = k.kv.Delete(ctx, id, jetstream.LastRevision(e.revision))
+		switch {
+		case err == nil:
+			k.forget(id, e.revision)
+			return nil
+		case !streams.IsConflict(err):
+			return unavailable(err, "revoke key")
+		}
+		if err := k.catchUp(ctx, id); err != nil {
+			return err
+		}
 	}
-	if err := k.kv.Delete(ctx, id, jetstream.LastRevision(e.revision)); err != nil {
-		return unavailable(err, "revoke key")
+	return errChanging
+}
+
+var errChanging = domain.Errorf(domain.Conflict, "changing_too_fast", "the key was changed by someone else just now; try again")
+
+// catchUp learns what a key is by now. That it is gone only the watch tells: who
+// answers here may not have it yet.
+func (k *Keys) catchUp(ctx context.Context, id string) error {
+	latest, err := k.kv.Get(ctx, id)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return nil
+	case err != nil:
+		return unavailable(err, "read key")
 	}
+	return k.learn(latest)
+}
+
+// forget ends a key here, unless something later than a revision is known.
+func (k *Keys) forget(id string, revision uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.keys[id].revision == e.revision {
-		k.keys[id] = entry{revision: e.revision}
+	if k.keys[id].revision == revision {
+		k.keys[id] = entry{revision: revision}
 	}
-	return nil
 }
 
 func (k *Keys) find(w domain.Workspace, id string) (entry, error) {
@@ -194,7 +224,7 @@ func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 	revision, err := k.kv.Update(ctx, key.ID, data, after)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyExists):
-		return domain.Errorf(domain.Conflict, "changing_too_fast", "the key was changed by someone else just now; try again")
+		return errChanging
 	case err != nil:
 		return unavailable(err, "store key")
 	}
