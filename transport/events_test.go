@@ -217,6 +217,24 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestARevokedKeyHearsNothingMore(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(set *settings) {
+		set.adjust = func(api *transport.Server) { api.Live.Every = time.Hour }
+	})
+	key, text, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "test", Permissions: []access.Permission{access.View}})
+	require.NoError(t, err)
+	l := s.listen(text, "")
+	s.create(rest("before", "https://a.example"))
+	_, data, ok := l.next()
+	require.True(t, ok)
+	require.Contains(t, data, `"name":"before"`)
+	require.NoError(t, s.stores.keys.Revoke(t.Context(), "acme", key.ID))
+	s.create(rest("after", "https://a.example"))
+	_, data, ok = l.next()
+	require.False(t, ok, data)
+}
+
 func TestAStreamIsAskedForRightly(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -102,7 +101,5 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
 		caller.TraceParent = trace
 	}
-	s.Log.DebugContext(ctx, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
-		slog.String("workspace_id", string(w)), slog.String("actor", key.ID), slog.String("request_id", caller.RequestID))
 	return &request{Context: c, ctx: ctx, key: key, workspace: w, caller: caller}, nil
 }

@@ -90,10 +90,8 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 		if out == nil {
 			out = new(s.newStream(r, "text/event-stream"))
 		}
-		if told.Event == nil {
-			if _, err := s.authorize(r.Context, access.View); err != nil { // the key may be gone by now
-				return answer{said: true}, nil
-			}
+		if _, err := s.authorize(r.Context, access.View); err != nil { // the key may be gone by now
+			return answer{said: true}, nil
 		}
 		if out.tell(told) != nil {
 			break

@@ -142,6 +142,8 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r, err := s.authorize(c, route.needs)
 		if err == nil {
+			s.Log.DebugContext(r, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+				slog.String("workspace_id", string(r.workspace)), slog.String("actor", r.key.ID), slog.String("request_id", r.caller.RequestID))
 			err = limits.allow(c, r.key.ID, route.class, s.Now())
 		}
 		if err != nil {
