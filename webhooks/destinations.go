@@ -14,7 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// mostDestinations bounds those of one workspace.
+// mostDestinations bounds those of one workspace. Several processes that each make
+// one at the same time may go beyond it by a few.
 const mostDestinations = 50
 
 func keyOf(w domain.Workspace, id string) string { return string(w) + "." + id }
@@ -64,6 +65,8 @@ func (w *Webhooks) lookUp(of domain.Workspace, id string) entry {
 // Create makes a destination of what doc describes and returns it with its
 // secret, which is shown this once. It is told what happens from now on.
 func (w *Webhooks) Create(ctx context.Context, of domain.Workspace, doc domain.Document) (domain.WebhookDestination, domain.Secret, error) {
+	w.making.Lock()
+	defer w.making.Unlock()
 	d, err := domain.NewWebhookDestination(of, w.config.NewID(), doc, w.config.Now())
 	if err == nil {
 		err = w.catchUp(ctx)

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -150,6 +152,21 @@ func TestAWorkspaceHasAtMostFiftyDestinationsAndSeesItsOwn(t *testing.T) {
 	require.Equal(t, "webhook_destination_not_found", codeOf(s.hooks.Delete(t.Context(), "acme", theirs.ID)))
 	require.NoError(t, s.hooks.Delete(t.Context(), "other", theirs.ID))
 	require.Empty(t, s.hooks.List("other"))
+}
+
+func TestManyAtOnceMakeNoMoreThanFiftyDestinations(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var making sync.WaitGroup
+	for range 80 {
+		making.Go(func() {
+			if _, _, err := s.hooks.Create(t.Context(), "acme", domain.Document{"url": "https://a.example"}); err != nil {
+				assert.Equal(t, "too_many_destinations", codeOf(err), err)
+			}
+		})
+	}
+	making.Wait()
+	require.Len(t, s.hooks.List("acme"), 50)
 }
 
 func TestATestTellsWhatCameOfItEvenWhenTheDestinationIsDisabled(t *testing.T) {

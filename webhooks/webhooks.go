@@ -63,6 +63,7 @@ type Webhooks struct {
 	pending jetstream.Stream
 	dead    jetstream.Stream
 
+	making       sync.Mutex // destinations one after the other, so that each is counted before the next
 	mu           sync.RWMutex
 	destinations map[string]entry // by their keys in the bucket; of a deleted one the revision stays
 	seen         uint64           // the revision up to which all are known
