@@ -42,12 +42,17 @@ func TestWhatTheCallerHasIsNotSentAgain(t *testing.T) {
 	for tag, status := range map[string]int{
 		`"v1"`: 304, `W/"v1"`: 304, `*`: 304, `"v0", W/"v1"`: 304, `"v2"`: 200, `v1`: 200, ``: 200, `garbage`: 200,
 	} {
-		got := s.send(request{method: "GET", path: "/integrations/crm", header: map[string]string{"If-None-Match": tag}}).is(status)
-		require.Equal(t, `"v1"`, got.header.Get("ETag"))
-		if status == 304 {
-			require.Empty(t, got.text)
+		for _, path := range []string{"/integrations/crm", "/integrations/crm?as_of=1"} {
+			got := s.send(request{method: "GET", path: path, header: map[string]string{"If-None-Match": tag}}).is(status)
+			require.Equal(t, `"v1"`, got.header.Get("ETag"))
+			if status == 304 {
+				require.Empty(t, got.text)
+			}
 		}
 	}
+	s.put("/integrations/crm", members{"display_name": "two"}).is(200)
+	s.send(request{method: "GET", path: "/integrations/crm?as_of=1", header: map[string]string{"If-None-Match": `"v1"`}}).is(304)
+	s.send(request{method: "GET", path: "/integrations/crm?as_of=2", header: map[string]string{"If-None-Match": `"v1"`}}).is(200)
 }
 
 func TestARepetitionGetsTheFirstAnswerAgain(t *testing.T) {

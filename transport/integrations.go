@@ -123,18 +123,7 @@ func (s *Server) waitForRead(r *request) error {
 }
 
 func (s *Server) getIntegration(r *request) (answer, error) {
-	at, err := r.asOf()
-	if err != nil {
-		return answer{}, err
-	}
-	if at != nil {
-		then, err := s.Audit.AsOf(r, r.workspace, r.id(), *at)
-		return answer{status: http.StatusOK, body: show(projections.Integration{Integration: then}), header: map[string]string{"ETag": etag(then)}}, err
-	}
-	if err := s.waitForRead(r); err != nil {
-		return answer{}, err
-	}
-	i, err := s.Read.Get(r, r.workspace, r.id())
+	i, err := s.integration(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -144,6 +133,23 @@ func (s *Server) getIntegration(r *request) (answer, error) {
 		return answer{status: http.StatusNotModified, header: header}, nil
 	}
 	return answer{status: http.StatusOK, body: show(i), header: header}, nil
+}
+
+// integration returns the integration that the path means, as it is or as it was
+// at the moment that the query asks about.
+func (s *Server) integration(r *request) (projections.Integration, error) {
+	at, err := r.asOf()
+	if err != nil {
+		return projections.Integration{}, err
+	}
+	if at != nil {
+		then, err := s.Audit.AsOf(r, r.workspace, r.id(), *at)
+		return projections.Integration{Integration: then}, err
+	}
+	if err := s.waitForRead(r); err != nil {
+		return projections.Integration{}, err
+	}
+	return s.Read.Get(r, r.workspace, r.id())
 }
 
 func (s *Server) listIntegrations(r *request) (answer, error) {
