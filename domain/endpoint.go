@@ -144,7 +144,17 @@ func (e *Endpoint) readSchema(in *object, rules Rules) {
 		in.problem("input_schema", "schema_invalid", "is not a JSON Schema (2020-12): %v", err)
 		return
 	}
+	if kind, given := schema["type"]; given && !takesObject(kind) {
+		in.problem("input_schema", "schema_invalid", "must have a type that includes object, or none: the parameters of a call are an object")
+		return
+	}
 	e.InputSchema = data
+}
+
+// takesObject reports whether the type of a schema, a name or several, includes object.
+func takesObject(kind any) bool {
+	among, _ := kind.([]any)
+	return kind == "object" || slices.Contains(among, any("object"))
 }
 
 func (e *Endpoint) readMapping(in *object, rules Rules) {

@@ -127,6 +127,8 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X-A": "a", "x-a": "b"}}]}`, "/endpoints/0/headers/x-a", "duplicate"},
 	{`{"endpoints": [{` + endpoint + `, "input_schema": []}]}`, "/endpoints/0/input_schema", "type"},
 	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": "broken"}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": "string"}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
+	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": ["array", "null"]}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
 	{`{"endpoints": [{` + endpoint + `, "body_format": "xml"}]}`, "/endpoints/0/body_format", "enum"},
 	{`{"endpoints": [{` + endpoint + `, "base_url": "x"}]}`, "/endpoints/0/base_url", "url_invalid"},
 	{`{"endpoints": [{` + endpoint + `, "auth": {"type": "bearer_token"}}]}`, "/endpoints/0/auth/bearer_token_value", "required"},

@@ -55,7 +55,8 @@ func SplitToolName(tool string) (integration, endpoint string, ok bool) {
 }
 
 // toolSchema returns the input schema as every provider takes it: that of an
-// object, which has the parameters of the path as well.
+// object, which has the parameters of the path as well. Events of before a
+// schema of anything else was refused still hold such.
 func (e Endpoint) toolSchema() json.RawMessage {
 	schema := map[string]any{}
 	numbersAsWritten := json.NewDecoder(bytes.NewReader(e.InputSchema))
@@ -63,9 +64,7 @@ func (e Endpoint) toolSchema() json.RawMessage {
 	if numbersAsWritten.Decode(&schema) != nil || schema == nil {
 		schema = map[string]any{}
 	}
-	if schema["type"] == nil {
-		schema["type"] = "object"
-	}
+	schema["type"] = "object"
 	properties, ok := schema["properties"].(map[string]any)
 	if !ok {
 		properties = map[string]any{}

@@ -46,11 +46,20 @@ func TestAToolTakesAnObjectWithThePathsParameters(t *testing.T) {
 		`{}`: `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
 		`{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`: `{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`,
 		`{"properties":{"q":{}},"required":["q"]}`:                                                        `{"type":"object","properties":{"id":{"type":"string"},"q":{}},"required":["q","id"]}`,
+		`{"type":["object","null"]}`:                                                                      `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
+		`{"type":"string"}`:                                                                               `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
 	} {
 		i := created(t, plain)
 		i.Endpoints = []domain.Endpoint{{Name: "get", Description: "Get one.", Path: "/items/{id}", InputSchema: json.RawMessage(schema)}}
 		tool := i.Tools()[0]
-		require.JSONEq(t, want, string(tool.InputSchema))
+		require.JSONEq(t, want, string(tool.InputSchema), schema)
 		require.Equal(t, "CRM: Get one.", tool.Description)
+	}
+}
+
+func TestParametersMayBeOfAnyTypeThatIncludesObject(t *testing.T) {
+	for _, schema := range []string{`{}`, `{"minProperties": 1}`, `{"type": "object"}`, `{"type": ["null", "object"]}`} {
+		i := created(t, `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "endpoints": [{`+endpoint+`, "input_schema": `+schema+`}]}`)
+		require.JSONEq(t, schema, string(i.Endpoints[0].InputSchema), "it stays as it was written")
 	}
 }
