@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -73,7 +74,9 @@ func (e Endpoint) toolSchema() json.RawMessage {
 	for _, name := range e.Parameters() {
 		if properties[name] == nil {
 			properties[name] = map[string]any{"type": "string"}
-			required = append(required, name)
+		}
+		if !slices.Contains(required, any(name)) {
+			required = append(required, name) // a call without it is refused
 		}
 	}
 	schema["properties"] = properties

@@ -44,10 +44,11 @@ func TestNoTwoToolsShareAName(t *testing.T) {
 func TestAToolTakesAnObjectWithThePathsParameters(t *testing.T) {
 	for schema, want := range map[string]string{
 		`{}`: `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
-		`{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`: `{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`,
-		`{"properties":{"q":{}},"required":["q"]}`:                                                        `{"type":"object","properties":{"id":{"type":"string"},"q":{}},"required":["q","id"]}`,
-		`{"type":["object","null"]}`:                                                                      `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
-		`{"type":"string"}`:                                                                               `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
+		`{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`: `{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q","id"]}`,
+		`{"required":["id"]}`:                      `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
+		`{"properties":{"q":{}},"required":["q"]}`: `{"type":"object","properties":{"id":{"type":"string"},"q":{}},"required":["q","id"]}`,
+		`{"type":["object","null"]}`:               `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
+		`{"type":"string"}`:                        `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
 	} {
 		i := created(t, plain)
 		i.Endpoints = []domain.Endpoint{{Name: "get", Description: "Get one.", Path: "/items/{id}", InputSchema: json.RawMessage(schema)}}
