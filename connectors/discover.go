@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	mostOffers      = 1000    // endpoints that one discovery tells
-	mostDescription = 4 << 20 // bytes of a description that is fetched
-	mostDescribed   = 2048    // characters of an endpoint's description
+	mostOffers      = 1000     // endpoints that one discovery tells
+	mostDescription = 4 << 20  // bytes of a description that is fetched
+	mostDescribed   = 2048     // characters of an endpoint's description
+	mostOfferSchema = 64 << 10 // bytes of an endpoint's schema: no LLM is helped by more, and compiling it takes long
 )
 
 // A discoverer finds out what an upstream offers.
@@ -38,7 +39,24 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	if f != nil {
 		found.Error, found.ErrorCode = f.sentence, f.code
 	}
+	found.Offers = acceptable(found.Offers)
 	return found, nil
+}
+
+// acceptable returns the offers that an integration may have as endpoints. One
+// whose schema is too much or can't be used takes anything: the upstream checks.
+func acceptable(offers []domain.Offer) []domain.Offer {
+	rules := Rules()
+	var good []domain.Offer
+	for _, o := range offers {
+		if len(o.InputSchema) > mostOfferSchema || len(o.Problems(rules)) > 0 {
+			o.InputSchema = []byte(`{}`)
+		}
+		if len(o.Problems(rules)) == 0 {
+			good = append(good, o)
+		}
+	}
+	return good
 }
 
 // described reads the description, which is fetched without credentials.
@@ -56,7 +74,7 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 	if err != nil {
 		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
 	}
-	found.Offers = api.offers(prefix(i.BaseURL, d.URL, api.server()))
+	found.Offers = acceptable(api.offers(prefix(i.BaseURL, d.URL, api.server())))
 	if len(found.Offers) > mostOffers {
 		found.Offers, found.Truncated = found.Offers[:mostOffers], true
 	}

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -102,6 +103,79 @@ func TestTheOperationsOfADescriptionAreOffered(t *testing.T) {
 	}
 }
 
+// nasty are operations that can't be endpoints as they stand, in both versions
+// of OpenAPI 3.
+const nasty = `
+openapi: 3.0.3
+paths:
+  /limits:
+    get: {operationId: limits, parameters: [
+      {name: above, in: query, schema: {type: number, minimum: 0, exclusiveMinimum: true}},
+      {name: upTo, in: query, schema: {type: number, maximum: 9, exclusiveMaximum: false}},
+      {name: below, in: query, schema: {type: number, exclusiveMaximum: true}},
+      {name: new, in: query, schema: {type: number, exclusiveMinimum: 3}}]}
+  /ahead:
+    get: {operationId: ahead, parameters: [{name: q, in: query, schema: {type: string, pattern: '^(?=x)'}}]}
+  /upload:
+    post: {operationId: upload, requestBody: {content: {application/json: {schema: {type: object, properties: {f: {type: file}}}}}}}
+  /required:
+    post: {operationId: required, requestBody: {content: {application/json: {schema: {type: object, properties: {f: {type: string, required: true}}}}}}}
+  /text:
+    post: {operationId: text, requestBody: {content: {application/json: {schema: {type: string}}}}}
+  /elsewhere:
+    get: {operationId: elsewhere, parameters: [{name: q, in: query, schema: {$id: 'https://a.example/', $dynamicRef: '#no'}}]}
+  /infinite:
+    get: {operationId: infinite, parameters: [{name: q, in: query, schema: {default: .inf, 7: x}}]}
+  '/pets/{pet id}': {get: {operationId: spaced}}
+  '/pets/{pet': {get: {operationId: open}}
+  '/a/../b': {get: {operationId: up}}
+  '/a#b': {get: {operationId: fragment}}
+  '//a.example/b': {get: {operationId: away}}
+`
+
+func TestEveryOfferIsAcceptedAsAnEndpoint(t *testing.T) {
+	documents := []string{
+		nasty, strings.Replace(nasty, "3.0.3", "3.1.0", 1), petStore,
+		`{"openapi": "3.0.0", "paths": {"/` + strings.Repeat("p", 2048) + `": {"get": {"operationId": "long"}}, "/b": {"get": {"operationId": "` + strings.Repeat("n", 200) + `", "summary": "` + strings.Repeat("é", 3000) + `"}}}}`,
+	}
+	for _, text := range documents {
+		c := calling("https://a.example/v1", nil, nil)
+		found := discovered(t, c, domain.Description{Text: []byte(text)})
+		for _, o := range found.Offers {
+			requireAccepted(t, c.Integration, o)
+		}
+	}
+	all := offered(discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(nasty)}))
+	if len(all) != 7 {
+		t.Errorf("offered are %v", all)
+	}
+	limits, _ := json.Marshal(schemaOf(t, all["limits"])["properties"])
+	if string(limits) != `{"above":{"exclusiveMinimum":0,"type":"number"},"below":{"type":"number"},"new":{"exclusiveMinimum":3,"type":"number"},"upTo":{"maximum":9,"type":"number"}}` {
+		t.Errorf("the limits are %s", limits)
+	}
+	if ahead := all["ahead"]; string(ahead.InputSchema) != `{}` {
+		t.Errorf("got %+v", ahead)
+	}
+}
+
+// requireAccepted creates an integration with what was offered, as it is sent.
+func requireAccepted(t *testing.T, i domain.Integration, o domain.Offer) {
+	t.Helper()
+	data, err := json.Marshal(map[string]any{"name": "crm", "display_name": "CRM", "base_url": i.BaseURL, "endpoints": []domain.Offer{o}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := json.NewDecoder(bytes.NewReader(data))
+	read.UseNumber()
+	var doc domain.Document
+	if err := read.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (domain.Integration{}).Create("acme", doc, domain.Stamp{At: noon}, Rules()); err != nil {
+		t.Errorf("%s is offered and refused: %v", o.Name, err)
+	}
+}
+
 func TestADescriptionThatIsNoneIsRefused(t *testing.T) {
 	bombs := strings.Repeat("a: &a [x,x,x,x,x,x,x,x,x]\n", 1) + "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
 	for _, text := range []string{"", "x", "[1]", "openapi: 2.0", "openapi: 3.0.0", `{"openapi": "3.0.0", "paths": []}`, "\x00", bombs} {
@@ -122,7 +196,7 @@ func TestSchemasThatReferToThemselvesAreBounded(t *testing.T) {
 		"components": {"schemas": {"N": {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/N"}, "b": {"$ref": "#/components/schemas/N"}, "c": {"$ref": "#/components/schemas/N"},
 		"d": {"$ref": "#/components/schemas/N"}, "e": {"$ref": "#/components/schemas/N"}, "f": {"$ref": "#/components/schemas/N"}}}}}}`
 	found := discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(deep)})
-	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > 64<<20 {
+	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > mostOfferSchema {
 		t.Errorf("offered are %d endpoints", len(found.Offers))
 	}
 }

@@ -242,6 +242,22 @@ func TestMCPAListWithoutEndIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestMCPAToolIsOfferedWithASchemaThatAnEndpointMayHave(t *testing.T) {
+	at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) {
+		replies(w, id, `"result":{"tools":[{"name":"absent"},{"name":"null","inputSchema":null},{"name":"true","inputSchema":true},{"name":"text","inputSchema":{"type":"string"}},
+			{"name":"unknown","inputSchema":{"type":"file"}},{"name":"good","inputSchema":{"type":["object"]}},{"name":"no endpoint"}]}`)
+	})
+	all := offered(discovered(t, tooling(domain.HTTP, at, "tool", nil), domain.Description{}))
+	if len(all) != 6 || string(all["good"].InputSchema) != `{"type":["object"]}` {
+		t.Errorf("offered are %v", all)
+	}
+	for _, name := range []string{"absent", "null", "true", "text", "unknown"} {
+		if o := all[name]; string(o.InputSchema) != `{}` {
+			t.Errorf("%s takes %s", name, o.InputSchema)
+		}
+	}
+}
+
 func TestMCPAServerThatAsksWithoutEndIsStopped(t *testing.T) {
 	var answered atomic.Int64
 	at := crooked(t, func(w http.ResponseWriter, r *http.Request, _ string, id json.RawMessage) {

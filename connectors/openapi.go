@@ -168,6 +168,19 @@ func (o *openAPI) lookUp(ref string) any {
 // notSchema are the words of OpenAPI that a JSON Schema has no use for.
 var notSchema = []string{"example", "xml", "discriminator", "externalDocs", "nullable", "deprecated", "readOnly", "writeOnly"}
 
+// excludes makes a number of a limit that OpenAPI 3.0 excludes by true or false.
+func excludes(schema map[string]any, limit, exclusive string) {
+	excluded, ok := schema[exclusive].(bool)
+	if !ok {
+		return
+	}
+	delete(schema, exclusive)
+	if n, limited := schema[limit]; limited && excluded {
+		schema[exclusive] = n
+		delete(schema, limit)
+	}
+}
+
 // inline returns a schema with its references written out, depth of them inside
 // each other. What refers to itself or makes too much of it becomes a schema
 // that takes anything.
@@ -195,6 +208,8 @@ func (o *openAPI) inline(v any, depth int) any {
 		if t, ok := clean["type"].(string); ok && v["nullable"] == true {
 			clean["type"] = []any{t, "null"}
 		}
+		excludes(clean, "minimum", "exclusiveMinimum")
+		excludes(clean, "maximum", "exclusiveMaximum")
 		return clean
 	case []any:
 		clean := make([]any, len(v))

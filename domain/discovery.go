@@ -22,6 +22,16 @@ type Offer struct {
 	BodyFormat  string          `json:"body_format"`
 }
 
+// Problems says what an integration would be refused for that is created with
+// the offer as its first endpoint, by rules.
+func (o Offer) Problems(rules Rules) []Problem {
+	var problems []Problem
+	var endpoints []Endpoint
+	written := map[string]any(documentOf(o))
+	readEndpoints(newObject("", Document{"endpoints": []any{written}}, &problems), &endpoints, rules)
+	return problems
+}
+
 // Description is a document that describes a REST or FHIR API: OpenAPI 3, in
 // JSON or YAML, given itself or by its URL.
 type Description struct {

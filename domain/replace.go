@@ -9,16 +9,7 @@ import (
 // Document returns the configuration as a caller would write it, without its
 // secrets: Replace makes the same configuration of it again.
 func (c Configuration) Document() Document {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return Document{} // a Configuration is plain data; this can't happen
-	}
-	numbers := json.NewDecoder(bytes.NewReader(data))
-	numbers.UseNumber()
-	var doc Document
-	if numbers.Decode(&doc) != nil {
-		return Document{}
-	}
+	doc := documentOf(c)
 	withoutRefs(doc)
 	endpoints, _ := doc["endpoints"].([]any)
 	for _, e := range endpoints {
@@ -32,6 +23,21 @@ func (c Configuration) Document() Document {
 			headers[name] = nil
 		}
 		doc["mcp_headers"] = headers
+	}
+	return doc
+}
+
+// documentOf returns plain data as a request carries it.
+func documentOf(v any) Document {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return Document{} // it is plain data; this can't happen
+	}
+	numbers := json.NewDecoder(bytes.NewReader(data))
+	numbers.UseNumber()
+	var doc Document
+	if numbers.Decode(&doc) != nil {
+		return Document{}
 	}
 	return doc
 }
