@@ -74,7 +74,7 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 	if err != nil {
 		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
 	}
-	found.Offers = acceptable(api.offers(prefix(i.BaseURL, d.URL, api.server())))
+	found.Offers = acceptable(api.offers(place(i.BaseURL, d.URL, api.server())))
 	if len(found.Offers) > mostOffers {
 		found.Offers, found.Truncated = found.Offers[:mostOffers], true
 	}
@@ -105,25 +105,32 @@ func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *fault) {
 	return got.body, nil
 }
 
-// prefix returns what lies between the base URL of an integration and the
-// server URL of its description, which may be relative to where it was found.
-func prefix(base, found, server string) string {
+// place returns where the operations of a description are: their base URL, ""
+// for that of the integration, and what lies between it and their paths. The
+// server URL may be relative to where the description was found; one that can't
+// be called as it stands, such as one with {variables}, says nothing.
+func place(base, found, server string) (baseURL, prefix string) {
 	root, err := url.Parse(base)
 	at, errServer := url.Parse(server)
-	if err != nil || errServer != nil {
-		return ""
+	if err != nil || errServer != nil || root.Host == "" || server == "" {
+		return "", ""
 	}
-	if from, err := url.Parse(found); err == nil && found != "" {
-		at = from.ResolveReference(at)
+	from := root
+	if found != "" {
+		if from, err = url.Parse(found); err != nil {
+			return "", ""
+		}
 	}
-	if at.Host != "" && domain.Origin(at.String()) != domain.Origin(base) {
-		return ""
-	}
+	named := at.Host != ""
+	at = from.ResolveReference(at)
 	between, below := strings.CutPrefix(strings.TrimRight(at.Path, "/"), strings.TrimRight(root.Path, "/"))
-	if !below || between != "" && between[0] != '/' {
-		return ""
+	switch {
+	case domain.Origin(at.String()) == domain.Origin(base) && below && (between == "" || between[0] == '/'):
+		return "", between
+	case named && !strings.ContainsAny(server, "{}?") && domain.URLProblem(at.String()) == "":
+		return at.String(), ""
 	}
-	return between
+	return "", ""
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)

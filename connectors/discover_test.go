@@ -158,6 +158,43 @@ func TestEveryOfferIsAcceptedAsAnEndpoint(t *testing.T) {
 	}
 }
 
+func TestAnOfferIsCalledWhereItsDescriptionSays(t *testing.T) {
+	const base = "https://a.example/v1"
+	for server, want := range map[string][2]string{
+		"":                              {"", "/pets"},
+		"/":                             {"", "/pets"},
+		"/v1/eu":                        {"", "/eu/pets"},
+		"https://a.example/v1/":         {"", "/pets"},
+		"https://A.example:443/v1/eu":   {"", "/eu/pets"},
+		"https://a.example/v2":          {"https://a.example/v2", "/pets"},
+		"https://a.example/v12":         {"https://a.example/v12", "/pets"},
+		"https://b.example/v1":          {"https://b.example/v1", "/pets"},
+		"//b.example":                   {"https://b.example", "/pets"},
+		"http://a.example/v1":           {"http://a.example/v1", "/pets"},
+		"https://{region}.a.example/v1": {"", "/pets"},
+		"ftp://b.example":               {"", "/pets"},
+		"https://b.example:70000x":      {"", "/pets"},
+	} {
+		c := calling(base, nil, nil)
+		document, _ := json.Marshal(map[string]any{"openapi": "3.1.0", "servers": []any{map[string]any{"url": server}}, "paths": map[string]any{"/pets": map[string]any{"get": map[string]any{}}}})
+		found := discovered(t, c, domain.Description{Text: document})
+		if len(found.Offers) != 1 {
+			t.Fatalf("%s: offered are %v", server, found.Offers)
+		}
+		o := found.Offers[0]
+		if got := [2]string{o.BaseURL, o.Path}; got != want {
+			t.Errorf("from a server at %q it is offered at %q, want %q", server, got, want)
+		}
+		requireAccepted(t, c.Integration, o)
+	}
+
+	at := answers(t, 200, `{"openapi": "3.1.0", "paths": {"/pets": {"get": {}}}}`)
+	found := discovered(t, calling(at, nil, nil), domain.Description{URL: at + "/openapi.json"})
+	if len(found.Offers) != 1 || found.Offers[0].Path != "/pets" || found.Offers[0].BaseURL != "" {
+		t.Errorf("without a server it is offered as %+v", found.Offers)
+	}
+}
+
 // requireAccepted creates an integration with what was offered, as it is sent.
 func requireAccepted(t *testing.T, i domain.Integration, o domain.Offer) {
 	t.Helper()

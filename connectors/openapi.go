@@ -53,7 +53,7 @@ func (o *openAPI) server() string {
 }
 
 // offers returns every operation as an endpoint, in the order of the paths.
-func (o *openAPI) offers(prefix string) []domain.Offer {
+func (o *openAPI) offers(baseURL, prefix string) []domain.Offer {
 	var all []domain.Offer
 	names := map[string]bool{}
 	paths, _ := o.root["paths"].(map[string]any)
@@ -67,7 +67,7 @@ func (o *openAPI) offers(prefix string) []domain.Offer {
 			offer := domain.Offer{
 				Name:        offerName(firstText(operation["operationId"], method+path)),
 				Description: told(firstText(operation["summary"]), firstText(operation["description"]), strings.ToUpper(method)+" "+path),
-				Method:      strings.ToUpper(method), Path: prefix + path,
+				Method:      strings.ToUpper(method), Path: prefix + path, BaseURL: baseURL,
 			}
 			if offer.Name == "" || names[offer.Name] {
 				offer.Name = offerName(method + path)

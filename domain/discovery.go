@@ -18,6 +18,7 @@ type Offer struct {
 	Description string          `json:"description"`
 	Method      string          `json:"method"`
 	Path        string          `json:"path"`
+	BaseURL     string          `json:"base_url,omitempty"` // "" is that of the integration
 	InputSchema json.RawMessage `json:"input_schema"`
 	BodyFormat  string          `json:"body_format"`
 }

@@ -41,7 +41,7 @@ func (s *Server) discover(r *request) (answer, error) {
 	}
 	for n, offer := range found.Offers {
 		body.Endpoints[n] = offerAnswer{Offer: offer, Configured: slices.ContainsFunc(i.Endpoints, func(e domain.Endpoint) bool {
-			return e.Name == offer.Name || e.Method == offer.Method && e.Path == offer.Path && e.Path != ""
+			return e.Name == offer.Name || e.Method == offer.Method && e.Path == offer.Path && e.BaseURL == offer.BaseURL && e.Path != ""
 		})}
 	}
 	return answer{status: http.StatusOK, body: body}, nil

@@ -31,6 +31,8 @@ func TestWhatAnUpstreamOffersIsDiscoveredAndNothingIsWritten(t *testing.T) {
 	require.Equal(t, []string{"/openapi_url"}, s.post("/integrations/crm/discover", nil).is(422, "required").pointers())
 	api := members{"openapi": "3.1.0", "paths": members{"/a": members{"get": members{"operationId": "a"}}}}
 	require.Equal(t, "a", s.post("/integrations/crm/discover", members{"openapi": api}).is(200).at("endpoints", 0, "name"))
+	api["servers"] = []any{members{"url": "https://elsewhere.example/v2"}}
+	require.Equal(t, "https://elsewhere.example/v2", s.post("/integrations/crm/discover", members{"openapi": api}).is(200).at("endpoints", 0, "base_url"))
 	require.Equal(t, "upstream_error", s.post("/integrations/crm/discover", members{"openapi_url": listen(t, http.NotFound).url}).is(200).at("error_code"))
 	for body, at := range map[string]string{
 		`{"openapi_url": 1}`: "/openapi_url", `{"openapi_url": "ftp://a"}`: "/openapi_url", `{"openapi": 1}`: "/openapi", `{"openapi": "x"}`: "/openapi",
