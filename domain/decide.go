@@ -112,6 +112,7 @@ func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []
 	i.Auth, auth = readAuth(o, i.Auth, rules)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
 	i.onlyWhatStdioCarries(o)
+	i.refuseAuthHeaders(o, now)
 	o.done()
 
 	s := sealer{by: by}

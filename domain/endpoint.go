@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/textproto"
 	"slices"
 )
@@ -129,6 +130,34 @@ func (e *Endpoint) readHeaders(in *object) {
 		}
 		e.Headers[canonical] = value
 	})
+}
+
+// refuseAuthHeaders refuses a header that the auth of its endpoint sets: it is
+// shown in clear, and would be written over. One from before there was this rule
+// stays while nothing is said about it, so that the key can still be changed.
+func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
+	if o.members["endpoints"] == nil && i.Auth.header() == now.Auth.header() {
+		return
+	}
+	for n, e := range i.Endpoints {
+		name := i.Auth.header()
+		if e.Auth != nil {
+			name = e.Auth.header()
+		}
+		if _, set := e.Headers[textproto.CanonicalMIMEHeaderKey(name)]; set {
+			headers := newObject(fmt.Sprintf("/endpoints/%d/headers", n), nil, o.problems)
+			headers.problem(name, "header_not_allowed", "is a header that auth sets")
+		}
+	}
+}
+
+// header returns the name of the header that calls carry the secret in, "" where
+// it is no header of its own. The auth may be absent.
+func (a *Auth) header() string {
+	if a == nil {
+		return ""
+	}
+	return a.HeaderName
 }
 
 func (e *Endpoint) readSchema(in *object, rules Rules) {

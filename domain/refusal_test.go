@@ -125,6 +125,9 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"endpoints": [{` + endpoint + `, "headers": {"Mcp-Session-Id": "a"}}]}`, "/endpoints/0/headers/Mcp-Session-Id", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X-A": "a\r\nb"}}]}`, "/endpoints/0/headers/X-A", "header_invalid"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X-A": "a", "x-a": "b"}}]}`, "/endpoints/0/headers/x-a", "duplicate"},
+	{`{"auth": {"api_key_value": "k"}, "endpoints": [{` + endpoint + `, "headers": {"x-api-key": "a"}}]}`, "/endpoints/0/headers/X-API-Key", "header_not_allowed"},
+	{`{"auth": {"api_key_value": "k", "header_name": "X-Token"}, "endpoints": [{` + endpoint + `, "headers": {"X-Token": "a"}}]}`, "/endpoints/0/headers/X-Token", "header_not_allowed"},
+	{`{"auth": {"bearer_token_value": "t"}, "endpoints": [{` + endpoint + `, "auth": {"api_key_value": "k"}, "headers": {"X-API-Key": "a"}}]}`, "/endpoints/0/headers/X-API-Key", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "input_schema": []}]}`, "/endpoints/0/input_schema", "type"},
 	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": "broken"}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
 	{`{"endpoints": [{` + endpoint + `, "input_schema": {"type": "string"}}]}`, "/endpoints/0/input_schema", "schema_invalid"},
@@ -201,6 +204,24 @@ func TestEveryWrongValueIsRefusedWhereItStands(t *testing.T) {
 			_, err = created(t, plain).Update(doc(t, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
 			requireProblem(t, err, tt.pointer, tt.code)
 		})
+	}
+}
+
+func TestAHeaderIsRefusedOnceAuthSetsIt(t *testing.T) {
+	const carrying = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "endpoints": [{` + endpoint + `, "headers": {"X-API-Key": "a"}}]}`
+	i := created(t, carrying)
+	by := domain.Stamp{At: later, Attempt: "a2"}
+	signed := doc(t, `{"auth": {"type": "api_key_header", "api_key_value": "k1"}}`)
+	_, err := i.Update(signed, by, rules)
+	requireProblem(t, err, "/endpoints/0/headers/X-API-Key", "header_not_allowed")
+	_, err = i.Update(doc(t, `{"auth": {"type": "api_key_header", "header_name": "X-Token", "api_key_value": "k1"}}`), by, rules)
+	require.NoError(t, err)
+
+	old := created(t, keyed) // of a time when it was not refused
+	old.Endpoints = i.Endpoints
+	for _, change := range []string{`{"enabled": false}`, `{"auth": {"api_key_value": "k2"}}`} {
+		_, err = old.Update(doc(t, change), by, rules)
+		require.NoError(t, err, change)
 	}
 }
 
