@@ -216,9 +216,17 @@ func (o *object) required(name string, has bool) {
 	}
 }
 
-// refuseGiven reports a member that doesn't apply. Null says as much, so it passes.
+// refuseGiven reports a member that doesn't apply. Null, an empty array and an
+// empty object say as much, so they pass: what was read can be sent back.
 func (o *object) refuseGiven(name, why string) {
-	if _, given := o.given(name); given {
+	v, given := o.given(name)
+	switch v := v.(type) {
+	case []any:
+		given = len(v) > 0
+	case map[string]any:
+		given = len(v) > 0
+	}
+	if given {
 		o.problem(name, "not_allowed", "%s", why)
 	}
 }

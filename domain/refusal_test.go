@@ -156,7 +156,8 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"health_check": {"interval": 5}}`, "/health_check/interval", "unknown_member"},
 
 	{`{"mcp_url": "https://a"}`, "/mcp_url", "not_allowed"},
-	{`{"mcp_headers": {}}`, "/mcp_headers", "not_allowed"},
+	{`{"mcp_headers": {"X-A": "s"}}`, "/mcp_headers", "not_allowed"},
+	{`{"mcp_args": ["x"]}`, "/mcp_args", "not_allowed"},
 	{`{"protocol": "mcp"}`, "/mcp_transport", "required"},
 	{`{"protocol": "mcp", "mcp_transport": "pipe", "mcp_url": "https://a"}`, "/mcp_transport", "enum"},
 	{`{"protocol": "mcp", "mcp_transport": "http"}`, "/mcp_url", "required"},

@@ -58,11 +58,7 @@ const mostArgs = 50
 // readStdio reads which profile a process is started by, and what fills its
 // slots. A process has no URL and no headers.
 func (i *Integration) readStdio(o *object, profiles map[string][]Slot) {
-	if none, ok := o.members["mcp_headers"].(map[string]any); ok && len(none) == 0 {
-		o.known["mcp_headers"] = true // so that what was read can be sent back
-	} else {
-		o.refuseGiven("mcp_headers", "a process that is started is sent no headers")
-	}
+	o.refuseGiven("mcp_headers", "a process that is started is sent no headers")
 	for _, name := range []string{"base_url", "mcp_url"} {
 		o.refuseGiven(name, "a process that is started has no URL")
 	}

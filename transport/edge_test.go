@@ -214,3 +214,22 @@ func TestTheServiceIsNotReadyWithoutItsReadModel(t *testing.T) {
 	})
 	require.NotContains(t, other.send(request{method: "GET", path: "/readyz"}).is(500, "internal").text, "secret cause")
 }
+
+func TestWhatWasReadCanBeSentBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	shownOnly := []string{"id", "workspace_id", "name", "builtin", "created_at", "updated_at", "version", "last_test_status", "last_tested_at"}
+	for name, with := range map[string]members{
+		"plain": {},
+		"full":  {"protocol": "fhir", "health_check": members{"path": "/up"}, "endpoints": []any{endpoint("list")}},
+		"tools": {"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://mcp.example.com", "mcp_headers": members{"X-A": "h1"}},
+	} {
+		s.create(rest(name, "https://crm.example.com", with))
+		read := s.get("/integrations/" + name).is(200)
+		doc := read.at().(members)
+		for _, member := range shownOnly {
+			delete(doc, member)
+		}
+		require.Equal(t, read.header.Get("ETag"), s.put("/integrations/"+name, doc).is(200).header.Get("ETag"), "%s: nothing changed", name)
+	}
+}
