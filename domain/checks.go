@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -103,6 +104,8 @@ func webURL(s string) (string, string) {
 		return "url_invalid", "must begin with http:// or https://"
 	case u.Opaque != "" || u.Hostname() == "":
 		return "url_invalid", "must name a host"
+	case u.Port() != "" && !validPort(u.Port()):
+		return "url_invalid", "must have a port from 1 to 65535, or none"
 	case u.User != nil:
 		return "url_invalid", "must not have a user name or password; give them in auth"
 	case strings.Contains(s, "#"):
@@ -111,6 +114,11 @@ func webURL(s string) (string, string) {
 		return "url_invalid", "must not have . or .. in its path"
 	}
 	return "", ""
+}
+
+func validPort(s string) bool {
+	port, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && port > 0
 }
 
 // baseURL is the rule for a URL that paths are added to.

@@ -44,6 +44,8 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"base_url": "crm.example.com"}`, "/base_url", "url_invalid"},
 	{`{"base_url": "ftp://crm.example.com"}`, "/base_url", "url_invalid"},
 	{`{"base_url": "https://"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com:70000"}`, "/base_url", "url_invalid"},
+	{`{"base_url": "https://crm.example.com:0/v1"}`, "/base_url", "url_invalid"},
 	{`{"base_url": "https://u:p@crm.example.com"}`, "/base_url", "url_invalid"},
 	{`{"base_url": "https://crm.example.com/#top"}`, "/base_url", "url_invalid"},
 	{`{"base_url": "https://crm.example.com/?a=b"}`, "/base_url", "url_invalid"},
