@@ -133,7 +133,7 @@ func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.P
 	}
 	for name := range doc {
 		if name != "integration_tools" {
-			problem("/"+name, "unknown_member", "there is no such member here")
+			problem(pointer(name), "unknown_member", "there is no such member here")
 		}
 	}
 	list, ok := doc["integration_tools"].([]any)
@@ -150,7 +150,7 @@ func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.P
 		}
 		for name := range members {
 			if !slices.Contains([]string{"integration_id", "integration", "endpoint_name", "endpoint"}, name) {
-				problem(at+"/"+name, "unknown_member", "there is no such member here")
+				problem(at+pointer(name), "unknown_member", "there is no such member here")
 			}
 		}
 		w := wantedTool{integration: oneText(members, "integration_id", "integration"), endpoint: oneText(members, "endpoint_name", "endpoint")}

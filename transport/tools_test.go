@@ -83,8 +83,8 @@ func TestASkillsToolsAreResolved(t *testing.T) {
 	}
 	require.Equal(t, "/integration_tools/2", got.at("unresolved", 0, "pointer"))
 
-	wrong := s.send(request{method: "POST", path: "/integration-tools/resolve", wrong: true, body: members{"skill": 1, "integration_tools": []any{7, members{"tool": 1}}}}).is(422)
-	require.ElementsMatch(t, []string{"/skill", "/integration_tools/0", "/integration_tools/1/tool", "/integration_tools/1/integration_id", "/integration_tools/1/endpoint_name"}, wrong.pointers())
+	wrong := s.send(request{method: "POST", path: "/integration-tools/resolve", wrong: true, body: members{"q/r": 1, "integration_tools": []any{7, members{"x~/y": 1}}}}).is(422)
+	require.ElementsMatch(t, []string{"/q~1r", "/integration_tools/0", "/integration_tools/1/x~0~1y", "/integration_tools/1/integration_id", "/integration_tools/1/endpoint_name"}, wrong.pointers())
 	s.send(request{method: "POST", path: "/integration-tools/resolve", wrong: true, body: members{}}).is(422, "type")
 }
 
