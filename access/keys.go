@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,7 +35,9 @@ type Keys struct {
 
 	mu   sync.RWMutex
 	keys map[string]entry
-	used map[string]time.Time // last use, as far as it was recorded
+
+	changes atomic.Uint64        // of keys
+	used    map[string]time.Time // last use, as far as it was recorded
 }
 
 type entry struct {
@@ -83,6 +86,16 @@ func (k *Keys) Authenticate(ctx context.Context, text string) (Key, error) {
 	}
 	k.noteUse(ctx, id, now)
 	return key, nil
+}
+
+// Changes counts the changes of keys that are known here. While it stays, who was
+// authenticated and has not expired still is.
+func (k *Keys) Changes() uint64 { return k.changes.Load() }
+
+// put notes what a key is by now. The lock is held.
+func (k *Keys) put(id string, e entry) {
+	k.keys[id] = e
+	k.changes.Add(1)
 }
 
 // noteUse records that a key was used, at most once a minute and without
@@ -201,7 +214,7 @@ func (k *Keys) forget(id string, revision uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys[id].revision == revision {
-		k.keys[id] = entry{revision: revision}
+		k.put(id, entry{revision: revision})
 	}
 }
 
@@ -231,7 +244,7 @@ func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys[key.ID].revision < revision {
-		k.keys[key.ID] = entry{key: key, revision: revision}
+		k.put(key.ID, entry{key: key, revision: revision})
 	}
 	return nil
 }

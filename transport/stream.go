@@ -71,6 +71,10 @@ func EncodeEvent(e audit.Entry) []byte {
 	return b.Bytes()
 }
 
+// recheckEvery is how often it is found out whether the key of a listener has
+// expired. That it was revoked is known at once.
+const recheckEvery = time.Second
+
 // streamEvents tells what happens in the workspace, from the moment it is asked
 // or from the position that Last-Event-ID names.
 func (s *Server) streamEvents(r *request) (answer, error) {
@@ -83,6 +87,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 		after = &position
 	}
 	var out *stream
+	known, checked := s.Keys.Changes(), s.Now()
 	for told, err := range s.Live.Listen(r, r.workspace, after) {
 		if err != nil {
 			return s.streamEnded(r, out, err)
@@ -90,8 +95,11 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 		if out == nil {
 			out = new(s.newStream(r, "text/event-stream"))
 		}
-		if _, err := s.authorize(r.Context, access.View); err != nil { // the key may be gone by now
-			return answer{said: true}, nil
+		if changes, now := s.Keys.Changes(), s.Now(); changes != known || now.Sub(checked) >= recheckEvery {
+			if _, err := s.authorize(r.Context, access.View); err != nil { // the key is gone or has expired
+				return answer{said: true}, nil
+			}
+			known, checked = changes, now
 		}
 		if out.tell(told) != nil {
 			break
