@@ -65,7 +65,9 @@ func trial() error {
 	return errors.Join(err, testcontainers.TerminateContainer(c))
 }
 
-// daemon returns why no daemon answers, nil when one does.
+// daemon returns why no daemon answers, nil when one does. The ports of one that
+// runs on this machine are on this machine: testcontainers would ask a gateway for
+// them where the machine itself looks like a container.
 func daemon() (err error) {
 	defer func() {
 		if r := recover(); r != nil { // testcontainers panics where it finds no socket
@@ -78,8 +80,15 @@ func daemon() (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = docker.Ping(ctx, client.PingOptions{})
-	return err
+	its, err := docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return err
+	}
+	const override = "TESTCONTAINERS_HOST_OVERRIDE"
+	if ours, err := os.Hostname(); err == nil && its.Info.Name == ours && os.Getenv(override) == "" {
+		return os.Setenv(override, "127.0.0.1")
+	}
+	return nil
 }
 
 // shout says something that nobody may miss.
