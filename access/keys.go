@@ -33,11 +33,11 @@ type Keys struct {
 	now func() time.Time
 	log *slog.Logger
 
+	changes atomic.Uint64 // of keys
+
 	mu   sync.RWMutex
 	keys map[string]entry
-
-	changes atomic.Uint64        // of keys
-	used    map[string]time.Time // last use, as far as it was recorded
+	used map[string]time.Time // last use, as far as it was recorded
 }
 
 type entry struct {

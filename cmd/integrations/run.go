@@ -206,7 +206,7 @@ func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) err
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			log.Warn("secrets that nothing names could not all be destroyed; trying again in an hour", slog.Any("err", err))
+			log.Warn("secrets that nothing names could not all be destroyed; trying again", slog.Duration("pause", pause), slog.Any("err", err))
 		case swept > 0:
 			log.Info("destroyed secrets that nothing names", slog.Int("count", swept))
 		}
