@@ -18,11 +18,24 @@ type askedBy struct{}
 
 // newMCP returns each workspace as an MCP server (streamable HTTP, without
 // sessions) whose tools are the endpoints of its enabled integrations. A call is
-// an invocation: the same permissions, limits, pipeline and record.
+// an invocation: the same permissions, limits, pipeline and record. Each request
+// gets a server of its own, since what is listed and called depends on who asks.
 func (s *Server) newMCP() http.Handler {
+	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcpServer() }, &mcp.StreamableHTTPOptions{
+		Stateless: true, JSONResponse: true,
+		DisableLocalhostProtection: true, // checkHost is ours, and knows the names that are allowed
+	})
+}
+
+// mcpServer returns a server for one request. A tool that is called is added to
+// it first, so that the SDK answers in the form of the client's protocol version.
+// A list is ours: the SDK pages through tools in memory, and a workspace may have
+// more of them than that.
+func (s *Server) mcpServer() *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: "1"}, &mcp.ServerOptions{
 		Instructions: "The tools call the external systems that this workspace is connected to.",
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
+		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = cacheScope },
 	})
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
@@ -30,16 +43,17 @@ func (s *Server) newMCP() http.Handler {
 			case *mcp.ListToolsParams:
 				return s.mcpListTools(ctx, params)
 			case *mcp.CallToolParamsRaw:
-				return s.mcpCallTool(ctx, params)
+				// The arguments are checked by the endpoint, not by this schema.
+				server.AddTool(&mcp.Tool{Name: params.Name, InputSchema: map[string]any{"type": "object"}}, s.mcpCallTool)
 			}
 			return next(ctx, method, req)
 		}
 	})
-	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
-		Stateless: true, JSONResponse: true,
-		DisableLocalhostProtection: true, // checkHost is ours, and knows the names that are allowed
-	})
+	return server
 }
+
+// cacheScope keeps proxies from showing one caller's answer to another.
+const cacheScope = "private"
 
 // serveMCP hands a request to the MCP server, which answers it.
 func (s *Server) serveMCP(r *request) (answer, error) {
@@ -67,18 +81,25 @@ func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) 
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	result := &mcp.ListToolsResult{Tools: make([]*mcp.Tool, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...)}
+	result := &mcp.ListToolsResult{
+		Cacheable: mcp.Cacheable{CacheScope: cacheScope},
+		Tools:     make([]*mcp.Tool, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...),
+	}
 	for n, t := range tools {
 		result.Tools[n] = &mcp.Tool{Name: t.Name, Title: t.Endpoint.Name, Description: t.Description, InputSchema: t.InputSchema}
 	}
 	return result, nil
 }
 
-func (s *Server) mcpCallTool(ctx context.Context, params *mcp.CallToolParamsRaw) (mcp.Result, error) {
+func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	r, err := asker(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx) // the SDK's goes on when the caller has gone
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
+	params := req.Params
 	tool, err := s.Read.FindTool(ctx, r.workspace, params.Name)
 	if err != nil {
 		return nil, s.mcpError(ctx, err)

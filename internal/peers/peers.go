@@ -1,4 +1,4 @@
-// Package peers starts servers of others, the ones in test/peers, for tests.
+// Package peers starts servers and clients of others, the ones in test/peers, for tests.
 //
 // Its promise: a peer ends with the test that started it, and a machine that
 // can't run one is told what it lacks.
