@@ -42,7 +42,7 @@ var table = []row{
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
 	{"health", "domain streams eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
-	{"webhooks", "domain streams eventstore subscriber", "nats.go orbit standard-webhooks watermill x/sync"},
+	{"webhooks", "domain streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"transport", "domain access audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
 	{"bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/chaos", "", "porcupine"},

@@ -9,14 +9,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/domain"
-)
-
-// How many attempts are made at once.
-const (
-	atOnceEach = 8   // to one destination
-	atOnceAll  = 512 // to all
 )
 
 // grace is how long attempts under way may take once the service is ending: one
@@ -27,10 +22,7 @@ const grace = 5 * time.Second
 func (w *Webhooks) deliver(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := w.config.Events.Lead(ctx, "webhooks", func(ctx context.Context) error {
-			d := &deliverer{
-				Webhooks: w, waiting: map[lane][]uint64{}, slots: make(chan struct{}, atOnceAll), each: map[string]chan struct{}{},
-			}
-			return d.run(ctx)
+			return newDeliverer(w).run(ctx)
 		})
 		if ctx.Err() == nil {
 			w.config.Log.WarnContext(ctx, "webhooks are not delivered; trying again", slog.Any("err", err))
@@ -44,13 +36,16 @@ func (w *Webhooks) deliver(ctx context.Context) error {
 // destination in order, everything else at once.
 type deliverer struct {
 	*Webhooks
-	slots   chan struct{} // one for each attempt that is being made
+	begun   time.Time
 	working sync.WaitGroup
 
-	mu      sync.Mutex
-	last    uint64                   // the last sequence that was put into a lane
-	waiting map[lane][]uint64        // sequences behind the one that is being delivered; no entry: none is
-	each    map[string]chan struct{} // slots of each destination, by its key
+	slots    // behind mu, but for what is in them
+	mu       sync.Mutex
+	known    map[uint64]bool                // the sequences in all lanes
+	furthest uint64                         // the last sequence that was read
+	waiting  map[lane][]uint64              // sequences behind the one that is being delivered; no entry: none is
+	earlier  map[string]map[string]Delivery // the last attempt at each webhook before this process took over, by destination
+	reading  singleflight.Group             // of earlier
 }
 
 // lane is what is delivered in order.
@@ -62,45 +57,81 @@ type lane struct {
 
 func (l lane) key() string { return keyOf(l.workspace, l.destination) }
 
+func newDeliverer(w *Webhooks) *deliverer {
+	return &deliverer{
+		Webhooks: w, begun: w.config.Now(), slots: newSlots(), known: map[uint64]bool{}, waiting: map[lane][]uint64{},
+		earlier: map[string]map[string]Delivery{},
+	}
+}
+
 // run reads all that is pending, then what comes, until ctx ends. It reads no
 // more than sequences ahead, so that what waits takes little memory.
 func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.working.Wait()
 	defer cancel()
+	for ctx.Err() == nil {
+		if err := d.follow(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow reads what is pending from its beginning, and returns when ctx ends, or
+// when there is more pending than was read: a replica that was behind, or a leader
+// that lost its place, may have passed something over.
+func (d *deliverer) follow(ctx context.Context) error {
 	consumer, err := d.js.OrderedConsumer(ctx, pendingName, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {
 		return unavailable(err, "read pending webhooks")
 	}
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
 		meta, err := msg.Metadata()
-		parts := strings.Split(msg.Subject(), ".")
-		if err != nil || len(parts) != 4 {
+		in, ok := laneOf(msg.Subject())
+		if err != nil || !ok {
 			d.config.Log.ErrorContext(ctx, "a pending webhook can't be read", slog.String("subject", msg.Subject()), slog.Any("err", err))
 			return
 		}
-		d.put(ctx, lane{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, meta.Sequence.Stream)
+		d.put(ctx, in, meta.Sequence.Stream)
 	}, jetstream.PullMaxMessages(5000))
 	if err != nil {
 		return unavailable(err, "read pending webhooks")
 	}
 	defer consuming.Stop()
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-consuming.Closed(): // it ended because the connection did
-		return unavailable(jetstream.ErrConnectionClosed, "read pending webhooks")
+	compare := time.NewTicker(d.config.Compare)
+	defer compare.Stop()
+	for c := (comparison{}); c.missed < 2; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-consuming.Closed(): // it ended because the connection did
+			return unavailable(jetstream.ErrConnectionClosed, "read pending webhooks")
+		case <-compare.C:
+			d.compare(ctx, &c)
+		}
 	}
+	d.config.Log.WarnContext(ctx, "pending webhooks were passed over; reading them again")
+	return nil
+}
+
+func laneOf(subject string) (lane, bool) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 4 {
+		return lane{}, false
+	}
+	return lane{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, true
 }
 
 // put has the delivery at a sequence made after what came before it in its lane.
 func (d *deliverer) put(ctx context.Context, in lane, sequence uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if sequence <= d.last {
+	d.furthest = sequence
+	if d.known[sequence] {
 		return
 	}
-	d.last = sequence
+	d.known[sequence] = true
 	if behind, busy := d.waiting[in]; busy {
 		d.waiting[in] = append(behind, sequence)
 		return
@@ -108,15 +139,16 @@ func (d *deliverer) put(ctx context.Context, in lane, sequence uint64) {
 	d.waiting[in] = nil
 	d.working.Go(func() {
 		for more := true; more && d.settle(ctx, in, sequence); {
-			sequence, more = d.next(in)
+			sequence, more = d.next(in, sequence)
 		}
 	})
 }
 
 // next returns what waits in a lane. When nothing does, the lane ends.
-func (d *deliverer) next(in lane) (uint64, bool) {
+func (d *deliverer) next(in lane, settled uint64) (uint64, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	delete(d.known, settled)
 	behind := d.waiting[in]
 	if len(behind) == 0 {
 		delete(d.waiting, in)
@@ -127,29 +159,38 @@ func (d *deliverer) next(in lane) (uint64, bool) {
 }
 
 // settle tries the delivery at a sequence until it was made, is dead or is not
-// wanted any more. It reports false when ctx ended before.
+// wanted any more. It reports false when ctx ended before. All that it asks of the
+// server it asks in its turn, so that a workspace with many delays no other.
 func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
-	var m message
-	found := false
-	if !d.insist(ctx, "read a pending webhook", func(ctx context.Context) (err error) { m, found, err = d.read(ctx, sequence); return err }) {
-		return false
+	t := &turn{deliverer: d, in: in}
+	defer t.leave()
+	m, found, ok := d.readInTurn(ctx, t, sequence)
+	if !found || !ok {
+		return ok
 	}
-	for attempts := 0; found && ctx.Err() == nil; {
+	before := d.attemptsBefore(ctx, in, m)
+	attempts, pause := before.Attempt, before.NextAt.Sub(d.config.Now())
+	for t.enter(ctx) {
 		to, err := d.find(ctx, in.workspace, in.destination)
 		switch expires := m.EnqueuedAt.Add(d.config.GiveUp); {
 		case domain.KindOf(err) == domain.NotFound && err != nil:
 			return d.insist(ctx, "drop a webhook", func(ctx context.Context) error { return d.remove(ctx, sequence) })
 		case err != nil:
+			t.leave()
 			sleep(ctx, time.Second)
+		case to.destination.Enabled && pause > 0:
+			t.leave()
+			d.awaitChange(ctx, in.workspace, in.destination, to.revision, pause)
+			pause = 0
 		case to.destination.Enabled:
 			attempts++
-			if settled, pause := d.try(ctx, in, to, m, sequence, attempts); settled {
+			var settled bool
+			if settled, pause = d.try(ctx, to, m, sequence, attempts); settled {
 				return true
-			} else if pause > 0 {
-				d.awaitChange(ctx, in.key(), to.revision, pause)
 			}
 		case d.config.Now().Before(expires): // it may be enabled again
-			d.awaitChange(ctx, in.key(), to.revision, expires.Sub(d.config.Now()))
+			t.leave()
+			d.awaitChange(ctx, in.workspace, in.destination, to.revision, expires.Sub(d.config.Now()))
 		default:
 			o := outcome{problem: "The destination was disabled until it was too late.", code: domain.CallMisconfigured}
 			last := newDelivery(m, attempts, o, d.config.Now())
@@ -157,24 +198,33 @@ func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
 			return d.finish(ctx, to.destination, last, m, sequence)
 		}
 	}
-	return ctx.Err() == nil
+	return false
+}
+
+// readInTurn reads the message at a sequence. It reports whether it is still
+// there, and false as ok when ctx ended before that was known.
+func (d *deliverer) readInTurn(ctx context.Context, t *turn, sequence uint64) (m message, found, ok bool) {
+	if !t.enter(ctx) {
+		return m, false, false
+	}
+	sought := d.config.Now()
+	ok = d.insist(ctx, "read a pending webhook", func(ctx context.Context) (err error) {
+		m, found, err = d.read(ctx, t.in, sequence, sought)
+		return err
+	})
+	return m, found, ok && ctx.Err() == nil
 }
 
 // try makes one attempt. It reports whether the delivery is settled, or how long
 // to wait until the next.
-func (d *deliverer) try(ctx context.Context, in lane, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
-	leave := d.enter(ctx, in)
-	if leave == nil {
-		return false, 0
-	}
+func (d *deliverer) try(ctx context.Context, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
 	patient, cancel := lasting(ctx, grace)
 	o := d.attempt(patient, to.destination, m)
 	cutOff := patient.Err() != nil
 	cancel()
-	leave()
 	now := d.config.Now()
 	result := newDelivery(m, attempts, o, now)
-	switch pause = max(d.pause(now.Sub(m.EnqueuedAt)), o.retryAfter); {
+	switch pause = max(d.pause(attempts), o.retryAfter); {
 	case o.delivered():
 		return d.finish(ctx, to.destination, result, m, sequence), 0
 	case cutOff: // the service is ending
@@ -191,58 +241,4 @@ func (d *deliverer) try(ctx context.Context, in lane, to entry, m message, seque
 	result.NextAt = now.Add(pause)
 	d.note(ctx, to.destination, record{Delivery: result})
 	return false, pause
-}
-
-// enter waits for a slot of the destination and one of all, and returns what
-// gives them back; nil when ctx ended before.
-func (d *deliverer) enter(ctx context.Context, in lane) (leave func()) {
-	d.mu.Lock()
-	own := d.each[in.key()]
-	if own == nil {
-		own = make(chan struct{}, atOnceEach)
-		d.each[in.key()] = own
-	}
-	d.mu.Unlock()
-	select {
-	case own <- struct{}{}:
-	case <-ctx.Done():
-		return nil
-	}
-	select {
-	case d.slots <- struct{}{}:
-		return func() { <-d.slots; <-own }
-	case <-ctx.Done():
-		<-own
-		return nil
-	}
-}
-
-// gone disables a destination that said it is gone, unless it was changed since.
-func (d *deliverer) gone(ctx context.Context, to entry) {
-	next := to.destination.Disable("The receiver answered 410 Gone.", d.config.Now())
-	if err := d.store(ctx, next, to.revision); err != nil {
-		d.config.Log.WarnContext(ctx, "a webhook destination that is gone was not disabled", slog.String("destination_id", to.destination.ID), slog.Any("err", err))
-		sleep(ctx, d.config.First)
-	}
-}
-
-// finish ends a delivery: it is kept when it is dead, and is pending no more
-// before anything else, so that it is not sent again.
-func (d *deliverer) finish(ctx context.Context, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
-	whole := record{Delivery: last, Message: &m}
-	if last.Status == Dead {
-		if !d.insist(ctx, "keep a dead webhook", func(ctx context.Context) error {
-			return d.publish(ctx, deadPrefix+keyOf(to.Workspace, to.ID), m.ID+m.EnqueuedAt.Format(time.RFC3339Nano), whole)
-		}) {
-			return false
-		}
-	}
-	if !d.insist(ctx, "end a webhook", func(ctx context.Context) error { return d.remove(ctx, sequence) }) {
-		return false
-	}
-	if last.Status == Dead {
-		whole.Message = nil // the dead letter has it
-	}
-	d.note(ctx, to, whole)
-	return true
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/webhooks"
 )
 
@@ -208,29 +206,6 @@ func TestADestinationThatSaysItIsGoneIsDisabledAndWhatWaitsIsKept(t *testing.T) 
 	require.NoError(t, err)
 	s.nothingPending()
 	require.Equal(t, map[domain.ID][]uint64{domain.NewID("acme", "crm"): {waits}}, r.positions())
-}
-
-func TestAReceiverThatAsksForTimeIsGivenItUpToAnHour(t *testing.T) {
-	t.Parallel()
-	for asked, want := range map[string]time.Duration{"7": 7 * time.Second, "90000": time.Hour, time.Now().Add(30 * time.Minute).UTC().Format(http.TimeFormat): 30 * time.Minute, "soon": time.Millisecond} {
-		s := startOn(t, natstest.Connect(t), &written{}, new(atomic.Int64), func(c *webhooks.Config) { c.Longest = time.Hour })
-		r := listen(t, func(w http.ResponseWriter, _ received) int { w.Header().Set("Retry-After", asked); return 429 })
-		d, _ := s.destination(r.url)
-		s.change("acme", "crm")
-		s.eventually("it was tried", func() bool { return len(s.deliveries(d, webhooks.Failed)) > 0 })
-		first := s.deliveries(d, webhooks.Failed)
-		got := first[len(first)-1]
-		require.InDelta(t, want, got.NextAt.Sub(got.At), float64(5*time.Second), asked)
-
-		r.set(nil) // a change of the destination does not wait
-		if want > time.Second {
-			_, err := s.hooks.Update(t.Context(), "acme", d.ID, domain.Document{"description": "mended"})
-			require.NoError(t, err)
-		}
-		s.nothingPending()
-		require.Len(t, r.all(), 1)
-		s.stop()
-	}
 }
 
 func TestABlockedDestinationIsNeverDialledAndNoRedirectIsFollowed(t *testing.T) {

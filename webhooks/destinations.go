@@ -25,8 +25,8 @@ func (w *Webhooks) List(of domain.Workspace) []domain.WebhookDestination {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	all := []domain.WebhookDestination{}
-	for _, e := range w.destinations {
-		if e.exists() && e.destination.Workspace == of {
+	for _, e := range w.destinations[of] {
+		if e.exists() {
 			all = append(all, e.destination)
 		}
 	}
@@ -59,7 +59,7 @@ func (w *Webhooks) find(ctx context.Context, of domain.Workspace, id string) (en
 func (w *Webhooks) lookUp(of domain.Workspace, id string) entry {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.destinations[keyOf(of, id)]
+	return w.destinations[of][id]
 }
 
 // Create makes a destination of what doc describes and returns it with its
@@ -121,7 +121,7 @@ func (w *Webhooks) Delete(ctx context.Context, of domain.Workspace, id string) e
 	if err := w.kv.Delete(ctx, key); err != nil {
 		return unavailable(err, "delete webhook destination")
 	}
-	w.know(key, entry{revision: e.revision + 1}) // at least; the watch brings the right one
+	w.know(of, id, entry{revision: e.revision + 1}) // at least; the watch brings the right one
 	for stream, subject := range map[string]string{pendingName: pendingPrefix + key + ".*", logName: logPrefix + key, deadName: deadPrefix + key} {
 		s, err := w.js.Stream(ctx, stream)
 		if err == nil {
@@ -174,6 +174,6 @@ func (w *Webhooks) store(ctx context.Context, d domain.WebhookDestination, after
 	case err != nil:
 		return unavailable(err, "store webhook destination")
 	}
-	w.know(key, entry{destination: d, revision: revision})
+	w.know(d.Workspace, d.ID, entry{destination: d, revision: revision})
 	return nil
 }

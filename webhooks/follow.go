@@ -3,8 +3,10 @@ package webhooks
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +23,35 @@ type entry struct {
 }
 
 func (e entry) exists() bool { return e.destination.ID != "" }
+
+// directory holds destinations by workspace and id. Of a deleted one the revision
+// stays.
+type directory map[domain.Workspace]map[string]entry
+
+// put keeps what is stored under an id, and reports whether it is later than what
+// was known.
+func (all directory) put(w domain.Workspace, id string, e entry) bool {
+	if all[w][id].revision >= e.revision {
+		return false
+	}
+	if all[w] == nil {
+		all[w] = map[string]entry{}
+	}
+	all[w][id] = e
+	return true
+}
+
+// tells reports whether a workspace has a destination that is enabled.
+func (w *Webhooks) tells(of domain.Workspace) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, e := range w.destinations[of] {
+		if e.destination.Enabled {
+			return true
+		}
+	}
+	return false
+}
 
 // follow learns every destination, then goes on in the background until ctx
 // ends. After NATS was away it starts again at once: the watch would take up to
@@ -43,8 +74,11 @@ func (w *Webhooks) follow(ctx context.Context) error {
 	return nil
 }
 
-// watch learns what is in the bucket, and unless only that was asked, what comes
-// until the watch ends or NATS was away.
+// watch learns what is in the bucket from its beginning, and unless only that was
+// asked, what comes until the watch ends or NATS was away.
+//
+// The bucket is only known once its last revision has come: a replica that is
+// behind, or was emptied, ends what it has with the same mark as one that is whole.
 func (w *Webhooks) watch(ctx context.Context, connected <-chan nats.Status, once bool) error {
 	last, err := w.lastRevision(ctx)
 	if err != nil {
@@ -55,23 +89,25 @@ func (w *Webhooks) watch(ctx context.Context, connected <-chan nats.Status, once
 		return err
 	}
 	defer watch.Stop() //nolint:errcheck // what it holds at a server that is gone is gone with it
+	w.begin()
+	if last == 0 && w.sawUpTo(0, 0) && once {
+		return nil
+	}
 	for {
 		select {
 		case e, more := <-watch.Updates():
 			switch {
 			case !more:
 				return ctx.Err()
-			case e == nil: // all that was there has come
-				w.sawUpTo(last)
-				if once {
-					return nil
-				}
+			case e == nil:
 				continue
 			}
 			if err := w.learn(e); err != nil {
 				w.config.Log.ErrorContext(ctx, "a webhook destination can't be read", slog.String("key", e.Key()), slog.Any("err", err))
 			}
-			w.sawUpTo(e.Revision())
+			if w.sawUpTo(e.Revision(), last) && once {
+				return nil
+			}
 		case <-connected:
 			if !once { // else it recovers by itself
 				return nil
@@ -89,26 +125,45 @@ func (w *Webhooks) learn(e jetstream.KeyValueEntry) error {
 			return fmt.Errorf("read destination: %w", err)
 		}
 	}
-	w.know(e.Key(), entry{destination: d, revision: e.Revision()})
+	workspace, id, _ := strings.Cut(e.Key(), ".")
+	w.know(domain.Workspace(workspace), id, entry{destination: d, revision: e.Revision()})
 	return nil
 }
 
-// know keeps what a key holds, unless something later is known.
-func (w *Webhooks) know(key string, e entry) {
+// know keeps what is stored under an id, unless something later is known.
+func (w *Webhooks) know(of domain.Workspace, id string, e entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.destinations[key].revision >= e.revision {
-		return
+	if w.learning != nil {
+		w.learning.put(of, id, e)
 	}
-	w.destinations[key] = e
-	w.tell()
+	if w.destinations.put(of, id, e) {
+		w.tell()
+	}
 }
 
-func (w *Webhooks) sawUpTo(revision uint64) {
+// begin says that the bucket is read from its beginning. What was known stays in
+// use until that is done, and goes then: the bucket may be another one.
+func (w *Webhooks) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.learning, w.seen = directory{}, 0
+}
+
+// sawUpTo notes that everything up to a revision is known, and reports whether
+// that is all that the bucket had when it was begun.
+func (w *Webhooks) sawUpTo(revision, last uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if revision < last && w.learning != nil {
+		return false
+	}
+	if w.learning != nil {
+		w.destinations, w.learning = w.learning, nil
+	}
 	w.seen = max(w.seen, revision)
 	w.tell()
+	return true
 }
 
 // tell wakes whoever waits for a change.
@@ -117,12 +172,28 @@ func (w *Webhooks) tell() {
 	w.changed = make(chan struct{})
 }
 
+// lastRevision returns the last revision that the leader of the bucket has, 0 when
+// nothing is stored. Where there is one copy it is read beside the queue of the
+// server's API, which deletes of deliveries fill.
 func (w *Webhooks) lastRevision(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
+	if info := w.bucket.CachedInfo(); info.Config.Replicas <= 1 {
+		last, err := w.bucket.GetLastMsgForSubject(ctx, "$KV."+bucketName+".>")
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, nil
+		case err != nil:
+			return 0, unavailable(err, "read webhook destinations")
+		}
+		return last.Sequence, nil
+	}
 	bucket, err := w.js.Stream(ctx, "KV_"+bucketName)
 	if err != nil {
 		return 0, unavailable(err, "read webhook destinations")
+	}
+	if bucket.CachedInfo().State.Msgs == 0 { // nothing was stored yet, or all of it is purged
+		return 0, nil
 	}
 	return bucket.CachedInfo().State.LastSeq, nil
 }
@@ -153,12 +224,12 @@ func (w *Webhooks) catchUp(ctx context.Context) error {
 
 // awaitChange returns when a destination is no longer what it was at a
 // revision, after a pause, or when ctx ends.
-func (w *Webhooks) awaitChange(ctx context.Context, key string, revision uint64, pause time.Duration) {
+func (w *Webhooks) awaitChange(ctx context.Context, of domain.Workspace, id string, revision uint64, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		w.mu.RLock()
-		now, changed := w.destinations[key].revision, w.changed
+		now, changed := w.destinations[of][id].revision, w.changed
 		w.mu.RUnlock()
 		if now != revision {
 			return

@@ -34,7 +34,7 @@ type Delivery struct {
 	Type        string           `json:"type"`
 	Integration domain.ID        `json:"integration_id,omitempty"`
 	Position    uint64           `json:"position,omitempty"`
-	Attempt     int              `json:"attempt"` // counted since the process that delivers took over
+	Attempt     int              `json:"attempt"` // from 1; a redelivery begins anew
 	Status      Status           `json:"status"`
 	HTTPStatus  int              `json:"http_status,omitempty"` // 0: no answer
 	Duration    time.Duration    `json:"duration_ns"`

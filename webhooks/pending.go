@@ -4,24 +4,118 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/streams"
 )
 
 // read returns the message at a sequence, and whether it is still there.
-func (d *deliverer) read(ctx context.Context, sequence uint64) (m message, found bool, err error) {
+func (d *deliverer) read(ctx context.Context, in lane, sequence uint64, sought time.Time) (m message, found bool, err error) {
 	raw, err := d.pending.GetMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return m, false, nil
+		return m, false, d.deleted(ctx, sequence, sought)
 	}
 	if err == nil {
+		if of, _ := laneOf(raw.Subject); of != in { // the stream lost its end, and this is another webhook
+			return m, false, nil
+		}
 		err = json.Unmarshal(raw.Data, &m)
 	}
 	return m, err == nil, err
+}
+
+// deleted returns nil when a message that is not found was deleted. A leader that
+// has not come as far just after its election doesn't find it either.
+func (d *deliverer) deleted(ctx context.Context, sequence uint64, sought time.Time) error {
+	stream, err := d.js.Stream(ctx, pendingName)
+	if err != nil {
+		return err
+	}
+	if last := stream.CachedInfo().State.LastSeq; last < sequence && d.config.Now().Sub(sought) < answersWithin {
+		return fmt.Errorf("the leader of %s has come to %d, not yet to %d", pendingName, last, sequence)
+	}
+	return nil
+}
+
+// answersWithin is how long a leader may take to come as far as the one before.
+const answersWithin = 30 * time.Second
+
+// attemptsBefore returns the last attempt at a webhook before this process took
+// over, so that the pauses between attempts go on from there.
+func (d *deliverer) attemptsBefore(ctx context.Context, in lane, m message) Delivery {
+	if m.EnqueuedAt.After(d.begun) {
+		return Delivery{}
+	}
+	all, _, _ := d.reading.Do(in.key(), func() (any, error) { // no error is returned
+		d.mu.Lock()
+		all, known := d.earlier[in.key()]
+		d.mu.Unlock()
+		if !known {
+			all = d.lastFailed(ctx, in)
+			d.mu.Lock()
+			d.earlier[in.key()] = all
+			d.mu.Unlock()
+		}
+		return all, nil
+	})
+	earlier, _ := all.(map[string]Delivery)
+	return earlier[m.ID]
+}
+
+// lastFailed returns the last attempt at each webhook of a destination that
+// failed, by its id.
+func (d *deliverer) lastFailed(ctx context.Context, in lane) map[string]Delivery {
+	all := map[string]Delivery{}
+	records, err := d.records(ctx, logName, logPrefix+in.key())
+	if err != nil {
+		d.config.Log.WarnContext(ctx, "earlier attempts at webhooks can't be read; their pauses begin anew", slog.String("destination_id", in.destination), slog.Any("err", err))
+	}
+	for _, r := range records {
+		if r.Status == Failed {
+			all[r.ID] = r.Delivery
+		} else {
+			delete(all, r.ID)
+		}
+	}
+	return all
+}
+
+// comparison is of what is pending with what is being delivered.
+type comparison struct {
+	missed   int    // how often in a row there was more pending
+	furthest uint64 // what was read then
+}
+
+// compare counts when more is pending than is being delivered, and it is not just
+// on its way here.
+func (d *deliverer) compare(ctx context.Context, c *comparison) {
+	standing := func() (known int, furthest uint64) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.known), d.furthest
+	}
+	before, _ := standing()
+	stream, err := d.js.Stream(ctx, pendingName)
+	if err != nil {
+		return
+	}
+	state := stream.CachedInfo().State
+	known, furthest := standing()
+	known = max(known, before)
+	coming := state.LastSeq - min(state.LastSeq, furthest)
+	if furthest == c.furthest { // nothing comes
+		coming = 0
+	}
+	if c.furthest = furthest; uint64(known)+coming < state.Msgs { //nolint:gosec // a count is not negative
+		c.missed++
+	} else {
+		c.missed = 0
+	}
 }
 
 func (d *deliverer) remove(ctx context.Context, sequence uint64) error {
@@ -54,4 +148,34 @@ func lasting(ctx context.Context, longer time.Duration) (context.Context, contex
 		cancel()
 	})
 	return later, func() { stop(); cancel() }
+}
+
+// gone disables a destination that said it is gone, unless it was changed since.
+func (d *deliverer) gone(ctx context.Context, to entry) {
+	next := to.destination.Disable("The receiver answered 410 Gone.", d.config.Now())
+	if err := d.store(ctx, next, to.revision); err != nil {
+		d.config.Log.WarnContext(ctx, "a webhook destination that is gone was not disabled", slog.String("destination_id", to.destination.ID), slog.Any("err", err))
+		sleep(ctx, d.config.First)
+	}
+}
+
+// finish ends a delivery: it is kept when it is dead, and is pending no more
+// before anything else, so that it is not sent again.
+func (d *deliverer) finish(ctx context.Context, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
+	whole := record{Delivery: last, Message: &m}
+	if last.Status == Dead {
+		if !d.insist(ctx, "keep a dead webhook", func(ctx context.Context) error {
+			return d.publish(ctx, deadPrefix+keyOf(to.Workspace, to.ID), m.ID+m.EnqueuedAt.Format(time.RFC3339Nano), whole)
+		}) {
+			return false
+		}
+	}
+	if !d.insist(ctx, "end a webhook", func(ctx context.Context) error { return d.remove(ctx, sequence) }) {
+		return false
+	}
+	if last.Status == Dead {
+		whole.Message = nil // the dead letter has it
+	}
+	d.note(ctx, to, whole)
+	return true
 }

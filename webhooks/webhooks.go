@@ -9,7 +9,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -38,6 +37,7 @@ type Config struct {
 	Longest  time.Duration                               // the longest wait, Retry-After included; default 1 h
 	GiveUp   time.Duration                               // how old a delivery becomes before it is a dead letter; default 24 h
 	Timeout  time.Duration                               // of one attempt; default 15 s
+	Compare  time.Duration                               // how often what is pending is compared with what is being delivered; default 5 s
 	NewID    func() string
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -60,14 +60,17 @@ type Webhooks struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	kv      jetstream.KeyValue
+	bucket  jetstream.Stream // behind kv
 	pending jetstream.Stream
 	dead    jetstream.Stream
+	batches bool // whether pending takes batches
 
 	making       sync.Mutex // destinations one after the other, so that each is counted before the next
 	mu           sync.RWMutex
-	destinations map[string]entry // by their keys in the bucket; of a deleted one the revision stays
-	seen         uint64           // the revision up to which all are known
-	changed      chan struct{}    // closed at the next change, and replaced
+	destinations directory
+	learning     directory     // what the bucket holds, while it is read from its beginning; else nil
+	seen         uint64        // the revision up to which all are known
+	changed      chan struct{} // closed at the next change, and replaced
 
 	counts [3]atomic.Uint64 // of attempts, by the order of Statuses
 }
@@ -78,7 +81,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Webhooks, error) {
 	for _, wait := range []struct {
 		of        *time.Duration
 		otherwise time.Duration
-	}{{&c.First, 5 * time.Second}, {&c.Longest, time.Hour}, {&c.GiveUp, 24 * time.Hour}, {&c.Timeout, 15 * time.Second}} {
+	}{{&c.First, 5 * time.Second}, {&c.Longest, time.Hour}, {&c.GiveUp, 24 * time.Hour}, {&c.Timeout, 15 * time.Second}, {&c.Compare, 5 * time.Second}} {
 		if *wait.of <= 0 {
 			*wait.of = wait.otherwise
 		}
@@ -88,7 +91,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Webhooks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open webhooks: %w", err)
 	}
-	w := &Webhooks{config: c, nc: nc, js: js, destinations: map[string]entry{}, changed: make(chan struct{})}
+	w := &Webhooks{config: c, nc: nc, js: js, destinations: directory{}, changed: make(chan struct{})}
 	if err := w.openStreams(ctx); err != nil {
 		return nil, fmt.Errorf("open webhooks: %w", err)
 	}
@@ -103,12 +106,19 @@ func (w *Webhooks) openStreams(ctx context.Context) error {
 	// What is still to be delivered has no limit of age or number: the deliverer
 	// takes it out. It is read from the leader alone: what a follower does not
 	// have yet would look like what was delivered.
-	pending := jetstream.StreamConfig{Name: pendingName, Subjects: []string{pendingPrefix + "*.*.*"}, Compression: jetstream.S2Compression}
+	pending := jetstream.StreamConfig{
+		Name: pendingName, Subjects: []string{pendingPrefix + "*.*.*"}, AllowAtomicPublish: true, AllowDirect: w.config.Replicas == 1,
+	}
 	log := jetstream.StreamConfig{
-		Name: logName, Subjects: []string{logPrefix + "*.*"}, AllowDirect: true, Compression: jetstream.S2Compression, MaxMsgsPerSubject: 1000, MaxAge: month,
+		Name: logName, Subjects: []string{logPrefix + "*.*"}, AllowDirect: true, MaxMsgsPerSubject: 1000, MaxAge: month,
 	}
 	dead := log
 	dead.Name, dead.Subjects = deadName, []string{deadPrefix + "*.*"}
+	if w.config.Replicas == 1 {
+		// The log is for people, so no delivery waits for a disk to take it. Replicated
+		// streams don't offer this.
+		log.PersistMode = jetstream.AsyncPersistMode
+	}
 	var kept jetstream.Stream
 	for _, stream := range []struct {
 		config jetstream.StreamConfig
@@ -120,8 +130,12 @@ func (w *Webhooks) openStreams(ctx context.Context) error {
 			return err
 		}
 	}
+	w.bringUp(ctx)
 	var err error
-	w.kv, err = streams.EnsureBucket(ctx, w.js, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: max(w.config.Replicas, 1)})
+	if w.kv, err = streams.EnsureBucket(ctx, w.js, jetstream.KeyValueConfig{Bucket: bucketName, Replicas: max(w.config.Replicas, 1)}); err != nil {
+		return err
+	}
+	w.bucket, err = w.js.Stream(ctx, "KV_"+bucketName)
 	return err
 }
 
@@ -148,26 +162,15 @@ func (w *Webhooks) Pending(ctx context.Context) (count uint64, oldest time.Time,
 	return state.Msgs, oldest, nil
 }
 
-// pause returns how long to wait with the next attempt at what is of an age: as
-// long again, so the wait doubles, give or take a tenth. It needs to remember
-// nothing, so a restart changes nothing.
-func (w *Webhooks) pause(age time.Duration) time.Duration {
-	wait := min(max(age, w.config.First), w.config.Longest)
+// pause returns how long to wait after a number of failed attempts at a webhook:
+// twice as long each time, give or take a tenth.
+func (w *Webhooks) pause(attempts int) time.Duration {
+	wait := w.config.First
+	for n := 1; n < attempts && wait < w.config.Longest; n++ {
+		wait *= 2
+	}
+	wait = min(wait, w.config.Longest)
 	return min(wait+time.Duration((rand.Float64()-0.5)*float64(wait)/5), w.config.Longest) //nolint:gosec // spreads attempts, hides nothing
-}
-
-// publish stores v on a subject, once for each id.
-func (w *Webhooks) publish(ctx context.Context, subject, id string, v any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("publish on %s: %w", subject, err)
-	}
-	if _, err := w.js.Publish(ctx, subject, data, jetstream.WithMsgID(id)); err != nil {
-		return unavailable(err, "publish on "+subject)
-	}
-	return nil
 }
 
 func unavailable(err error, doing string) error {

@@ -49,12 +49,23 @@ func start(t *testing.T) *site {
 	return startOn(t, natstest.Connect(t), &written{}, new(atomic.Int64), nil)
 }
 
+// startReplicated starts a site on a cluster.
+func startReplicated(t *testing.T, nc *nats.Conn, replicas int) *site {
+	t.Helper()
+	return startWith(t, nc, &written{}, new(atomic.Int64), replicas, nil)
+}
+
 func startOn(t *testing.T, nc *nats.Conn, log *written, later *atomic.Int64, adjust func(*webhooks.Config)) *site {
+	t.Helper()
+	return startWith(t, nc, log, later, 1, adjust)
+}
+
+func startWith(t *testing.T, nc *nats.Conn, log *written, later *atomic.Int64, replicas int, adjust func(*webhooks.Config)) *site {
 	t.Helper()
 	s := &site{T: t, nc: nc, log: log, later: later, last: map[domain.ID]domain.Integration{}, at: map[domain.ID]uint64{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var err error
-	s.events, err = eventstore.Open(ctx, nc, eventstore.Config{AllowLazySync: true})
+	s.events, err = eventstore.Open(ctx, nc, eventstore.Config{AllowLazySync: true, Replicas: replicas})
 	require.NoError(t, err)
 	s.outside, err = connectors.New(connectors.Config{AllowLoopback: true})
 	require.NoError(t, err)
@@ -64,7 +75,7 @@ func startOn(t *testing.T, nc *nats.Conn, log *written, later *atomic.Int64, adj
 			return json.Marshal(map[string]any{"position": c.Position, "integration_id": c.ID})
 		},
 		NewID: uuid.NewString, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())).UTC() },
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Replicas: replicas, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if adjust != nil {
 		adjust(&config)

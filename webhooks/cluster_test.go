@@ -1,0 +1,94 @@
+package webhooks_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+// Each server of a cluster is away for a while, and each stream changes its leader
+// under load. What was recorded is told.
+func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
+	t.Parallel()
+	c := natstest.NewCluster(t)
+	addresses := ""
+	for _, srv := range c.Servers {
+		addresses += "nats://" + srv.Addr().String() + ","
+	}
+	nc, err := nats.Connect(addresses, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s := startReplicated(t, nc, 3)
+	r := listen(t, nil)
+	s.destination(r.url)
+
+	trouble, calm := context.WithCancel(t.Context())
+	var load errgroup.Group
+	var made atomic.Int64
+	for k := range 4 {
+		load.Go(func() error {
+			for n := 0; trouble.Err() == nil; n++ {
+				name := fmt.Sprint("crm-", k, "-", n)
+				i := domain.Integration{ID: domain.NewID("acme", name), Workspace: "acme", Incarnation: 1, Version: 1, Name: name, Configuration: domain.Configuration{DisplayName: name}}
+				if _, err := s.events.Append(t.Context(), "acme", i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: uuid.NewString(), At: time.Now().UTC(), Actor: "key-1"}); err == nil {
+					made.Add(1)
+				}
+			}
+			return nil
+		})
+	}
+	progress := func(by int64) {
+		from := made.Load()
+		require.Eventually(t, func() bool { return made.Load() > from+by }, time.Minute, 5*time.Millisecond)
+	}
+	for n := range c.Servers {
+		progress(40)
+		c.Stop(n)
+		progress(40)
+		for _, stream := range []string{"WEBHOOKS", "INTEGRATIONS", "KV_WEBHOOK_DESTINATIONS", "KV_SUBSCRIBERS"} {
+			_, _ = nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, time.Second)
+		}
+		progress(40)
+		c.Start(t, n)
+	}
+	progress(40)
+	calm()
+	require.NoError(t, load.Wait())
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	var head uint64
+	s.eventually("the log answers", func() bool {
+		log, err := js.Stream(t.Context(), "INTEGRATIONS")
+		if err == nil {
+			head = log.CachedInfo().State.LastSeq
+		}
+		return err == nil
+	})
+	state := "" // for who has to find out why it failed
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(state)
+		}
+	})
+	require.Eventually(t, func() bool {
+		count, _, err := s.hooks.Pending(t.Context())
+		told := map[uint64]bool{}
+		for _, g := range r.all() {
+			told[g.Data.Position] = true
+		}
+		state = fmt.Sprintf("%d pending, %d of %d told, %v", count, len(told), head, err)
+		return err == nil && count == 0 && uint64(len(told)) == head
+	}, time.Minute, 50*time.Millisecond, "every event is told")
+	require.GreaterOrEqual(t, head, uint64(made.Load()))
+}

@@ -1,0 +1,34 @@
+package webhooks
+
+import (
+	"context"
+	"iter"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// topic is one of the two logs whose events webhooks are made of.
+type topic struct {
+	name  string // of its lease, and of the position up to which all is dispatched
+	sort  string // in the ids of its webhooks
+	gaps  bool   // whether events may be missing from the log, because its limits dropped them
+	head  func(context.Context) (uint64, error)
+	after func(context.Context, eventstore.Selection, uint64) iter.Seq2[[]eventstore.Commit, error]
+	since func(domain.WebhookDestination) uint64 // the position after which a destination wants events
+}
+
+// The names are those under which earlier versions kept their positions.
+func (w *Webhooks) topics() []topic {
+	events := w.config.Events
+	return []topic{
+		{
+			name: "webhooks.integrations._all._all", sort: "c", head: events.Head, after: events.AfterIn,
+			since: func(d domain.WebhookDestination) uint64 { return d.AfterChange },
+		},
+		{
+			name: "webhooks.probes._all._all", sort: "p", gaps: true, head: events.ProbeHead, after: events.ProbesAfterIn,
+			since: func(d domain.WebhookDestination) uint64 { return d.AfterProbe },
+		},
+	}
+}
