@@ -29,6 +29,9 @@ type pendingDelivery struct {
 // returns what is left to store after a failure.
 func (w *Webhooks) publishInOrder(ctx context.Context, all []pendingDelivery) (left []pendingDelivery, err error) {
 	for len(all) > 0 {
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
 		now := batchOf(all)
 		if len(now) < minBatch || !w.batches || w.publishBatch(ctx, now) != nil {
 			// A batch is refused as a whole, also when one of its deliveries is stored already.
@@ -53,9 +56,11 @@ func batchOf(all []pendingDelivery) []pendingDelivery {
 	return all
 }
 
-// publishBatch stores deliveries as one atomic batch (NATS ADR-50).
+// publishBatch stores deliveries as one atomic batch (NATS ADR-50). What was begun
+// is given the time to end: a delivery that is stored without being known to be
+// would be stored again, and may be made by then.
 func (w *Webhooks) publishBatch(ctx context.Context, all []pendingDelivery) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
 	defer cancel()
 	batch := make([]*nats.Msg, len(all))
 	for n, p := range all {
@@ -69,6 +74,9 @@ func (w *Webhooks) publishBatch(ctx context.Context, all []pendingDelivery) erro
 // one after the other.
 func (w *Webhooks) publishEach(ctx context.Context, all []pendingDelivery) (left []pendingDelivery, err error) {
 	for len(all) > 0 {
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
 		var now, later []pendingDelivery
 		taken := map[string]bool{}
 		for _, p := range all {
@@ -110,8 +118,10 @@ func (w *Webhooks) publish(ctx context.Context, subject, id string, v any) error
 	return w.publishRaw(ctx, pendingDelivery{subject, id, data})
 }
 
+// publishRaw stores one delivery; what was begun is given the time to end, as by
+// publishBatch.
 func (w *Webhooks) publishRaw(ctx context.Context, p pendingDelivery) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
 	defer cancel()
 	if _, err := w.js.Publish(ctx, p.subject, p.data, jetstream.WithMsgID(p.id)); err != nil {
 		return unavailable(err, "publish on "+p.subject)
