@@ -69,7 +69,8 @@ type Condition struct {
 	DryRun     bool     // decide, and neither seal nor append
 
 	// IdempotencyKey makes a repetition answer as the first request did. Request
-	// is a hash of the whole request, to tell a repetition from a mix-up.
+	// is a hash of the whole request, to tell a repetition from a mix-up. It is
+	// stored under a key of the vault only.
 	IdempotencyKey string
 	Request        string
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/audit"
@@ -244,6 +245,25 @@ func TestARepeatedRequestIsMadeOnce(t *testing.T) {
 	_, err = f.CreateIntegration(t.Context(), bob, doc(t, crm, "t1"), once)
 	require.Equal(t, "name_taken", codeOf(t, err), "the keys of callers are their own")
 	require.Equal(t, uint64(2), head(t, f))
+}
+
+func TestWhatIsKeptOfARepeatableRequestTellsNoGuess(t *testing.T) {
+	nc := natstest.Connect(t)
+	f := startOn(t, nc, 1)
+	const hash = "the hash of a request with a secret in it, as whoever guesses the secret can make it"
+	_, err := f.CreateIntegration(t.Context(), ann, doc(t, crm, "t1"), commands.Condition{IdempotencyKey: "k1", Request: hash})
+	require.NoError(t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	kept, err := js.KeyValue(t.Context(), "IDEMPOTENCY")
+	require.NoError(t, err)
+	keys, err := kept.Keys(t.Context())
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	entry, err := kept.Get(t.Context(), keys[0])
+	require.NoError(t, err)
+	require.NotContains(t, string(entry.Value()), hash)
+	require.Contains(t, string(entry.Value()), `"request"`)
 }
 
 func TestARepeatedRequestThatChangedNothingUndoesNothing(t *testing.T) {

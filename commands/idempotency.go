@@ -2,8 +2,10 @@ package commands
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
@@ -22,7 +24,7 @@ func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Cond
 	if err != nil || !there {
 		return Outcome{}, err
 	}
-	if err := adopt(claim, on, meta); err != nil {
+	if err := s.adopt(claim, on, meta); err != nil {
 		return Outcome{}, err
 	}
 	if claim.Unchanged {
@@ -81,23 +83,44 @@ func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Conditi
 	if on.IdempotencyKey == "" {
 		return Outcome{}, nil
 	}
-	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: on.Request, After: after, Unchanged: unchanged})
+	request, err := s.fingerprint(on)
+	if err != nil {
+		return Outcome{}, err
+	}
+	claim, err := s.Events.Claim(ctx, claimKey(by, on), eventstore.Claim{CommandID: meta.CommandID, Request: request, After: after, Unchanged: unchanged})
 	if err != nil {
 		return Outcome{}, err
 	}
 	if claim.After < after || claim.Unchanged && claim.CommandID != meta.CommandID {
 		return s.repeated(ctx, by, id, on, meta)
 	}
-	return Outcome{}, adopt(claim, on, meta)
+	return Outcome{}, s.adopt(claim, on, meta)
 }
 
 // adopt makes this request one with the claim that was there first.
-func adopt(claim eventstore.Claim, on Condition, meta *domain.Metadata) error {
-	if claim.Request != on.Request {
+func (s *Service) adopt(claim eventstore.Claim, on Condition, meta *domain.Metadata) error {
+	request, err := s.fingerprint(on)
+	if err != nil {
+		return err
+	}
+	if claim.Request != request && claim.Request != on.Request { // the latter as earlier versions stored it, for a day
 		return domain.Errorf(domain.Invalid, "idempotency_key_reused", "this Idempotency-Key came with another request before")
 	}
 	meta.CommandID = claim.CommandID
 	return nil
+}
+
+// fingerprint is what is stored of a request to know it again. The request may
+// hold a secret, and a plain hash would tell who guesses it, so this one takes a
+// key of the vault.
+func (s *Service) fingerprint(on Condition) (string, error) {
+	key, err := s.Vault.DeriveKey("idempotency")
+	if err != nil {
+		return "", fmt.Errorf("hash the request: %w", err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(on.Request))
+	return hex.EncodeToString(mac.Sum(nil)), nil
 }
 
 // claimKey keeps the keys of callers apart.

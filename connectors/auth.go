@@ -68,7 +68,7 @@ func (o *outgoing) hideBasic(name, password string) {
 // is no credential, which is no fault.
 func (o *outbound) sign(ctx context.Context, i domain.Integration, a *domain.Auth, open domain.Keyring, out *outgoing) *fault {
 	if a == nil {
-		return nil
+		return o.learn(ctx, i, open, out)
 	}
 	put, known := o.signers[a.Type]
 	if !known {
@@ -85,6 +85,9 @@ func (o *outbound) sign(ctx context.Context, i domain.Integration, a *domain.Aut
 		if f := o.mayAsk(endpoint, i, ref); f != nil {
 			return f
 		}
+	}
+	if f := o.learn(ctx, i, open, out, ref.ID); f != nil {
+		return f
 	}
 	secret, err := open(ctx, ref)
 	if err != nil {

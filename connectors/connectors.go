@@ -106,7 +106,8 @@ func New(c Config) (*Registry, error) {
 		return nil, err
 	}
 	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), schemas: newSchemas(), agent: userAgent(), now: c.Now, firstWait: firstWait}
-	way.signers = signers(newTokens(way))
+	way.tokens = newTokens(way)
+	way.signers = signers(way.tokens)
 	return &Registry{
 		config: c,
 		guard:  g,

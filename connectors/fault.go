@@ -27,13 +27,26 @@ type fault struct {
 	sentence string
 	unsent   bool // nothing of the request left, so sending it again is safe
 	final    bool // sending it again soon can't help
+
+	// own says that the sentence has nothing of an upstream in it that was not
+	// scrubbed before, and may have names of the caller's choosing.
+	own bool
+}
+
+// shown returns the sentence without secrets. What a caller chose stays, since
+// what becomes of a guess would tell whether it was right.
+func (f *fault) shown(scrub scrubber) string {
+	if f.own {
+		return f.sentence
+	}
+	return scrub.text(f.sentence)
 }
 
 // Error returns the sentence.
 func (f *fault) Error() string { return f.sentence }
 
 func misconfigured(format string, args ...any) *fault {
-	return &fault{code: domain.CallMisconfigured, sentence: fmt.Sprintf(format, args...), unsent: true}
+	return &fault{code: domain.CallMisconfigured, sentence: fmt.Sprintf(format, args...), unsent: true, own: true}
 }
 
 // progress is how far a request came, as seen by net/http.
@@ -83,7 +96,7 @@ func explainDial(err error) string {
 	var unresolved *net.DNSError
 	switch {
 	case errors.As(err, &unresolved):
-		return fmt.Sprintf("The host name %s could not be resolved.", unresolved.Name)
+		return "The host name could not be resolved."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "The upstream refused the connection: nothing listens on that port."
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -107,7 +120,7 @@ func explainCertificate(err error) string {
 	case errors.As(err, &unknown):
 		return "The upstream's certificate is signed by an authority that is not trusted here."
 	case errors.As(err, &hostname):
-		return fmt.Sprintf("The upstream's certificate is not for the host %s.", hostname.Host)
+		return "The upstream's certificate is not for the host that was called."
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "The upstream's certificate has expired or is not valid yet."
 	}

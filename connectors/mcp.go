@@ -59,18 +59,16 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	out.dry, out.exchange = call.DryRun, exchange
 	out.to, out.invocation = m.way.upstreams.of(i.Workspace, out.url), call.Invocation
 	f = m.ready(ctx, i, auth, call.Keyring, out)
-	scrub := newScrubber(out.secrets...)
-	result := domain.CallResult{Request: out.shown(scrub)}
+	result := domain.CallResult{Request: out.shown()}
 	if f == nil && !call.DryRun {
 		var misfit []domain.Problem
 		if misfit, f = m.attempt(ctx, &result, i, e, out, arguments); misfit != nil {
 			return domain.CallResult{}, refuseParams(misfit)
 		}
-		scrub = newScrubber(out.secrets...) // a fresh token may have come to them
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
-		f = &fault{code: f.code, sentence: scrub.text(f.sentence)}
+		f = &fault{code: f.code, sentence: f.shown(newScrubber(out.secrets...))}
 		return failed(result, f), nil
 	}
 	return result, nil
@@ -126,6 +124,7 @@ func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, op
 			return unopened(ctx, err)
 		}
 		out.hideHeader(name, secret.Reveal(), secret.Reveal())
+		out.opened = append(out.opened, ref.ID)
 	}
 	if f := m.way.sign(ctx, i, a, open, out); f != nil {
 		return f
@@ -181,7 +180,7 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 			a.Duration -= earlier.Duration
 		}
 		if f != nil {
-			a.Error = s.wire.scrub.text(f.sentence)
+			a.Error = f.shown(s.wire.scrub)
 		}
 		result.Attempts = append(attempts, a)
 	}
@@ -240,7 +239,7 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 	if i.Auth == nil && len(i.MCPHeaders) > 0 {
 		told = "The secret headers are ready."
 	}
-	p.step("resolve_auth", true, told)
+	p.step("resolve_auth", told)
 	var who string // "" until it is connected
 	var first page
 	f = p.send(ctx, out, func() (int, *fault) {
@@ -257,7 +256,7 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 	if who == "" {
 		return p.failed("connect", f)
 	}
-	p.step("connect", true, who+".")
+	p.step("connect", who+".")
 	if f != nil {
 		return p.failed("list_tools", f)
 	}

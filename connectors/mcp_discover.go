@@ -56,7 +56,7 @@ func (m mcp) list(ctx context.Context, i domain.Integration, out *outgoing) (dom
 
 // said is f without secrets.
 func said(s *session, f *fault) *fault {
-	return &fault{code: f.code, sentence: s.wire.scrub.text(f.sentence)}
+	return &fault{code: f.code, sentence: f.shown(s.wire.scrub)}
 }
 
 // offer returns a tool as an endpoint, unless no endpoint can have its name.

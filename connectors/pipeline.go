@@ -110,7 +110,7 @@ func written(v any) (string, error) {
 // stumbled is the fault of a step that the answer does not fit.
 func stumbled(format string, args ...any) *fault {
 	return &fault{
-		code:     domain.CallUpstreamError,
+		code: domain.CallUpstreamError, own: true, // secrets are gone from what is shaped
 		sentence: "The upstream answered, and its answer could not be shaped: " + fmt.Sprintf(format, args...) + ".",
 	}
 }

@@ -26,7 +26,7 @@ func newProbing(at time.Time, a *domain.Auth) *probing {
 func (p *probing) signed(out *outgoing) {
 	p.scrub = newScrubber(out.secrets...)
 	p.seen.AuthResolved = true
-	p.step("resolve_auth", true, signedWith(p.auth, out))
+	p.step("resolve_auth", signedWith(p.auth, out))
 }
 
 // send sends out, and once more with a fresh token when the upstream refuses
@@ -46,23 +46,25 @@ func (p *probing) send(ctx context.Context, out *outgoing, once func() (int, *fa
 	return f
 }
 
-func (p *probing) step(name string, ok bool, detail string) {
-	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: ok, Detail: p.scrub.text(detail)})
+// step notes a step that succeeded.
+func (p *probing) step(name, detail string) {
+	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: true, Detail: p.scrub.text(detail)})
 }
 
 // failed ends the probe in a step that failed.
 func (p *probing) failed(step string, f *fault) domain.Probe {
-	p.step(step, false, f.sentence)
-	return p.end(probeStatus(f.code), f.sentence)
+	sentence := f.shown(p.scrub)
+	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: step, Detail: sentence})
+	return p.end(probeStatus(f.code), sentence)
 }
 
 // healthy ends the probe in a step that proved what it was to prove.
 func (p *probing) healthy(step, said string) domain.Probe {
-	p.step(step, true, said)
-	return p.end(domain.Healthy, said)
+	p.step(step, said)
+	return p.end(domain.Healthy, p.scrub.text(said))
 }
 
 func (p *probing) end(status domain.ProbeStatus, said string) domain.Probe {
-	p.seen.Status, p.seen.Message, p.seen.Duration = status, p.scrub.text(said), time.Since(p.start)
+	p.seen.Status, p.seen.Message, p.seen.Duration = status, said, time.Since(p.start)
 	return p.seen
 }

@@ -25,6 +25,7 @@ type outgoing struct {
 	header  http.Header
 	body    []byte
 	secrets []string // texts that nothing may show
+	opened  []string // ids of the secrets among them
 	hidden  []string // names of headers and query members that carry a credential
 	most    int      // bytes of the answer to read; 0: maxBody
 
@@ -75,18 +76,19 @@ func (o *outgoing) request(ctx context.Context) (*http.Request, *fault) {
 	return r, nil
 }
 
-// shown returns the request as it is sent, credentials masked by name and
-// secrets by value.
-func (o *outgoing) shown(scrub scrubber) domain.CallRequest {
-	headers := scrub.headers(o.header)
+// shown returns the request as it is sent, with a mask wherever the service put a
+// credential. The caller's own values are shown as they are: were one that equals
+// a secret masked as well, that would tell who guesses that it does.
+func (o *outgoing) shown() domain.CallRequest {
+	headers := o.header.Clone()
 	target := *o.url
 	var members []string
 	if target.RawQuery != "" {
 		members = strings.Split(target.RawQuery, "&")
 	}
 	for _, name := range o.hidden {
-		if named := scrub.name(name); headers[named] != nil {
-			headers[named] = []string{masked}
+		if headers[name] != nil {
+			headers[name] = []string{masked}
 		}
 		for n, member := range members {
 			if key, _, _ := strings.Cut(member, "="); key == url.QueryEscape(name) {
@@ -99,7 +101,7 @@ func (o *outgoing) shown(scrub scrubber) domain.CallRequest {
 	if len(members) > 0 {
 		whole += "?" + strings.Join(members, "&")
 	}
-	return domain.CallRequest{Method: o.method, URL: scrub.text(whole), Headers: headers, Body: scrub.text(text(o.body))}
+	return domain.CallRequest{Method: o.method, URL: whole, Headers: headers, Body: text(o.body)}
 }
 
 // build turns an endpoint and parameters into a request without credentials.

@@ -187,7 +187,7 @@ func TestADryRunShowsTheRequestAndSendsNothing(t *testing.T) {
 	c := signedBy(calling(base, map[string]any{"q": canary}, func(e *domain.Endpoint) { e.Method = "POST" }), domain.Auth{Type: domain.APIKeyHeader, QueryName: "key"}, canary)
 	c.DryRun = true
 	result := succeeds(t, onLoopback(t), c)
-	if result.Request.URL != base+"/?key=[secret]" || result.Request.Body != `{"q":"[secret]"}` || len(result.Attempts) != 0 || result.StatusCode != 0 {
+	if result.Request.URL != base+"/?key=[secret]" || result.Request.Body != `{"q":"sk-ca+na/ry\"<ü>&=%41 9007"}` || len(result.Attempts) != 0 || result.StatusCode != 0 {
 		t.Errorf("got %+v", result)
 	}
 	c.Keyring = func(context.Context, domain.SecretRef) (domain.Secret, error) {

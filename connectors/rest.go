@@ -50,17 +50,15 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	out.dry, out.exchange = call.DryRun, exchange
 	out.to, out.invocation = c.way.upstreams.of(i.Workspace, out.url), call.Invocation
 	f = c.way.ready(ctx, i, auth, call.Keyring, out)
-	scrub := newScrubber(out.secrets...)
-	result := domain.CallResult{Request: out.shown(scrub)}
+	result := domain.CallResult{Request: out.shown()}
 	if f == nil && !call.DryRun {
 		var got answer
 		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
-		scrub = newScrubber(out.secrets...) // a fresh token may have come to them
-		f = c.show(&result, got, f, e, scrub)
+		f = c.show(&result, got, f, e, newScrubber(out.secrets...))
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
-		f.sentence = scrub.text(f.sentence)
+		f.sentence = f.shown(newScrubber(out.secrets...))
 		return failed(result, f), nil
 	}
 	return result, nil
@@ -97,8 +95,9 @@ func (o *outbound) judge(out *outgoing) *fault {
 
 // show puts an answer into result and, for a success, runs it through the
 // endpoint's pipeline. Secrets go before the pipeline, so that no expression
-// can take one apart and carry it past the scrubber; and again behind it, for
-// what was put together.
+// can take one apart and carry it past the scrubber. What comes out of it is not
+// scrubbed again: it has texts of the caller's choosing, such as literals and
+// names, and a mask there would tell that one of them is the secret.
 func (c rest) show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
 	result.StatusCode, result.Truncated = got.status, got.truncated
 	result.ResponseHeaders = scrub.headers(got.headers)
@@ -120,9 +119,7 @@ func (c rest) show(result *domain.CallResult, got answer, f *fault, e domain.End
 		return tooLarge()
 	}
 	shaped, f := shape(e, result.RawResponse, isJSON)
-	result.AfterFilter = scrub.value(shaped.filtered)
-	result.AfterMapping = scrub.value(shaped.mapped)
-	result.FinalResult = scrub.text(shaped.final)
+	result.AfterFilter, result.AfterMapping, result.FinalResult = shaped.filtered, shaped.mapped, shaped.final
 	return f
 }
 

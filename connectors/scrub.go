@@ -1,17 +1,10 @@
 package connectors
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"html"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf16"
 )
 
 // masked is what stands in place of a secret.
@@ -21,22 +14,31 @@ const masked = "[secret]"
 // most of what would be found is not the secret.
 const shortest = 4
 
-// scrubber takes secrets out of whatever is about to be shown, in every form
-// an upstream is known to echo them in: as they are, base64 (standard and URL
-// alphabet, wherever in a longer text they stand), URL-encoded, hex, and
-// escaped as JSON or HTML. The zero value knows no secret.
+// scrubber takes secrets out of what upstreams say before it is shown, in every
+// form an upstream is known to echo them in: as they are, without the white space
+// at their edges, in another character set, base64 (standard and URL alphabet,
+// wherever in a longer text they stand), URL-encoded, hex, and escaped as JSON or
+// HTML. What a caller chose is not for it: whoever sees what becomes of a guess
+// learns whether it was right. The zero value knows no secret.
 type scrubber struct {
 	needles []string
-	folded  []string // needles in lower case, for what has lost its own
+	index   *needleIndex
+	folded  *needleIndex // of the needles in lower case, for what has lost its own
+	tail    int          // bytes at a cut that may hold the beginning of a secret
 }
 
 // newScrubber returns a scrubber for the given secrets.
 func newScrubber(secrets ...string) scrubber {
 	var needles []string
+	tail := 0
 	for _, secret := range secrets {
-		if len(secret) >= shortest {
-			needles = append(needles, forms(secret)...)
+		if len(secret) < shortest {
+			continue
 		}
+		for _, variant := range variants(secret) {
+			needles = append(needles, forms(variant)...)
+		}
+		tail = max(tail, maxEscape*len(secret))
 	}
 	needles = slices.DeleteFunc(needles, func(n string) bool { return len(n) < shortest })
 	slices.Sort(needles)
@@ -44,112 +46,55 @@ func newScrubber(secrets ...string) scrubber {
 	folded := make([]string, len(needles))
 	for n, needle := range needles {
 		folded[n] = strings.ToLower(needle)
+		tail = max(tail, len(needle))
 	}
-	return scrubber{needles: needles, folded: folded}
+	return scrubber{needles: needles, index: newNeedleIndex(needles), folded: newNeedleIndex(folded), tail: roundUp(tail)}
 }
 
-// forms returns secret as it may be written.
-func forms(secret string) []string {
-	lower := hex.EncodeToString([]byte(secret))
-	all := []string{secret, lower, strings.ToUpper(lower), html.EscapeString(secret)}
-	for _, escaped := range []string{url.QueryEscape(secret), url.PathEscape(secret), percent(secret)} {
-		all = append(all, escaped, lowerEscapes(escaped))
+// roundUp returns the least power of two from 1 KiB on that is no less than n, so
+// that where a text is cut doesn't show how long a secret is. 0 stays 0.
+func roundUp(n int) int {
+	if n == 0 {
+		return 0
 	}
-	for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		whole := alphabet.EncodeToString([]byte(secret))
-		all = append(all, whole, strings.TrimRight(whole, "="))
-		all = append(all, url.QueryEscape(whole), lowerEscapes(url.QueryEscape(whole)))
-		all = append(all, aligned(alphabet, secret)...)
+	rounded := 1 << 10
+	for rounded < n {
+		rounded *= 2
 	}
-	return append(all, jsonForms(secret)...)
-}
-
-// aligned returns the characters that secret alone decides where it stands in a
-// longer text that is base64, at each of the three places it may begin.
-func aligned(alphabet *base64.Encoding, secret string) []string {
-	var all []string
-	for before := range 3 {
-		encoded := alphabet.EncodeToString([]byte(strings.Repeat("\x00", before) + secret))
-		first := (before*8 + 5) / 6
-		last := (before + len(secret)) * 8 / 6
-		all = append(all, encoded[first:last])
-	}
-	return all
-}
-
-// percent escapes every byte that is no letter or digit, as some clients do.
-func percent(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}
-
-// lowerEscapes writes the percent escapes of s in lower case.
-func lowerEscapes(s string) string {
-	b := []byte(s)
-	for n := 0; n+2 < len(b); n++ {
-		if b[n] == '%' {
-			copy(b[n+1:n+3], bytes.ToLower(b[n+1:n+3]))
-		}
-	}
-	return string(b)
-}
-
-// jsonForms returns secret as the inside of a JSON string: as Go writes it with
-// and without care for HTML, in ASCII only, and with escaped slashes.
-func jsonForms(secret string) []string {
-	inside := func(escapeHTML bool) string {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(escapeHTML)
-		_ = e.Encode(secret) // a string always encodes
-		return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(b.String(), "\n"), `"`), `"`)
-	}
-	written := inside(false)
-	var ascii strings.Builder
-	for _, r := range written {
-		if r < 0x80 {
-			ascii.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&ascii, `\u%04x`, unit)
-		}
-	}
-	return []string{inside(true), written, ascii.String(), strings.ReplaceAll(written, "/", `\/`), strings.ReplaceAll(ascii.String(), "/", `\/`)}
+	return rounded
 }
 
 // text returns in without secrets. Forms that overlap become one mask.
 func (s scrubber) text(in string) string { return blank(in, s.find(in)) }
 
-// cut is text for a text whose end is missing: what may be the beginning of a
-// secret at its very end goes too.
+// cut is text for a text whose end is missing. Its last bytes go, whatever they
+// are: a mask there would show that they begin a secret.
 func (s scrubber) cut(in string) string {
-	longest := shortest - 1
-	for _, needle := range s.needles {
-		for n := min(len(needle)-1, len(in)); n > longest; n-- {
-			if strings.HasSuffix(in, needle[:n]) {
-				longest = n
-			}
+	keep := max(0, len(in)-s.tail)
+	var within []span
+	for _, found := range s.find(in) {
+		if found.from < keep {
+			within = append(within, span{found.from, min(found.to, keep)})
 		}
 	}
-	found := s.find(in)
-	if longest >= shortest {
-		found = append(found, span{len(in) - longest, len(in)})
-	}
-	return blank(in, found)
+	return blank(in[:keep], within)
 }
 
+// find returns where secrets stand in a text, as it is and with each kind of
+// escape undone.
 func (s scrubber) find(in string) []span {
-	var found []span
-	for _, needle := range s.needles {
-		found = append(found, occurrences(in, needle)...)
+	if s.index == nil {
+		return nil
+	}
+	found := s.index.find(in)
+	for _, kind := range escapes {
+		if strings.IndexByte(in, kind.mark) < 0 {
+			continue
+		}
+		plain := kind.undo(in)
+		for _, inside := range s.index.find(plain.text) {
+			found = append(found, plain.span(inside))
+		}
 	}
 	return found
 }
@@ -224,47 +169,11 @@ func (s scrubber) headers(h http.Header) http.Header {
 // held one: net/http writes names in a case of its own.
 func (s scrubber) name(in string) string {
 	lower := strings.ToLower(in)
-	if clean := (scrubber{needles: s.folded}).text(lower); clean != lower {
-		return clean
+	if s.folded == nil {
+		return in
+	}
+	if found := s.folded.find(lower); len(found) > 0 {
+		return blank(lower, found)
 	}
 	return in
-}
-
-// span is a part of a text, from its first byte to the one after its last.
-type span struct{ from, to int }
-
-// occurrences returns where needle stands in text, overlapping ones merged. It
-// is Knuth, Morris and Pratt's search, so that a hostile echo of a repetitive
-// secret costs no more than any other.
-func occurrences(text, needle string) []span {
-	start := strings.Index(text, needle)
-	if start < 0 {
-		return nil
-	}
-	borders := make([]int, len(needle)+1)
-	borders[0] = -1
-	for n, k := 0, -1; n < len(needle); {
-		for k >= 0 && needle[n] != needle[k] {
-			k = borders[k]
-		}
-		n, k = n+1, k+1
-		borders[n] = k
-	}
-	var found []span
-	for n, k := start, 0; n < len(text); {
-		for k >= 0 && text[n] != needle[k] {
-			k = borders[k]
-		}
-		n, k = n+1, k+1
-		if k < len(needle) {
-			continue
-		}
-		if last := len(found) - 1; last >= 0 && found[last].to >= n-len(needle) {
-			found[last].to = n
-		} else {
-			found = append(found, span{from: n - len(needle), to: n})
-		}
-		k = borders[k]
-	}
-	return found
 }

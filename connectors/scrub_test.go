@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,10 @@ func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
 				e.ResultTemplate = "{{ turned }} {{ split }} {{ all }}"
 			}), auth, canary)
 			result := call(t, onLoopback(t), c)
+			if asked := result.Request; !strings.Contains(asked.Headers.Get("X-Mine")+asked.Body+asked.URL, canary) {
+				t.Errorf("the caller's own values are not shown as they are: %+v", asked)
+			}
+			result.Request = domain.CallRequest{} // has what the caller chose
 			shown := fmt.Sprintf("%+v %s", result, asJSON(t, result))
 			turned := []rune(canary)
 			for n, m := 0, len(turned)-1; n < m; n, m = n+1, m-1 {
@@ -225,13 +230,19 @@ func TestAHeaderThatIsNamedAfterASecretIsNotShown(t *testing.T) {
 	}
 }
 
-func TestAHeaderThatCarriesACredentialIsMaskedUnderWhateverNameItIsShown(t *testing.T) {
-	out := &outgoing{url: &url.URL{Scheme: "https", Host: "a.example"}, header: http.Header{}}
+func TestARequestIsShownWithMasksWhereTheServicePutACredential(t *testing.T) {
+	const own = "hunter2-hunter2" // as a caller would guess it
+	target, _ := url.Parse("https://a.example/" + own + "?mine=" + own)
+	out := &outgoing{url: target, header: http.Header{"X-Mine": {own}}, body: []byte(own)}
 	out.hideHeader("X-Tenant", "abc", "abc") // too short to be found by value
 	out.hideHeader("Authorization", "Bearer Tenant", "Tenant")
-	shown := out.shown(newScrubber(out.secrets...))
-	if got := shown.Headers["x-"+masked]; len(shown.Headers) != 2 || len(got) != 1 || got[0] != masked {
-		t.Errorf("it is shown as %v", shown.Headers)
+	out.hideQuery("api key", own)
+	want := domain.CallRequest{
+		URL:     "https://a.example/" + own + "?mine=" + own + "&api+key=" + masked,
+		Headers: http.Header{"X-Mine": {own}, "X-Tenant": {masked}, "Authorization": {masked}}, Body: own,
+	}
+	if shown := out.shown(); !reflect.DeepEqual(shown, want) {
+		t.Errorf("got %+v", shown)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +31,7 @@ type minted struct {
 // token is a token that was got.
 type token struct {
 	text     string
-	endpoint string    // where, as a person may see it
+	endpoint string    // the origin where
 	renewAt  time.Time // a fresh one is asked for from here on
 	endsAt   time.Time
 }
@@ -50,12 +50,13 @@ const (
 type tokens struct {
 	way     *outbound
 	kept    *recent[token]
-	pins    *recent[string] // discovered token endpoints' origins, by who uses them
+	pins    *recent[string]   // discovered token endpoints' origins, by who uses them
+	issued  *recent[[]string] // the last tokens of each integration, which nothing may show
 	flights *flights
 }
 
 func newTokens(way *outbound) *tokens {
-	return &tokens{way: way, kept: newRecent[token](mostKept), pins: newRecent[string](mostKept), flights: newFlights()}
+	return &tokens{way: way, kept: newRecent[token](mostKept), pins: newRecent[string](mostKept), issued: newRecent[[]string](mostKept), flights: newFlights()}
 }
 
 // signer returns the signer that signs with a token of g.
@@ -133,21 +134,51 @@ func (t *tokens) mint(ctx context.Context, g grant, s signing) (token, *fault) {
 		return token{}, f
 	}
 	t.pin(s, endpoint)
+	t.remember(s, got.text)
 	now := t.way.now()
 	lasts := min(got.lifetime, longestLifetime)
 	return token{
-		text: got.text, endpoint: (&url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host, Path: endpoint.Path}).String(),
+		text: got.text, endpoint: domain.Origin(endpoint.String()),
 		renewAt: now.Add(lasts - min(lasts/5, time.Minute)), endsAt: now.Add(lasts),
 	}, nil
 }
 
-// told says how a token was had, without saying the token.
-func (t token) told(now time.Time) string {
-	left := t.endsAt.Sub(now).Round(time.Second)
-	if left <= 0 {
-		return fmt.Sprintf("The token endpoint %s gave a token for one use.", t.endpoint)
+// maxIssued is how many tokens of an integration are looked for in what its
+// upstreams say.
+const maxIssued = 16
+
+// remember keeps a token among the secrets of its integration: an upstream may
+// show what another endpoint's calls carried.
+func (t *tokens) remember(s signing, text string) {
+	key := ownerKey(s.integration)
+	before, _ := t.issued.get(key)
+	if slices.Contains(before, text) {
+		return
 	}
-	return fmt.Sprintf("The token endpoint %s gave a token that lasts %d s more.", t.endpoint, int(left.Seconds()))
+	before = before[max(0, len(before)+1-maxIssued):]
+	t.issued.put(key, append(slices.Clone(before), text))
+}
+
+func ownerKey(i domain.Integration) string {
+	key, _ := json.Marshal(i.Owner()) // of texts and a number, which always encode
+	return string(key)
+}
+
+// told says how a token was had, without saying the token. How long it lasts is
+// said coarsely: a caller chooses which number of the answer is taken for that.
+func (t token) told(now time.Time) string {
+	left := t.endsAt.Sub(now)
+	lasts := "a day or more"
+	for _, step := range []struct {
+		below time.Duration
+		text  string
+	}{{0, "for one use only"}, {5 * time.Minute, "less than 5 minutes"}, {time.Hour, "less than an hour"}, {longestLifetime, "less than a day"}} {
+		if left <= step.below {
+			lasts = step.text
+			break
+		}
+	}
+	return fmt.Sprintf("The token endpoint at %s gave a token that lasts %s.", t.endpoint, lasts)
 }
 
 // cacheKey says what a token was got for: nothing else is signed with it. It

@@ -27,7 +27,8 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 	if f != nil {
 		return minted{}, nil, ofTokenEndpoint(f)
 	}
-	scrub := newScrubber(append(out.secrets, s.secret.Reveal())...)
+	out.secrets = append(out.secrets, s.secret.Reveal())
+	scrub := newScrubber(append(out.secrets, s.out.secrets...)...)
 	raw, _ := decode(got.body)
 	said, _ := raw.(map[string]any)
 	if f := refusedToken(got, said, scrub); f != nil {
@@ -46,8 +47,8 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 	if f == nil {
 		f = usable(read.text)
 	}
-	if f != nil {
-		f.sentence = scrub.text(f.sentence)
+	if f == nil && out.holds(read.text) {
+		f = misconfigured("What the token endpoint gave as a token is a part of the request for it. That goes to no other place.")
 	}
 	return read, out.url, f
 }

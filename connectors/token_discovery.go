@@ -38,8 +38,10 @@ func (t *tokens) endpoint(ctx context.Context, s signing) (string, *fault) {
 		return "", f
 	}
 	if pinned, ok := t.pins.get(pinKey(s)); ok && pinned != domain.Origin(named) {
-		return "", misconfigured("The server names a token endpoint at %s by now, and it was at %s when these credentials were first used. "+
+		f := misconfigured("The server names a token endpoint at %s by now, and it was at %s when these credentials were first used. "+
 			"If that is as it should be, give the private key again or set token_url.", domain.Origin(named), pinned)
+		f.own = false
+		return "", f
 	}
 	return named, nil
 }

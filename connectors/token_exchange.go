@@ -2,11 +2,9 @@ package connectors
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,18 +67,15 @@ func askExchange(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
 }
 
 func readExchange(a domain.Auth, said map[string]any) (minted, *fault) {
-	text, f := picked(a.ExchangeTokenField, said)
+	text, f := picked("exchange_token_field", a.ExchangeTokenField, said)
 	if f != nil {
 		return minted{}, f
 	}
 	lasts := time.Duration(a.ExchangeDefaultTTLSeconds) * time.Second
 	if a.ExchangeExpiresInField != "" {
-		seconds, f := picked(a.ExchangeExpiresInField, said)
+		seconds, f := picked("exchange_expires_in_field", a.ExchangeExpiresInField, said)
 		if f != nil {
 			return minted{}, f
-		}
-		if number, ok := seconds.(float64); ok { // as expressions compute with it
-			seconds = json.Number(strconv.FormatFloat(number, 'f', -1, 64))
 		}
 		lasts = lifetime(seconds, lasts)
 	}

@@ -115,16 +115,18 @@ func askInJSON(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
 }
 
 func readInJSON(a domain.Auth, said map[string]any) (minted, *fault) {
-	text, f := picked(a.TokenResponsePath, said)
+	text, f := picked("token_response_path", a.TokenResponsePath, said)
 	found, _ := text.(string)
 	return minted{found, lifetime(said["expires_in"], usualLifetime)}, f
 }
 
-// picked returns what an expression finds in a token endpoint's answer.
-func picked(path string, said map[string]any) (any, *fault) {
-	found, err := evaluate(path, computable(said), newMeter())
+// picked returns what is at a place of a token endpoint's answer. An event of
+// before places were held to be paths may have an expression instead, which could
+// compute on the answer: it is not evaluated.
+func picked(field, place string, said map[string]any) (any, *fault) {
+	path, err := domain.ParsePlace(place)
 	if err != nil {
-		return nil, misconfigured("The path to the token does not fit the token endpoint's answer.")
+		return nil, misconfigured("%s is an expression; it must be a path of members and indexes, such as data.tokens[0]. Change it, and give the secret again.", field)
 	}
-	return found, nil
+	return path.In(said), nil
 }

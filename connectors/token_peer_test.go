@@ -111,7 +111,7 @@ func TestARealAuthorizationServerGivesTokensThatARealFHIRServerTakes(t *testing.
 			c := byToken(searching(s), a, secrets[name].Reveal())
 			before := s.given(t)
 			p := r.Probe(t.Context(), c.Integration, c.Keyring)
-			if p.Status != domain.Healthy || !p.AuthResolved || !strings.Contains(p.Steps[0].Detail, s.tokens) {
+			if p.Status != domain.Healthy || !p.AuthResolved || !strings.Contains(p.Steps[0].Detail, domain.Origin(s.tokens)) {
 				t.Fatalf("the probe came to %+v", p)
 			}
 			if got := succeeds(t, r, c); got.FinalResult != "searchset" || len(got.Attempts) != 1 {

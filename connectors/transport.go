@@ -19,6 +19,7 @@ type outbound struct {
 	door      door
 	upstreams *upstreams
 	schemas   *schemas
+	tokens    *tokens
 	signers   map[domain.AuthType]signer
 	agent     string // User-Agent
 	now       func() time.Time

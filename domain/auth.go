@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -126,7 +127,28 @@ func (a Auth) destinations(baseURLs ...string) []string {
 	}
 	add(baseURLs, called)
 	add(asked, place)
+	if more := a.boundTo(); more != "" {
+		add(asked, more)
+	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// boundTo says what else a secret is given for where a token is asked for with it:
+// where in the answer the token is, which would otherwise be any part of it; and
+// whom a private key speaks for. "" is nothing.
+func (a Auth) boundTo() string {
+	switch a.Type {
+	case JSONTokenExchange:
+		return fmt.Sprintf("reads %q", a.TokenResponsePath)
+	case BearerTokenExchange:
+		return fmt.Sprintf("reads %q and %q", a.ExchangeTokenField, a.ExchangeExpiresInField)
+	case SMARTBackendServices:
+		return fmt.Sprintf("as %q", a.ClientID)
+	case JWTBearer:
+		return fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
+	case APIKeyHeader, BearerToken, Basic, ClientCredentials:
+	}
+	return ""
 }
 
 // mints reports whether calls carry a token that the secret is exchanged for.

@@ -11,7 +11,7 @@ import (
 // readAuth reads the auth member of o over the present one. A type that stays
 // keeps the fields that are absent; another type starts afresh. It returns the
 // secret that was given, if one was.
-func readAuth(o *object, present *Auth, rules Rules) (auth *Auth, given *Secret) {
+func readAuth(o *object, present *Auth) (auth *Auth, given *Secret) {
 	if o.null("auth") {
 		o.known["auth"] = true
 		return nil, nil
@@ -28,7 +28,7 @@ func readAuth(o *object, present *Auth, rules Rules) (auth *Auth, given *Secret)
 		if present == nil || present.Type != next.Type {
 			next = Auth{Type: next.Type}.withDefaults()
 		}
-		next.read(in, rules)
+		next.read(in)
 		given = readSecret(in, next.SecretField(), next.Type)
 		in.done()
 		auth = &next
@@ -88,7 +88,7 @@ func (a Auth) withDefaults() Auth {
 }
 
 // read reads the fields that mean something for the type.
-func (a *Auth) read(in *object, rules Rules) {
+func (a *Auth) read(in *object) {
 	short := length(1, 2048)
 	switch a.Type {
 	case APIKeyHeader:
@@ -129,11 +129,11 @@ func (a *Auth) read(in *object, rules Rules) {
 		in.text("token_url", &a.TokenURL, webURL)
 		in.text("token_request_client_id_field", &a.TokenRequestClientIDField, length(1, 128), noControl)
 		in.text("token_request_client_secret_field", &a.TokenRequestClientSecretField, length(1, 128), noControl)
-		in.text("token_response_path", &a.TokenResponsePath, length(1, 512), rules.expression)
+		in.text("token_response_path", &a.TokenResponsePath, length(1, 512), tokenPlace)
 		in.required("client_id", a.ClientID != "")
 		in.required("token_url", a.TokenURL != "")
 	case BearerTokenExchange:
-		a.readExchange(in, rules)
+		a.readExchange(in)
 	}
 }
 
@@ -152,12 +152,12 @@ func (a *Auth) readAPIKey(in *object) {
 	}
 }
 
-func (a *Auth) readExchange(in *object, rules Rules) {
+func (a *Auth) readExchange(in *object) {
 	in.text("exchange_url", &a.ExchangeURL, webURL)
 	in.text("exchange_secret_header", &a.ExchangeSecretHeader, credentialHeader)
 	in.text("exchange_secret_format", &a.ExchangeSecretFormat, length(1, 512), noControl, secretFormat)
-	in.text("exchange_token_field", &a.ExchangeTokenField, length(1, 512), rules.expression)
-	in.nullableText("exchange_expires_in_field", &a.ExchangeExpiresInField, length(1, 512), rules.expression)
+	in.text("exchange_token_field", &a.ExchangeTokenField, length(1, 512), tokenPlace)
+	in.nullableText("exchange_expires_in_field", &a.ExchangeExpiresInField, length(1, 512), tokenPlace)
 	in.integer("exchange_default_ttl_seconds", &a.ExchangeDefaultTTLSeconds, 120, 365*24*3600)
 	in.required("exchange_url", a.ExchangeURL != "")
 	var headers []ExchangeParamHeader
@@ -216,16 +216,26 @@ func readSecret(in *object, name string, t AuthType) *Secret {
 	rules := []rule{length(1, 8192)}
 	switch t {
 	case APIKeyHeader, BearerToken, BearerTokenExchange:
-		rules = append(rules, noControl)
+		rules = append(rules, noControl, noEdgeSpace)
 	case SMARTBackendServices, JWTBearer:
 		rules = append(rules, privateKey)
 	case Basic, ClientCredentials, JSONTokenExchange, "":
+		rules = append(rules, noEdgeSpace)
 	}
 	if !place.check(name, text, rules...) {
 		return nil
 	}
 	secret := NewSecret(text)
 	return &secret
+}
+
+// noEdgeSpace is the rule that a secret neither begins nor ends with white space:
+// HTTP takes it off, and then what is sent is not what was given.
+func noEdgeSpace(s string) (string, string) {
+	if strings.TrimSpace(s) != s {
+		return "pattern", "must not begin or end with white space"
+	}
+	return "", ""
 }
 
 // privateKey is the rule that a text is a private key: PEM with PKCS #8, PKCS #1

@@ -109,7 +109,7 @@ func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []
 	headers := i.readMCP(o, rules)
 
 	var auth *Secret
-	i.Auth, auth = readAuth(o, i.Auth, rules)
+	i.Auth, auth = readAuth(o, i.Auth)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
 	i.onlyWhatStdioCarries(o)
 	i.refuseAuthHeaders(o, now)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,16 @@ const (
 	minting = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://id.example.com/token"}}`
 	calling = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token", "bearer_token_value": "t1"},
 		"endpoints": [{"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u", "password_value": "p1"}}]}`
+	exchanging = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token_exchange", "exchange_secret_value": "s",
+		"exchange_url": "https://id.example.com/token", "exchange_expires_in_field": "ttl"}}`
+	inJSON = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "json_token_exchange", "client_id": "c", "client_secret_value": "s", "token_url": "https://id.example.com/token"}}`
 	tooled = `{"name": "tools", "display_name": "Tools", "protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://mcp.example.com/mcp", "mcp_headers": {"X-Token": "h1"}}`
+)
+
+var (
+	smart     = strings.Replace(minting, `"client_secret_value": "s"`, `"type": "smart_backend_services", "private_key_value": `+strconv.Quote(ecKey), 1)
+	asserting = strings.Replace(minting, `"client_id": "c", "client_secret_value": "s"`,
+		`"type": "oauth2_jwt_bearer", "assertion_issuer": "c", "assertion_subject": "amy@example.com", "private_key_value": `+strconv.Quote(ecKey), 1)
 )
 
 // created is the state after a creation.
@@ -193,6 +203,16 @@ func TestUpdate(t *testing.T) {
 		{name: "another token endpoint needs the secret again", given: minting, when: `{"auth": {"token_url": "https://evil.example.com/token"}}`, code: "secret_required"},
 		{name: "who gets the token doesn't get the secret", given: minting, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
 		{name: "who gets the secret doesn't get the token", given: minting, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
+		{name: "another place of the token needs it again", given: exchanging, when: `{"auth": {"exchange_token_field": "data.other"}}`, code: "secret_required"},
+		{name: "another place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": "data.token"}}`, code: "secret_required"},
+		{name: "no place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": null}}`, code: "secret_required"},
+		{name: "another lifetime to fall back on does not", given: exchanging, when: `{"auth": {"exchange_default_ttl_seconds": 300}}`, changed: []string{"/auth/exchange_default_ttl_seconds"}},
+		{name: "another place in the answer needs it again", given: inJSON, when: `{"auth": {"token_response_path": "refresh_token"}}`, code: "secret_required"},
+		{name: "another client needs the private key again", given: smart, when: `{"auth": {"client_id": "other"}}`, code: "secret_required"},
+		{name: "other scopes don't", given: smart, when: `{"auth": {"scopes": ["system/*.rs"]}}`, changed: []string{"/auth/scopes"}},
+		{name: "another issuer needs the private key again", given: asserting, when: `{"auth": {"assertion_issuer": "other"}}`, code: "secret_required"},
+		{name: "another subject needs the private key again", given: asserting, when: `{"auth": {"assertion_subject": "ceo@example.com"}}`, code: "secret_required"},
+		{name: "no subject needs the private key again", given: asserting, when: `{"auth": {"assertion_subject": null}}`, code: "secret_required"},
 		{name: "another place in the request needs it again", given: minting, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
 		{name: "another type needs its own secret", given: keyed, when: `{"auth": {"type": "bearer_token"}}`, code: "required"},
 		{name: "the name stays for ever", given: keyed, when: `{"name": "other"}`, code: "immutable"},

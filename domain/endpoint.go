@@ -77,7 +77,7 @@ func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]*Secret {
 		if same := slices.IndexFunc(present, func(p Endpoint) bool { return p.Name == e.Name }); same >= 0 && in.members["auth"] != nil {
 			auth = present[same].Auth
 		}
-		e.Auth, given[len(endpoints)] = readAuth(in, auth, rules)
+		e.Auth, given[len(endpoints)] = readAuth(in, auth)
 		e.read(in, rules)
 		if e.Name != "" && slices.ContainsFunc(endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
 			in.problem("name", "duplicate", "is the name of another endpoint here")

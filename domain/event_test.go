@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,14 +47,23 @@ func samples(t testing.TB) map[string]domain.Event {
 }
 
 // asFirstStored is i with the destinations of its secrets as they were told at
-// first: of a token that the secret is exchanged for, the place of the secret.
+// first: of a token that the secret is exchanged for, the place of the secret; and
+// nothing of where in an answer a token is, nor of whom a private key speaks for.
 func asFirstStored(i domain.Integration) domain.Integration {
 	auths := []*domain.Auth{i.Auth}
 	for _, e := range i.Endpoints {
 		auths = append(auths, e.Auth)
 	}
 	for _, a := range auths {
-		all := a.Secret().Destinations
+		secret := a.Secret()
+		secret.Destinations = slices.DeleteFunc(secret.Destinations, func(d string) bool {
+			_, place, _ := strings.Cut(d, " ")
+			return strings.HasPrefix(place, "reads ") || strings.HasPrefix(place, "as ")
+		})
+		if secret.ID != "" {
+			a.Secrets[a.SecretField()] = secret
+		}
+		all := secret.Destinations
 		for n, d := range all {
 			if origin, ok := strings.CutSuffix(d, " "+domain.TokenPlace); ok {
 				_, place, _ := strings.Cut(all[len(all)-1-n], " ")

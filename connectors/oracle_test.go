@@ -1,0 +1,246 @@
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A caller who chooses a text, or computes, must not see whether it met a secret.
+
+func TestADryRunAnswersAGuessAsAnyOtherValue(t *testing.T) {
+	const secret = "4711-secret"
+	guess := func(value string) domain.CallRequest {
+		c := signedBy(calling("http://127.0.0.1:1", map[string]any{"q": value, "id": value}, func(e *domain.Endpoint) {
+			e.Method, e.Path, e.Headers = "POST", "/{id}", map[string]string{"X-Guess": value}
+		}), domain.Auth{Type: domain.BearerToken}, secret)
+		c.DryRun = true
+		return succeeds(t, onLoopback(t), c).Request
+	}
+	right, wrong := asJSON(t, guess(secret)), asJSON(t, guess("4711-sacred"))
+	if got := strings.ReplaceAll(right, secret, "4711-sacred"); got != wrong {
+		t.Errorf("the right guess is shown as %s, a wrong one as %s", right, wrong)
+	}
+}
+
+func TestWhatAPipelineMakesOfItsOwnTextsDoesNotTellTheSecret(t *testing.T) {
+	const secret = "4711-secret"
+	base := answers(t, 200, `{"a": {"b": 1}}`)
+	shape := func(guess string) string {
+		c := signedBy(calling(base, nil, func(e *domain.Endpoint) {
+			e.ResponseFilter = []string{"a", "'" + guess + "'"}
+			e.ResponseMapping = map[string]string{guess: "'" + guess + "'", "joined": "join('-', split('-', '" + guess + "'))"}
+			e.ResultTemplate = guess + " {{ joined }}"
+		}), domain.Auth{Type: domain.BearerToken}, secret)
+		got := succeeds(t, onLoopback(t), c)
+		return asJSON(t, []any{got.AfterFilter, got.AfterMapping, got.FinalResult})
+	}
+	if right := strings.ReplaceAll(shape(secret), secret, "4711-sacred"); right != shape("4711-sacred") {
+		t.Errorf("a right guess is answered with %s", right)
+	}
+	stumbles := func(guess string) string {
+		c := signedBy(calling(base, nil, func(e *domain.Endpoint) { e.ResponseMapping = map[string]string{guess: "length(a.b)"} }), domain.Auth{Type: domain.BearerToken}, secret)
+		return failsWith(t, onLoopback(t), c, domain.CallUpstreamError).Error
+	}
+	if right := strings.ReplaceAll(stumbles(secret), secret, "4711-sacred"); right != stumbles("4711-sacred") {
+		t.Errorf("a right guess is answered with %s", right)
+	}
+}
+
+func TestASentenceOfOursDoesNotTellTheSecret(t *testing.T) {
+	const secret = "tok4711"
+	probe := func(host string) string {
+		c := signedBy(calling("http://"+host+".invalid", nil, nil), domain.Auth{Type: domain.BearerToken}, secret)
+		c.Integration.BaseURL = "http://" + host + ".invalid"
+		return onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring).Message
+	}
+	if right := probe(secret); strings.Contains(right, masked) || right != probe("tok4712") {
+		t.Errorf("a right guess is answered with %q", right)
+	}
+	c := signedBy(calling("http://127.0.0.1:1", nil, func(e *domain.Endpoint) { e.Headers = map[string]string{"X-" + secret: "\n"} }), domain.Auth{Type: domain.BearerToken}, secret)
+	if got := failsWith(t, onLoopback(t), c, domain.CallMisconfigured).Error; !strings.Contains(got, "X-Tok4711") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestACutShowsNothingOfWhatMayBeginASecret(t *testing.T) {
+	shown := func(end string) string {
+		c := signedBy(calling(answers(t, 200, strings.Repeat("x", maxBody-len(end))+end+"more"), nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
+		return failsWith(t, onLoopback(t), c, domain.CallResponseTooLarge).RawResponse.(string)
+	}
+	whole := shown("")
+	if len(whole) < maxBody/2 || len(whole) > maxBody-len(canary) {
+		t.Fatalf("%d bytes are shown", len(whole))
+	}
+	for n := 1; n <= len(canary); n++ {
+		if got := shown(canary[:n]); got != whole {
+			t.Errorf("the first %d bytes of the secret at the cut are shown as …%q", n, got[max(0, len(got)-40):])
+		}
+	}
+	if long, short := newScrubber("abcdefgh").tail, newScrubber("abcdefghi").tail; long != short {
+		t.Errorf("the length of a secret shows: %d and %d bytes go", long, short)
+	}
+}
+
+func TestATokenIsTakenFromAPathAndNothingElse(t *testing.T) {
+	base, last := recorder(t)
+	from := issues(t, func(int) string { return `{"token": "token-of-22-characters", "n": 100}` })
+	for _, a := range []domain.Auth{
+		{Type: domain.JSONTokenExchange, TokenURL: from.url, ClientID: "app", TokenRequestClientIDField: "i", TokenRequestClientSecretField: "s", TokenResponsePath: "join('', [token])"},
+		{Type: domain.BearerTokenExchange, ExchangeURL: from.url, ExchangeSecretHeader: "X-Key", ExchangeSecretFormat: "{secret}", ExchangeTokenField: "token[0:1]"},
+		{
+			Type: domain.BearerTokenExchange, ExchangeURL: from.url, ExchangeSecretHeader: "X-Key", ExchangeSecretFormat: "{secret}",
+			ExchangeTokenField: "token", ExchangeExpiresInField: "find_first('abcdefghijklmnopqrstuvwxyz', token[0:1]) + `100`",
+		},
+	} {
+		got := failsWith(t, onLoopback(t), byToken(calling(base, nil, nil), a, canary), domain.CallMisconfigured)
+		if !strings.Contains(got.Error, "it must be a path of members and indexes") || strings.Contains(got.Error, "token[0:1]") {
+			t.Errorf("got %s", got.Error)
+		}
+	}
+	plain := domain.Auth{Type: domain.BearerTokenExchange, ExchangeURL: from.url, ExchangeSecretHeader: "X-Key", ExchangeSecretFormat: "{secret}", ExchangeTokenField: "token"}
+	succeeds(t, onLoopback(t), byToken(calling(base, nil, nil), plain, canary))
+	if got := last().Header.Get("Authorization"); got != "Bearer token-of-22-characters" {
+		t.Errorf("the upstream got %s", got)
+	}
+}
+
+func TestNothingOfTheRequestForATokenIsTakenForOne(t *testing.T) {
+	base := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
+	repeats := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var asked any
+		_ = json.Unmarshal(body, &asked)
+		form, _ := url.ParseQuery(string(body))
+		said, _ := json.Marshal(map[string]any{
+			"asked": asked, "body": string(body), "key": r.Header.Get("X-Key"), "user": r.Header.Get("X-User"), "access_token": form.Get("client_secret"),
+			"basic": r.Header.Get("Authorization"), "turned": html.EscapeString(r.Header.Get("X-Key")),
+		})
+		_, _ = w.Write(said)
+	})
+	inJSON := func(path string) domain.Auth {
+		return domain.Auth{Type: domain.JSONTokenExchange, TokenURL: repeats, ClientID: "the-app", TokenRequestClientIDField: "i", TokenRequestClientSecretField: "s", TokenResponsePath: path}
+	}
+	inHeader := func(path string) domain.Auth {
+		a := exchange(repeats)
+		a.ExchangeSecretHeader, a.ExchangeSecretFormat, a.ExchangeTokenField = "X-Key", "Key {secret}", path
+		a.ExchangeParamHeaders = []domain.ExchangeParamHeader{{HeaderName: "X-User", ParamName: "user"}}
+		return a
+	}
+	inForm := clientCredentials(repeats)
+	inForm.ClientAuthMethod = "body"
+	for n, a := range []domain.Auth{inJSON("asked.s"), inJSON("asked.i"), inJSON("body"), inHeader("key"), inHeader("user"), inHeader("turned"), inForm} {
+		c := byToken(calling(base, map[string]any{"user": "amy-1"}, nil), a, "s3cr3t&4711")
+		if got := failsWith(t, onLoopback(t), c, domain.CallMisconfigured).Error; !strings.Contains(got, "part of the request") {
+			t.Errorf("%d: got %s", n, got)
+		}
+	}
+}
+
+func TestEverySecretOfTheIntegrationIsScrubbedNotOnlyTheOneThatIsSent(t *testing.T) {
+	const others = "other-secret-1 other-secret-2"
+	log := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"log": "`+others+` token-1"}`)
+	})
+	from := issues(t, nil)
+	ref := func(id string) domain.SecretRef {
+		return domain.SecretRef{ID: id, Destinations: []string{domain.Origin(log) + " place"}}
+	}
+	values := map[string]string{"own": "own-secret", "one": "other-secret-1", "two": "other-secret-2", "minting": "client-secret"}
+	opened := func(_ context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		if ref.ID == "gone" {
+			return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "it is not there")
+		}
+		return domain.NewSecret(values[ref.ID]), nil
+	}
+	auth := func(a domain.Auth, id string) *domain.Auth {
+		a.Secrets = map[string]domain.SecretRef{a.SecretField(): ref(id)}
+		return &a
+	}
+	minting := auth(clientCredentials(from.url), "minting")
+	minting.Secrets["client_secret_value"] = domain.SecretRef{ID: "minting", Destinations: []string{domain.Origin(log) + " token", domain.Origin(from.url) + " place"}}
+	c := calling(log, nil, func(e *domain.Endpoint) { e.Name, e.Auth = "minted", minting })
+	c.Keyring = opened
+	c.Integration.Auth = auth(domain.Auth{Type: domain.BearerToken}, "own")
+	c.Integration.Endpoints = []domain.Endpoint{
+		c.Endpoint,
+		{Name: "one", Auth: auth(domain.Auth{Type: domain.BearerToken}, "one")},
+		{Name: "two", Auth: auth(domain.Auth{Type: domain.APIKeyHeader, HeaderName: "X-Key"}, "two")},
+		{Name: "gone", Auth: auth(domain.Auth{Type: domain.BearerToken}, "gone")},
+	}
+	r := onLoopback(t)
+	for _, own := range []*domain.Auth{minting, c.Integration.Auth} { // the second time with a token that another call carried
+		c.Endpoint.Auth = own
+		got := succeeds(t, r, c)
+		if want := `{"log":"` + masked + " " + masked + " " + masked + `"}`; got.FinalResult != want {
+			t.Errorf("got %s, want %s", got.FinalResult, want)
+		}
+	}
+	c.Keyring = func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		if ref.ID == "two" {
+			return domain.Secret{}, fmt.Errorf("the vault is away")
+		}
+		return opened(ctx, ref)
+	}
+	failsWith(t, r, c, domain.CallMisconfigured)
+	c.Integration.Auth, c.Endpoint.Auth, c.Keyring = nil, nil, opened
+	if got := succeeds(t, r, c).FinalResult; strings.Contains(got, "other") {
+		t.Errorf("a call without credentials shows %s", got)
+	}
+}
+
+func TestEveryWayToEchoIsScrubbed(t *testing.T) {
+	const secret = `p"ä&s'<+/ é`
+	latin1 := func(s string) string { // bytes of UTF-8, each taken for a character
+		runes := make([]rune, len(s))
+		for n := range len(s) {
+			runes[n] = rune(s[n])
+		}
+		return string(runes)
+	}
+	upperUnicode := func(s string) string {
+		var b strings.Builder
+		for _, r := range s {
+			fmt.Fprintf(&b, `\u%04X`, r)
+		}
+		return b.String()
+	}
+	all := map[string]string{
+		"trimmed":           strings.TrimSpace("\t" + secret + " "),
+		"latin-1":           latin1(secret),
+		"latin-1 twice":     latin1(latin1(secret)),
+		"not understood":    strings.Map(func(r rune) rune { return map[bool]rune{true: '\uFFFD', false: r}[r > 0x7f] }, secret),
+		"question marks":    strings.Map(func(r rune) rune { return map[bool]rune{true: '?', false: r}[r > 0x7f] }, secret),
+		"unicode, upper":    upperUnicode(secret),
+		"unicode, lower":    strings.ToLower(upperUnicode(secret)),
+		"percent, all":      percent(secret),
+		"encodeURI":         strings.ReplaceAll(url.PathEscape(secret), "%27", "'"),
+		"double JSON":       inJSON(inJSON(secret)),
+		"latin-1 in HTML":   html.EscapeString(latin1(secret)),
+		"latin-1 in a form": url.QueryEscape("p\"\xe4&s'<+/ \xe9"),
+	}
+	for _, quote := range []string{"&quot;", "&#34;", "&#034;", "&#x22;", "&#X22;", "&QUOT;"} {
+		for _, apostrophe := range []string{"&apos;", "&#39;", "&#039;", "&#x27;", "&#x0027;", "'"} {
+			for _, amp := range []string{"&amp;", "&#38;", "&#x26;", "&AMP;"} {
+				all[quote+apostrophe+amp] = strings.NewReplacer(`"`, quote, `'`, apostrophe, `&`, amp, `<`, "&lt;", "+", "&#43;", "/", "&#x2F;", "ä", "&auml;").Replace(secret)
+			}
+		}
+	}
+	scrub := newScrubber("\t" + secret + " ")
+	for name, echoed := range all {
+		if got := scrub.text("before " + echoed + " after"); got != "before "+masked+" after" {
+			t.Errorf("%s: %q is shown as %q", name, echoed, got)
+		}
+	}
+	if plain := `\u002B % & \ &#; &nothing; \u12 %4`; scrub.text(plain) != plain {
+		t.Errorf("got %q", scrub.text(plain))
+	}
+}
