@@ -130,7 +130,7 @@ func (l *lab) writers(ctx context.Context, workers int) (*service, *publisher, e
 		p.streams = append(p.streams, js)
 	}
 	_, err = p.streams[0].CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+		Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true,
 	})
 	if err != nil {
 		p.close()

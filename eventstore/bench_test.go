@@ -37,7 +37,7 @@ func BenchmarkAppend(b *testing.B) {
 					js, err := jetstream.New(nc)
 					require.NoError(b, err)
 					_, err = js.CreateStream(b.Context(), jetstream.StreamConfig{
-						Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+						Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, AllowDirect: true, DenyDelete: true, DenyPurge: true,
 					})
 					require.NoError(b, err)
 				}

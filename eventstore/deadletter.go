@@ -35,7 +35,7 @@ const (
 func deadConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: deadName, Subjects: []string{deadPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
-		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
+		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
 	}
 }
 
