@@ -28,12 +28,13 @@ type row struct {
 // table is the one in ARCHITECTURE.md. A package stands below what it imports.
 var table = []row{
 	{"domain", "", ""},
+	{"internal/durablefile", "", ""},
 	{"streams", "", "backoff nats.go"},
 	{"eventstore", "domain streams", "json-experiment nats.go orbit"},
 	{"subscriber", "domain eventstore", "nats.go watermill"},
 	{"audit", "domain eventstore", ""},
-	{"vault", "domain streams", "nats.go tink"},
-	{"access", "domain streams", "nats.go"},
+	{"vault", "domain streams internal/durablefile", "nats.go tink"},
+	{"access", "domain streams internal/durablefile", "nats.go"},
 	{"connectors", "domain connectors/sandbox", "ssrf backoff gobreaker golang-lru go-jose jmespath jsonschema mcp x/net x/text yaml"},
 	{"connectors/sandbox", "", "x/sys"},
 	{"commands", "domain eventstore vault audit", "x/sync"},
@@ -51,7 +52,7 @@ var table = []row{
 	{"internal/peers", "", ""},
 	{"internal/powercut", "", "x/sys"},
 	{
-		"cmd/integrations", "domain eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
+		"cmd/integrations", "domain internal/durablefile streams eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }

@@ -234,10 +234,15 @@ func TestTheLastUseIsKept(t *testing.T) {
 
 func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
 	k, c, nc := start(t)
-	file := filepath.Join(t.TempDir(), "operator.key")
-	made, err := k.EnsureOperator(t.Context(), file)
-	require.NoError(t, err)
-	require.True(t, made)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "operator.key")
+	ensure := func(k *access.Keys, file string, want access.Operator) {
+		t.Helper()
+		found, err := k.EnsureOperator(t.Context(), file)
+		require.NoError(t, err)
+		require.Equal(t, want, found)
+	}
+	ensure(k, file, access.OperatorMade)
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
@@ -247,15 +252,16 @@ func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, key.Operator() && key.May(access.Delete) && key.MayEnter("any"))
 
-	made, err = open(t, nc, c).EnsureOperator(t.Context(), file)
-	require.NoError(t, err)
-	require.False(t, made, "the next start finds it")
-	again, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, text, again)
-
+	ensure(open(t, nc, c), file, access.OperatorReady) // at the next start
+	ensure(k, filepath.Join(dir, "another.key"), access.OperatorElsewhere)
+	require.NoFileExists(t, filepath.Join(dir, "another.key"), "another data folder on the same log gets no key of its own")
 	require.NoError(t, os.WriteFile(file, []byte("itk_lost\n"), 0o600))
-	made, err = k.EnsureOperator(t.Context(), file)
+	ensure(k, file, access.OperatorElsewhere)
+
+	require.NoError(t, k.Revoke(t.Context(), "", key.ID))
+	ensure(k, file, access.OperatorMade)
+	old, err := os.ReadFile(file + ".old")
 	require.NoError(t, err)
-	require.True(t, made, "a file that opens nothing is replaced")
+	require.Equal(t, "itk_lost\n", string(old), "it may open another log")
+	require.Len(t, k.List(""), 1)
 }

@@ -144,13 +144,19 @@ func (k *Keys) List(w domain.Workspace) []Key {
 
 // Issue stores a new key and returns it with its text, which is shown this once.
 func (k *Keys) Issue(ctx context.Context, key Key) (Key, string, error) {
-	secret := newSecret(32)
-	key.ID, key.CreatedAt = newSecret(8), k.now().UTC().Truncate(time.Second)
-	key.Hashes = []Hash{{SHA256: hashOf(secret)}}
+	key, text := k.draft(key)
 	if err := k.store(ctx, key, 0); err != nil {
 		return Key{}, "", err
 	}
-	return key, format(key.ID, secret), nil
+	return key, text, nil
+}
+
+// draft completes a key that is not stored yet, and returns its text.
+func (k *Keys) draft(key Key) (Key, string) {
+	secret := newSecret(32)
+	key.ID, key.CreatedAt = newSecret(8), k.now().UTC().Truncate(time.Second)
+	key.Hashes = []Hash{{SHA256: hashOf(secret)}}
+	return key, format(key.ID, secret)
 }
 
 // Rotate gives a key of workspace w another secret and returns its text. The

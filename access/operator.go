@@ -6,51 +6,62 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
-// EnsureOperator makes sure that file holds a valid operator key, readable by
-// its owner only. It reports whether it had to make one. A file that is there
-// and holds no valid key is replaced, since its key opens nothing.
-func (k *Keys) EnsureOperator(ctx context.Context, file string) (made bool, err error) {
+// Operator says what became of the operator key.
+type Operator int
+
+// What EnsureOperator may find or do.
+const (
+	OperatorReady     Operator = iota // the file holds a valid one
+	OperatorMade                      // there was none, so one was made
+	OperatorElsewhere                 // there is one, and the file does not hold it
+)
+
+// EnsureOperator makes an operator key when there is none, in a file readable by
+// its owner only. Each start on another data folder would leave a key that opens
+// everything and never expires, so where there is one already, none is made. A file
+// whose key opens nothing is kept beside the new one, with the ending .old.
+func (k *Keys) EnsureOperator(ctx context.Context, file string) (Operator, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator's own data folder
 	switch {
 	case err == nil:
 		if key, err := k.Authenticate(ctx, strings.TrimSpace(string(text))); err == nil && key.Operator() {
-			return false, nil
+			return OperatorReady, nil
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("operator key: %w", err)
+		return OperatorElsewhere, fmt.Errorf("operator key: %w", err)
 	}
-	_, fresh, err := k.Issue(ctx, Key{Name: "operator", Permissions: []Permission{Admin}, CreatedBy: "system"})
-	if err != nil {
-		return false, fmt.Errorf("operator key: %w", err)
+	if k.hasOperator() {
+		return OperatorElsewhere, nil
 	}
-	if err := writeSynced(file, fresh+"\n"); err != nil {
-		return false, fmt.Errorf("operator key: %w", err)
+	if err == nil {
+		if err := os.Rename(file, file+".old"); err != nil {
+			return OperatorElsewhere, fmt.Errorf("operator key: %w", err)
+		}
 	}
-	return true, nil
+	key, fresh := k.draft(Key{Name: "operator", Permissions: []Permission{Admin}, CreatedBy: "system"})
+	// In this order: a key that is stored and that nobody holds would keep another
+	// from being made.
+	if err := durablefile.Write(file, []byte(fresh+"\n"), 0o600); err != nil {
+		return OperatorElsewhere, fmt.Errorf("operator key: %w", err)
+	}
+	if err := k.store(ctx, key, 0); err != nil {
+		return OperatorElsewhere, fmt.Errorf("operator key: %w", err)
+	}
+	return OperatorMade, nil
 }
 
-// writeSynced replaces a file in one step, and returns once it is on disk: the
-// key that it holds is valid already, and nobody else knows it.
-func writeSynced(file, text string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // readable by its owner only
-	if err != nil {
-		return err
+// hasOperator reports whether there is a key that may do everything everywhere.
+func (k *Keys) hasOperator() bool {
+	now := k.now()
+	for _, key := range k.List("") {
+		if key.May(Admin) && !key.Expired(now) {
+			return true
+		}
 	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // it is there only when the rename failed
-	_, err = tmp.WriteString(text)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return false
 }

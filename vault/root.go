@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -16,6 +15,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
 // RootKeys is where the root keyset comes from: a Tink keyset in JSON. Keyset
@@ -100,29 +101,10 @@ func writeRootFile(file string, handle *keyset.Handle) error {
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".root-*")
-	if err != nil {
+	if err := durablefile.Write(file, text.Bytes(), 0o400); err != nil {
 		return fmt.Errorf("write root keyset: %w", err)
 	}
-	_, err = tmp.Write(text.Bytes())
-	if err = errors.Join(err, tmp.Chmod(0o400), tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(file))
-	}
-	if err != nil {
-		return fmt.Errorf("write root keyset: %w", errors.Join(err, os.Remove(tmp.Name())))
-	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator's own data folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // load reads the keyset. The caller holds mu, or is alone.
