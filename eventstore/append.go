@@ -21,8 +21,13 @@ var ErrConflict = errors.New("eventstore: another append came first")
 // answer is lost it reads the log back: the event is there under the same
 // command id, or it is not. If that fails as well, the error is of kind
 // Unavailable with the code outcome_unknown, and repeating the command is safe.
+// While events are missing from the log, nothing is appended: the error is of kind
+// Unavailable with the code log_incomplete.
 func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, e domain.Event, m domain.Metadata) (uint64, error) {
 	to := subject(logPrefix, w, id)
+	if err := s.Intact(); err != nil {
+		return 0, err
+	}
 	msg, err := s.message(to, e, m)
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", to, err)

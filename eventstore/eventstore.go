@@ -5,8 +5,11 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	json "github.com/go-json-experiment/json/v1"
@@ -34,19 +37,24 @@ func Codec() domain.Codec {
 
 // Store appends to and reads from the streams.
 type Store struct {
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	log     jetstream.Stream // INTEGRATIONS
-	probes  jetstream.Stream
-	claims  jetstream.KeyValue
-	leases  jetstream.KeyValue // entries end when nobody renews them
-	reached jetstream.KeyValue // how far subscribers have come
-	appends *group
-	recent  *recent // nil: each reader has events of its own
-	codec   domain.Codec
-	asks    chan struct{} // one for each page that is on its way
-	canary  string
-	timeout time.Duration
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	log      jetstream.Stream // INTEGRATIONS
+	probes   jetstream.Stream
+	claims   jetstream.KeyValue
+	leases   jetstream.KeyValue // entries end when nobody renews them
+	reached  jetstream.KeyValue // how far subscribers have come
+	state    jetstream.KeyValue // which log this is
+	lineage  atomic.Pointer[Lineage]
+	damage   atomic.Pointer[error] // why nothing may be changed
+	savedIn  sync.Map              // the log of the position that a subscriber saved last
+	appends  *group
+	recent   *recent // nil: each reader has events of its own
+	codec    domain.Codec
+	asks     chan struct{} // one for each page that is on its way
+	canary   string
+	required []string // streams that the service can't do without
+	timeout  time.Duration
 }
 
 const (
@@ -83,13 +91,13 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout}
 	if s.probes, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
-		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
+		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
-		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour, Compression: jetstream.S2Compression,
+		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
@@ -102,6 +110,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if err := s.openLineage(ctx); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	return s, nil
@@ -124,6 +135,12 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if s.reached, err = js.KeyValue(ctx, readBucket); err != nil {
 		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", readBucket, err)
 	}
+	if s.state, err = js.KeyValue(ctx, stateBucket); err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", stateBucket, err)
+	}
+	if _, _, err := s.readLineage(ctx); err != nil {
+		return nil, fmt.Errorf("attach to the event store: %w", err)
+	}
 	return s, nil
 }
 
@@ -133,7 +150,7 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 		name string
 		ttl  time.Duration
 	}{
-		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0},
+		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0}, {&s.state, stateBucket, 0},
 	} {
 		var err error
 		*bucket.to, err = streams.EnsureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
@@ -155,7 +172,7 @@ func orDefault[T comparable](v, otherwise T) T {
 func logConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: logName, Subjects: []string{logPrefix + "*.*"}, Replicas: cfg.Replicas,
-		AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true, Compression: jetstream.S2Compression,
+		AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true,
 	}
 }
 
@@ -171,12 +188,6 @@ func parseSubject(s string) (domain.Workspace, domain.ID) {
 		return "", ""
 	}
 	return domain.Workspace(parts[1]), domain.ID(parts[2])
-}
-
-// Unavailable wraps err, a failure of NATS, as what the caller may know of it.
-func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "event_log_unavailable",
-		"the event log can't be reached just now; try again")
 }
 
 // Head returns the position of the last event in the log, 0 when it is empty.
@@ -197,13 +208,4 @@ func (s *Store) head(ctx context.Context, stream string) (uint64, error) {
 		return 0, unavailable(err, "read head")
 	}
 	return st.CachedInfo().State.LastSeq, nil
-}
-
-// CheckWritable proves that the log takes writes by storing a message on a
-// subject of its own.
-func (s *Store) CheckWritable(ctx context.Context) error {
-	if _, err := s.js.Publish(ctx, s.canary, nil); err != nil {
-		return unavailable(err, "write canary")
-	}
-	return nil
 }

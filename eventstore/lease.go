@@ -90,3 +90,10 @@ func (s *Store) release(ctx context.Context, name string, revision uint64) {
 	defer cancel()
 	_ = s.leases.Delete(ctx, name, jetstream.LastRevision(revision)) // else it ends by itself
 }
+
+// Held reports whether a process leads under a name just now, as the leader of the
+// stream of leases knows it.
+func (s *Store) Held(ctx context.Context, name string) (bool, error) {
+	msg, err := s.lastFromLeader(ctx, "KV_"+leaseBucket, "$KV."+leaseBucket+"."+name)
+	return msg != nil && msg.Header.Get("KV-Operation") == "", err
+}

@@ -59,15 +59,26 @@ func parked(err error) error {
 // LoadFromLeader is Load answered by the leader of the stream, which is never
 // behind.
 func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	msg, err := s.lastFromLeader(ctx, logName, subject(logPrefix, w, id))
+	if err != nil || msg == nil {
+		return Commit{}, err
+	}
+	c := s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data)
+	return c, parked(c.Err)
+}
+
+// lastFromLeader returns the last message on a subject as the leader of its stream
+// has it, nil when there is none.
+func (s *Store) lastFromLeader(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject(logPrefix, w, id)})
+	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
-		return Commit{}, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("load: %w", err)
 	}
-	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+logName, request)
+	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
 	if err != nil {
-		return Commit{}, unavailable(err, "load from leader")
+		return nil, unavailable(err, "load from leader")
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -79,20 +90,21 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return Commit{}, fmt.Errorf("load from leader: %w", err)
+		return nil, fmt.Errorf("load from leader: %w", err)
 	}
 	switch {
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return Commit{}, nil
+		return nil, nil
 	case answer.Error != nil:
-		return Commit{}, unavailable(answer.Error, "load from leader")
+		return nil, unavailable(answer.Error, "load from leader")
 	}
-	header, err := nats.DecodeHeadersMsg(answer.Message.Header)
-	if err != nil {
-		return Commit{}, fmt.Errorf("load from leader: %w", err)
+	msg := &jetstream.RawStreamMsg{Subject: answer.Message.Subject, Sequence: answer.Message.Sequence, Data: answer.Message.Data}
+	if len(answer.Message.Header) > 0 {
+		if msg.Header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
+			return nil, fmt.Errorf("load from leader: %w", err)
+		}
 	}
-	c := s.commit(answer.Message.Subject, answer.Message.Sequence, header, answer.Message.Data)
-	return c, parked(c.Err)
+	return msg, nil
 }
 
 // Next returns the first event of an integration after a position, the zero

@@ -3,36 +3,83 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Position returns how far the subscriber of a name has come, and whether that
-// was ever stored. A name is made of letters, digits, dots, hyphens and
-// underscores.
+// A position is kept under the name of its subscriber. Once the log is no longer
+// the first of its lineage, the identity of the log is kept beside it.
+const logOf = ".log"
+
+// Position returns the position in the log that the subscriber of a name has
+// reached, and whether one was ever stored. A name is made of letters, digits, dots,
+// hyphens and underscores.
+//
+// A position of another log is no position in this one: it returns the last one up
+// to which both logs are the same, so that nothing is passed over.
 func (s *Store) Position(ctx context.Context, subscriber string) (position uint64, known bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	entry, err := s.reached.Get(ctx, subscriber)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return 0, false, nil
-	}
-	if err == nil {
-		position, err = strconv.ParseUint(string(entry.Value()), 10, 64)
-	}
-	if err != nil {
-		return 0, false, unavailable(err, "read the position of "+subscriber)
-	}
-	return position, true, nil
+	return s.position(ctx, subscriber, Lineage.Locate, s.Head)
 }
 
-// SavePosition stores how far the subscriber of a name has come.
+// ProbePosition is Position in the stream of probe results.
+func (s *Store) ProbePosition(ctx context.Context, subscriber string) (position uint64, known bool, err error) {
+	return s.position(ctx, subscriber, Lineage.LocateProbe, s.ProbeHead)
+}
+
+func (s *Store) position(ctx context.Context, subscriber string, locate func(Lineage, string, uint64) (uint64, bool), head func(context.Context) (uint64, error)) (uint64, bool, error) {
+	text, known, err := s.keptFor(ctx, subscriber)
+	if err != nil || !known {
+		return 0, false, err
+	}
+	position, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false, fmt.Errorf("the position of %s: %w", subscriber, err)
+	}
+	if lineage := s.Lineage(); len(lineage.Epochs) > 1 {
+		log, _, err := s.keptFor(ctx, subscriber+logOf)
+		if err != nil {
+			return 0, false, err
+		}
+		position, _ = locate(lineage, log, position)
+	}
+	end, err := head(ctx)
+	return min(position, end), true, err
+}
+
+// keptFor returns what is kept under a key, and whether anything is.
+func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	entry, err := s.reached.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return "", false, nil
+	case err != nil:
+		return "", false, unavailable(err, "read the position of "+key)
+	}
+	return string(entry.Value()), true, nil
+}
+
+// SavePosition stores the position that the subscriber of a name has reached.
 func (s *Store) SavePosition(ctx context.Context, subscriber string, position uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if _, err := s.reached.Put(ctx, subscriber, strconv.AppendUint(nil, position, 10)); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
+	lineage := s.Lineage()
+	if len(lineage.Epochs) < 2 {
+		return nil
+	}
+	if log, _ := s.savedIn.Load(subscriber); log == lineage.ID() {
+		return nil
+	}
+	// Behind the position: one of the log before is never taken for one of this log.
+	if _, err := s.reached.PutString(ctx, subscriber+logOf, lineage.ID()); err != nil {
+		return unavailable(err, "store the position of "+subscriber)
+	}
+	s.savedIn.Store(subscriber, lineage.ID())
 	return nil
 }

@@ -1,0 +1,182 @@
+package eventstore
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// How the guard looks at the log.
+const (
+	guardEvery = 5 * time.Second
+	confirmAt  = time.Second // between looks at a log that seems to have lost something
+	confirm    = 3           // looks in a row before it is believed: a new leader may take a moment to know all that it has
+	scrubEvery = 24 * time.Hour
+	scrubAgain = time.Minute // after a scrub that was cut short
+)
+
+// A Guard watches over the log while the service runs. While events are missing
+// that no operator has accepted as lost, nothing is appended.
+type Guard struct {
+	Store *Store
+	Saved Mark             // as it was found at the start
+	Save  func(Mark) error // keeps a mark outside NATS
+	Log   *slog.Logger
+
+	mu       sync.Mutex
+	seen     Integrity
+	scrubbed Scrubbed
+}
+
+// Check looks at the log now. It takes some seconds to believe that events are
+// missing.
+func (g *Guard) Check(ctx context.Context) (Integrity, error) {
+	var i Integrity
+	for look := range confirm {
+		if look > 0 && !pause(ctx, confirmAt) {
+			return i, ctx.Err()
+		}
+		g.mu.Lock()
+		mark, scrubbed := g.Saved, g.scrubbed
+		g.mu.Unlock()
+		var err error
+		if i, err = g.Store.Inspect(ctx, scrubbed, mark); err != nil {
+			return i, err
+		}
+		if i.Whole() {
+			break
+		}
+	}
+	g.note(ctx, i)
+	return i, nil
+}
+
+// Seen returns what was found last.
+func (g *Guard) Seen() Integrity {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seen
+}
+
+// note acts on what was found.
+func (g *Guard) note(ctx context.Context, i Integrity) {
+	g.mu.Lock()
+	g.seen = i
+	g.mu.Unlock()
+	before, now := g.Store.Intact(), i.Err()
+	if now == nil {
+		g.Store.damage.Store(nil)
+	} else {
+		g.Store.damage.Store(&now)
+	}
+	switch {
+	case now != nil && before == nil:
+		g.Log.ErrorContext(ctx, "the event log is incomplete: changes are refused and nothing is destroyed", slog.String("missing", i.Describe()))
+	case now == nil && before != nil:
+		g.Log.InfoContext(ctx, "the event log counts as complete again: changes are accepted")
+	}
+}
+
+// Run looks at the log every 5 seconds until ctx ends, and keeps a mark of its
+// last event. At its start and then every day it reads the whole log. It returns nil.
+func (g *Guard) Run(ctx context.Context) error {
+	var scrubbing sync.WaitGroup
+	scrubbing.Go(func() { g.scrub(ctx) })
+	defer scrubbing.Wait()
+	failing := false
+	for {
+		err := g.once(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			g.Log.WarnContext(ctx, "the state of the event log can't be checked; trying again", slog.Any("err", err))
+		}
+		failing = err != nil
+		if !pause(ctx, guardEvery) {
+			return g.last(ctx)
+		}
+	}
+}
+
+// last keeps a mark of what was recorded since the one before.
+func (g *Guard) last(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmAt)
+	defer cancel()
+	if err := g.Keep(ctx); err != nil {
+		g.Log.WarnContext(ctx, "the end of the event log is not marked", slog.Any("err", err))
+	}
+	return nil
+}
+
+func (g *Guard) once(ctx context.Context) error {
+	i, err := g.Check(ctx)
+	if err != nil || !i.Whole() {
+		return err
+	}
+	return g.Keep(ctx)
+}
+
+// Keep saves a mark of the last event, unless events are missing.
+func (g *Guard) Keep(ctx context.Context) error {
+	if g.Store.Intact() != nil {
+		return nil
+	}
+	m, err := g.Store.Mark(ctx)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m == g.Saved {
+		return nil
+	}
+	if err := g.Save(m); err != nil {
+		return err
+	}
+	g.Saved = m
+	return nil
+}
+
+// scrub reads the whole log from time to time. What seems to be missing is looked
+// for once more before it is believed.
+func (g *Guard) scrub(ctx context.Context) {
+	for {
+		found, err := g.Store.Scrub(ctx, func(_, _ uint64) {})
+		if err == nil && found.Missing > 0 {
+			found, err = g.Store.Scrub(ctx, func(_, _ uint64) {})
+		}
+		next := scrubEvery
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			g.Log.DebugContext(ctx, "the event log could not be read whole; trying again", slog.Any("err", err))
+			next = scrubAgain
+		default:
+			g.mu.Lock()
+			g.scrubbed = found
+			g.mu.Unlock()
+		}
+		if !pause(ctx, next) {
+			return
+		}
+	}
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Intact returns why nothing may be changed or destroyed, nil while the log is
+// whole as far as the guard has seen.
+func (s *Store) Intact() error {
+	if err := s.damage.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

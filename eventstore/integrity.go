@@ -1,0 +1,227 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A Mark remembers an event that was on disk. It is kept outside NATS, so that a
+// log that lost its end, or is another one, is recognised.
+type Mark struct {
+	Log      string `json:"log"`      // the identity of the log
+	Position uint64 `json:"position"` // of the event; 0: the log was empty
+	Hash     string `json:"hash"`     // SHA-256 of the event as it was stored, in hex
+}
+
+// A Range of positions, both included.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// Integrity says what of the log is there. The log has no limits and nothing can
+// be deleted from it, so every position from 1 to the last one has its event.
+type Integrity struct {
+	Log      string  `json:"log"` // its identity
+	First    uint64  `json:"first"`
+	Last     uint64  `json:"last"`
+	Messages uint64  `json:"messages"`
+	Missing  uint64  `json:"missing"`            // events that the operator has not accepted as lost
+	Ranges   []Range `json:"ranges,omitempty"`   // where they are missing, the first few
+	Replaced bool    `json:"replaced,omitempty"` // an event that was seen before is another one now
+	Accepted uint64  `json:"accepted"`           // events that are missing, and that the operator goes on without
+}
+
+// maxRanges bounds the ranges that are listed.
+const maxRanges = 20
+
+// Whole reports whether nothing is missing that the operator has not accepted.
+func (i Integrity) Whole() bool { return i.Missing == 0 && !i.Replaced }
+
+// Err returns what is missing, nil when the log is whole. It is Unavailable with
+// the code log_incomplete.
+func (i Integrity) Err() error {
+	if i.Whole() {
+		return nil
+	}
+	return domain.Errorf(domain.Unavailable, "log_incomplete", "the event log is incomplete: %s; nothing is changed until an operator restores it, or accepts the loss", i.Describe())
+}
+
+// Describe names what is missing.
+func (i Integrity) Describe() string {
+	var what []string
+	if i.Missing > 0 {
+		var ranges []string
+		for _, r := range i.Ranges {
+			if r.From == r.To {
+				ranges = append(ranges, fmt.Sprint(r.From))
+			} else {
+				ranges = append(ranges, fmt.Sprintf("%d to %d", r.From, r.To))
+			}
+		}
+		what = append(what, fmt.Sprintf("%d events are missing (positions %s)", i.Missing, strings.Join(ranges, ", ")))
+	}
+	if i.Replaced {
+		what = append(what, "events that were recorded are no longer the same")
+	}
+	if len(what) == 0 {
+		return "nothing is missing"
+	}
+	return strings.Join(what, ", and ")
+}
+
+// info asks the leader of the log how it stands.
+func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, logName) // a fresh handle: Info would write to a shared one
+	if err != nil {
+		return nil, unavailable(err, "read the state of the log")
+	}
+	if len(opts) == 0 {
+		return stream.CachedInfo(), nil
+	}
+	info, err := stream.Info(ctx, opts...)
+	if err != nil {
+		return nil, unavailable(err, "read the state of the log")
+	}
+	return info, nil
+}
+
+// Inspect compares what the log holds with what it has to hold: every position up
+// to the last one, what a scrub could read of it, and what the marks remember.
+func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (Integrity, error) {
+	known, _, err := s.readLineage(ctx)
+	if err != nil {
+		return Integrity{}, err
+	}
+	info, err := s.info(ctx)
+	if err != nil {
+		return Integrity{}, err
+	}
+	state := info.State
+	i := Integrity{Log: known.ID(), First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs}
+	gone := state.LastSeq - min(state.LastSeq, state.Msgs)
+	if gone > 0 {
+		if i.Ranges, err = s.gaps(ctx); err != nil {
+			return Integrity{}, err
+		}
+	}
+	if scrubbed.Log == i.Log && scrubbed.Missing > gone {
+		gone, i.Ranges = scrubbed.Missing, scrubbed.Ranges
+	}
+	i.Accepted = min(gone, known.Accepted)
+	if i.Missing = gone - i.Accepted; i.Missing == 0 {
+		i.Ranges = nil
+	}
+	for _, m := range marks {
+		if err := s.compare(ctx, m, known, &i); err != nil {
+			return Integrity{}, err
+		}
+	}
+	return i, nil
+}
+
+// gaps returns the first few ranges of positions without an event.
+func (s *Store) gaps(ctx context.Context) ([]Range, error) {
+	info, err := s.info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return nil, err
+	}
+	var all Scrubbed
+	if all.note(0, info.State.FirstSeq); len(info.State.Deleted) == 0 {
+		return all.Ranges, nil
+	}
+	slices.Sort(info.State.Deleted)
+	from, to := info.State.Deleted[0], info.State.Deleted[0]
+	for _, position := range info.State.Deleted[1:] {
+		if position > to+1 {
+			all.note(from-1, to+1)
+			from = position
+		}
+		to = position
+	}
+	all.note(from-1, to+1)
+	return all.Ranges, nil
+}
+
+// compare holds the log to a mark: the event that it remembers is there still.
+func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity) error {
+	at, same := known.Locate(m.Log, m.Position)
+	switch {
+	case m.Position == 0:
+		return nil
+	case !known.explained(m.Log): // this log took the place of the other, and no operator said so
+		i.Replaced = true
+		if i.Last < m.Position {
+			i.add(Range{i.Last + 1, m.Position})
+		}
+		return nil
+	case !same: // an operator knows that what followed is gone
+		return nil
+	case at > i.Last:
+		i.add(Range{i.Last + 1, at})
+		return nil
+	}
+	hash, err := s.hashOf(ctx, at)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound) && known.Accepted > 0: // it may be one of these
+		return nil
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		i.add(Range{at, at})
+		return nil
+	case err != nil:
+		return err
+	}
+	i.Replaced = i.Replaced || hash != m.Hash
+	return nil
+}
+
+// add notes that a range is missing at the end of the log.
+func (i *Integrity) add(r Range) {
+	if n := len(i.Ranges); n > 0 && i.Ranges[n-1].To >= r.To {
+		return
+	}
+	i.Missing += r.To - r.From + 1
+	i.Ranges = append(i.Ranges, r)
+}
+
+// hashOf returns the hash of an event as it is stored, or ErrMsgNotFound.
+func (s *Store) hashOf(ctx context.Context, position uint64) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	msg, err := s.log.GetMsg(ctx, position)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", err
+	}
+	if err != nil {
+		return "", unavailable(err, "read a marked event")
+	}
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, msg.Subject+"\n"+msg.Header.Get(headerID)+"\n"+msg.Header.Get(headerTime)+"\n") // a hash takes everything
+	_, _ = sum.Write(msg.Data)
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Mark returns a mark of the last event in the log.
+func (s *Store) Mark(ctx context.Context) (Mark, error) {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return Mark{}, err
+	}
+	m := Mark{Log: s.Lineage().ID(), Position: head}
+	if head > 0 {
+		m.Hash, err = s.hashOf(ctx, head)
+	}
+	return m, err
+}

@@ -1,0 +1,208 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
+)
+
+// A Lineage identifies the log. A position means something in one log only: after
+// a restore, or after a loss, the same numbers are given to other events. So the
+// identity of the log changes then, and its lineage keeps the earlier ones, each
+// with the position up to which the events are the same.
+type Lineage struct {
+	Epochs   []Epoch `json:"epochs"`             // the present one last
+	Accepted uint64  `json:"accepted,omitempty"` // how many events an operator goes on without
+}
+
+// An Epoch is the time during which the log only grew.
+type Epoch struct {
+	ID     string    `json:"id"`
+	After  uint64    `json:"after"`  // events up to this position are those of the epoch before
+	Probes uint64    `json:"probes"` // the same for the results of probes
+	Stream time.Time `json:"stream"` // when the stream was created; another stream is another epoch
+	Reason Reason    `json:"reason"`
+}
+
+// Reason is why an epoch began.
+type Reason string
+
+// The reasons. Only the first one is found out by the service: nobody can tell
+// whether what was there before is lost.
+const (
+	Created  Reason = "created"  // the stream is a new one
+	Restored Reason = "restored" // from a backup
+	Loss     Reason = "accepted" // an operator goes on without what is missing
+)
+
+// ID returns the identity of the log, empty when nobody has noted it yet.
+func (l Lineage) ID() string {
+	if len(l.Epochs) == 0 {
+		return ""
+	}
+	return l.Epochs[len(l.Epochs)-1].ID
+}
+
+// Locate returns where a reader goes on that has reached a position of the log with
+// an id; an empty id means the oldest one, from when readers did not keep it. It
+// reports whether the position still means the same event. If not, the events that
+// are the same end at the position that it returns.
+func (l Lineage) Locate(id string, position uint64) (uint64, bool) {
+	return l.locate(id, position, func(e Epoch) uint64 { return e.After })
+}
+
+// LocateProbe is Locate for a position among the results of probes.
+func (l Lineage) LocateProbe(id string, position uint64) (uint64, bool) {
+	return l.locate(id, position, func(e Epoch) uint64 { return e.Probes })
+}
+
+func (l Lineage) locate(id string, position uint64, after func(Epoch) uint64) (uint64, bool) {
+	at := l.index(id)
+	if at < 0 {
+		return 0, false
+	}
+	same := true
+	for _, later := range l.Epochs[at+1:] {
+		if after(later) < position {
+			position, same = after(later), false
+		}
+	}
+	return position, same
+}
+
+// index returns which epoch has an id, -1 if none has.
+func (l Lineage) index(id string) int {
+	if id == "" {
+		return min(0, len(l.Epochs)-1)
+	}
+	return slices.IndexFunc(l.Epochs, func(e Epoch) bool { return e.ID == id })
+}
+
+const (
+	stateBucket = "LOG_STATE"
+	lineageKey  = "lineage"
+)
+
+// Lineage returns which log this is, as it was last read.
+func (s *Store) Lineage() Lineage {
+	if known := s.lineage.Load(); known != nil {
+		return *known
+	}
+	return Lineage{}
+}
+
+// openLineage reads which log this is, and notes it when nobody has yet.
+func (s *Store) openLineage(ctx context.Context) error {
+	for {
+		known, revision, err := s.readLineage(ctx)
+		if err != nil {
+			return err
+		}
+		info, err := s.info(ctx)
+		if err != nil {
+			return err
+		}
+		created := streamCreated(info)
+		if n := len(known.Epochs); n > 0 && known.Epochs[n-1].Stream.Equal(created) {
+			return nil
+		}
+		known.Epochs = append(known.Epochs, Epoch{ID: rand.Text(), Stream: created, Reason: Created})
+		known.Accepted = 0
+		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// readLineage returns the lineage and its revision, nothing when there is none.
+func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
+	if s.state == nil { // attached to a log whose service does not keep it yet
+		return Lineage{}, 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	entry, err := s.state.Get(ctx, lineageKey)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return Lineage{}, 0, nil
+	case err != nil:
+		return Lineage{}, 0, unavailable(err, "read the lineage of the log")
+	}
+	var known Lineage
+	if err := json.Unmarshal(entry.Value(), &known); err != nil {
+		return Lineage{}, 0, fmt.Errorf("read the lineage of the log: %w", err)
+	}
+	s.lineage.Store(&known)
+	return known, entry.Revision(), nil
+}
+
+// writeLineage replaces the lineage at a revision. It returns ErrConflict when
+// somebody else was first.
+func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error {
+	data, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("write the lineage of the log: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	_, err = s.state.Update(ctx, lineageKey, data, after)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyExists), streams.IsConflict(err):
+		return ErrConflict
+	case err != nil:
+		return unavailable(err, "write the lineage of the log")
+	}
+	s.lineage.Store(&l)
+	return nil
+}
+
+// explained reports whether an operator knows why the log with an id is not this
+// one any more: no stream was made anew since, or it was before the operator's word.
+func (l Lineage) explained(id string) bool {
+	at := l.index(id)
+	known := at >= 0
+	for _, later := range l.Epochs[at+1:] {
+		known = later.Reason != Created && (known || later.Reason == Loss)
+	}
+	return known
+}
+
+// Begin begins an epoch: the log gets another identity. Its events up to e.After,
+// and the results of probes up to e.Probes, stay what they were; what followed them
+// is gone. Missing is how many events an operator goes on without. Formerly is the
+// identity of a log that this one took the place of without being made from it, or
+// empty.
+func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
+	for {
+		known, revision, err := s.readLineage(ctx)
+		if err != nil {
+			return err
+		}
+		info, err := s.info(ctx)
+		if err != nil {
+			return err
+		}
+		if formerly != "" && known.index(formerly) < 0 {
+			known.Epochs = slices.Insert(known.Epochs, 0, Epoch{ID: formerly, Reason: Created})
+			e.After, e.Probes = 0, 0
+		}
+		e.ID, e.Stream = rand.Text(), streamCreated(info)
+		known.Epochs = append(known.Epochs, e)
+		known.Accepted = missing
+		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+func streamCreated(info *jetstream.StreamInfo) time.Time {
+	return info.Created.UTC().Truncate(time.Millisecond)
+}

@@ -1,0 +1,78 @@
+package eventstore_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/natstest"
+)
+
+func TestAPositionIsOneOfALog(t *testing.T) {
+	l := eventstore.Lineage{Epochs: []eventstore.Epoch{
+		{ID: "first", Reason: eventstore.Created},
+		{ID: "second", After: 100, Probes: 7, Reason: eventstore.Restored},
+		{ID: "third", After: 80, Probes: 9, Reason: eventstore.Loss},
+	}}
+	require.Equal(t, "third", l.ID())
+	for _, c := range []struct {
+		log      string
+		position uint64
+		at       uint64
+		same     bool
+	}{
+		{"third", 5_000, 5_000, true},
+		{"second", 80, 80, true},
+		{"second", 81, 80, false},
+		{"first", 80, 80, true},
+		{"first", 90, 80, false},
+		{"first", 300, 80, false},
+		{"", 80, 80, true}, // kept before logs had an identity
+		{"", 300, 80, false},
+		{"another", 3, 0, false},
+	} {
+		at, same := l.Locate(c.log, c.position)
+		require.Equal(t, c.at, at, "%+v", c)
+		require.Equal(t, c.same, same, "%+v", c)
+	}
+	at, same := l.LocateProbe("first", 8)
+	require.Equal(t, uint64(7), at)
+	require.False(t, same)
+}
+
+// Two readers of one store each keep a position, and the log begins anew.
+func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	spread(t, s, 0, 9, "acme")
+	require.NoError(t, s.SavePosition(t.Context(), "early", 4))
+	require.NoError(t, s.SavePosition(t.Context(), "late", 9))
+	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: 6, Reason: eventstore.Restored}, 0, ""))
+	for name, want := range map[string]uint64{"early": 4, "late": 6} {
+		at, known, err := s.Position(t.Context(), name)
+		require.NoError(t, err)
+		require.True(t, known)
+		require.Equal(t, want, at, name)
+	}
+	require.NoError(t, s.SavePosition(t.Context(), "late", 8))
+	at, _, err := open(t, nc).Position(t.Context(), "late")
+	require.NoError(t, err)
+	require.Equal(t, uint64(8), at, "a position of this log is as it was saved")
+}
+
+func TestAPositionBeyondTheLogIsItsEnd(t *testing.T) {
+	s := open(t, natstest.Connect(t))
+	spread(t, s, 0, 3, "acme")
+	require.NoError(t, s.SavePosition(t.Context(), "reader", 700))
+	at, _, err := s.Position(t.Context(), "reader")
+	require.NoError(t, err)
+	require.Equal(t, uint64(3), at)
+}
+
+func TestALogKeepsItsIdentity(t *testing.T) {
+	nc := natstest.Connect(t)
+	first := open(t, nc).Lineage()
+	require.NotEmpty(t, first.ID())
+	require.Equal(t, first, open(t, nc).Lineage())
+}

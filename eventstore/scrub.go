@@ -1,0 +1,103 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How a scrub reads: fast enough to be through a million events in a minute, and
+// slow enough to leave the server to others.
+const (
+	scrubBatch = 1000
+	scrubPause = 25 * time.Millisecond // between two batches
+)
+
+// errScrubCut says that a scrub has to begin again.
+var errScrubCut = errors.New("the consumer of a scrub lost its place")
+
+// Scrubbed is what reading the whole log came across.
+type Scrubbed struct {
+	Missing uint64  // positions without an event that can be read
+	Ranges  []Range // where they are, the first few
+	Log     string  // the identity of the log then
+}
+
+// note adds the positions between two events.
+func (f *Scrubbed) note(at, next uint64) {
+	if next <= at+1 {
+		return
+	}
+	f.Missing += next - at - 1
+	if len(f.Ranges) < maxRanges {
+		f.Ranges = append(f.Ranges, Range{at + 1, next - 1})
+	}
+}
+
+// Scrub reads the whole log once and returns where events are missing or can't be
+// read. The server checks each event as it reads it, and passes over those that are
+// damaged, which no count of messages shows.
+func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64)) (Scrubbed, error) {
+	found := Scrubbed{Log: s.Lineage().ID()}
+	head, err := s.Head(ctx)
+	if err != nil || head == 0 {
+		return found, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	consumer, err := s.js.CreateConsumer(bounded, logName, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return found, unavailable(err, "scrub the log")
+	}
+	defer func() {
+		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+		defer cancel()
+		_ = s.js.DeleteConsumer(gone, logName, consumer.CachedInfo().Name) // else it removes itself
+	}()
+	var at, received uint64
+	for at < head {
+		batch, err := consumer.Fetch(scrubBatch, jetstream.FetchMaxWait(s.timeout))
+		if err != nil {
+			return found, unavailable(err, "scrub the log")
+		}
+		before := at
+		for msg := range batch.Messages() {
+			meta, err := msg.Metadata()
+			if err != nil {
+				return found, err
+			}
+			if received++; meta.Sequence.Consumer != received {
+				return found, unavailable(errScrubCut, "scrub the log")
+			}
+			found.note(at, meta.Sequence.Stream)
+			at = meta.Sequence.Stream
+			if at >= head || meta.NumPending == 0 { // else it would wait for a full batch
+				break
+			}
+		}
+		if err := batch.Error(); err != nil {
+			return found, unavailable(err, "scrub the log")
+		}
+		if at == before { // nothing is left to deliver, or the server is slow
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return found, unavailable(err, "scrub the log")
+			}
+			if info.NumPending > 0 {
+				return found, unavailable(errScrubCut, "scrub the log")
+			}
+			found.note(at, head+1)
+			at = head
+		}
+		progress(at, head)
+		if !pause(ctx, scrubPause) {
+			return found, ctx.Err()
+		}
+	}
+	return found, nil
+}
