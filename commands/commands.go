@@ -41,6 +41,7 @@ type Service struct {
 	Now          func() time.Time         // UTC, in microseconds
 	NewID        func() string            // unique, of letters, digits and hyphens
 	Log          *slog.Logger
+	Deferred     *Deferred // secrets to destroy when a backup is over; nil: they are left to the sweep
 }
 
 // Caller says who asks, where and how.
@@ -92,6 +93,9 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
 	if out, err := s.repeated(ctx, by, id, on, &meta); err != nil || out.Replayed {
 		return out, err
+	}
+	if err := s.Events.Intact(); err != nil {
+		return Outcome{}, err
 	}
 	load, mayLag := s.Events.Load, s.Events.Replicated()
 	for range attempts {
@@ -179,17 +183,6 @@ func superseded(state, next domain.Integration) []domain.SecretRef {
 	return slices.DeleteFunc(state.Secrets(), func(old domain.SecretRef) bool {
 		return slices.ContainsFunc(kept, func(ref domain.SecretRef) bool { return ref.ID == old.ID })
 	})
-}
-
-// destroy destroys secrets, also when the caller has gone. What can't be
-// destroyed now is left to the sweep.
-func (s *Service) destroy(ctx context.Context, o domain.Owner, refs []domain.SecretRef) {
-	for _, ref := range refs {
-		if err := s.Vault.Destroy(context.WithoutCancel(ctx), o, ref); err != nil {
-			s.Log.WarnContext(ctx, "a superseded secret is left to the sweep",
-				slog.String("integration_id", string(o.ID)), slog.String("field", ref.Field), slog.Any("err", err))
-		}
-	}
 }
 
 // callable is current for a caller who wants its upstream to be reached.

@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -373,15 +374,53 @@ func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
 	made := f.create(t, doc(t, crm, "t1"))
 	orphan := domain.SealedSecret{Ref: domain.SecretRef{ID: "left-over", Field: "auth.bearer_token_value"}, Secret: domain.NewSecret("x")}
 	require.NoError(t, f.vault.Seal(t.Context(), made.Owner(), orphan))
-	swept, err := f.SweepSecrets(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, swept, "it may still be on its way")
-	f.clock.add(10 * time.Minute)
-	swept, err = f.SweepSecrets(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 1, swept)
+	sweep := func(want int) {
+		t.Helper()
+		swept, err := f.Sweep(t.Context(), commands.SweepAtMost)
+		require.NoError(t, err)
+		require.Equal(t, want, swept)
+	}
+	sweep(0) // it may still be on its way
+	f.clock.add(commands.SweepAfter - time.Minute)
+	sweep(0)
+	f.clock.add(2 * time.Minute)
+	sweep(1)
 	ref := made.Auth.Secret()
 	require.Equal(t, []string{ref.ID}, f.secrets(t))
+}
+
+// A log that is away, or lost its end, names none of the secrets that it named.
+func TestTheSweepDestroysNothingOnTheAbsenceOfEvidence(t *testing.T) {
+	f := start(t)
+	for n := range commands.SweepAtMost + 1 {
+		orphan := domain.SealedSecret{Ref: domain.SecretRef{ID: fmt.Sprint("left-", n), Field: "auth.bearer_token_value"}, Secret: domain.NewSecret("x")}
+		require.NoError(t, f.vault.Seal(t.Context(), domain.Owner{Workspace: "acme", ID: domain.NewID("acme", "crm")}, orphan))
+	}
+	f.clock.add(commands.SweepAfter + time.Minute)
+	refused := func(atMost int, code string) {
+		t.Helper()
+		swept, err := f.Sweep(t.Context(), atMost)
+		require.Zero(t, swept)
+		refusal, ok := errors.AsType[*domain.Error](err)
+		require.True(t, ok, err)
+		require.Equal(t, code, refusal.Code)
+		require.Len(t, f.secrets(t), commands.SweepAtMost+1)
+	}
+	refused(commands.SweepAtMost, "too_many_secrets")
+	refused(100, "log_empty")
+	f.create(t, doc(t, `{"name": "other", "display_name": "Other", "base_url": "https://other.example.com"}`))
+	backup, over := context.WithCancel(t.Context())
+	begun, ended := make(chan bool), make(chan error)
+	go func() {
+		ended <- f.events.Lead(backup, commands.BackupLease, func(ctx context.Context) error { close(begun); <-ctx.Done(); return nil })
+	}()
+	<-begun
+	refused(100, "backup_running")
+	over()
+	require.NoError(t, <-ended)
+	swept, err := f.Sweep(t.Context(), 100)
+	require.NoError(t, err)
+	require.Equal(t, commands.SweepAtMost+1, swept, "an operator may say so")
 }
 
 func TestAnUnsavedConnectionIsTestedWithTheStoredSecretOnlyWhereItWasGivenFor(t *testing.T) {

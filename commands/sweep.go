@@ -9,9 +9,21 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// SweepAfter is how long a secret may lie in the vault before an event names
-// it: longer than any command takes.
-const SweepAfter = 5 * time.Minute
+// A secret can't be brought back, so the sweep waits for evidence.
+const (
+	// SweepAfter is how long a secret may lie in the vault before an event names it:
+	// longer than any command takes, and than it takes to notice that a log is not
+	// the right one.
+	SweepAfter = 24 * time.Hour
+
+	// SweepAtMost is how many secrets one sweep destroys by itself. More of them
+	// look like a log that lost its events, and need an operator's word.
+	SweepAtMost = 20
+)
+
+// ErrTooMany says that a sweep found more secrets than it destroys by itself.
+var ErrTooMany = domain.Errorf(domain.Conflict, "too_many_secrets",
+	"no event names more than %d of the stored secrets; look at them with `integrations sweep`", SweepAtMost)
 
 // Orphans calls visit for every secret that no live event names and that is too
 // old for one to be on its way.
@@ -35,11 +47,47 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 	})
 }
 
-// SweepSecrets destroys what Orphans finds and returns how many there were.
-func (s *Service) SweepSecrets(ctx context.Context) (int, error) {
-	swept := 0
-	return swept, s.Orphans(ctx, func(secret vault.Stored) error {
-		swept++
-		return s.Vault.Destroy(ctx, secret.Owner, secret.Ref())
-	})
+// Sweep destroys what Orphans finds, at most a number of them, and returns how many
+// it destroyed. It destroys nothing, and returns an error, when there are more
+// (ErrTooMany), while events are missing from the log, while the log is empty, and
+// while a backup is being made.
+func (s *Service) Sweep(ctx context.Context, atMost int) (int, error) {
+	var found []vault.Stored
+	if err := s.Orphans(ctx, func(secret vault.Stored) error {
+		found = append(found, secret)
+		if len(found) > atMost {
+			return ErrTooMany
+		}
+		return nil
+	}); err != nil || len(found) == 0 {
+		return 0, err
+	}
+	if err := s.mayDestroy(ctx); err != nil {
+		return 0, err
+	}
+	for n, secret := range found {
+		if err := s.Vault.Destroy(ctx, secret.Owner, secret.Ref()); err != nil {
+			return n, err
+		}
+	}
+	return len(found), nil
+}
+
+// mayDestroy refuses while something says that the log is not all there.
+func (s *Service) mayDestroy(ctx context.Context) error {
+	if err := s.Events.Intact(); err != nil {
+		return err
+	}
+	head, err := s.Events.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head == 0 {
+		return domain.Errorf(domain.Unavailable, "log_empty", "the event log is empty, and the vault is not")
+	}
+	held, err := s.Events.Held(ctx, BackupLease)
+	if err == nil && held {
+		err = domain.Errorf(domain.Unavailable, "backup_running", "a backup is being made; secrets are destroyed after it")
+	}
+	return err
 }
