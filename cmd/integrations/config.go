@@ -36,6 +36,8 @@ type commandLine struct {
 	Export      exportCommand      `cmd:"" help:"Write the configuration of a workspace as YAML, without its secrets."`
 	Import      importCommand      `cmd:"" help:"Show what a file would make of a workspace, and make it with --apply."`
 	Verify      verifyCommand      `cmd:"" help:"Check that the read model is what the log says, and that no secret is lost or left over."`
+	Sweep       sweepCommand       `cmd:"" help:"Show the secrets that no event names, and destroy them with --apply."`
+	AcceptLoss  acceptLossCommand  `cmd:"" help:"Show what is missing from the event log, and go on without it with --apply."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Build the read model anew from the log, while the service runs or not."`
 	Status      statusCommand      `cmd:"" help:"Show how the log and the read model stand; exit 1 when something is wrong."`
 	Bench       benchCommand       `cmd:"" help:"Measure the service beside the limit of what it is built on."`

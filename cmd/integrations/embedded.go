@@ -32,6 +32,7 @@ type embedded struct {
 // How a server that can't write is found and started again.
 const (
 	lookEvery      = 100 * time.Millisecond
+	believed       = 3                      // looks in a row that find the same
 	firstRestart   = 250 * time.Millisecond // twice as long each time
 	longestRestart = 5 * time.Second
 	proven         = time.Minute // of running well, after which a failure is a first one
@@ -105,11 +106,16 @@ func (e *embedded) hostPort() string { return fmt.Sprintf("127.0.0.1:%d", e.port
 // a server that is away is a 503 that heals. A disk that is merely slow is let be.
 func (e *embedded) watch(ctx context.Context) error {
 	pause, since := firstRestart, clock()
-	for rest(ctx, lookEvery) {
+	for seen := 0; rest(ctx, lookEvery); {
 		failed := e.failed()
 		if failed == nil {
+			seen = 0
 			continue
 		}
+		if seen++; seen < believed { // a stream that is just being made or deleted is not there either
+			continue
+		}
+		seen = 0
 		e.log.ErrorContext(ctx, "the log can't be written: NATS is stopped until the disk takes writes", slog.Any("err", failed))
 		e.stop()
 		if clock().Sub(since) > proven {
@@ -132,13 +138,17 @@ func (e *embedded) watch(ctx context.Context) error {
 }
 
 // failed returns why the server is of no use: a stream could not be written, or
-// was not recovered. It costs a look into a folder.
+// was not recovered. A busy machine may let the server stand still for a moment, and
+// whoever is asked then finds it away, so nothing but a failure of the disk or of a
+// stream counts. It costs a look into a folder.
 func (e *embedded) failed() error {
 	if _, err := os.ReadDir(e.dir); err != nil { // else the server would look for its streams in vain, and be content
 		return err
 	}
-	if health := e.running.Load().Healthz(&server.HealthzOptions{}); health.Error != "" {
-		return errors.New(health.Error)
+	for _, found := range e.running.Load().Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if found.Type == server.HealthzErrorStream {
+			return errors.New(found.Error)
+		}
 	}
 	return nil
 }

@@ -197,17 +197,18 @@ func TestTwoServicesDoNotShareADataFolder(t *testing.T) {
 
 func TestAWrongCommandLineSaysWhatIsWrong(t *testing.T) {
 	for want, args := range map[string][]string{
-		"unexpected argument":   {"sreve"},
-		"unknown flag":          {"serve", "--lissten=x"},
-		"--egress-allow-cidr":   {"serve", "--data", t.TempDir(), "--egress-allow-cidr=10.0.0.0"},
-		"every address":         {"serve", "--data", t.TempDir(), "--listen=127.0.0.1:0", "--egress-allow-cidr=0.0.0.0/0"},
-		"there is no log in":    {"history", "acme", "crm", "--data", t.TempDir()},
-		"a time to come":        {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
-		"a key has a name":      {"keys", "create", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
-		"is not a permission":   {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
-		"a workspace id is":     {"history", "a.b", "crm", "--data", t.TempDir()},
-		"no such integration":   {"history", "acme", "crm", "--data", emptyData(t)},
-		"nothing tells whether": {"serve", "--data", t.TempDir(), "--nats-url", natsWithoutMonitor(t)},
+		"unexpected argument":              {"sreve"},
+		"unknown flag":                     {"serve", "--lissten=x"},
+		"--egress-allow-cidr":              {"serve", "--data", t.TempDir(), "--egress-allow-cidr=10.0.0.0"},
+		"every address":                    {"serve", "--data", t.TempDir(), "--listen=127.0.0.1:0", "--egress-allow-cidr=0.0.0.0/0"},
+		"there is no log in":               {"history", "acme", "crm", "--data", t.TempDir()},
+		"--workspace=STRING or --operator": {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view"},
+		"a time to come":                   {"keys", "create", "--operator", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
+		"a key has a name":                 {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
+		"is not a permission":              {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
+		"a workspace id is":                {"history", "a.b", "crm", "--data", t.TempDir()},
+		"no such integration":              {"history", "acme", "crm", "--data", emptyData(t)},
+		"nothing tells whether":            {"serve", "--data", t.TempDir(), "--nats-url", natsWithoutMonitor(t)},
 	} {
 		exit, out := tool(t, args...)
 		require.NotZero(t, exit, args)

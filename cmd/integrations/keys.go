@@ -26,7 +26,8 @@ type keysCommand struct {
 
 // keyFlags says whose keys.
 type keyFlags struct {
-	Workspace  string `help:"Workspace of the key; none for an operator's key, which is valid in every workspace."`
+	Workspace  string `help:"Workspace of the key." xor:"whose" required:""`
+	Operator   bool   `help:"Instead of --workspace: an operator's key, which is valid in every workspace." xor:"whose" required:""`
 	JSON       bool   `name:"json" help:"Write JSON."`
 	storeFlags `embed:""`
 }
@@ -57,7 +58,11 @@ func (f keyFlags) tell(s streams, k access.Key, text string) error {
 	if f.JSON {
 		return json.NewEncoder(s.out).Encode(map[string]any{"id": k.ID, "name": k.Name, "permissions": k.Permissions, "key": text})
 	}
-	_, err := fmt.Fprintf(s.out, "%s\n\nThis is key %s (%s). It is shown this once.\n", text, k.ID, printable(k.Name))
+	opens := "the workspace " + string(k.Workspace)
+	if k.Operator() {
+		opens = "every workspace"
+	}
+	_, err := fmt.Fprintf(s.out, "%s\n\nThis is key %s (%s). It opens %s. It is shown this once.\n", text, k.ID, printable(k.Name), opens)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -34,7 +35,7 @@ const maxPayload = 8 << 20
 // folder. When another process has that folder, it returns errDataInUse.
 func connect(f storeFlags, log *slog.Logger) (*bus, error) {
 	if f.NATSURL != "" {
-		return connectTo(f)
+		return connectTo(f, log)
 	}
 	lock, err := lockData(f.path("lock"))
 	if err != nil {
@@ -49,14 +50,22 @@ func connect(f storeFlags, log *slog.Logger) (*bus, error) {
 }
 
 // connectionOptions keep trying for ever: NATS that is away is a 503 that heals.
-func connectionOptions() []nats.Option {
+func connectionOptions(log *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name("integrations"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() {
+				log.Warn("the connection to NATS is lost; connecting again", slog.Any("err", err))
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("connected to NATS again", slog.String("server", nc.ConnectedServerName()))
+		}),
 	}
 }
 
-func connectTo(f storeFlags) (*bus, error) {
-	options := connectionOptions()
+func connectTo(f storeFlags, log *slog.Logger, more ...nats.Option) (*bus, error) {
+	options := append(connectionOptions(log), more...)
 	if f.NATSCreds != "" {
 		options = append(options, nats.UserCredentials(f.NATSCreds))
 	}
@@ -71,12 +80,42 @@ func connectTo(f storeFlags) (*bus, error) {
 	return b, nil
 }
 
+// serviceURL is the file in which a service says where its embedded server listens. It
+// is read at each connection: after a restart the address and the password are others.
+type serviceURL string
+
+func (file serviceURL) read() (*url.URL, error) {
+	text, err := os.ReadFile(string(file))
+	if err != nil {
+		return nil, fmt.Errorf("the running service is not ready: %w", err)
+	}
+	return url.Parse(strings.TrimSpace(string(text)))
+}
+
+// Dial implements nats.CustomDialer.
+func (file serviceURL) Dial(network, _ string) (net.Conn, error) {
+	at, err := file.read()
+	if err != nil {
+		return nil, err
+	}
+	return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(context.Background(), network, at.Host)
+}
+
+func (file serviceURL) user() (name, password string) {
+	at, err := file.read()
+	if err != nil {
+		return "", ""
+	}
+	password, _ = at.User.Password()
+	return at.User.Username(), password
+}
+
 // start starts a server of our own, and tells the tools where it is.
 func (b *bus) start(dir string, log *slog.Logger) (err error) {
 	if b.server, err = startEmbedded(dir, log); err != nil {
 		return err
 	}
-	b.nc, err = nats.Connect("", append(connectionOptions(), nats.InProcessServer(b.server), nats.UserInfo(embeddedUser, b.server.password))...)
+	b.nc, err = nats.Connect("", append(connectionOptions(log), nats.InProcessServer(b.server), nats.UserInfo(embeddedUser, b.server.password))...)
 	if err != nil {
 		return err
 	}
@@ -155,12 +194,13 @@ func attach(f storeFlags, log *slog.Logger) (b *bus, running bool, err error) {
 	if !errors.Is(err, errDataInUse) {
 		return b, f.NATSURL != "", err
 	}
-	address, err := os.ReadFile(f.path("nats.url"))
+	file := serviceURL(f.path("nats.url"))
+	at, err := file.read()
 	if err != nil {
-		return nil, false, fmt.Errorf("the running service is not ready: %w", err)
+		return nil, false, err
 	}
-	f.NATSURL = strings.TrimSpace(string(address))
-	b, err = connectTo(f)
+	f.NATSURL = "nats://" + at.Host
+	b, err = connectTo(f, log, nats.SetCustomDialer(file), nats.UserInfoHandler(file.user))
 	if err == nil {
 		b.durable = func(context.Context) (bool, error) { return true, nil } // it would not have started otherwise
 	}

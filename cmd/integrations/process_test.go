@@ -46,6 +46,13 @@ type process struct {
 // startProcess starts a service on a data folder and waits until it is ready.
 func startProcess(t *testing.T, data string, args ...string) *process {
 	t.Helper()
+	return startProcessUntil(t, data, "ready", args...)
+}
+
+// startProcessUntil starts a service on a data folder and waits until it logs a
+// message.
+func startProcessUntil(t *testing.T, data, message string, args ...string) *process {
+	t.Helper()
 	cmd := program(t.Context(), append([]string{"--log-format=json", "serve", "--listen=127.0.0.1:0", "--data=" + data, "--egress-allow-loopback"}, args...)...)
 	logs, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -57,7 +64,7 @@ func startProcess(t *testing.T, data string, args ...string) *process {
 		defer close(p.done)
 		for lines := bufio.NewScanner(logs); lines.Scan(); {
 			var line struct{ Msg, URL string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == message {
 				ready <- line.URL
 			}
 			p.said = append(p.said[max(0, len(p.said)-50):], lines.Text())

@@ -69,10 +69,12 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	if made, err := keys.EnsureOperator(open, c.path("operator.key")); err != nil {
+	guard, err := c.guard(open, events, log)
+	if err != nil {
 		return err
-	} else if made {
-		log.Info("made an operator key", slog.String("file", c.path("operator.key")))
+	}
+	if err := c.ensureOperator(open, keys, events, log); err != nil {
+		return err
 	}
 
 	// The read model, and what keeps it current.
@@ -108,7 +110,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	}
 	service := &commands.Service{
 		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys,
-		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log,
+		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
 	metrics := newRegistry(model)
 	probing, err := newProbing(open, c, b.nc, service, reader, model, metrics, log)
@@ -119,6 +121,11 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
+	if err := stopCompressing(open, b.nc, log); err != nil {
+		return err
+	}
+	events.Require(ownStreams())
+	measureLog(metrics, guard, b.nc)
 	past := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
@@ -148,9 +155,11 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return listenAndDrain(running, listener, handler(), c.DrainDelay, endStreams, log)
 	})
 	parts.Go(func() error { return b.watch(open) })
+	parts.Go(func() error { return guard.Run(open) })
+	parts.Go(func() error { return service.DestroyDeferred(open) })
 	parts.Go(func() error { return model.Run(open) })
 	parts.Go(func() error {
-		return events.Lead(open, "sweep", func(ctx context.Context) error { return sweep(ctx, service, log) })
+		return events.Lead(open, "sweep", func(ctx context.Context) error { return sweep(ctx, service, model, log) })
 	})
 	if c.has(roleAPI) {
 		parts.Go(func() error { return live.Run(streaming) }) // its listeners end with it, so that nothing waits for them
@@ -164,9 +173,15 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		parts.Go(func() error { return hooks.Run(running) })
 	}
 	parts.Go(func() error {
-		if model.Wait(running, head) == nil { // else the service ended before
-			ready("http://" + listener.Addr().String())
+		url := "http://" + listener.Addr().String()
+		if model.Wait(running, head) != nil { // the service ended before
+			return nil
 		}
+		if err := events.Intact(); err != nil {
+			log.Error("answering reads only", slog.String("url", url), slog.Any("err", err))
+			return nil
+		}
+		ready(url)
 		return nil
 	})
 	return parts.Wait()
@@ -195,27 +210,6 @@ func nodeName() string {
 		}
 		return r
 	}, name)
-}
-
-// sweep destroys secrets that nothing names, at start and every hour. Those that a
-// process left behind just before are old enough for it a little later.
-func sweep(ctx context.Context, service *commands.Service, log *slog.Logger) error {
-	for pause := commands.SweepAfter + time.Minute; ; pause = time.Hour {
-		swept, err := service.SweepSecrets(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			log.Warn("secrets that nothing names could not all be destroyed; trying again", slog.Duration("pause", pause), slog.Any("err", err))
-		case swept > 0:
-			log.Info("destroyed secrets that nothing names", slog.Int("count", swept))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-	}
 }
 
 // ownListeners returns the addresses of this process and of the stores behind

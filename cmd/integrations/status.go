@@ -20,6 +20,7 @@ type statusCommand struct {
 type status struct {
 	Service      string                  `json:"service"`    // running, stopped, or unknown: beside a NATS server of others nobody can tell
 	Generation   uint64                  `json:"generation"` // of the read model; 0: none
+	Log          eventstore.Integrity    `json:"log"`        // what of the log is there
 	Integrations standing                `json:"integrations"`
 	Probes       standing                `json:"probes"`
 	Parked       []parked                `json:"parked"`
@@ -67,10 +68,17 @@ func (c statusCommand) Run(s streams) error {
 	if err := st.readLog(s, events); err != nil {
 		return err
 	}
+	mark, err := c.readMark()
+	if err != nil {
+		return err
+	}
+	if st.Log, err = events.Inspect(s.ctx, eventstore.Scrubbed{}, mark); err != nil {
+		return err
+	}
 	if err := st.tell(s, c.JSON); err != nil {
 		return err
 	}
-	if st.Problem != "" || len(st.Parked) > 0 {
+	if st.Problem != "" || len(st.Parked) > 0 || !st.Log.Whole() {
 		return errFound
 	}
 	return nil
@@ -134,6 +142,7 @@ func (st *status) tell(s streams, asJSON bool) error {
 	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) }
 	line("service\t%s", st.Service)
+	line("log\t%d events\t%s", st.Log.Messages, st.Log.Describe())
 	line("read model\tgeneration %d", st.Generation)
 	line("integrations\tposition %d of %d\t%d behind", st.Integrations.Position, st.Integrations.Head, st.Integrations.Lag)
 	line("probes\tposition %d of %d\t%d behind", st.Probes.Position, st.Probes.Head, st.Probes.Lag)

@@ -28,6 +28,7 @@ func (v *verification) fold(s streams) error {
 		}
 		for _, commit := range batch {
 			if commit.Position <= v.head {
+				v.missing(commit.Position)
 				v.event(commit)
 			}
 		}
@@ -37,6 +38,21 @@ func (v *verification) fold(s streams) error {
 		}
 	}
 	return s.ctx.Err()
+}
+
+// missing notes that there is no event that can be read between the one before and
+// a position.
+func (v *verification) missing(position uint64) {
+	from, to := v.at+1, position-1
+	v.at = position
+	if from > to {
+		return
+	}
+	v.gap = to
+	if v.Accepted += to - from + 1; v.Accepted <= v.events.Lineage().Accepted {
+		return
+	}
+	v.problem("events are missing from the log, or can't be read: positions %d to %d", from, to)
 }
 
 // event folds one event.
@@ -53,13 +69,13 @@ func (v *verification) event(c eventstore.Commit) {
 		v.folded[at] = f
 	}
 	i := domain.Evolve(domain.Integration{}, c.Event)
-	if i.Version != f.version+1 {
+	if i.Version != f.version+1 && v.gap <= f.position {
 		v.problem("%s/%s: version %d follows version %d", c.Workspace, c.ID, i.Version, f.version)
 	}
 	if i.ID != c.ID || i.Workspace != c.Workspace {
 		v.problem("%s/%s: event %d is about another integration", c.Workspace, c.ID, c.Position)
 	}
-	*f = folded{version: i.Version, deleted: i.Deleted, hash: hashOf(i), owner: i.Owner(), secrets: i.Secrets()}
+	*f = folded{position: c.Position, version: i.Version, deleted: i.Deleted, hash: hashOf(i), owner: i.Owner(), secrets: i.Secrets()}
 }
 
 func hashOf(i domain.Integration) [sha256.Size]byte {

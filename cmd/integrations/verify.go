@@ -25,9 +25,12 @@ type verification struct {
 	Events       int      `json:"events"`
 	Integrations int      `json:"integrations"` // that exist
 	Secrets      int      `json:"secrets"`      // that events name
+	Accepted     uint64   `json:"accepted"`     // events that are missing, and that an operator goes on without
 	Problems     []string `json:"problems"`
 
 	head   uint64
+	at     uint64 // the position of the event that was folded last
+	gap    uint64 // the last position that has no event
 	events *eventstore.Store
 	folded map[place]*folded
 }
@@ -41,12 +44,13 @@ type place struct {
 // folded is the state that the log leads to, as a hash, so that a million of
 // them fit.
 type folded struct {
-	version uint64
-	hash    [sha256.Size]byte
-	deleted bool
-	owner   domain.Owner
-	secrets []domain.SecretRef
-	shown   bool // by the read model
+	position uint64 // of its last event
+	version  uint64
+	hash     [sha256.Size]byte
+	deleted  bool
+	owner    domain.Owner
+	secrets  []domain.SecretRef
+	shown    bool // by the read model
 }
 
 func (v *verification) problem(format string, args ...any) {

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// logStream is the folder of the log in a data folder.
+func logStream(data string) string {
+	return filepath.Join(data, "nats", "jetstream", "$G", "streams", "INTEGRATIONS")
+}
+
+func (p *process) ready() (int, string) {
+	p.t.Helper()
+	res, err := http.Get(p.url + "/readyz")
+	require.NoError(p.t, err)
+	defer func() { _ = res.Body.Close() }()
+	var body struct {
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}
+	require.NoError(p.t, json.NewDecoder(res.Body).Decode(&body))
+	return res.StatusCode, body.Code + ": " + body.Detail
+}
+
+// isReady waits until /readyz answers with a status, and a text in its answer.
+func (p *process) isReady(status int, text string) {
+	p.t.Helper()
+	var got int
+	var said string
+	require.Eventually(p.t, func() bool {
+		got, said = p.ready()
+		return got == status && strings.Contains(said, text)
+	}, time.Minute, 20*time.Millisecond, "/readyz: %d with %q", status, text)
+}
+
+// verified runs verify.
+func verified(t *testing.T, data string) (exit int, found struct{ Events, Integrations, Secrets, Accepted int }) {
+	t.Helper()
+	exit, out := tool(t, "verify", "--json", "--data", data)
+	require.NoError(t, json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &found), out)
+	t.Log(out)
+	return exit, found
+}
+
+func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	for _, name := range []string{"a1", "b1", "c1", "d1"} {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "secret-"+name))
+	}
+	require.Zero(t, p.stop())
+	blocks, err := filepath.Glob(filepath.Join(logStream(data), "msgs", "*.blk"))
+	require.NoError(t, err)
+	info, err := os.Stat(blocks[0])
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(blocks[0], info.Size()*6/10))
+
+	p = startUnready(t, data)
+	p.isReady(http.StatusServiceUnavailable, "log_incomplete: the event log is incomplete: 2 events are missing (positions 3 to 4)")
+	refused := p.must(http.StatusServiceUnavailable, http.MethodPost, all, crm("e1", "x"))
+	require.Contains(t, refused, "log_incomplete")
+	p.must(http.StatusServiceUnavailable, http.MethodDelete, all+"/a1", "")
+	p.must(http.StatusOK, http.MethodGet, all+"/a1", "")
+	require.Contains(t, p.must(http.StatusOK, http.MethodGet, "/metrics", ""), "integrations_log_missing_events 2")
+	exit, out := tool(t, "status", "--data", data)
+	require.Equal(t, 1, exit)
+	require.Contains(t, out, "2 events are missing (positions 3 to 4)")
+
+	exit, out = tool(t, "accept-loss", "--data", data)
+	require.Equal(t, 1, exit, out)
+	require.Contains(t, out, "run it again with --apply")
+	exit, out = tool(t, "accept-loss", "--data", data, "--apply")
+	require.Zero(t, exit, out)
+	p.isReady(http.StatusOK, "")
+	p.must(http.StatusCreated, http.MethodPost, all, crm("e1", "x"))
+	require.Zero(t, p.stop())
+	p = startProcess(t, data)
+	p.must(http.StatusOK, http.MethodGet, all+"/e1", "")
+	exit, out = tool(t, "status", "--data", data)
+	require.Zero(t, exit, out)
+}
+
+// A late mount: the log is away for one start.
+func TestALogThatIsAwayForOneStartCostsNothing(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	for _, name := range []string{"a1", "b1", "c1"} {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "secret-"+name))
+	}
+	key := p.key
+	require.Zero(t, p.stop())
+	require.NoError(t, os.Rename(filepath.Join(data, "nats"), filepath.Join(data, "away")))
+
+	p = startUnready(t, data)
+	p.isReady(http.StatusServiceUnavailable, "log_incomplete")
+	require.Zero(t, p.stop())
+	kept, err := os.ReadFile(filepath.Join(data, "operator.key"))
+	require.NoError(t, err)
+	require.Equal(t, key, strings.TrimSpace(string(kept)), "the key is not made again")
+
+	require.NoError(t, os.RemoveAll(filepath.Join(data, "nats")))
+	require.NoError(t, os.Rename(filepath.Join(data, "away"), filepath.Join(data, "nats")))
+	p = startProcess(t, data, "--probe-interval=0s")
+	require.Equal(t, key, p.key)
+	p.must(http.StatusOK, http.MethodGet, all+"/c1", "")
+	exit, found := verified(t, data)
+	require.Zero(t, exit)
+	require.Equal(t, 3, found.Secrets)
+}
+
+// startUnready starts a service that answers and is not ready.
+func startUnready(t *testing.T, data string) *process {
+	t.Helper()
+	return startProcessUntil(t, data, "answering reads only", "--probe-interval=0s")
+}
+
+func TestTheStreamsOfTheServiceAreListed(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data)
+	b, _, err := attach(storeFlags{Data: data}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer b.close()
+	js, err := jetstream.New(b.nc)
+	require.NoError(t, err)
+	var there []string
+	list := js.StreamNames(t.Context())
+	for name := range list.Name() {
+		there = append(there, name)
+	}
+	require.NoError(t, list.Err())
+	slices.Sort(there)
+	listed := ownStreams()
+	slices.Sort(listed)
+	require.Equal(t, listed, there)
+
+	require.NoError(t, js.DeleteStream(t.Context(), "PROBE_WORK"))
+	p.isReady(http.StatusServiceUnavailable, "streams_missing: streams are missing on the NATS server: PROBE_WORK")
+	require.Zero(t, p.stop())
+	p = startProcess(t, data)
+	p.isReady(http.StatusOK, "")
+}

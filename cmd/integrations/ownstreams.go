@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	stored "github.com/seed677028b5/integrations/streams"
+)
+
+// ownStreams are all streams of the service; those of buckets begin with KV_.
+func ownStreams() []string {
+	return []string{
+		"CALLS", "CANARY", "DEAD_LETTERS", "INTEGRATIONS", "KV_API_KEYS", "KV_API_KEY_USE", "KV_IDEMPOTENCY", "KV_LEASES", "KV_LOG_STATE",
+		"KV_SUBSCRIBERS", "KV_WEBHOOK_DESTINATIONS", "PROBES", "PROBE_WORK", "SECRETS", "WEBHOOKS", "WEBHOOK_DEAD", "WEBHOOK_DELIVERIES",
+	}
+}
+
+// stopCompressing changes streams that an earlier version made compressed.
+func stopCompressing(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	changed, err := stored.StopCompressing(ctx, js, ownStreams())
+	if len(changed) > 0 {
+		log.InfoContext(ctx, "streams are no longer compressed", slog.Any("streams", changed))
+	}
+	if err != nil {
+		log.WarnContext(ctx, "streams are still compressed, which a NATS cluster may lose when its servers are killed: "+
+			"`nats stream edit NAME --compression none` changes them, by a user who may", slog.Any("err", err))
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+// sweep destroys secrets that no event names, at the start and every hour, until
+// ctx ends.
+func sweep(ctx context.Context, service *commands.Service, model *projections.Live, log *slog.Logger) error {
+	for {
+		swept, err := 0, error(nil)
+		if head, failed := service.Events.Head(ctx); failed != nil || model.Position() <= head { // else the log is behind what was seen of it
+			swept, err = service.Sweep(ctx, commands.SweepAtMost)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			log.WarnContext(ctx, "secrets that no event names are not destroyed", slog.Any("err", err))
+		case swept > 0:
+			log.InfoContext(ctx, "destroyed secrets that no event names", slog.Int("count", swept))
+		}
+		if !rest(ctx, time.Hour) {
+			return nil
+		}
+	}
+}
+
+// sweepCommand is the operator's word for what the service does not do by itself.
+type sweepCommand struct {
+	Apply      bool `help:"Destroy them. There is no way back."`
+	JSON       bool `name:"json" help:"Write JSON."`
+	storeFlags `embed:""`
+}
+
+func (c sweepCommand) Run(s streams) error {
+	b, events, _, err := attachLog(s, c.storeFlags)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	secrets, err := vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
+	if err != nil {
+		return err
+	}
+	if _, err := c.guard(s.ctx, events, s.log); err != nil {
+		return err
+	}
+	service := &commands.Service{Events: events, Vault: secrets, Now: clock, Log: s.log}
+	found := map[string]int{}
+	total := 0
+	if err := service.Orphans(s.ctx, func(secret vault.Stored) error {
+		found[string(secret.Owner.Workspace)]++
+		total++
+		return nil
+	}); err != nil {
+		return err
+	}
+	destroyed := 0
+	if c.Apply {
+		if destroyed, err = service.Sweep(s.ctx, math.MaxInt); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return json.NewEncoder(s.out).Encode(map[string]any{"orphaned": total, "workspaces": found, "destroyed": destroyed})
+	}
+	for w, count := range found {
+		_, _ = fmt.Fprintf(s.out, "%s: %d secrets\n", w, count)
+	}
+	_, err = fmt.Fprintf(s.out, "no event names %d secrets that are older than %s; %d destroyed\n", total, commands.SweepAfter, destroyed)
+	if err == nil && total > 0 && !c.Apply {
+		_, err = fmt.Fprintln(s.out, "run it again with --apply to destroy them")
+	}
+	return err
+}
