@@ -48,6 +48,7 @@ var table = []row{
 	{"bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/chaos", "", "porcupine"},
 	{"internal/ferrettest", "", "ferretdb"},
+	{"internal/ferrettest/ferretd", "", "ferretdb"},
 	{"internal/natstest", "", "nats.go nats-server toxiproxy zerolog"},
 	{"internal/peers", "", ""},
 	{"internal/powercut", "", "x/sys"},

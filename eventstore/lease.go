@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,9 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 				return err
 			}
 			continue // whatever it ended with, it had to end
+		}
+		if errors.Is(err, jetstream.ErrInvalidKey) { // nobody can ever lead under such a name
+			return fmt.Errorf("lead %q: %w", name, err)
 		}
 		select { // another leads, or NATS is away
 		case <-time.After(leaseRenew):
@@ -74,8 +78,10 @@ func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(
 
 var errLeaseTaken = errors.New("another process took the lease")
 
+// renew renews a lease. What was begun is given the time to end: whoever doesn't
+// know the revision that it made can't release the lease.
 func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
 	defer cancel()
 	next, err := s.leases.Update(ctx, name, nil, revision)
 	if streams.IsConflict(err) {

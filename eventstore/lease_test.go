@@ -95,3 +95,12 @@ func TestABucketIsLeftAsItsOperatorMadeIt(t *testing.T) {
 	require.Equal(t, "three copies", stream.CachedInfo().Config.Description)
 	require.EqualValues(t, 5, stream.CachedInfo().Config.MaxMsgsPerSubject)
 }
+
+func TestANameThatIsNoKeyIsAnErrorNotTheLeadOfAnother(t *testing.T) {
+	t.Parallel()
+	s := open(t, natstest.Connect(t))
+	for _, name := range []string{"projector-prod:eu", "a b", ".a", "a."} {
+		err := s.Lead(t.Context(), name, func(context.Context) error { return nil })
+		require.ErrorIs(t, err, jetstream.ErrInvalidKey, name)
+	}
+}

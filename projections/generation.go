@@ -40,15 +40,38 @@ func (g *generation) positions() Positions {
 	return Positions{Integrations: g.projector.Position(), Probes: g.projector.probes.Position()}
 }
 
-// ofAnotherLog reports whether what g shows has nothing to do with the log.
-func (g *generation) ofAnotherLog() bool {
+// over returns why g can't be kept current any more, nil while it can.
+func (g *generation) over() error {
 	select {
 	case err := <-g.ended:
 		g.ended <- err
-		return errors.Is(err, ErrOtherLog)
+		return err
 	default:
-		return false
+		return nil
 	}
+}
+
+// check returns nil when the store is the one that was opened. When it went back
+// to an earlier state, the projector begins anew from there.
+func (g *generation) check(ctx context.Context, again func()) error {
+	before := g.positions()
+	at, err := g.store.Positions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case at.Integrations < before.Integrations, at.Probes < before.Probes:
+		g.halt()
+		g.projector.standAt(at)
+		again()
+	}
+	return nil
+}
+
+// gone reports whether the store is not the one that was opened, or can't be used
+// any more.
+func (g *generation) gone(ctx context.Context) bool {
+	_, err := g.store.Positions(ctx)
+	return errors.Is(err, ErrReplaced) || errors.Is(err, ErrUnusable)
 }
 
 // reach returns once g is at or past the positions, and has begun to follow.

@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,14 +17,15 @@ import (
 type Live struct {
 	Events      *eventstore.Store
 	Generations Generations
-	Part        Part   // of this process in keeping it current; default Applies
-	Lease       string // of those who share; the number of the generation is added
+	Part        Part // of this process in keeping it current; default Applies
 	Log         *slog.Logger
 	Every       time.Duration // how often to look for another generation; 0: half a second
 
 	mu      sync.RWMutex
 	current *generation // nil before the first
 	sight   Sight
+	parked  time.Time // when those that are parked were counted last
+	counted Positions // what was shown then
 
 	begun    progress // at 1 once there is a generation
 	progress progress
@@ -37,7 +37,14 @@ type Sight struct {
 	Generation uint64    // 0: none yet
 	Shown      Positions // this moment
 	Head       Positions // of the logs, half a second ago; at least what is shown
+	Moved      time.Time // when what is shown moved last, or was all that there is
 	Parked     int
+}
+
+// Stalled reports whether the log of integrations has more than is shown, and
+// nothing has moved for a while.
+func (s Sight) Stalled(now time.Time, while time.Duration) bool {
+	return s.Shown.Integrations < s.Head.Integrations && now.Sub(s.Moved) > while
 }
 
 // Run keeps the read model current until ctx ends, and returns nil then.
@@ -47,6 +54,10 @@ func (l *Live) Run(ctx context.Context) error {
 		every = 500 * time.Millisecond
 	}
 	defer l.leave()
+	l.mu.Lock()
+	l.sight.Moved = now()
+	l.progress.wanted, l.probes.wanted = l.lookNow, l.lookNow
+	l.mu.Unlock()
 	for pause := firstPause; ctx.Err() == nil; {
 		wait := every
 		if err := l.turn(ctx); err == nil {
@@ -66,6 +77,9 @@ func (l *Live) Run(ctx context.Context) error {
 
 // turn sees to it that what is read from is the live generation.
 func (l *Live) turn(ctx context.Context) error {
+	if err := l.measure(ctx); err != nil {
+		return err
+	}
 	n, err := l.Generations.Live(ctx)
 	if err != nil {
 		return err
@@ -77,10 +91,22 @@ func (l *Live) turn(ctx context.Context) error {
 	case shown == nil || shown.number != n:
 		return l.adopt(ctx, shown, n)
 	}
-	if shown.ofAnotherLog() {
-		return l.build(ctx, shown, ErrOtherLog)
+	err = shown.over()
+	if err == nil {
+		err = shown.check(ctx, func() {
+			l.Log.WarnContext(ctx, "the read model went back to an earlier state; going on from there", slog.Uint64("generation", n))
+			shown.run(ctx)
+		})
 	}
-	return l.look(ctx, shown)
+	switch {
+	case errors.Is(err, ErrReplaced):
+		return l.adopt(ctx, shown, n)
+	case errors.Is(err, ErrOtherLog), errors.Is(err, ErrUnusable):
+		return l.build(ctx, shown, err)
+	case err != nil:
+		return err
+	}
+	return l.count(ctx, shown)
 }
 
 // adopt goes over to a generation that has become live, or builds another when
@@ -118,7 +144,7 @@ func (l *Live) goOver(ctx context.Context, shown *generation, n uint64) error {
 		}
 		return l.Generations.Sweep(ctx)
 	}
-	return l.look(ctx, next)
+	return l.count(ctx, next)
 }
 
 // How long it may take to bring a generation near the one that is shown, and how
@@ -134,10 +160,10 @@ const (
 func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	near, cancel := context.WithTimeout(ctx, nearWithin)
 	defer cancel()
-	if shown == nil || shown.ofAnotherLog() {
+	if shown == nil || errors.Is(shown.over(), ErrOtherLog) {
 		return next.reach(near, Positions{})
 	}
-	if err := next.reach(near, shown.positions()); err != nil {
+	if err := next.reach(near, shown.positions()); err != nil || shown.over() != nil || shown.gone(ctx) {
 		return err
 	}
 	shown.halt()
@@ -180,37 +206,77 @@ func (l *Live) build(ctx context.Context, shown *generation, unusable error) err
 	return l.goOver(ctx, shown, built.Generation)
 }
 
-// look notes how everything stands.
-func (l *Live) look(ctx context.Context, g *generation) error {
+// measure notes where the logs end.
+func (l *Live) measure(ctx context.Context) error {
 	head, err := heads(ctx, l.Events)
 	if err != nil {
 		return err
 	}
-	parked, err := g.store.Parked(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sight.Generation, l.sight.Head = g.number, head
-	if err == nil {
-		l.sight.Parked = len(parked)
+	l.sight.Head = head
+	if l.progress.Position() >= head.Integrations {
+		l.sight.Moved = now()
 	}
-	return err
+	return nil
 }
+
+// countEvery is how often those that are parked are counted while nothing moves.
+const countEvery = 10 * time.Second
+
+// count notes which generation is shown, and how many are parked in it.
+func (l *Live) count(ctx context.Context, g *generation) error {
+	l.mu.Lock()
+	due := l.sight.Generation != g.number || l.counted != g.positions() || now().Sub(l.parked) >= countEvery
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	at := g.positions()
+	parked, err := g.store.Parked(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sight.Generation, l.sight.Parked = g.number, len(parked)
+	l.parked, l.counted = now(), at
+	return nil
+}
+
+// now is the time, for how long ago something was.
+func now() time.Time { return time.Now() } //nolint:forbidigo // nothing is decided by it but how long to wait
 
 // start opens what keeps a generation current.
 func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
 	g := &generation{number: n, store: store, projector: &Projector{
-		Events: l.Events, Store: store, Part: l.Part, Lease: fmt.Sprintf("%s-%d", l.Lease, n), Log: l.Log,
+		Events: l.Events, Store: store, Part: l.Part, Log: l.Log, asked: make(chan struct{}, 1),
 	}}
-	g.projector.moved = func(at Positions) { l.follow(g, at); g.begun.move(1) }
+	g.projector.moved = func(at Positions, anyway bool) { l.follow(g, at, anyway); g.begun.move(1) }
 	g.run(ctx)
 	return g
 }
 
+// lookNow has the generation that is read from looked at, because somebody waits.
+func (l *Live) lookNow() {
+	if g := l.shown(); g != nil {
+		g.projector.look()
+	}
+}
+
 // follow moves along with the generation that is read from.
-func (l *Live) follow(g *generation, at Positions) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+func (l *Live) follow(g *generation, at Positions, anyway bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.current != g {
+		return
+	}
+	if at.Integrations > l.progress.Position() {
+		l.sight.Moved = now()
+	}
+	if anyway {
+		l.progress.move(at.Integrations)
+		l.probes.move(at.Probes)
 		return
 	}
 	l.progress.advance(at.Integrations)

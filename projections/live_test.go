@@ -187,3 +187,61 @@ func TestARebuildUnderLoadIsNotNoticed(t *testing.T) {
 		return err == nil && len(left) == 1
 	})
 }
+
+// What is spoilt while it is in use is built anew, as at a start.
+func TestAReadModelThatIsSpoiltInUseIsBuiltAnew(t *testing.T) {
+	for what, spoil := range map[string]func(t *testing.T, file string){
+		"a damaged page": func(t *testing.T, file string) {
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			info, err := f.Stat()
+			require.NoError(t, err)
+			for at := int64(4096); at < info.Size(); at += 64 {
+				_, err := f.WriteAt([]byte("spoilt"), at)
+				require.NoError(t, err)
+			}
+			require.NoError(t, f.Close())
+		},
+		"another file in its place": func(t *testing.T, file string) {
+			older, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file+".older", older, 0o600))
+			require.NoError(t, os.Rename(file+".older", file))
+		},
+		"gone": func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) },
+		"a folder in its place": func(t *testing.T, file string) {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, os.MkdirAll(filepath.Join(file, "of somebody"), 0o700))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h, folder := begin(t), t.TempDir()
+			l := runLive(t, h, generations(t, folder))
+			var at uint64
+			for n := range 200 {
+				i := named(workspace, fmt.Sprint("crm-", n))
+				at = h.record(t, i, created(i))
+			}
+			wait(t, l, at)
+			requireListed(t, l, 200)
+			spoil(t, filepath.Join(folder, "read-1.db"))
+			ehr := named(workspace, "ehr")
+			h.record(t, ehr, created(ehr))
+			soon(t, func() bool {
+				page, err := l.List(t.Context(), workspace, projections.Query{Limit: 200}) // damage shows when it is read
+				return err == nil && page.Total == 201 && l.Sight().Generation == 2
+			})
+			requireListed(t, l, 201)
+		})
+	}
+}
+
+func TestAReadModelThatStandsStillBehindTheLogIsStalled(t *testing.T) {
+	now := time.Now()
+	behind := projections.Sight{Shown: projections.Positions{Integrations: 7}, Head: projections.Positions{Integrations: 9}, Moved: now}
+	require.False(t, behind.Stalled(now.Add(30*time.Second), 30*time.Second))
+	require.True(t, behind.Stalled(now.Add(31*time.Second), 30*time.Second))
+	whole := behind
+	whole.Shown = whole.Head
+	require.False(t, whole.Stalled(now.Add(time.Hour), 30*time.Second))
+}

@@ -12,6 +12,7 @@ type progress struct {
 	mu       sync.Mutex
 	position uint64
 	moved    chan struct{} // closed at the next move; nil when nobody waits
+	wanted   func()        // is told that somebody waits; may be nil
 }
 
 // Position returns how far the log of integrations has been applied.
@@ -28,6 +29,9 @@ func (p *progress) Wait(ctx context.Context, position uint64) error {
 		moved := p.behind(position)
 		if moved == nil {
 			return nil
+		}
+		if p.wanted != nil {
+			p.wanted()
 		}
 		select {
 		case <-moved:

@@ -9,6 +9,8 @@ package projections
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -43,11 +45,18 @@ type Store interface {
 
 	// Apply writes a batch, and the positions it reaches after everything else.
 	// What is older than, or the same as, what is stored changes nothing, and
-	// positions never go back: applying a batch again is harmless.
+	// positions never go back: applying a batch again is harmless. ErrMoved is in
+	// the error when the store doesn't stand where the batch begins.
 	Apply(ctx context.Context, b Batch) error
 
-	// Positions returns how far each log has been applied.
+	// Positions returns how far each log has been applied. ErrReplaced is in the
+	// error when another store has taken the place of the one that was opened, and
+	// ErrUnusable when it must be built anew.
 	Positions(ctx context.Context) (Positions, error)
+
+	// Identity names the store. It was given when the store was created, and no
+	// other one has it.
+	Identity() string
 
 	// Index ends the filling of a new generation: it makes what List runs along,
 	// where filling is faster without, and sees to it that what was applied is on
@@ -81,7 +90,8 @@ type Batch struct {
 	Documents []Document    // at most one for each integration
 	Probes    []ProbeResult // at most one for each integration
 	Parked    []Parked
-	Reached   Positions // stored last; a zero leaves that log's position as it is
+	From      *Positions // where the store has to stand in each log that Reached moves; nil: anywhere
+	Reached   Positions  // stored last; a zero leaves that log's position as it is
 }
 
 // Document is the state of an integration after the event at a position. A
@@ -121,8 +131,38 @@ type Positions struct {
 	Probes       uint64
 }
 
+// ErrMoved says that a store stands elsewhere than a batch begins: it went back to
+// an earlier state, or another projector was faster.
+var ErrMoved = errors.New("the read model does not stand where it was left")
+
+// ErrReplaced says that another store has taken the place of the one that was
+// opened.
+var ErrReplaced = errors.New("the read model was replaced by another one")
+
+// CanFollow returns nil when a batch may move the positions of a store that stands
+// at these. To have been applied already is as good.
+func (b Batch) CanFollow(at Positions) error {
+	if b.From == nil {
+		return nil
+	}
+	for _, log := range []struct{ from, at, to uint64 }{
+		{b.From.Integrations, at.Integrations, b.Reached.Integrations}, {b.From.Probes, at.Probes, b.Reached.Probes},
+	} {
+		if log.to != 0 && log.at != log.from && log.at != log.to {
+			return Unavailable(fmt.Errorf("%w: it stands at %d, not at %d", ErrMoved, log.at, log.from))
+		}
+	}
+	return nil
+}
+
 // Unavailable returns the error of a store whose database is away. Stores use
 // it for every failure of the database.
 func Unavailable(cause error) error {
 	return domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read model is not available at the moment; try again")
+}
+
+// UnavailableUntil returns the error of a store whose database can't be used until
+// an operator has mended what is wrong.
+func UnavailableUntil(cause error, wrong string) error {
+	return domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read model is not available: "+wrong)
 }

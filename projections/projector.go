@@ -30,13 +30,13 @@ type Projector struct {
 	Events *eventstore.Store
 	Store  Store
 	Part   Part          // default Applies
-	Lease  string        // what those who share hold while they apply; one for each store
-	Every  time.Duration // how often one who follows looks; default 20 ms
+	Every  time.Duration // how often one who follows looks while the store moves or somebody waits; default 20 ms
 	Log    *slog.Logger
 
 	progress
-	probes progress        // in the log of probes
-	moved  func(Positions) // hears of each move, of one log at a time; nil: nobody listens
+	probes progress                        // in the log of probes
+	moved  func(at Positions, anyway bool) // hears of each move, of one log at a time, and whether it may go back; nil: nobody listens
+	asked  chan struct{}                   // somebody waits for a move
 }
 
 // WaitForProbe is Wait for a position in the log of probes.
@@ -60,7 +60,7 @@ var ErrOtherLog = errors.New("the read model is ahead of the log, so it is of an
 
 // Run applies the logs to the store, history first and then live, until ctx
 // ends, and returns nil then. Whatever fails is tried again from where the
-// store is, so nothing is passed over. ErrOtherLog ends it.
+// store is, so nothing is passed over. ErrOtherLog, ErrReplaced and ErrUnusable end it.
 func (p *Projector) Run(ctx context.Context) error {
 	pause := firstPause
 	for ctx.Err() == nil {
@@ -69,7 +69,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, ErrOtherLog):
+		case errors.Is(err, ErrOtherLog), errors.Is(err, ErrReplaced), errors.Is(err, ErrUnusable):
 			return err
 		}
 		if p.Position() != before {
@@ -92,17 +92,21 @@ func (p *Projector) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.reached(at)
+	p.standAt(at)
 	if p.Part == Applies {
 		return p.apply(ctx, at)
 	}
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return p.watch(ctx) })
 	if p.Part == Shares {
-		parts.Go(func() error { return p.Events.Lead(ctx, p.Lease, p.lead) })
+		parts.Go(func() error { return p.Events.Lead(ctx, leaseOf(p.Store), p.lead) })
 	}
 	return parts.Wait()
 }
+
+// leaseOf is what those who share a store hold while they apply. It is of the store
+// and not of its name: two servers may have databases of one name.
+func leaseOf(s Store) string { return "projector-" + s.Identity() }
 
 // lead applies both logs while the lease is held.
 func (p *Projector) lead(ctx context.Context) error {
@@ -117,25 +121,31 @@ func (p *Projector) lead(ctx context.Context) error {
 func (p *Projector) apply(ctx context.Context, at Positions) error {
 	tails, ctx := errgroup.WithContext(ctx)
 	tails.Go(func() error {
-		return p.tail(ctx, p.Events.After(ctx, at.Integrations), fold)
+		return p.tail(ctx, p.Events.After(ctx, at.Integrations), Positions{Integrations: at.Integrations}, fold)
 	})
 	tails.Go(func() error {
-		return p.tail(ctx, p.Events.ProbesAfter(ctx, at.Probes), foldProbes)
+		return p.tail(ctx, p.Events.ProbesAfter(ctx, at.Probes), Positions{Probes: at.Probes}, foldProbes)
 	})
 	return tails.Wait()
 }
 
-// watch looks how far the store has come, whoever brings it there.
+// longestLook is how long one who follows looks away while nothing moves and
+// nobody waits.
+const longestLook = time.Second
+
+// watch looks how far the store has come, whoever brings it there: often while it
+// moves or somebody waits, and less and less while nothing happens.
 func (p *Projector) watch(ctx context.Context) error {
-	every := p.Every
-	if every <= 0 {
-		every = 20 * time.Millisecond
+	often := p.Every
+	if often <= 0 {
+		often = 20 * time.Millisecond
 	}
-	look := time.NewTicker(every)
-	defer look.Stop()
-	for {
+	var before Positions
+	for pause := often; ; pause = min(pause+pause/2, max(longestLook, often)) {
 		select {
-		case <-look.C:
+		case <-time.After(pause):
+		case <-p.asked:
+			pause = often
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -143,7 +153,18 @@ func (p *Projector) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if at != before {
+			pause, before = often, at
+		}
 		p.reached(at)
+	}
+}
+
+// look has one who follows look now, because somebody waits.
+func (p *Projector) look() {
+	select {
+	case p.asked <- struct{}{}:
+	default:
 	}
 }
 
@@ -179,20 +200,32 @@ func (p *Projector) reached(at Positions) {
 	p.advance(at.Integrations)
 	p.probes.advance(at.Probes)
 	if p.moved != nil {
-		p.moved(at)
+		p.moved(at, false)
 	}
 }
 
-// tail applies each batch of a log as it comes.
-func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit, error], fold func([]eventstore.Commit) (Batch, []Parked)) error {
+// standAt says where the store stands, also when that is further back than it was.
+func (p *Projector) standAt(at Positions) {
+	p.move(at.Integrations)
+	p.probes.move(at.Probes)
+	if p.moved != nil {
+		p.moved(at, true)
+	}
+}
+
+// tail applies each batch of a log as it comes, each on the condition that the
+// store stands where the one before left it.
+func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit, error], from Positions, fold func([]eventstore.Commit) (Batch, []Parked)) error {
 	for commits, err := range log {
 		if err != nil {
 			return err
 		}
 		b, refused := fold(commits)
+		b.From = &from
 		if err := p.Store.Apply(ctx, b); err != nil {
 			return err
 		}
+		from = b.Reached
 		p.reached(b.Reached)
 		tellRefused(ctx, p.Events, p.Log, refused)
 	}

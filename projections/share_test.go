@@ -23,7 +23,7 @@ func TestOfThoseWhoShareAStoreOneAppliesAndAnotherTakesOver(t *testing.T) {
 		return stream.CachedInfo().State.Consumers
 	}
 	share := func(part projections.Part) (*projections.Projector, func()) {
-		p := &projections.Projector{Events: h.Store, Store: s, Part: part, Lease: "projector", Log: slog.New(slog.DiscardHandler)}
+		p := &projections.Projector{Events: h.Store, Store: s, Part: part, Log: slog.New(slog.DiscardHandler)}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- p.Run(ctx) }()

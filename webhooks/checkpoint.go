@@ -11,6 +11,7 @@ import (
 // checkpoint says what is dispatched of a log: everything up to Read, but for the
 // events that are Left.
 type checkpoint struct {
+	Log  string                    `json:"log"` // the identity of the log that the positions are of
 	Read uint64                    `json:"read"`
 	Left map[domain.Workspace]left `json:"left,omitempty"`
 }
@@ -30,7 +31,7 @@ const (
 
 // resume goes on from what was kept last.
 func (d *dispatcher) resume(ctx context.Context) error {
-	low, _, err := d.config.Events.Position(ctx, d.name)
+	low, _, err := d.position(ctx, d.name)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (d *dispatcher) resume(ctx context.Context) error {
 		return err
 	}
 	if !exact { // an earlier version kept this beside its position
-		if at.Read, _, err = d.config.Events.Position(ctx, "webhooks-dispatched."+d.sort); err != nil {
+		if at.Read, _, err = d.position(ctx, "webhooks-dispatched."+d.sort); err != nil {
 			return err
 		}
 	}
@@ -50,6 +51,9 @@ func (d *dispatcher) resume(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if exact { // else it was located already
+		at.Read, _ = d.locate(d.config.Events.Lineage(), at.Log, at.Read)
+	}
 	d.read = max(at.Read, low)
 	if d.read > head {
 		d.config.Log.WarnContext(ctx, "the log is shorter than what was dispatched to webhooks; going on at its end",
@@ -57,7 +61,7 @@ func (d *dispatcher) resume(ctx context.Context) error {
 		d.read = head
 	}
 	for w, of := range at.Left {
-		q := &eventQueue{workspace: w, done: max(of.After, low), until: min(of.Until, head), last: min(of.Until, head)}
+		q := &eventQueue{workspace: w, done: max(of.After, low), until: min(of.Until, d.read), last: min(of.Until, d.read)}
 		if q.until > q.done {
 			d.queues[w] = q
 			d.working.Go(func() { d.serve(ctx, q) })
@@ -106,7 +110,7 @@ func (d *dispatcher) keep(ctx context.Context) {
 // save stores the checkpoint, and the position with it when nothing follows.
 func (d *dispatcher) save(ctx context.Context, last bool) error {
 	d.mu.Lock()
-	at := checkpoint{Read: d.read, Left: map[domain.Workspace]left{}}
+	at := checkpoint{Log: d.config.Events.Lineage().ID(), Read: d.read, Left: map[domain.Workspace]left{}}
 	for w, q := range d.queues {
 		if q.last > q.done {
 			at.Left[w] = left{After: q.done, Until: q.last}

@@ -5,18 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"golang.org/x/sync/singleflight"
 
-	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/projections/mongo"
 	"github.com/seed677028b5/integrations/projections/sqlite"
-	"github.com/seed677028b5/integrations/transport"
 )
 
 // openGenerations returns where the read models are kept.
@@ -41,31 +36,6 @@ func openLive(ctx context.Context, g projections.Generations) (uint64, projectio
 		return n, nil, fmt.Errorf("open generation %d of the read model: %w", n, err)
 	}
 	return n, store, nil
-}
-
-// readyWithin bounds the proof that the service is ready.
-const readyWithin = 5 * time.Second
-
-// readiness proves a write to the log and a read of the read model, which has
-// to show everything that the log had at the start. Those who ask at the same
-// time share one proof. It is not ready any more once ending has.
-func readiness(ending context.Context, events *eventstore.Store, live *projections.Live, head uint64) func(context.Context) (transport.Readiness, error) {
-	var group singleflight.Group
-	return func(ctx context.Context) (transport.Readiness, error) {
-		if ending.Err() != nil {
-			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "ending", "this process is ending")
-		}
-		if at := live.Position(); at < head {
-			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
-		}
-		_, err, _ := group.Do("ready", func() (any, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin) // others wait for it as well
-			defer cancel()
-			return nil, errors.Join(events.CheckWritable(ctx), live.Ping(ctx))
-		})
-		now := live.Sight()
-		return transport.Readiness{Position: now.Shown.Integrations, Head: now.Head.Integrations}, err
-	}
 }
 
 // newRegistry returns the metrics of the process and of the read model. They are

@@ -87,7 +87,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	model := &projections.Live{Events: events, Generations: generations, Part: c.part(), Lease: "projector-" + c.MongoDBDatabase, Log: log}
+	model := &projections.Live{Events: events, Generations: generations, Part: c.part(), Log: log}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
@@ -130,7 +130,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
-		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head),
+		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),
 		Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)

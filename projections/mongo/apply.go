@@ -28,15 +28,19 @@ func key(w domain.Workspace, id domain.ID) string { return string(w) + "/" + str
 
 // put is one guarded write.
 type put struct {
-	id    string
-	older bson.E // holds for a stored document that is older than set
-	set   bson.D
-	size  int // bytes of what is large in set
+	workspace string // the shard key of a collection that is sharded
+	id        string
+	older     bson.E // holds for a stored document that is older than set
+	set       bson.D
+	size      int // bytes of what is large in set
+}
+
+func (p put) filter() bson.D {
+	return bson.D{{Key: "_id", Value: p.id}, {Key: "workspace", Value: p.workspace}, p.older}
 }
 
 func (p put) model() mongo.WriteModel {
-	return mongo.NewUpdateOneModel().SetFilter(bson.D{{Key: "_id", Value: p.id}, p.older}).
-		SetUpdate(bson.D{{Key: "$set", Value: p.set}}).SetUpsert(true)
+	return mongo.NewUpdateOneModel().SetFilter(p.filter()).SetUpdate(bson.D{{Key: "$set", Value: p.set}}).SetUpsert(true)
 }
 
 // Apply implements projections.Store.
@@ -57,8 +61,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		probes = append(probes, encoded)
 	}
 	for _, p := range b.Parked {
-		parked = append(parked, put{id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
-			{Key: "workspace", Value: string(p.Workspace)},
+		parked = append(parked, put{workspace: string(p.Workspace), id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
 			{Key: "id", Value: string(p.ID)},
 			{Key: "position", Value: int64(p.Position)},
 			{Key: "reason", Value: p.Reason},
@@ -71,11 +74,11 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	}{{s.integrations, documents}, {s.probes, probes}, {s.parked, parked}} {
 		for some := range bulks(w.puts) {
 			if err := write(ctx, w.to, some); err != nil {
-				return away(ctx, err)
+				return s.away(ctx, err)
 			}
 		}
 	}
-	return away(ctx, s.reach(ctx, b.Reached))
+	return s.reach(ctx, b)
 }
 
 // bulks divides puts into what is written at a time.
@@ -104,8 +107,7 @@ func document(d projections.Document) (put, error) {
 	if err != nil {
 		return put{}, err
 	}
-	return put{id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
-		{Key: "workspace", Value: string(i.Workspace)},
+	return put{workspace: string(i.Workspace), id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
 		{Key: "position", Value: int64(d.Position)},
 		{Key: "incarnation", Value: int64(i.Incarnation)},
 		{Key: "deleted", Value: i.Deleted},
@@ -125,7 +127,7 @@ func probe(p projections.ProbeResult) (put, error) {
 		return put{}, err
 	}
 	return put{
-		id: key(p.Workspace, p.ID),
+		workspace: string(p.Workspace), id: key(p.Workspace, p.ID),
 		older: bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "incarnation", Value: bson.D{{Key: "$lt", Value: int64(p.Incarnation)}}}},
 			bson.D{{Key: "incarnation", Value: int64(p.Incarnation)}, before(p.Position)},
@@ -178,7 +180,7 @@ func outstanding(ctx context.Context, in *mongo.Collection, puts []put) ([]put, 
 	var all, older bson.A
 	for _, p := range puts {
 		all = append(all, p.id)
-		older = append(older, bson.D{{Key: "_id", Value: p.id}, p.older})
+		older = append(older, p.filter())
 	}
 	stored, err := ids(ctx, in, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: all}}}})
 	if err != nil {
@@ -207,12 +209,4 @@ func ids(ctx context.Context, in *mongo.Collection, filter bson.D) (map[string]b
 		set[f.ID] = true
 	}
 	return set, nil
-}
-
-// reach moves the positions forward.
-func (s *Store) reach(ctx context.Context, p projections.Positions) error {
-	_, err := s.meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: positionsID}}, bson.D{{Key: "$max", Value: bson.D{
-		{Key: "integrations", Value: int64(p.Integrations)}, {Key: "probes", Value: int64(p.Probes)},
-	}}}, options.UpdateOne().SetUpsert(true))
-	return err
 }

@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,12 +25,13 @@ type Generations struct {
 	Grace time.Duration // how long a generation stays after it was left; by default a minute
 
 	settings *options.ClientOptions
+	faults   *faults
 	client   *mongo.Client
 	db       *mongo.Database
 }
 
 const (
-	generationsName = "generations_v1"
+	generationsName = "generations_v2"
 	generationsID   = "generations"
 )
 
@@ -59,11 +59,11 @@ func Open(ctx context.Context, uri, database string) (*Generations, error) {
 }
 
 func openWith(ctx context.Context, settings *options.ClientOptions, database string) (*Generations, error) {
-	client, err := connect(settings)
+	client, seen, err := connect(settings)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generations{Grace: time.Minute, settings: settings, client: client, db: client.Database(database)}
+	g := &Generations{Grace: time.Minute, settings: settings, faults: seen, client: client, db: client.Database(database)}
 	if _, err := g.standing(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -78,7 +78,7 @@ func (g *Generations) standing(ctx context.Context) (s standing, err error) {
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		err = nil
 	}
-	return s, away(ctx, err)
+	return s, g.faults.away(ctx, err)
 }
 
 // update changes the document where it is as guard says, and reports whether it was.
@@ -86,7 +86,7 @@ func (g *Generations) update(ctx context.Context, guard bson.D, set bson.D) (boo
 	result, err := g.db.Collection(generationsName).UpdateOne(ctx,
 		append(bson.D{{Key: "_id", Value: generationsID}}, guard...), bson.D{{Key: "$set", Value: set}})
 	if err != nil {
-		return false, away(ctx, err)
+		return false, g.faults.away(ctx, err)
 	}
 	return result.MatchedCount > 0, nil
 }
@@ -97,7 +97,7 @@ func (g *Generations) now(ctx context.Context) (time.Time, error) {
 		LocalTime time.Time `bson:"localTime"`
 	}
 	err := g.db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
-	return hello.LocalTime, away(ctx, err)
+	return hello.LocalTime, g.faults.away(ctx, err)
 }
 
 // Live implements projections.Generations.
@@ -112,13 +112,7 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 	if err != nil {
 		return nil, err
 	}
-	err = s.meta.FindOne(ctx, bson.D{{Key: "_id", Value: positionsID}}).Err()
-	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		err = projections.Unavailable(fmt.Errorf("%w: generation %d is not there", projections.ErrUnusable, n))
-	case err != nil:
-		err = away(ctx, err)
-	default:
+	if err = s.resume(ctx); err == nil {
 		err = s.ensureIndexes(ctx) // a later version may have another
 	}
 	if err != nil {
@@ -144,7 +138,8 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	if err := g.claim(ctx, before, n, now); err != nil {
 		return 0, nil, err
 	}
-	if err := g.drop(ctx, func(left int64) bool { return left > before.Live && left < n }); err != nil {
+	// Also those with higher numbers: the document may be of an earlier state than they.
+	if err := g.drop(ctx, func(left int64) bool { return left > before.Live }); err != nil {
 		return 0, nil, err
 	}
 	s, err := open(g.settings, g.db.Name(), uint64(n))
@@ -152,7 +147,11 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 		return 0, nil, err
 	}
 	b := g.building(n, s)
-	if err := s.ensureIndexes(ctx); err != nil {
+	err = s.begin(ctx)
+	if err == nil {
+		err = s.ensureIndexes(ctx)
+	}
+	if err != nil {
 		return 0, nil, errors.Join(err, b.Close())
 	}
 	return uint64(n), b, nil
@@ -166,7 +165,7 @@ func (g *Generations) claim(ctx context.Context, before standing, n int64, now t
 		if mongo.IsDuplicateKeyError(err) {
 			return projections.ErrBuilding
 		}
-		return away(ctx, err)
+		return g.faults.away(ctx, err)
 	}
 	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}, {Key: "live", Value: before.Live}}, set)
 	if err == nil && !mine {
@@ -253,16 +252,16 @@ func (g *Generations) Sweep(ctx context.Context) error {
 func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error {
 	names, err := g.db.ListCollectionNames(ctx, bson.D{})
 	if err != nil {
-		return away(ctx, err)
+		return g.faults.away(ctx, err)
 	}
 	for _, name := range names {
 		kind, number, found := strings.Cut(name, "_g")
 		n, err := strconv.ParseInt(number, 10, 64)
-		if !slices.Contains([]string{integrationsName, probesName, parkedName, metaName}, kind) || found && err != nil || !which(n) {
+		if !slices.Contains([]string{integrationsName, probesName, parkedName}, kind) || found && err != nil || !which(n) {
 			continue
 		}
 		if err := g.db.Collection(name).Drop(ctx); err != nil {
-			return away(ctx, err)
+			return g.faults.away(ctx, err)
 		}
 	}
 	return nil

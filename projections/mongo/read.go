@@ -32,15 +32,21 @@ type seen struct {
 // Get implements projections.Store.
 func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
 	var found stored
-	err := s.integrations.FindOne(ctx, bson.D{{Key: "_id", Value: key(w, id)}, {Key: "deleted", Value: false}},
+	err := s.integrations.FindOne(ctx, bson.D{{Key: "_id", Value: key(w, id)}, {Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}},
 		options.FindOne().SetProjection(bson.D{{Key: "document", Value: 1}})).Decode(&found)
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
+		if err := s.confirm(ctx); err != nil {
+			return projections.Integration{}, err
+		}
 		return projections.Integration{}, domain.NoSuchIntegration()
 	case err != nil:
-		return projections.Integration{}, away(ctx, err)
+		return projections.Integration{}, s.away(ctx, err)
 	}
 	all, err := s.withProbes(ctx, w, []stored{found})
+	if err == nil {
+		err = s.confirm(ctx)
+	}
 	if err != nil {
 		return projections.Integration{}, err
 	}
@@ -60,19 +66,22 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 		SetSort(bson.D{{Key: string(by), Value: direction}, {Key: "_id", Value: direction}}).
 		SetLimit(int64(q.Limit)+1).SetProjection(bson.D{{Key: "document", Value: 1}}))
 	if err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	var found []stored
 	if err := cursor.All(ctx, &found); err != nil {
-		return projections.Page{}, away(ctx, err)
+		return projections.Page{}, s.away(ctx, err)
 	}
 	total := int64(len(found))
 	if q.After != nil || len(found) > q.Limit {
 		if total, err = s.integrations.CountDocuments(ctx, matching); err != nil {
-			return projections.Page{}, away(ctx, err)
+			return projections.Page{}, s.away(ctx, err)
 		}
 	}
 	rows, err := s.withProbes(ctx, w, found)
+	if err == nil {
+		err = s.confirm(ctx)
+	}
 	if err != nil {
 		return projections.Page{}, err
 	}
@@ -81,11 +90,10 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 
 func filter(w domain.Workspace, q projections.Query) bson.D {
 	f := bson.D{{Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}}
-	if q.Enabled != nil {
-		f = append(f, bson.E{Key: "enabled", Value: *q.Enabled})
-	}
-	if q.Protocol != "" {
-		f = append(f, bson.E{Key: "protocol", Value: string(q.Protocol)})
+	// With one filter the other one is spelled out as all that it may be, so that
+	// each combination is a stretch of one index, in order.
+	if q.Enabled != nil || q.Protocol != "" {
+		f = append(f, either("enabled", q.Enabled != nil, q.Enabled, bson.A{false, true}), either("protocol", q.Protocol != "", string(q.Protocol), protocols()))
 	}
 	if q.Search != "" {
 		// A pattern ends at a NUL, so one that is searched for is spelled out.
@@ -93,6 +101,21 @@ func filter(w domain.Workspace, q projections.Query) bson.D {
 		f = append(f, bson.E{Key: "search", Value: bson.D{{Key: "$regex", Value: literal}}})
 	}
 	return f
+}
+
+// either is one value of a field, or any of all.
+func either(field string, one bool, value any, all bson.A) bson.E {
+	if one {
+		return bson.E{Key: field, Value: value}
+	}
+	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: all}}}
+}
+
+func protocols() (all bson.A) {
+	for _, p := range domain.Protocols() {
+		all = append(all, string(p))
+	}
+	return all
 }
 
 // after narrows a listing to what comes after a key. The first condition is
@@ -168,31 +191,18 @@ func (s *Store) seen(ctx context.Context, w domain.Workspace, ids []domain.ID) (
 		keys = append(keys, key(w, id))
 		byKey[key(w, id)] = id
 	}
-	cursor, err := s.probes.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}})
+	cursor, err := s.probes.Find(ctx, bson.D{{Key: "workspace", Value: string(w)}, {Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}})
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	var found []seen
 	if err := cursor.All(ctx, &found); err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	for _, f := range found {
 		probes[byKey[f.ID]] = f
 	}
 	return probes, nil
-}
-
-// Positions implements projections.Store.
-func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
-	var at struct {
-		Integrations int64 `bson:"integrations"`
-		Probes       int64 `bson:"probes"`
-	}
-	err := s.meta.FindOne(ctx, bson.D{{Key: "_id", Value: positionsID}}).Decode(&at)
-	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return projections.Positions{}, away(ctx, err)
-	}
-	return projections.Positions{Integrations: uint64(at.Integrations), Probes: uint64(at.Probes)}, nil
 }
 
 // Parked implements projections.Store. One that a later document overtook is
@@ -208,10 +218,10 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	}
 	cursor, err := s.parked.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "position", Value: 1}}))
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	if err := cursor.All(ctx, &found); err != nil || len(found) == 0 {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	keys := bson.A{}
 	for _, f := range found {
@@ -220,11 +230,11 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	cursor, err = s.integrations.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}},
 		options.Find().SetProjection(bson.D{{Key: "position", Value: 1}}))
 	if err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	var documents []stored
 	if err := cursor.All(ctx, &documents); err != nil {
-		return nil, away(ctx, err)
+		return nil, s.away(ctx, err)
 	}
 	shown := map[string]int64{}
 	for _, d := range documents {

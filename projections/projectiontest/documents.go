@@ -129,6 +129,30 @@ func keepsWorkspacesApart(t *testing.T, s projections.Store) {
 	require.NotNil(t, get(t, s, same).LastProbe)
 }
 
+func refusesWhatBeginsElsewhere(t *testing.T, s projections.Store) {
+	batch := func(from, to projections.Positions) projections.Batch {
+		return projections.Batch{From: &from, Reached: to}
+	}
+	stands := func(want projections.Positions) {
+		t.Helper()
+		got, err := s.Positions(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	require.NoError(t, s.Apply(t.Context(), batch(projections.Positions{}, projections.Positions{Integrations: 5})))
+	require.NoError(t, s.Apply(t.Context(), batch(projections.Positions{}, projections.Positions{Integrations: 5})), "it was applied already")
+	require.NoError(t, s.Apply(t.Context(), batch(projections.Positions{}, projections.Positions{Probes: 3})), "each log by itself")
+	for _, from := range []uint64{0, 3, 7} {
+		err := s.Apply(t.Context(), batch(projections.Positions{Integrations: from}, projections.Positions{Integrations: 9}))
+		require.ErrorIs(t, err, projections.ErrMoved, from)
+		require.Equal(t, domain.Unavailable, domain.KindOf(err))
+	}
+	stands(projections.Positions{Integrations: 5, Probes: 3})
+	require.NoError(t, s.Apply(t.Context(), batch(projections.Positions{Integrations: 5}, projections.Positions{Integrations: 9})))
+	require.NoError(t, s.Apply(t.Context(), batch(projections.Positions{Probes: 3}, projections.Positions{Probes: 4})))
+	stands(projections.Positions{Integrations: 9, Probes: 4})
+}
+
 func neverGoesBack(t *testing.T, s projections.Store) {
 	for _, step := range []struct{ reached, want projections.Positions }{
 		{projections.Positions{Integrations: 7}, projections.Positions{Integrations: 7}},

@@ -20,6 +20,8 @@ func RunGenerations(t *testing.T, open func(t *testing.T) (one, other projection
 		{"at first there is none", hasNone},
 		{"what is built is live once it is promoted", promotes},
 		{"one is built at a time", buildsOne},
+		{"each has an identity, which it keeps", identifies},
+		{"one that was not filled to its end can't be opened", opensWhatIsWhole},
 		{"what an interrupted build left is gone and its number with it", dropsLeftovers},
 		{"a generation that is read from stays", keepsWhatIsRead},
 		{"what nobody can be reading is swept", sweeps},
@@ -93,6 +95,30 @@ func promotes(t *testing.T, g, other projections.Generations) {
 	positions, err := opened.Positions(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, projections.Positions{Integrations: 8}, positions)
+}
+
+func identifies(t *testing.T, g, other projections.Generations) {
+	seen := map[string]bool{}
+	for range 2 {
+		n, s, err := g.Create(t.Context())
+		require.NoError(t, err)
+		require.Regexp(t, `^[0-9a-f]{16,}$`, s.Identity(), "it is part of the key of a lease")
+		require.False(t, seen[s.Identity()])
+		seen[s.Identity()] = true
+		require.NoError(t, s.Index(t.Context()))
+		require.NoError(t, g.Promote(t.Context(), n))
+		require.Equal(t, s.Identity(), openGeneration(t, other, n).Identity())
+		require.NoError(t, s.Close())
+	}
+}
+
+func opensWhatIsWhole(t *testing.T, g, other projections.Generations) {
+	n, s, err := g.Create(t.Context())
+	require.NoError(t, err)
+	put(t, s, at(7, integration(workspace, "crm")))
+	requireUnusable(t, other, n)
+	require.NoError(t, s.Close())
+	requireUnusable(t, other, n)
 }
 
 func buildsOne(t *testing.T, g, other projections.Generations) {

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) projections.Store) {
 		{"two projectors at once are as good as one", agreesWithTwoProjectors},
 		{"a workspace sees its own integrations only", keepsWorkspacesApart},
 		{"positions never go back", neverGoesBack},
+		{"a batch is refused that begins elsewhere than the store stands", refusesWhatBeginsElsewhere},
 		{"the last probe is shown beside its integration", showsTheLastProbe},
 		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
 		{"an integration is parked until a later event applies", parks},

@@ -29,6 +29,8 @@ WHERE excluded.position > parked.position`
 
 const putPositions = `UPDATE positions SET integrations = max(integrations, ?), probes = max(probes, ?)`
 
+const getPositions = `SELECT integrations, probes FROM positions`
+
 // Apply implements projections.Store, in one transaction.
 func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	documents, err := encode(b.Documents)
@@ -36,13 +38,23 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		return err
 	}
 	// Prepared before the transaction holds the one connection that writes.
-	var put [4]*sql.Stmt
-	for n, text := range []string{putDocument, putProbe, putParked, putPositions} {
+	var put [5]*sql.Stmt
+	for n, text := range []string{putDocument, putProbe, putParked, putPositions, getPositions} {
 		if put[n], err = s.write.get(ctx, text); err != nil {
 			return s.away(ctx, err)
 		}
 	}
+	if err := s.inPlace(); err != nil {
+		return s.away(ctx, err)
+	}
 	return s.change(ctx, func(tx *sql.Tx) error {
+		var at projections.Positions
+		if err := tx.StmtContext(ctx, put[4]).QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes); err != nil {
+			return err
+		}
+		if err := b.CanFollow(at); err != nil {
+			return err
+		}
 		document := tx.StmtContext(ctx, put[0])
 		for n, d := range b.Documents {
 			i := d.Integration

@@ -99,7 +99,7 @@ func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 			_, err = s.List(t.Context(), "acme", projections.Query{Limit: 200})
 			require.Equal(t, domain.Unavailable, domain.KindOf(err))
 			require.Equal(t, domain.Unavailable, domain.KindOf(s.Ping(t.Context())), "the service is not ready any more")
-			require.Contains(t, log.String(), "run integrations rebuild")
+			require.Contains(t, log.String(), "another is built from the log")
 			require.NoError(t, s.Close())
 			_, err = sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 			require.ErrorIs(t, err, projections.ErrUnusable)

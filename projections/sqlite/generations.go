@@ -59,7 +59,11 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 	if err != nil {
 		return nil, projections.Unavailable(err)
 	}
-	if _, err = os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	file, err := os.Stat(path)
+	if err == nil && file.IsDir() {
+		err = fmt.Errorf("%s is a folder: %w", path, fs.ErrNotExist)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		_ = lock.Close()
 		return nil, projections.Unavailable(fmt.Errorf("%w: %w", projections.ErrUnusable, err))
 	}
@@ -188,9 +192,13 @@ func (g *Generations) all() ([]uint64, error) {
 	return all, nil
 }
 
-// drop deletes the files of a generation, unless somebody has it open.
+// drop deletes the files of a generation, unless somebody has it open. A folder in
+// their place is not of this service, and stays.
 func (g *Generations) drop(n uint64) error {
 	path := g.file(n)
+	if file, err := os.Stat(path); err == nil && file.IsDir() {
+		return nil
+	}
 	lock, err := take(path+lockSuffix, syscall.LOCK_EX)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil

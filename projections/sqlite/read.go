@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -171,9 +172,19 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 
 // Positions implements projections.Store.
 func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
-	var integrations, probes int64
-	err := s.reader.QueryRowContext(ctx, `SELECT integrations, probes FROM positions`).Scan(&integrations, &probes)
-	return projections.Positions{Integrations: uint64(integrations), Probes: uint64(probes)}, s.away(ctx, err)
+	if s.damaged.Load() {
+		return projections.Positions{}, projections.Unavailable(fmt.Errorf("%w: %s", projections.ErrUnusable, damage))
+	}
+	if err := s.inPlace(); err != nil {
+		return projections.Positions{}, s.away(ctx, err)
+	}
+	stmt, err := s.read.get(ctx, getPositions)
+	if err != nil {
+		return projections.Positions{}, s.away(ctx, err)
+	}
+	var at projections.Positions
+	err = stmt.QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes)
+	return at, s.away(ctx, err)
 }
 
 // Parked implements projections.Store. One that a later document overtook is

@@ -25,7 +25,7 @@ import (
 )
 
 // version is that of the schema. A file of another one can't be used.
-const version = 1
+const version = 2
 
 const schema = `
 CREATE TABLE integrations (
@@ -59,8 +59,8 @@ CREATE TABLE parked (
 	at        INTEGER NOT NULL,
 	PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
-CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL);
-INSERT INTO positions VALUES (0, 0);
+CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL, store TEXT NOT NULL);
+INSERT INTO positions VALUES (0, 0, lower(hex(randomblob(16))));
 `
 
 // The lists of a workspace run along one of the three indexes, forwards or
@@ -84,9 +84,11 @@ type Store struct {
 	write  *statements
 	read   *statements
 
-	path    string
-	log     *slog.Logger
-	damaged atomic.Bool
+	path     string
+	file     os.FileInfo // of path, as it was opened
+	identity string
+	log      *slog.Logger
+	damaged  atomic.Bool
 }
 
 // Open opens the file at path, or begins it. The error of one that can't be
@@ -114,8 +116,8 @@ func begin(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 // damagedMark ends the name of an empty file beside one that was found damaged.
 const damagedMark = ".damaged"
 
-// damage says that the file can't be trusted any more, and what to do.
-const damage = "the read model is damaged: run integrations rebuild, or start the service again, and it is built anew from the log"
+// damage says that the file can't be trusted any more, and what is done about it.
+const damage = "the read model is damaged; another is built from the log"
 
 // noteDamage sees to it that the file is not opened again. Looking for damage
 // at every start instead would read the whole file each time.
@@ -130,9 +132,12 @@ func (s *Store) noteDamage(ctx context.Context, found error) {
 // errVersion says that a file was written by another version, or not to its end.
 var errVersion = errors.New("the file is of another version or was not finished")
 
+// errSwapped says that the file was replaced, or is gone, while it was open.
+var errSwapped = errors.New("the file is not the one that was opened")
+
 // unusable reports whether no later attempt can succeed with the same file.
 func unusable(err error) bool {
-	return errors.Is(err, errVersion) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
+	return errors.Is(err, errVersion) || errors.Is(err, errSwapped) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
 }
 
 func open(ctx context.Context, path string, log *slog.Logger, schema string) (*Store, error) {
@@ -156,7 +161,32 @@ func open(ctx context.Context, path string, log *slog.Logger, schema string) (*S
 	if err := s.prepare(ctx, schema); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err := s.identify(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
+}
+
+// identify notes which store this is, and which file it is in.
+func (s *Store) identify(ctx context.Context) (err error) {
+	if s.file, err = os.Stat(s.path); err != nil {
+		return err
+	}
+	return s.reader.QueryRowContext(ctx, `SELECT store FROM positions`).Scan(&s.identity)
+}
+
+// Identity implements projections.Store.
+func (s *Store) Identity() string { return s.identity }
+
+// inPlace returns nil when the file at the path is the one that was opened. What
+// SQLite keeps beside a file goes by its name, so another one in its place can't
+// be trusted.
+func (s *Store) inPlace() error {
+	file, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(file, s.file) {
+		return fmt.Errorf("%s: %w", s.path, errors.Join(errSwapped, err))
+	}
+	return nil
 }
 
 func connect(path string, pragmas ...string) (*sql.DB, error) {
@@ -212,9 +242,6 @@ func (s *Store) Index(ctx context.Context) error {
 
 // Ping implements projections.Store.
 func (s *Store) Ping(ctx context.Context) error {
-	if s.damaged.Load() {
-		return projections.Unavailable(errors.New(damage))
-	}
 	_, err := s.Positions(ctx)
 	return err
 }
@@ -244,10 +271,13 @@ func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 func (s *Store) away(ctx context.Context, err error) error {
 	if unusable(err) {
 		s.noteDamage(ctx, err)
+		return projections.Unavailable(fmt.Errorf("%w: %w", projections.ErrUnusable, err))
 	}
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, projections.ErrMoved):
+		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	}

@@ -1,0 +1,75 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// faults knows why a deployment of MongoDB can't be used.
+type faults struct {
+	topology atomic.Pointer[event.TopologyDescription] // as the driver saw it last
+}
+
+func (f *faults) monitor() *event.ServerMonitor {
+	return &event.ServerMonitor{TopologyDescriptionChanged: func(e *event.TopologyDescriptionChangedEvent) {
+		f.topology.Store(&e.NewDescription)
+	}}
+}
+
+// The codes of MongoDB for a user who is not known, or may not do what was asked.
+const (
+	codeUnauthorized         = 13
+	codeAuthenticationFailed = 18
+)
+
+// away returns a failure of the database as callers know it. What no later attempt
+// mends is named. A caller that stopped waiting gets its own reason back.
+func (f *faults) away(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	}
+	if what := f.permanent(err); what != "" {
+		return projections.UnavailableUntil(err, what)
+	}
+	return projections.Unavailable(err)
+}
+
+// permanent says what an operator has to mend; empty: it may pass by itself.
+func (f *faults) permanent(err error) string {
+	if refused, ok := errors.AsType[mongo.CommandError](err); ok {
+		switch refused.Code {
+		case codeAuthenticationFailed:
+			return "MongoDB does not accept the user or the password of this service"
+		case codeUnauthorized:
+			return "the user of this service may not read and write the database in MongoDB"
+		}
+	}
+	seen := f.topology.Load()
+	switch {
+	case seen == nil:
+		return ""
+	case seen.CompatibilityErr != nil:
+		return "the version of the MongoDB server is not supported: " + seen.CompatibilityErr.Error()
+	case seen.Kind == "ReplicaSetNoPrimary" && reachable(seen):
+		return "the replica set of MongoDB has no primary"
+	}
+	return ""
+}
+
+func reachable(seen *event.TopologyDescription) bool {
+	for _, s := range seen.Servers {
+		if s.Kind != "Unknown" {
+			return true
+		}
+	}
+	return false
+}

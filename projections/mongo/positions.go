@@ -1,0 +1,148 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// positions is the document that says which store this is and how far it is.
+type positions struct {
+	Store        string `bson:"store"` // its identity
+	Whole        bool   `bson:"whole"` // it was filled to its end
+	Integrations int64  `bson:"integrations"`
+	Probes       int64  `bson:"probes"`
+}
+
+func (p positions) of() projections.Positions {
+	return projections.Positions{Integrations: uint64(p.Integrations), Probes: uint64(p.Probes)}
+}
+
+// place is the filter of the document, whichever store has it.
+func place() bson.D { return bson.D{{Key: "_id", Value: positionsID}, {Key: "workspace", Value: ""}} }
+
+// own is the filter of this store's document.
+func (s *Store) own() bson.D { return append(place(), bson.E{Key: "store", Value: s.identity}) }
+
+// begin makes the document of a store that is empty.
+func (s *Store) begin(ctx context.Context) error {
+	s.identity = bson.NewObjectID().Hex()
+	_, err := s.integrations.InsertOne(ctx, append(s.own(), bson.D{
+		{Key: "whole", Value: false}, {Key: "integrations", Value: int64(0)}, {Key: "probes", Value: int64(0)},
+	}...))
+	return s.away(ctx, err)
+}
+
+// resume finds out which store this is. One that was not filled to its end can't
+// be used.
+func (s *Store) resume(ctx context.Context) error {
+	var at positions
+	err := s.integrations.FindOne(ctx, place()).Decode(&at)
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments), err == nil && !at.Whole:
+		return projections.Unavailable(fmt.Errorf("%w: %s is not there, or not whole", projections.ErrUnusable, s.integrations.Name()))
+	case err != nil:
+		return s.away(ctx, err)
+	}
+	s.identity, s.furthest = at.Store, at.of()
+	return nil
+}
+
+// read returns the document of this store.
+func (s *Store) read(ctx context.Context) (positions, error) {
+	var at positions
+	err := s.integrations.FindOne(ctx, place()).Decode(&at)
+	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && at.Store != s.identity {
+		return at, projections.Unavailable(fmt.Errorf("%w: %s", projections.ErrReplaced, s.integrations.Name()))
+	}
+	return at, s.away(ctx, err)
+}
+
+// Positions implements projections.Store.
+func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
+	at, err := s.read(ctx)
+	if err != nil {
+		return projections.Positions{}, err
+	}
+	s.saw(at.of())
+	return at.of(), nil
+}
+
+// saw notes how far the store was.
+func (s *Store) saw(at projections.Positions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.furthest.Integrations = max(s.furthest.Integrations, at.Integrations)
+	s.furthest.Probes = max(s.furthest.Probes, at.Probes)
+}
+
+// confirm returns nil when what was read just before was of this store, which was
+// not taken away, emptied, or put back to an earlier state meanwhile: what isn't
+// there any more must not look like what never was. A store that went back is
+// read again once it is as far as it was.
+func (s *Store) confirm(ctx context.Context) error {
+	s.mu.Lock()
+	before := s.furthest
+	s.mu.Unlock()
+	at, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	if now := at.of(); now.Integrations < before.Integrations || now.Probes < before.Probes {
+		return projections.Unavailable(fmt.Errorf("%w: it went back to %d", projections.ErrMoved, now.Integrations))
+	}
+	return nil
+}
+
+// reach moves the positions forward, on the condition that they are where the
+// batch begins.
+func (s *Store) reach(ctx context.Context, b projections.Batch) error {
+	where, set := s.own(), bson.D{}
+	for _, log := range []struct {
+		name string
+		to   uint64
+		from func(projections.Positions) uint64
+	}{
+		{"integrations", b.Reached.Integrations, func(p projections.Positions) uint64 { return p.Integrations }},
+		{"probes", b.Reached.Probes, func(p projections.Positions) uint64 { return p.Probes }},
+	} {
+		if log.to == 0 {
+			continue
+		}
+		if b.From != nil {
+			where = append(where, bson.E{Key: log.name, Value: int64(log.from(*b.From))})
+		}
+		set = append(set, bson.E{Key: log.name, Value: int64(log.to)})
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	result, err := s.integrations.UpdateOne(ctx, where, bson.D{{Key: "$max", Value: set}})
+	if err != nil {
+		return s.away(ctx, err)
+	}
+	if result.MatchedCount == 0 {
+		at, err := s.read(ctx)
+		if err == nil {
+			err = b.CanFollow(at.of())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.saw(b.Reached)
+	return nil
+}
+
+// away is away of the deployment; what this package says itself stays as it is.
+func (s *Store) away(ctx context.Context, err error) error {
+	if errors.Is(err, projections.ErrReplaced) {
+		return projections.Unavailable(err)
+	}
+	return s.faults.away(ctx, err)
+}
