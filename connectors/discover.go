@@ -39,24 +39,32 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	if f != nil {
 		found.Error, found.ErrorCode = f.sentence, f.code
 	}
-	found.Offers = acceptable(found.Offers)
-	return found, nil
+	return acceptable(ctx, found), nil
 }
 
-// acceptable returns the offers that an integration may have as endpoints. One
-// whose schema is too much or can't be used takes anything: the upstream checks.
-func acceptable(offers []domain.Offer) []domain.Offer {
-	rules := Rules()
+// acceptable returns what was found with the offers that an integration may have as
+// endpoints. One whose schema is too much or can't be used takes anything: the
+// upstream checks.
+func acceptable(ctx context.Context, found domain.Discovery) domain.Discovery {
+	if len(found.Offers) > mostOffers {
+		found.Offers, found.Truncated = found.Offers[:mostOffers], true
+	}
+	rules := newSchemas().rules(ctx)
 	var good []domain.Offer
-	for _, o := range offers {
+	for _, o := range found.Offers {
 		if len(o.InputSchema) > mostOfferSchema || len(o.Problems(rules)) > 0 {
 			o.InputSchema = []byte(`{}`)
+		}
+		if ctx.Err() != nil {
+			found.Offers, found.Error, found.ErrorCode = nil, "Reading what the upstream offers took too long.", domain.CallTimeout
+			return found
 		}
 		if len(o.Problems(rules)) == 0 {
 			good = append(good, o)
 		}
 	}
-	return good
+	found.Offers = good
+	return found
 }
 
 // described reads the description, which is fetched without credentials.
@@ -70,15 +78,16 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 		}
 		d.Text = text
 	}
-	api, err := readOpenAPI(d.Text)
-	if err != nil {
+	api, err := readOpenAPI(ctx, d.Text)
+	switch {
+	case ctx.Err() != nil:
+		found.Error, found.ErrorCode = "Reading the description took too long.", domain.CallTimeout
+		return found, nil
+	case err != nil:
 		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
 	}
-	found.Offers = acceptable(api.offers(place(i.BaseURL, d.URL, api.server())))
-	if len(found.Offers) > mostOffers {
-		found.Offers, found.Truncated = found.Offers[:mostOffers], true
-	}
-	return found, nil
+	found.Offers = api.offers(place(i.BaseURL, d.URL, api.server()))
+	return acceptable(ctx, found), nil
 }
 
 func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *fault) {

@@ -50,7 +50,7 @@ func FuzzATemplateIsFilledOrRefused(f *testing.F) {
 		if err != nil || !isJSON {
 			return
 		}
-		if filled, err := parsed.fill(computable(data), newMeter()); err == nil && len(filled) > 2*mostShaped {
+		if filled, err := parsed.fill(computable(data), newMeter(t.Context())); err == nil && len(filled) > 2*mostShaped {
 			t.Errorf("%q makes %d bytes", source, len(filled))
 		}
 	})

@@ -36,10 +36,10 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := m.way.schemas.checkParams(e, call.Params)
+	problems, f := m.way.schemas.checkParams(ctx, e, call.Params)
 	exchange, arguments, unfit := exchangeHeaders(auth, call.Params)
 	if schema, known := m.remembered(i, e); known {
-		unfit = slices.Concat(unfit, m.misfits(schema, arguments))
+		unfit = slices.Concat(unfit, m.misfits(ctx, schema, arguments))
 	}
 	if err := refuseParams(slices.Concat(problems, unfit)); err != nil {
 		return domain.CallResult{}, err
@@ -171,7 +171,7 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 	s, attempts, f := m.connect(ctx, i, out, e.Retry)
 	result.Attempts = attempts
 	if f != nil {
-		return nil, m.show(result, s, nil, f, e)
+		return nil, m.show(ctx, result, s, nil, f, e)
 	}
 	defer s.end()
 	attempt := func(f *fault) {
@@ -189,9 +189,9 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 			tool, f := m.lookUp(ctx, s, i, e)
 			if f != nil {
 				attempt(f)
-				return nil, m.show(result, s, nil, f, e)
+				return nil, m.show(ctx, result, s, nil, f, e)
 			}
-			if problems := m.misfits(tool.schema, arguments); problems != nil {
+			if problems := m.misfits(ctx, tool.schema, arguments); problems != nil {
 				return problems, nil
 			}
 		}
@@ -205,18 +205,18 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 		body, f = s.readTool(raw)
 	}
 	attempt(f)
-	return nil, m.show(result, s, body, f, e)
+	return nil, m.show(ctx, result, s, body, f, e)
 }
 
 // show puts the answer into result, the way of REST.
-func (m mcp) show(result *domain.CallResult, s *session, body []byte, f *fault, e domain.Endpoint) *fault {
+func (m mcp) show(ctx context.Context, result *domain.CallResult, s *session, body []byte, f *fault, e domain.Endpoint) *fault {
 	got := s.seen()
 	headers := got.headers.Clone()
 	if headers.Get("Mcp-Session-Id") != "" {
 		headers.Set("Mcp-Session-Id", masked) // who has it is in the session
 	}
 	way := rest{way: m.way, media: plainJSON, more: func(int, any) *fault { return f }}
-	return way.show(result, answer{status: got.status, headers: headers, body: body}, nil, e, s.wire.scrub)
+	return way.show(ctx, result, answer{status: got.status, headers: headers, body: body}, nil, e, s.wire.scrub)
 }
 
 // probe connects and asks for the first page of tools: a server whose front

@@ -141,8 +141,8 @@ func hasSchema(e domain.Endpoint) bool {
 
 // misfits returns what is wrong with arguments by a server's schema. One that is
 // not understood here is left to the server.
-func (m mcp) misfits(schema json.RawMessage, arguments map[string]any) []domain.Problem {
-	problems, f := m.way.schemas.checkParams(domain.Endpoint{InputSchema: schema}, arguments)
+func (m mcp) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
+	problems, f := m.way.schemas.checkParams(ctx, domain.Endpoint{InputSchema: schema}, arguments)
 	if f != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,9 +60,13 @@ func metered(node parsing.ASTNode) parsing.ASTNode {
 
 // meter calls the functions of expressions and counts what they touch. Below
 // zero nothing goes on.
-type meter struct{ left int }
+type meter struct {
+	ctx  context.Context
+	left int
+	next int // when this much is left, ctx is looked at again
+}
 
-func newMeter() *meter { return &meter{left: mostWork} }
+func newMeter(ctx context.Context) *meter { return &meter{ctx: ctx, left: mostWork, next: mostWork} }
 
 // CallFunction implements interpreter.FunctionCaller.
 func (m *meter) CallFunction(name string, args []any) (any, error) {
@@ -104,9 +109,14 @@ func (m *meter) CallFunction(name string, args []any) (any, error) {
 	return result, m.over()
 }
 
+// over returns why nothing may go on: too much was done, or ctx is done.
 func (m *meter) over() error {
 	if m.left < 0 {
 		return errTooMuch
+	}
+	if m.left < m.next {
+		m.next = m.left - 1<<14
+		return m.ctx.Err() //nolint:wrapcheck // the caller tells it from others
 	}
 	return nil
 }

@@ -1,13 +1,12 @@
 package connectors
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v4"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -27,13 +26,14 @@ const (
 // methods are those that an endpoint may have, in the order they are offered.
 var methods = []string{"get", "post", "put", "patch", "delete"}
 
-func readOpenAPI(text []byte) (*openAPI, error) {
+func readOpenAPI(ctx context.Context, text []byte) (*openAPI, error) {
 	var root map[string]any
 	if json.Unmarshal(text, &root) != nil { // JSON is YAML as well; its own reader is stricter and faster
-		root = nil
-		if err := yaml.Unmarshal(text, &root); err != nil {
-			return nil, errors.New("it can't be read")
+		read, err := readYAML(ctx, text)
+		if err != nil {
+			return nil, err
 		}
+		root, _ = read.(map[string]any)
 	}
 	version, _ := root["openapi"].(string)
 	paths, _ := root["paths"].(map[string]any)

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -14,25 +15,28 @@ import (
 
 // checkParams returns what is wrong with the parameters by the endpoint's
 // schema. A schema that can't be compiled is a fault: it was accepted once.
-func (s *schemas) checkParams(e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
+func (s *schemas) checkParams(ctx context.Context, e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
 	if document := strings.TrimSpace(string(e.InputSchema)); document == "" || document == "{}" {
 		return nil, nil
 	}
-	schema, err := s.take(e.InputSchema)
+	schema, err := s.take(ctx, e.InputSchema)
 	if err != nil {
 		return nil, misconfigured("The input_schema of this endpoint is not a JSON Schema.")
 	}
 	if params == nil {
 		params = map[string]any{}
 	}
-	err = schema.validate(params)
+	if place, found := longNumber(params, "/params"); found {
+		return []domain.Problem{{Pointer: place, Code: "number_too_large", Detail: "has too many digits"}}, nil
+	}
+	err = schema.validate(ctx, params)
 	s.put(e.InputSchema, schema)
 	var broken *jsonschema.ValidationError
 	switch {
 	case errors.As(err, &broken):
 		return leaves(broken, "/params"), nil
 	case err != nil:
-		return nil, misconfigured("The input_schema of this endpoint takes too long to check: its references multiply.")
+		return nil, misconfigured("The input_schema of this endpoint takes too long to check: its references, lists or patterns multiply.")
 	}
 	return nil, nil
 }

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,8 +21,8 @@ type shaped struct {
 // response_filter, response_mapping, result_key, result_template,
 // max_result_length. A step that is not configured passes on what it got. An
 // empty answer is an empty result. Steps that pick parts need JSON; a template
-// also takes text, as {{ @ }}.
-func shape(e domain.Endpoint, raw any, isJSON bool) (shaped, *fault) {
+// also takes text, as {{ @ }}. It ends with ctx.
+func shape(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (shaped, *fault) {
 	var s shaped
 	if raw == nil && !isJSON {
 		return s, nil
@@ -29,7 +30,7 @@ func shape(e domain.Endpoint, raw any, isJSON bool) (shaped, *fault) {
 	if picks := len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != ""; picks && !isJSON {
 		return s, stumbled("response_filter, response_mapping and result_key need a JSON answer, and the upstream's is text")
 	}
-	current, m := raw, newMeter()
+	current, m := raw, newMeter(ctx)
 	if len(e.ResponseFilter) > 0 {
 		kept, err := filter(e.ResponseFilter, current, m)
 		if err != nil {

@@ -36,7 +36,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := c.way.schemas.checkParams(e, call.Params)
+	problems, f := c.way.schemas.checkParams(ctx, e, call.Params)
 	exchange, params, unfit := exchangeHeaders(auth, call.Params)
 	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, params, c.way.agent, c.media)
 	if err := refuseParams(slices.Concat(problems, unfit, more)); err != nil {
@@ -54,7 +54,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if f == nil && !call.DryRun {
 		var got answer
 		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
-		f = c.show(&result, got, f, e, newScrubber(out.secrets...))
+		f = c.show(ctx, &result, got, f, e, newScrubber(out.secrets...))
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
@@ -98,7 +98,7 @@ func (o *outbound) judge(out *outgoing) *fault {
 // can take one apart and carry it past the scrubber. What comes out of it is not
 // scrubbed again: it has texts of the caller's choosing, such as literals and
 // names, and a mask there would tell that one of them is the secret.
-func (c rest) show(result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
+func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
 	result.StatusCode, result.Truncated = got.status, got.truncated
 	result.ResponseHeaders = scrub.headers(got.headers)
 	var isJSON bool
@@ -118,8 +118,11 @@ func (c rest) show(result *domain.CallResult, got answer, f *fault, e domain.End
 	case got.truncated:
 		return tooLarge()
 	}
-	shaped, f := shape(e, result.RawResponse, isJSON)
+	shaped, f := shape(ctx, e, result.RawResponse, isJSON)
 	result.AfterFilter, result.AfterMapping, result.FinalResult = shaped.filtered, shaped.mapped, shaped.final
+	if f != nil && ctx.Err() != nil {
+		return &fault{code: domain.CallTimeout, own: true, sentence: "The upstream answered, and the time was over before its answer was shaped."}
+	}
 	return f
 }
 

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,59 +27,52 @@ func (noLoader) Load(string) (any, error) {
 	return nil, errors.New("a schema may refer to its own parts only")
 }
 
-// mostChecks is how many schemas may be held against the parameters of one
-// call: a few lines of references to references make billions.
-const mostChecks = 500_000
-
-// schemaMeter stands in every schema as a keyword that nobody wrote, and
-// counts. The validator has no way to be stopped, so beyond the limit it panics
-// with errTooMuch.
-type schemaMeter struct{ left int }
-
-// Validate implements jsonschema.SchemaExt.
-func (m *schemaMeter) Validate(*jsonschema.ValidatorContext, any) {
-	if m.left--; m.left < 0 {
-		panic(errTooMuch)
-	}
-}
-
 // schema is a compiled JSON Schema. One call uses it at a time.
 type schema struct {
 	compiled *jsonschema.Schema
-	meter    *schemaMeter
+	work     *work
 }
 
-// validate holds the schema against params.
-func (s *schema) validate(params map[string]any) (err error) {
-	s.meter.left = mostChecks
-	defer func() {
-		if stopped := recover(); stopped != nil {
-			err = errTooMuch
-		}
-	}()
-	return s.compiled.Validate(params) //nolint:wrapcheck // taken apart by the caller
+// validate holds the schema against params. It ends with ctx, with errTooMuch.
+func (s *schema) validate(ctx context.Context, params map[string]any) error {
+	return s.work.bounded(ctx, maxValidateWork, func() error {
+		s.work.charge(entry(s.compiled))
+		return s.compiled.Validate(params) //nolint:wrapcheck // taken apart by the caller
+	})
 }
 
 // compileSchema compiles a JSON Schema; 2020-12 unless it says otherwise.
-func compileSchema(data []byte) (*schema, error) {
+// What it costs is bounded, and it ends with ctx.
+func compileSchema(ctx context.Context, data []byte) (*schema, error) {
+	if marks(data) > maxSchemaValues {
+		return nil, fmt.Errorf("it has more than %d values", maxSchemaValues)
+	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
 		return nil, errors.New("it is not JSON")
 	}
+	if place, found := longNumber(document, ""); found {
+		return nil, fmt.Errorf("at %q: the number has too many digits", place)
+	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.DefaultDraft(jsonschema.Draft2020)
-	meter := &schemaMeter{}
-	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "urn:integrations:meter", Compile: func(*jsonschema.CompilerContext, map[string]any) (jsonschema.SchemaExt, error) {
-		return meter, nil
-	}})
-	c.AssertVocabs()
+	budget := &work{}
+	c.UseRegexpEngine(budget.compilePattern)
 	if err := c.AddResource(schemaURL, document); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	compiled, err := c.Compile(schemaURL)
-	if err == nil {
-		return &schema{compiled, meter}, nil
+	var compiled *jsonschema.Schema
+	err = budget.bounded(ctx, maxCompileWork, func() (err error) {
+		compiled, err = c.Compile(schemaURL)
+		return err //nolint:wrapcheck // taken apart below
+	})
+	switch {
+	case err == nil:
+		weighed{budget, map[*jsonschema.Schema]bool{}}.weigh(compiled)
+		return &schema{compiled, budget}, nil
+	case errors.Is(err, errTooMuch):
+		return nil, errors.New("its patterns take too long")
 	}
 	var (
 		invalid *jsonschema.SchemaValidationError

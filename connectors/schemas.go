@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -28,7 +29,7 @@ func newSchemas() *schemas {
 }
 
 // take returns a schema for one call, which puts it back.
-func (s *schemas) take(text []byte) (*schema, error) {
+func (s *schemas) take(ctx context.Context, text []byte) (*schema, error) {
 	s.mu.Lock()
 	found, ok := s.idle.Peek(string(text))
 	if ok {
@@ -38,7 +39,7 @@ func (s *schemas) take(text []byte) (*schema, error) {
 	if ok {
 		return found, nil
 	}
-	return compileSchema(text)
+	return compileSchema(ctx, text)
 }
 
 func (s *schemas) put(text []byte, used *schema) {

@@ -19,7 +19,7 @@ func TestCallsThatShareASchemaAreEachHeldAgainstIt(t *testing.T) {
 	for n := range 8 {
 		calls.Go(func() {
 			for range 200 {
-				problems, f := schemas.checkParams(e, map[string]any{"n": json.Number(fmt.Sprint(n))})
+				problems, f := schemas.checkParams(t.Context(), e, map[string]any{"n": json.Number(fmt.Sprint(n))})
 				if f != nil || (n > 4) != (len(problems) == 1) {
 					t.Errorf("%d: %v %v", n, problems, f)
 					return
@@ -39,13 +39,13 @@ func TestASchemaThatTookTooLongTakesTooLongAgain(t *testing.T) {
 	}
 	hostile := domain.Endpoint{InputSchema: []byte(`{"$ref": "#/$defs/d0", "$defs": {` + strings.Join(defs, ",") + `, "d30": {}}}`)}
 	for range 3 {
-		_, f := schemas.checkParams(hostile, map[string]any{})
+		_, f := schemas.checkParams(t.Context(), hostile, map[string]any{})
 		require.NotNil(t, f)
 		require.Contains(t, f.sentence, "takes too long")
 	}
 	modest := domain.Endpoint{InputSchema: []byte(`{"type": "object"}`)}
-	for range 2 * mostChecks / 1000 { // each call has all checks to itself
-		_, f := schemas.checkParams(modest, map[string]any{})
+	for range 2 * maxValidateWork / 10_000 { // each call has all checks to itself
+		_, f := schemas.checkParams(t.Context(), modest, map[string]any{})
 		require.Nil(t, f)
 	}
 }

@@ -1,0 +1,279 @@
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// What a schema may cost: to compile it, and to hold it against the parameters
+// of one call. A unit is about a tenth of a microsecond.
+const (
+	maxCompileWork  = 10_000_000
+	maxValidateWork = 10_000_000
+
+	maxSchemaValues = 20_000 // of a document, whatever they are
+	maxPatternSize  = 10_000 // instructions of one pattern, once its repetitions are written out
+	maxDigits       = 400    // of a number, written out: larger ones take long to compare
+
+	visitWork   = 10 // of one schema held against one value
+	numberWork  = 20 // of comparing two numbers
+	patternWork = 50 // of compiling one instruction
+)
+
+// work counts what a schema costs. The validator has no way to be stopped, so
+// beyond the limit, and when its context is done, it panics with errTooMuch.
+type work struct {
+	ctx       context.Context
+	left      int
+	unchecked int // units since ctx was looked at
+}
+
+func (w *work) charge(units int) {
+	w.left -= units
+	w.unchecked += units
+	if w.left < 0 {
+		panic(errTooMuch)
+	}
+	if w.unchecked > 1<<14 {
+		w.unchecked = 0
+		if w.ctx.Err() != nil {
+			panic(errTooMuch)
+		}
+	}
+}
+
+// bounded runs do with so much work, and returns errTooMuch when that was not
+// enough or ctx ended.
+func (w *work) bounded(ctx context.Context, units int, do func() error) (err error) {
+	w.ctx, w.left, w.unchecked = ctx, units, 0
+	defer func() {
+		switch recovered := recover(); recovered {
+		case nil:
+		case any(errTooMuch):
+			err = errTooMuch
+		default:
+			panic(recovered)
+		}
+	}()
+	return do()
+}
+
+// pattern is a regular expression that charges for what it matches.
+type pattern struct {
+	*regexp.Regexp
+	size int
+	work *work
+}
+
+// MatchString implements jsonschema.Regexp.
+func (p pattern) MatchString(s string) bool {
+	p.work.charge(1 + p.size*len(s)/20)
+	return p.Regexp.MatchString(s)
+}
+
+// compilePattern implements jsonschema.RegexpEngine.
+func (w *work) compilePattern(text string) (jsonschema.Regexp, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	size := patternSize(parsed)
+	if size > maxPatternSize {
+		return nil, fmt.Errorf("it is too large: its repetitions multiply")
+	}
+	w.charge(patternWork * size)
+	compiled, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return pattern{compiled, size, w}, nil
+}
+
+// patternSize is about how many instructions a regular expression has once its
+// repetitions are written out, as they will be.
+func patternSize(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)/8
+	for _, sub := range re.Sub {
+		size += patternSize(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Max, re.Min+1)
+	}
+	return min(size, 1<<30)
+}
+
+// weighed makes a compiled schema charge for what it costs, itself and all that
+// it leads to, before it is paid.
+type weighed struct {
+	work *work
+	done map[*jsonschema.Schema]bool
+}
+
+// weigh puts the charge where the validator calls before it goes on to the parts
+// of a value: into the format. What a schema refuses before that, by its type or
+// by enum, was charged for by whoever led to it.
+func (w weighed) weigh(s *jsonschema.Schema) {
+	if s == nil || w.done[s] {
+		return
+	}
+	w.done[s] = true
+	same, onMembers, onElements := children(s)
+	for _, all := range [][]*jsonschema.Schema{same, onMembers, onElements} {
+		for _, child := range all {
+			w.weigh(child)
+		}
+	}
+	for _, child := range s.Properties {
+		w.weigh(child)
+	}
+	if s.Bool != nil {
+		return
+	}
+	onSame, onMember, onElement := entries(same), entries(onMembers), entries(onElements)
+	format := jsonschema.Format{Validate: func(any) error { return nil }}
+	if s.Format != nil {
+		format = *s.Format
+	}
+	check := format.Validate
+	format.Validate = func(v any) error {
+		units := visitWork + onSame
+		switch v := v.(type) {
+		case map[string]any:
+			units += len(v) * (1 + onMember)
+			for name := range v {
+				if child := s.Properties[name]; child != nil {
+					units += entry(child)
+				}
+			}
+		case []any:
+			units += len(v) * (1 + onElement)
+			if s.UniqueItems {
+				units += numberWork * values(v)
+			}
+		case string:
+			units += len(v) / 16
+		case json.Number:
+			units += numberWork
+		}
+		w.work.charge(units)
+		return check(v)
+	}
+	s.Format = &format
+}
+
+// children returns the schemas that s leads to: for the value itself, for each of
+// its members, and for each of its elements.
+func children(s *jsonschema.Schema) (same, onMembers, onElements []*jsonschema.Schema) {
+	same = slices.Concat(s.AllOf, s.AnyOf, s.OneOf, s.PrefixItems, []*jsonschema.Schema{s.Ref, s.RecursiveRef, s.Not, s.If, s.Then, s.Else, s.ContentSchema})
+	if s.DynamicRef != nil {
+		same = append(same, s.DynamicRef.Ref)
+	}
+	for _, dependent := range s.DependentSchemas {
+		same = append(same, dependent)
+	}
+	for _, dependent := range s.Dependencies {
+		if schema, ok := dependent.(*jsonschema.Schema); ok {
+			same = append(same, schema)
+		}
+	}
+	onMembers = []*jsonschema.Schema{s.PropertyNames, s.UnevaluatedProperties}
+	for _, schema := range s.PatternProperties {
+		onMembers = append(onMembers, schema)
+	}
+	if schema, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
+		onMembers = append(onMembers, schema)
+	}
+	onElements = []*jsonschema.Schema{s.Contains, s.Items2020, s.UnevaluatedItems}
+	for _, items := range []any{s.Items, s.AdditionalItems} {
+		switch items := items.(type) {
+		case *jsonschema.Schema:
+			onElements = append(onElements, items)
+		case []*jsonschema.Schema:
+			same = append(same, items...)
+		}
+	}
+	return same, onMembers, onElements
+}
+
+func entries(all []*jsonschema.Schema) int {
+	units := 0
+	for _, s := range all {
+		units += entry(s)
+	}
+	return units
+}
+
+// entry is what a schema costs before it charges by itself.
+func entry(s *jsonschema.Schema) int {
+	if s == nil {
+		return 0
+	}
+	units := visitWork
+	if s.Enum != nil {
+		for _, v := range s.Enum.Values {
+			units += comparing(v)
+		}
+	}
+	if s.Const != nil {
+		units += comparing(*s.Const)
+	}
+	return units
+}
+
+// comparing is what it costs to compare something with v.
+func comparing(v any) int {
+	if _, ok := v.(json.Number); ok {
+		return numberWork
+	}
+	return values(v)
+}
+
+// values counts the values in v, and the longer texts for more.
+func values(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case string:
+		n += len(v) / 64
+	case []any:
+		for _, element := range v {
+			n += values(element)
+		}
+	case map[string]any:
+		for name, member := range v {
+			n += 1 + len(name)/64 + values(member)
+		}
+	}
+	return n
+}
+
+// longNumber returns the JSON pointer of a number with more digits than can be
+// compared in reasonable time, such as 1e-999999.
+func longNumber(v any, at string) (string, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		_, exponent, _ := strings.Cut(strings.ToLower(v.String()), "e")
+		n, err := strconv.Atoi(strings.TrimPrefix(exponent, "+"))
+		return at, len(v) > maxDigits || exponent != "" && (err != nil || n > maxDigits || n < -maxDigits)
+	case []any:
+		for n, element := range v {
+			if place, found := longNumber(element, at+"/"+strconv.Itoa(n)); found {
+				return place, true
+			}
+		}
+	case map[string]any:
+		for name, member := range v {
+			if place, found := longNumber(member, at+"/"+pointerToken(name)); found {
+				return place, true
+			}
+		}
+	}
+	return "", false
+}
