@@ -35,7 +35,8 @@ var table = []row{
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain streams internal/durablefile", "nats.go tink"},
 	{"access", "domain streams internal/durablefile", "nats.go"},
-	{"connectors", "domain connectors/sandbox", "ssrf backoff gobreaker golang-lru go-jose jmespath jsonschema mcp x/net x/text yaml"},
+	{"admission", "domain", "x/sync"},
+	{"connectors", "domain admission connectors/sandbox", "ssrf backoff gobreaker golang-lru go-jose jmespath jsonschema mcp x/net x/text yaml"},
 	{"connectors/sandbox", "", "x/sys"},
 	{"commands", "domain eventstore vault audit", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
@@ -44,7 +45,7 @@ var table = []row{
 	{"projections/projectiontest", "domain projections", "testify rapid"},
 	{"health", "domain streams eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
 	{"webhooks", "domain streams eventstore", "nats.go orbit standard-webhooks x/sync"},
-	{"transport", "domain access audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
+	{"transport", "domain access admission audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
 	{"bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/chaos", "", "porcupine"},
 	{"internal/ferrettest", "", "ferretdb"},
@@ -53,7 +54,7 @@ var table = []row{
 	{"internal/peers", "", ""},
 	{"internal/powercut", "", "x/sys"},
 	{
-		"cmd/integrations", "domain internal/durablefile streams eventstore vault access audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
+		"cmd/integrations", "domain internal/durablefile streams eventstore vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -45,7 +46,15 @@ func readBody(ctx context.Context, resp *http.Response, most int) (body []byte, 
 	default:
 		return nil, false, &fault{code: domain.CallUpstreamError, sentence: "The upstream packed its answer in an encoding that it was not offered; gzip is understood."}
 	}
-	body, err := io.ReadAll(io.LimitReader(unpacked, int64(most)+1))
+	body, err := io.ReadAll(io.LimitReader(unpacked, int64(min(most, admission.FreeBytes))+1))
+	if err == nil && len(body) > admission.FreeBytes {
+		if admission.Text(ctx, 2*most) != nil { // it grows by doubling
+			return nil, false, crowded()
+		}
+		var more []byte
+		more, err = io.ReadAll(io.LimitReader(unpacked, int64(most)+1-int64(len(body))))
+		body = append(body, more...)
+	}
 	switch {
 	case len(body) > most:
 		return body[:most], true, nil
@@ -72,6 +81,23 @@ func unreadable(ctx context.Context, err error) *fault {
 // tooLarge is the fault of an answer that was cut.
 func tooLarge() *fault {
 	return &fault{code: domain.CallResponseTooLarge, sentence: fmt.Sprintf("The upstream's answer is longer than %d KiB; only its beginning is shown.", maxBody>>10)}
+}
+
+// noRoom is said of an answer that came when there was no memory for it.
+const noRoom = "The upstream answered, and there was no memory for an answer of this size in time: too many large ones are held just now."
+
+func crowded() *fault {
+	return &fault{code: domain.CallResponseTooLarge, sentence: noRoom, own: true, final: true}
+}
+
+// decodeWithin is decode once there is room for what the body is decoded to, so
+// many times.
+func decodeWithin(ctx context.Context, body []byte, times int64) (value any, isJSON bool, f *fault) {
+	if admission.Answer(ctx, times*admission.Weight(body)) != nil {
+		return nil, false, crowded()
+	}
+	value, isJSON = decode(body)
+	return value, isJSON, nil
 }
 
 // decode returns the JSON value in body with its numbers as they are written,

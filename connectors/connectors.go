@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
 	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
 	Private       []string         // folders that no profile may open to a program. Default: none
+	Gate          *admission.Gate  // what calls and probes may hold in memory together. Default: no bound
 	Now           func() time.Time // the clock of probes, tokens and Retry-After dates. Default: time.Now
 }
 
@@ -122,11 +124,19 @@ func New(c Config) (*Registry, error) {
 
 // Call calls an endpoint. An error of kind Invalid lists what is wrong with the
 // parameters, with pointers below /params; anything that goes wrong from there
-// on is told in the result, so that the caller sees how far the call came.
+// on is told in the result, so that the caller sees how far the call came. An error
+// of kind Unavailable, with the code overloaded, says that nothing was sent.
 func (r *Registry) Call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
 	speaker, ok := r.connectors[c.Integration.Protocol]
 	if !ok {
 		return domain.CallResult{}, fmt.Errorf("call endpoint %q: no connector speaks %q", c.Endpoint.Name, c.Integration.Protocol)
+	}
+	ctx, release := r.config.Gate.Open(ctx)
+	defer release()
+	soon, cancel := context.WithTimeout(ctx, admission.Patience)
+	defer cancel()
+	if err := admission.Call(soon); err != nil {
+		return domain.CallResult{}, err
 	}
 	return speaker.call(ctx, c)
 }
@@ -138,6 +148,8 @@ func (r *Registry) Probe(ctx context.Context, i domain.Integration, k domain.Key
 	if !ok {
 		return domain.Probe{Status: domain.Misconfigured, Message: "The protocol of this integration is not known here.", At: r.config.Now()}
 	}
+	ctx, release := r.config.Gate.Open(ctx)
+	defer release()
 	return speaker.probe(ctx, i, k)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -28,6 +29,8 @@ type discoverer interface {
 // CapabilityStatement of a FHIR server names. An error of kind Invalid says that
 // a description is needed, or what is wrong with it.
 func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.Keyring, d domain.Description) (domain.Discovery, error) {
+	ctx, release := r.config.Gate.Open(ctx)
+	defer release()
 	if d.Given() {
 		return r.described(ctx, i, d)
 	}
@@ -77,6 +80,10 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 			return found, nil
 		}
 		d.Text = text
+	}
+	if admission.Answer(ctx, admission.Weight(d.Text)) != nil {
+		found.Error, found.ErrorCode = noRoom, domain.CallResponseTooLarge
+		return found, nil
 	}
 	api, err := readOpenAPI(ctx, d.Text)
 	switch {

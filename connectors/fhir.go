@@ -117,34 +117,37 @@ func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 	if f != nil {
 		return p.failed("metadata", f)
 	}
-	said, f := capabilities(got)
+	_, said, f := capabilities(ctx, got)
 	if f != nil {
 		return p.failed("metadata", f)
 	}
 	return p.healthy("metadata", said)
 }
 
-// capabilities tells what a CapabilityStatement says of its server.
-func capabilities(got answer) (string, *fault) {
-	raw, _ := decode(got.body)
-	statement, _ := raw.(map[string]any)
+// capabilities returns a CapabilityStatement, and what it says of its server.
+func capabilities(ctx context.Context, got answer) (statement map[string]any, said string, f *fault) {
+	raw, _, f := decodeWithin(ctx, got.body, 1)
+	if f != nil {
+		return nil, "", f
+	}
+	statement, _ = raw.(map[string]any)
 	version, _ := statement["fhirVersion"].(string)
 	switch {
 	case got.truncated:
-		return "", tooLarge()
+		return nil, "", tooLarge()
 	case statement["resourceType"] != "CapabilityStatement":
-		return "", misconfigured("What is at /metadata is not a CapabilityStatement: check that the base URL is that of a FHIR server.")
+		return nil, "", misconfigured("What is at /metadata is not a CapabilityStatement: check that the base URL is that of a FHIR server.")
 	case version == "":
-		return "", misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
+		return nil, "", misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
 	}
-	said := "The server speaks FHIR " + version
+	said = "The server speaks FHIR " + version
 	if software, _ := statement["software"].(map[string]any); firstText(software["name"]) != "" {
 		said += " (" + strings.TrimSpace(firstText(software["name"])+" "+firstText(software["version"])) + ")"
 	}
 	if services := security(statement); len(services) > 0 {
 		said += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
 	}
-	return said + ".", nil
+	return statement, said + ".", nil
 }
 
 // security returns the codes of the security services that a CapabilityStatement

@@ -31,11 +31,11 @@ func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Ke
 	if f != nil {
 		return found, f
 	}
-	if _, f := capabilities(got); f != nil {
+	statement, _, f := capabilities(ctx, got)
+	if f != nil {
 		return found, f
 	}
-	raw, _ := decode(got.body)
-	statement, _ := newScrubber(out.secrets...).value(raw).(map[string]any)
+	statement, _ = newScrubber(out.secrets...).value(statement).(map[string]any)
 	found.Offers = fhirOffers(statement)
 	if len(found.Offers) > mostOffers {
 		found.Offers, found.Truncated = found.Offers[:mostOffers], true

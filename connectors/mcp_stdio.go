@@ -131,6 +131,9 @@ func (l *lines) Read(p []byte) (int, error) {
 			return 0, l.wire.stop(tooLong(maxBody))
 		}
 	}
+	if f := l.wire.room(l.size); f != nil {
+		return 0, l.wire.stop(f)
+	}
 	if !l.wire.take(n) {
 		return 0, l.wire.stop(tooLong(mostSaid))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -174,6 +175,21 @@ func (w *wire) take(n int) bool {
 	return w.left >= 0
 }
 
+// longAnswer is what the SDK and we hold of a message of a session: the text a few
+// times, and what it is decoded to.
+const longAnswer = 96 << 20
+
+// room takes room for a message once it is long.
+func (w *wire) room(size int) *fault {
+	if size <= admission.FreeBytes {
+		return nil
+	}
+	if admission.Answer(w.life, longAnswer) != nil {
+		return crowded()
+	}
+	return nil
+}
+
 // spoken is the body of an answer, which is of bounded size: as a whole, or for a
 // stream in each of its events.
 type spoken struct {
@@ -191,6 +207,9 @@ type spoken struct {
 func (s *spoken) Read(p []byte) (int, error) {
 	n, err := s.body.Read(p)
 	s.measure(p[:n])
+	if f := s.wire.room(s.size); f != nil {
+		return 0, s.wire.stop(f)
+	}
 	switch {
 	case s.size > maxBody:
 		return 0, s.wire.stop(tooLong(maxBody))

@@ -106,9 +106,11 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 	case got.truncated || f != nil && len(got.body) > 0:
 		result.RawResponse = text([]byte(scrub.cut(string(got.body))))
 	default:
-		var raw any
-		raw, isJSON = decode(got.body)
-		result.RawResponse = scrub.value(raw)
+		raw, is, crowded := decodeWithin(ctx, got.body, copies(e))
+		if crowded != nil {
+			return crowded
+		}
+		isJSON, result.RawResponse = is, scrub.value(raw)
 	}
 	switch {
 	case f != nil:
@@ -124,6 +126,15 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 		return &fault{code: domain.CallTimeout, own: true, sentence: "The upstream answered, and the time was over before its answer was shaped."}
 	}
 	return f
+}
+
+// copies is how many times the values of an answer may be held: expressions take
+// copies, and what they make of them is shown beside it.
+func copies(e domain.Endpoint) int64 {
+	if len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != "" || e.ResultTemplate != "" {
+		return 3
+	}
+	return 1
 }
 
 // failed returns result with what f says.

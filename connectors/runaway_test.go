@@ -127,7 +127,7 @@ func TestHoldingASchemaAgainstParametersIsBounded(t *testing.T) {
 		"the same by reference": {
 			`{"$defs": {"e": {"enum": [` + repeated(3000, ",", "%d") + `]}}, "properties": {"v": {"items": {"anyOf": [{"$ref": "#/$defs/e"}, {"type": "string"}]}}}}`, list(3000, "1%d.5"),
 		},
-		"patterns for each member": {`{"properties": {"v": {"items": {"patternProperties": {` + repeated(200, ",", `"(x|y)*a{1,100}%d$": {}`) + `}}}}}`, list(2000, `{"`+strings.Repeat("xy", 100)+`": %d}`)},
+		"patterns for each member":  {`{"properties": {"v": {"items": {"patternProperties": {` + repeated(200, ",", `"(x|y)*a{1,100}%d$": {}`) + `}}}}}`, list(2000, `{"`+strings.Repeat("xy", 100)+`": %d}`)},
 		"a pattern for a long text": {`{"properties": {"v": {"items": {"pattern": "^(a|b|ab)*(c{1,500})$"}}}}`, list(20, `"`+strings.Repeat("ab", 10_000)+`%d"`)},
 		"unique lists":              {`{"properties": {"v": {"allOf": [` + repeated(200, ",", `{"uniqueItems": true, "title": "%d"}`) + `]}}}`, list(20_000, `{"a": [%d, 1]}`)},
 		"members that depend": {

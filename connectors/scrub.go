@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,33 +121,61 @@ func blank(in string, spans []span) string {
 	return out.String()
 }
 
-// value returns a copy of decoded JSON without secrets, in its keys and its
-// numbers too.
+// value returns decoded JSON without secrets, in its keys and its numbers too. What
+// holds none is not copied.
 func (s scrubber) value(v any) any {
 	if len(s.needles) == 0 {
 		return v
 	}
+	clean, _ := s.clean(v)
+	return clean
+}
+
+// clean is value, and reports whether it is another than v.
+func (s scrubber) clean(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:
-		return s.text(v)
+		found := s.find(v)
+		return blank(v, found), len(found) > 0
 	case json.Number:
-		if clean := s.text(v.String()); clean != v.String() {
-			return clean
+		if found := s.find(v.String()); len(found) > 0 {
+			return blank(v.String(), found), true
 		}
 	case []any:
-		clean := make([]any, len(v))
+		var copied []any
 		for n := range v {
-			clean[n] = s.value(v[n])
+			element, changed := s.clean(v[n])
+			if changed && copied == nil {
+				copied = slices.Clone(v)
+			}
+			if changed {
+				copied[n] = element
+			}
 		}
-		return clean
+		if copied != nil {
+			return copied, true
+		}
 	case map[string]any:
-		clean := make(map[string]any, len(v))
+		var copied map[string]any
 		for key, member := range v {
-			clean[s.text(key)] = s.value(member)
+			name := s.find(key)
+			value, changed := s.clean(member)
+			if len(name) == 0 && !changed {
+				continue
+			}
+			if copied == nil {
+				copied = maps.Clone(v)
+			}
+			if len(name) > 0 {
+				delete(copied, key)
+			}
+			copied[blank(key, name)] = value
 		}
-		return clean
+		if copied != nil {
+			return copied, true
+		}
 	}
-	return v
+	return v, false
 }
 
 // headers returns a copy of h without secrets. Cookies are credentials that the

@@ -42,6 +42,7 @@ const (
 	usualLifetime   = 5 * time.Minute // of a token whose endpoint names none
 	mostToken       = 16 << 10        // bytes
 	mostGiven       = 64 << 10        // bytes of a token endpoint's answer
+	maxTokenValues  = 4096            // in a token endpoint's answer
 	mostKept        = 4096            // tokens, and pins
 )
 

@@ -29,6 +29,9 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 	}
 	out.secrets = append(out.secrets, s.secret.Reveal())
 	scrub := newScrubber(append(out.secrets, s.out.secrets...)...)
+	if marks(got.body) > maxTokenValues {
+		return minted{}, nil, misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
+	}
 	raw, _ := decode(got.body)
 	said, _ := raw.(map[string]any)
 	if f := refusedToken(got, said, scrub); f != nil {

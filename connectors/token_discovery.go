@@ -31,6 +31,9 @@ func (t *tokens) endpoint(ctx context.Context, s signing) (string, *fault) {
 	if f = refusal(got.status); f != nil {
 		return "", misconfigured("The server has no SMART configuration (it answered %d at %s): give auth a token_url.", got.status, target.Path)
 	}
+	if marks(got.body) > maxTokenValues {
+		return "", misconfigured("The server's SMART configuration has more than %d values.", maxTokenValues)
+	}
 	raw, _ := decode(got.body)
 	said, _ := raw.(map[string]any)
 	named, _ := said["token_endpoint"].(string)

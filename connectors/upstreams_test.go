@@ -55,6 +55,8 @@ func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 	hang := make(chan struct{})
 	var waiting atomic.Int32
 	slow := upstream(t, func(http.ResponseWriter, *http.Request) { waiting.Add(1); <-hang })
+	release := sync.OnceFunc(func() { close(hang) })
+	t.Cleanup(release)
 	fine := answers(t, 200, `{}`)
 	r := onLoopback(t)
 	var callers sync.WaitGroup
@@ -70,7 +72,7 @@ func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 		t.Errorf("the refusal says %q", got)
 	}
 	succeeds(t, r, invoking(calling(fine, nil, once), "acme"))
-	close(hang)
+	release()
 	callers.Wait()
 	succeeds(t, r, invoking(calling(slow, nil, once), "acme"))
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	stdjson "encoding/json"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -40,8 +42,18 @@ func (r *request) body(most int64, optional bool) (domain.Document, []byte, erro
 	if coding := r.GetHeader("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, nil, domain.Errorf(domain.Unsupported, "content_coding_unsupported", "send the body without a Content-Encoding")
 	}
+	if err := r.admit(data); err != nil {
+		return nil, nil, err
+	}
 	doc, err := decode(data)
 	return doc, data, err
+}
+
+// admit waits a moment for room for what a body is decoded to.
+func (r *request) admit(data []byte) error {
+	soon, cancel := context.WithTimeout(r.ctx, admission.Patience)
+	defer cancel()
+	return admission.Request(soon, data)
 }
 
 // pointer returns the JSON pointer of a member of the body (RFC 6901).

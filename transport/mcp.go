@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -57,8 +59,18 @@ const cacheScope = "private"
 
 // serveMCP hands a request to the MCP server, which answers it.
 func (s *Server) serveMCP(r *request) (answer, error) {
-	r.Request.Body = http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody)
-	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.Request.Context(), askedBy{}, r)))
+	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody))
+	if err == nil {
+		err = r.admit(data)
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return answer{}, domain.Errorf(domain.TooLarge, "body_too_large", "the body is over the limit of %d bytes", maxTestBody)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	r.Request.Body = io.NopCloser(bytes.NewReader(data))
+	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, r)))
 	return answer{said: true}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
@@ -38,6 +39,7 @@ type Server struct {
 
 	TakeWithin time.Duration // how long who is told events as they come may take nothing; 0: 10 s
 
+	Gate    *admission.Gate // what requests may hold in memory together; nil: no bound
 	Limits  Limits
 	Hosts   []string // the Host names that are answered; empty: any
 	Metrics *prometheus.Registry
@@ -142,6 +144,9 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r, err := s.authorize(c, route.needs)
 		if err == nil {
+			var release func()
+			r.ctx, release = s.Gate.Open(r.ctx)
+			defer release() // once the answer is written
 			s.Log.DebugContext(r, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
 				slog.String("workspace_id", string(r.workspace)), slog.String("actor", r.key.ID), slog.String("request_id", r.caller.RequestID))
 			err = limits.allow(c, r.key.ID, route.class, s.Now())

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
@@ -47,6 +48,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	egress.Private = []string{c.Data}
+	egress.Gate = admission.New(limitMemory(log))
 
 	// The log, the vault beside it, and who may use them. They outlive ctx, so
 	// that requests under way can end well.
@@ -131,7 +133,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),
-		Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
+		Gate: egress.Gate, Limits: c.limits(), Hosts: c.hosts(), Metrics: metrics, NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
