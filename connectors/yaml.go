@@ -99,6 +99,7 @@ func (r *yamlReader) read(n *yaml.Node, depth int) (any, error) {
 		return list, nil
 	case yaml.ScalarNode:
 		return yamlScalar(n)
+	case yaml.DocumentNode, yaml.StreamNode:
 	case yaml.AliasNode:
 		return r.alias(n, depth)
 	}
