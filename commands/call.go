@@ -8,7 +8,8 @@ import (
 )
 
 // TestEndpoint calls one endpoint of an integration, enabled or not, with params
-// as its parameters. What goes wrong outside is told in the result.
+// as its parameters, and records that it did unless it is a dry run. What goes
+// wrong outside is told in the result.
 func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any, dryRun bool) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -18,9 +19,16 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	return s.call(ctx, domain.Call{
+	result, err := s.call(ctx, domain.Call{
 		Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: s.keyring(i.Owner(), nil),
 	})
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	if !dryRun {
+		s.recordCall(ctx, by, i, e, domain.TestCall, result)
+	}
+	return result, nil
 }
 
 func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, error) {

@@ -25,16 +25,16 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, e
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	s.recordCall(ctx, by, i, e, result)
+	s.recordCall(ctx, by, i, e, domain.ToolCall, result)
 	return result, nil
 }
 
 // recordCall stores who called what and what it came to. The call was made
 // already, so a failure to store it is told in the log and not to the caller.
-func (s *Service) recordCall(ctx context.Context, by Caller, i domain.Integration, e domain.Endpoint, result domain.CallResult) {
+func (s *Service) recordCall(ctx context.Context, by Caller, i domain.Integration, e domain.Endpoint, kind domain.CallKind, result domain.CallResult) {
 	at := s.Now()
 	_, err := s.Events.RecordCall(context.WithoutCancel(ctx), domain.IntegrationInvoked{
-		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Endpoint: e.Name, StatusCode: result.StatusCode,
+		ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Endpoint: e.Name, Kind: kind, StatusCode: result.StatusCode,
 		ErrorCode: result.ErrorCode, Attempts: len(result.Attempts), Duration: result.Duration, At: at,
 	}, domain.Metadata{CommandID: s.NewID(), At: at, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent})
 	if err != nil {

@@ -17,8 +17,10 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// blocked is the one sentence for a destination that the policy denies.
-const blocked = "The destination is not allowed by the egress policy of this service."
+// blocked is the one sentence for a destination that the policy denies, and for a
+// host name that there is not: were they told apart, the answers would list the
+// names of a network that nobody may call.
+const blocked = "The destination is not allowed by the egress policy of this service, or there is no host of that name."
 
 // fault is why a call failed: a word for programs, and a sentence of ours that
 // quotes neither an answer nor an error of Go's.
@@ -68,8 +70,9 @@ func (p *progress) explain(ctx context.Context, err error) *fault {
 	connected := p.connected.Load()
 	f := &fault{code: domain.CallUnreachable, unsent: !connected}
 	var timeout net.Error
+	var unresolved *net.DNSError
 	switch {
-	case errors.Is(err, errDenied):
+	case errors.Is(err, errDenied), errors.As(err, &unresolved) && unresolved.IsNotFound:
 		f.code, f.sentence = domain.CallBlockedDestination, blocked
 	case ctx.Err() != nil:
 		f.code, f.sentence = domain.CallTimeout, late(ctx)

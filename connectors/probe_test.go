@@ -78,7 +78,7 @@ func TestAProbeTellsWhatItSaw(t *testing.T) {
 
 func TestAProbeOfWhatIsNotThereIsNeverHealthy(t *testing.T) {
 	for base, want := range map[string]domain.ProbeStatus{
-		"http://127.0.0.1:1": domain.Unreachable, "http://no-such-host.invalid": domain.Unreachable, "": domain.Misconfigured, "ftp://127.0.0.1": domain.Misconfigured,
+		"http://127.0.0.1:1": domain.Unreachable, "http://no-such-host.invalid": domain.Misconfigured, "": domain.Misconfigured, "ftp://127.0.0.1": domain.Misconfigured,
 	} {
 		p := onLoopback(t).Probe(t.Context(), calling(base, nil, nil).Integration, nil)
 		isSentence(t, p.Message)

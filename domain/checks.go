@@ -177,7 +177,25 @@ func dotSegment(path string) bool {
 // transportHeaders belong to the connection or to whoever speaks for it.
 var transportHeaders = []string{
 	"Host", "Cookie", "Set-Cookie", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
-	"Forwarded", "Via", "Expect", "Http2-Settings", "X-Real-Ip",
+	"Forwarded", "Via", "Expect", "Http2-Settings", "Range", "If-Range", "Proxy", "X-Original-Url", "X-Rewrite-Url",
+}
+
+// clientHeaders say which address a request comes from, to whoever believes them.
+var clientHeaders = []string{
+	"X-Real-Ip", "Real-Ip", "Client-Ip", "X-Client-Ip", "True-Client-Ip", "X-True-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6",
+	"Cf-Pseudo-Ipv4", "Fastly-Client-Ip", "Fly-Client-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip", "X-Envoy-External-Address",
+	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Originating-Ip", "X-Original-Forwarded-For", "Forwarded-For", "X-Forwarded", "X-Host", "X-Original-Host",
+}
+
+// headerAlike returns the name of a header as a CGI reads it, where an underscore,
+// and whatever else is neither letter nor digit, is as good as a hyphen.
+func headerAlike(s string) string {
+	return textproto.CanonicalMIMEHeaderKey(strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '-'
+	}, s))
 }
 
 // credentialHeader is the rule for the name of a header that carries a credential.
@@ -185,13 +203,13 @@ func credentialHeader(s string) (string, string) {
 	if !headerSyntax.MatchString(s) {
 		return "header_invalid", "is not the name of a header"
 	}
-	name := textproto.CanonicalMIMEHeaderKey(s)
+	name := headerAlike(s)
 	for _, prefix := range []string{"Proxy-", "X-Forwarded-", "Mcp-"} {
 		if strings.HasPrefix(name, prefix) {
 			return "header_not_allowed", "is a header that can't be set"
 		}
 	}
-	if slices.Contains(transportHeaders, name) {
+	if slices.Contains(transportHeaders, name) || slices.Contains(clientHeaders, name) {
 		return "header_not_allowed", "is a header that can't be set"
 	}
 	return "", ""
@@ -199,7 +217,7 @@ func credentialHeader(s string) (string, string) {
 
 // plainHeader is the rule for the name of any other header.
 func plainHeader(s string) (string, string) {
-	if textproto.CanonicalMIMEHeaderKey(s) == "Authorization" {
+	if headerAlike(s) == "Authorization" {
 		return "header_not_allowed", "is a header that only auth can set"
 	}
 	return credentialHeader(s)

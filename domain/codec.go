@@ -18,8 +18,12 @@ type Codec struct {
 // lifts holds, for each name, how to lift version n of the stored form to n+1,
 // at index n-1. The present version is one more than there are lifts.
 var lifts = map[string][]func(map[string]any){
-	probedName: {countOneProbe},
+	probedName:  {countOneProbe},
+	invokedName: {nameKind},
 }
+
+// nameKind lifts a call of before tests were recorded.
+func nameKind(old map[string]any) { old["kind"] = string(ToolCall) }
 
 // countOneProbe lifts a probe of before its days were counted.
 func countOneProbe(old map[string]any) {

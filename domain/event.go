@@ -42,13 +42,24 @@ type IntegrationProbed struct {
 	Days        []ProbeDay  `json:"days"`               // the last 30 with a probe, this one counted, oldest first
 }
 
-// IntegrationInvoked records that an endpoint was called on somebody's behalf.
+// CallKind says why an endpoint was called.
+type CallKind string
+
+// The reasons of a call.
+const (
+	ToolCall CallKind = "invoke" // on somebody's behalf
+	TestCall CallKind = "test"   // to see what happens
+)
+
+// IntegrationInvoked records that an endpoint was called on somebody's behalf, or
+// as a test.
 // It never has what was sent or answered, and it changes no configuration.
 type IntegrationInvoked struct {
 	ID          ID            `json:"id"`
 	Workspace   Workspace     `json:"workspace_id"`
 	Incarnation uint64        `json:"incarnation"`
 	Endpoint    string        `json:"endpoint"`
+	Kind        CallKind      `json:"kind"`
 	StatusCode  int           `json:"status_code,omitempty"` // 0: no answer
 	ErrorCode   ErrorCode     `json:"error_code,omitempty"`  // empty: it succeeded
 	Attempts    int           `json:"attempts"`

@@ -121,7 +121,19 @@ func (s *Server) listKeys(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
+// revokeKey ends a key. Who may not give a permission may not take it either, but
+// for their own key.
 func (s *Server) revokeKey(r *request) (answer, error) {
+	for _, k := range s.Keys.List(r.workspace) {
+		if k.ID != r.Param("key") || k.ID == r.key.ID {
+			continue
+		}
+		for _, p := range k.Permissions {
+			if !r.key.May(p) {
+				return answer{}, domain.Errorf(domain.Forbidden, "forbidden", "a key can't revoke one with the permission %s, which it doesn't have itself", p)
+			}
+		}
+	}
 	if err := s.Keys.Revoke(r, r.workspace, r.Param("key")); err != nil {
 		return answer{}, err
 	}

@@ -79,6 +79,11 @@ func TestAKeyCanNotGiveWhatItLacks(t *testing.T) {
 	}
 	admin := s.post("/api-keys", members{"name": "admin", "permissions": []string{"Workspace.admin"}}).is(201)
 	as("POST", "/api-keys/"+admin.at("id").(string)+"/rotate", nil).is(403, "forbidden")
+	as("DELETE", "/api-keys/"+admin.at("id").(string), nil).is(403, "forbidden")
+	invoking := s.post("/api-keys", members{"name": "agent", "permissions": []string{"Integration.invoke"}}).is(201).at("id").(string)
+	as("DELETE", "/api-keys/"+invoking, nil).is(403, "forbidden")
+	viewing := s.post("/api-keys", members{"name": "viewer", "permissions": []string{"Integration.view"}}).is(201).at("id").(string)
+	as("DELETE", "/api-keys/"+viewing, nil).is(204)
 	s.send(request{method: "GET", path: "/api-keys", key: admin.at("key").(string)}).is(200)
 
 	// A key of another workspace, and the operator's, are not there at all.

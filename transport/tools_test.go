@@ -88,7 +88,7 @@ func TestASkillsToolsAreResolved(t *testing.T) {
 	s.send(request{method: "POST", path: "/integration-tools/resolve", wrong: true, body: members{}}).is(422, "type")
 }
 
-func TestAnInvocationIsRecordedAndATestIsNot(t *testing.T) {
+func TestAnInvocationAndATestAreRecordedAndADryRunIsNot(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.slots(t, "clinic")
@@ -96,7 +96,7 @@ func TestAnInvocationIsRecordedAndATestIsNot(t *testing.T) {
 	invoke := func(body any) reply {
 		return s.send(request{method: "POST", path: "/integrations/clinic/endpoints/list_slots/invoke", key: key, body: body})
 	}
-	s.post("/integrations/clinic/endpoints/list_slots/test", members{"params": members{"day": "mon"}}).is(200)
+	s.post("/integrations/clinic/endpoints/list_slots/test", members{"params": members{"day": "mon"}, "dry_run": true}).is(200)
 	done := invoke(members{"params": members{"day": "mon"}}).is(200)
 	require.Equal(t, `{"slots":["9:00","Bearer [secret]"]}`, done.at("final_result"))
 	require.Equal(t, "upstream_error", invoke(members{"params": members{"day": "never"}}).is(200).at("error_code"))
@@ -104,6 +104,7 @@ func TestAnInvocationIsRecordedAndATestIsNot(t *testing.T) {
 	require.Equal(t, []string{"/params/day"}, invoke(members{"params": members{"day": "x"}}).is(422).pointers())
 	s.put("/integrations/clinic", members{"enabled": false}).is(200)
 	invoke(members{"params": members{"day": "mon"}}).is(409, "integration_disabled")
+	s.post("/integrations/clinic/endpoints/list_slots/test", members{"params": members{"day": "mon"}}).is(200)
 
 	calls := []domain.IntegrationInvoked{}
 	for batch, err := range s.stores.events.CallsAfter(t.Context(), 0) {
@@ -113,11 +114,12 @@ func TestAnInvocationIsRecordedAndATestIsNot(t *testing.T) {
 			require.NotEmpty(t, c.Meta.Actor)
 			calls = append(calls, c.Event.(domain.IntegrationInvoked))
 		}
-		if len(calls) == 2 {
+		if len(calls) == 3 {
 			break
 		}
 	}
 	require.Equal(t, "list_slots", calls[0].Endpoint)
+	require.Equal(t, []domain.CallKind{domain.ToolCall, domain.ToolCall, domain.TestCall}, []domain.CallKind{calls[0].Kind, calls[1].Kind, calls[2].Kind})
 	require.Equal(t, [2]int{200, 500}, [2]int{calls[0].StatusCode, calls[1].StatusCode})
 	require.Equal(t, domain.CallUpstreamError, calls[1].ErrorCode)
 	require.Positive(t, calls[0].Duration)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,8 +35,8 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err := c.checkRoles(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+	if err := makePrivate(c.Data); err != nil {
+		return err
 	}
 	now := clock
 	egress, err := c.Egress.config(now)
