@@ -43,7 +43,7 @@ var table = []row{
 	{"projections/sqlite", "domain projections", "go-sqlite3"},
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
-	{"health", "domain streams eventstore subscriber commands projections", "nats.go prometheus watermill x/sync"},
+	{"health", "domain streams eventstore commands projections", "nats.go prometheus watermill x/sync"},
 	{"webhooks", "domain streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"transport", "domain access admission audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
 	{"bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},

@@ -39,6 +39,9 @@ func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, com
 
 func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integration, command string) (domain.Probe, uint64, error) {
 	probe := s.probe(ctx, i, nil)
+	if probe.Status == "" {
+		return domain.Probe{}, 0, notProbed(probe)
+	}
 	position, err := s.recordProbe(ctx, i, probe, domain.Metadata{
 		CommandID: command, At: probe.At, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent,
 	})
@@ -99,7 +102,18 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	if err := by.May(wanted); err != nil {
 		return domain.Probe{}, err
 	}
-	return s.probe(ctx, wanted, decision.Seal), nil
+	probe := s.probe(ctx, wanted, decision.Seal)
+	if probe.Status == "" {
+		return domain.Probe{}, notProbed(probe)
+	}
+	return probe, nil
+}
+
+// notProbed is the refusal for a probe that found out nothing, because the service
+// had no room for it or the integration changed meanwhile. It is not recorded: it
+// says nothing about the upstream.
+func notProbed(p domain.Probe) error {
+	return domain.Because(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed just now; try again")
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, given []domain.SealedSecret) domain.Probe {

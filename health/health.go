@@ -1,5 +1,5 @@
 // Package health finds out whether integrations can be used: from time to time,
-// by schedules that JetStream keeps, and when somebody asks. Probes are a queue
+// by a timetable, and when somebody asks. Probes are a queue
 // that any number of processes work on, and what they see are events.
 //
 // Its one promise: nothing is called healthy that was not seen to be.
@@ -9,10 +9,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -33,10 +33,15 @@ type Checker struct {
 	Position func() uint64 // up to which the read model shows the log of integrations
 
 	running singleflight.Group // checks, by workspace, age and position
+
+	mu         sync.Mutex
+	unfinished map[domain.Workspace]unfinished
 }
 
-// pageSize is how many integrations are read at a time.
-const pageSize = 200
+const (
+	pageSize  = 200 // integrations that are read at a time
+	mostAsked = 64  // probes that one check waits for at once
+)
 
 // Check has every enabled integration of the caller's workspace probed whose
 // last probe is older than maxAge or than its configuration. What is not done in
@@ -44,7 +49,8 @@ const pageSize = 200
 // last seen. Those who ask for the same while a check runs share it, unless
 // something has changed since it began, and checks of several processes share
 // probes, so that many callers cost upstreams no more than one; a check goes on
-// when the one who asked first has gone.
+// when the one who asked first has gone. One that its time was too short for goes on
+// where it was when it is asked for again within a minute.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t %d", by.Workspace, maxAge, by.MayExec, c.Position()), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
@@ -56,10 +62,6 @@ func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Dur
 func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	deadline, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
-	enabled, err := c.enabled(ctx, by.Workspace)
-	if err != nil {
-		return domain.HealthReport{}, err
-	}
 	parked, err := c.parked(ctx, by.Workspace)
 	if err != nil {
 		return domain.HealthReport{}, err
@@ -68,56 +70,37 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	case <-c.Results.begun:
 	case <-deadline.Done():
 	}
-	report := domain.HealthReport{CheckedAt: c.Now(), Integrations: make([]domain.HealthResult, len(enabled))}
-	var waiting errgroup.Group
-	var last atomic.Uint64 // the position of the last probe recorded
-	for n, i := range enabled {
-		if parked[i.ID] {
-			report.Integrations[n] = unknown(i.Integration, "can't be probed: its last change can't be read by this version of the service")
-			continue
+	k := &checking{Checker: c, by: by, maxAge: maxAge, parked: parked, earlier: c.takeUnfinished(by.Workspace), begun: c.Now()}
+	k.waiting.SetLimit(mostAsked)
+	var pages [][]domain.HealthResult
+	err = c.enabled(ctx, by.Workspace, func(page []projections.Integration) {
+		results := make([]domain.HealthResult, len(page))
+		pages = append(pages, results)
+		for n, i := range page {
+			k.one(deadline, i, &results[n])
 		}
-		forbidden := by.May(i.Integration)
-		if c.stands(i, maxAge) || forbidden != nil && c.stands(i, always) {
-			report.Integrations[n] = told(i.Integration, domain.Probe{
-				Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
-				Message: i.LastProbe.Message, At: i.LastProbe.At,
-			})
-			continue
-		}
-		if forbidden != nil {
-			report.Integrations[n] = unknown(i.Integration, forbidden.Error())
-			continue
-		}
-		waiting.Go(func() error {
-			seen, why := c.probed(deadline, i.Integration)
-			if why != "" {
-				report.Integrations[n] = unknown(i.Integration, why)
-				return nil
-			}
-			report.Integrations[n] = told(i.Integration, seen.Probe)
-			for before := last.Load(); seen.position > before && !last.CompareAndSwap(before, seen.position); before = last.Load() {
-			}
-			return nil
-		})
-	}
-	if err := waiting.Wait(); err != nil {
+	})
+	_ = k.waiting.Wait() // none fails
+	if err != nil {
 		return domain.HealthReport{}, err
 	}
-	_ = c.Wait(deadline, last.Load()) // the report stands, whether or not listings show it yet
+	report := domain.HealthReport{CheckedAt: k.begun, Integrations: slices.Concat(pages...)}
+	c.keepUnfinished(by.Workspace, k)
+	_ = c.Wait(deadline, k.last.Load()) // the report stands, whether or not listings show it yet
 	return report, nil
 }
 
-func (c *Checker) enabled(ctx context.Context, w domain.Workspace) ([]projections.Integration, error) {
-	var all []projections.Integration
+// enabled calls do for each page of the enabled integrations of a workspace.
+func (c *Checker) enabled(ctx context.Context, w domain.Workspace, do func([]projections.Integration)) error {
 	q := projections.Query{Filter: projections.Filter{Enabled: new(true)}, Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: pageSize}
 	for {
 		page, err := c.Read.List(ctx, w, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, page.Items...)
+		do(page.Items)
 		if page.Next == nil {
-			return all, nil
+			return nil
 		}
 		q.After = page.Next
 	}
@@ -171,17 +154,27 @@ func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result
 			stale, after = true, seen.position
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return result{}, "not probed within the time of this check; check again"
+			return result{}, notInTime
 		}
 	}
 }
 
 func unknown(i domain.Integration, why string) domain.HealthResult {
-	return domain.HealthResult{Integration: i, Probe: domain.Probe{Message: why}}
+	return domain.HealthResult{Integration: named(i), Probe: domain.Probe{Message: why}}
 }
 
 // told is what a probe saw. A built-in that the operator has not set up can't be
 // said to be well or ill.
 func told(i domain.Integration, p domain.Probe) domain.HealthResult {
-	return domain.HealthResult{Integration: i, Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
+	p.Steps = nil
+	return domain.HealthResult{Integration: named(i), Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
+}
+
+// named is what a report says of an integration: a workspace may have many, and
+// their configurations are large.
+func named(i domain.Integration) domain.Integration {
+	return domain.Integration{
+		ID: i.ID, Workspace: i.Workspace, Name: i.Name, Builtin: i.Builtin,
+		Configuration: domain.Configuration{DisplayName: i.DisplayName, Protocol: i.Protocol},
+	}
 }

@@ -254,6 +254,35 @@ func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 	}
 }
 
+func TestACheckThatItsTimeWasTooShortForGoesOnWhereItWas(t *testing.T) {
+	f := startOn(t, natstest.Connect(t))
+	f.Within = time.Second
+	f.run(t, f.prober.Run)
+	fast, slow := listen(t), hold(t)
+	for n := range 5 {
+		f.create(t, fmt.Sprint("fast-", n), fast.URL, true)
+		f.create(t, fmt.Sprint("slow-", n), slow.URL, true)
+	}
+	known := func(seen map[string]domain.HealthResult) (count int) {
+		for _, r := range seen {
+			if r.Known {
+				count++
+			}
+		}
+		return count
+	}
+	first := f.check(t, 0)
+	require.LessOrEqual(t, known(first), 5)
+	asked := fast.asked.Load()
+	close(slow.answer)
+	f.Within = 10 * time.Second
+	require.Equal(t, 10, known(f.check(t, 0)))
+	require.LessOrEqual(t, fast.asked.Load(), asked+int32(5-known(first)), "what was seen is not probed again")
+	asked = fast.asked.Load()
+	require.Equal(t, 10, known(f.check(t, 0)))
+	require.Equal(t, asked+5, fast.asked.Load(), "a check that was finished is followed by another one")
+}
+
 func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	f.queue.AtOnce, f.queue.AtOnceEach = 3, 2

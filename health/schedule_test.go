@@ -20,29 +20,7 @@ import (
 )
 
 func (f *fixture) scheduler() *health.Scheduler {
-	return &health.Scheduler{Queue: f.queue, Events: f.Events, Every: 5 * time.Minute, Repair: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
-}
-
-// schedules returns how often each integration is probed, by its id.
-func (f *fixture) schedules(t *testing.T) map[domain.ID]time.Duration {
-	t.Helper()
-	js, err := jetstream.New(f.nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "PROBE_WORK")
-	require.NoError(t, err)
-	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("probe.schedule.>"))
-	require.NoError(t, err)
-	all := map[domain.ID]time.Duration{}
-	for subject := range info.State.Subjects {
-		msg, err := stream.GetLastMsgForSubject(t.Context(), subject)
-		if err != nil {
-			continue // replaced just now
-		}
-		every, err := time.ParseDuration(strings.TrimPrefix(msg.Header.Get("Nats-Schedule"), "@every "))
-		require.NoError(t, err)
-		all[domain.ID(subject[strings.LastIndex(subject, ".")+1:])] = every
-	}
-	return all
+	return &health.Scheduler{Queue: f.queue, Events: f.Events, Every: 5 * time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (f *fixture) change(t *testing.T, id domain.ID, doc domain.Document) {
@@ -53,77 +31,47 @@ func (f *fixture) change(t *testing.T, id domain.ID, doc domain.Document) {
 
 func TestAScheduleFollowsItsIntegration(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
+	u := listen(t)
 	f.run(t, f.scheduler().Run)
-	becomes := func(id domain.ID, about time.Duration) {
+	f.run(t, f.prober.Run)
+	id := f.create(t, "crm", u.URL, true)
+	f.change(t, id, domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("10")}})
+	f.change(t, id, domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("1")}})
+	probed := func() {
 		t.Helper()
-		require.Eventually(t, func() bool {
-			every := f.schedules(t)[id]
-			return every >= about*9/10-time.Second && every <= about*11/10+time.Second && (about > 0) == (every > 0)
-		}, 5*time.Second, 5*time.Millisecond)
+		before := u.asked.Load()
+		require.Eventually(t, func() bool { return u.asked.Load() > before+1 }, 20*time.Second, 5*time.Millisecond)
 	}
-	id := f.create(t, "crm", "https://a.example", true)
-	becomes(id, 5*time.Minute)
-	f.change(t, id, domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("60")}})
-	becomes(id, time.Minute)
+	probed()
 	f.change(t, id, domain.Document{"enabled": false})
-	becomes(id, 0)
+	other := listen(t)
+	f.change(t, f.create(t, "other", other.URL, true), domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("1")}})
+	quiet := func() { // while another one is probed, this one is not
+		t.Helper()
+		before, others := u.asked.Load(), other.asked.Load()
+		require.Eventually(t, func() bool { return other.asked.Load() > others+2 }, 20*time.Second, 5*time.Millisecond)
+		require.LessOrEqual(t, u.asked.Load(), before+1, "but for the probe that was under way")
+	}
+	quiet()
 	f.change(t, id, domain.Document{"enabled": true})
-	becomes(id, time.Minute)
-	f.change(t, id, domain.Document{"health_check": map[string]any{"interval_seconds": number("0")}})
-	becomes(id, 0)
-	f.change(t, id, domain.Document{"health_check": nil})
-	becomes(id, 5*time.Minute)
+	probed()
 	_, err := f.DeleteIntegration(t.Context(), ann, id, "", commands.Condition{})
 	require.NoError(t, err)
-	becomes(id, 0)
+	quiet()
 }
 
-func TestSchedulesThatAreLostOrLeftOverAreRepaired(t *testing.T) {
+// What earlier versions kept in the stream would be fired beside the timetable.
+func TestSchedulesOfEarlierVersionsAreRemoved(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
-	ids := map[string]domain.ID{}
-	for _, name := range []string{"lost", "slow", "fine", "off"} {
-		ids[name] = f.create(t, name, "https://a.example", name != "off")
-	}
-	s := f.scheduler()
-	repaired, err := s.Reconcile(t.Context())
+	js := f.jetstream(t)
+	at := "probe.schedule.acme." + string(domain.NewID("acme", "crm"))
+	_, err := js.Publish(t.Context(), at, []byte("1h0m0s"), jetstream.WithScheduleEvery(time.Hour), jetstream.WithScheduleTarget(strings.Replace(at, "schedule", "due", 1)))
 	require.NoError(t, err)
-	require.Equal(t, 3, repaired)
-	want := f.schedules(t)
-	require.Len(t, want, 3)
-
-	js, err := jetstream.New(f.nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "PROBE_WORK")
-	require.NoError(t, err)
-	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject("probe.schedule.acme."+string(ids["lost"]))))
-	for name, id := range map[string]domain.ID{"left over": domain.NewID("acme", "never"), "of a disabled one": ids["off"], "at another pace": ids["slow"]} {
-		_, err := js.Publish(t.Context(), "probe.schedule.acme."+string(id), []byte("1h0m0s"),
-			jetstream.WithScheduleEvery(time.Hour), jetstream.WithScheduleTarget("probe.due.acme."+string(id)))
-		require.NoError(t, err, name)
-	}
-	repaired, err = s.Reconcile(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 4, repaired)
-	require.Equal(t, want, f.schedules(t))
-
-	repaired, err = s.Reconcile(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, repaired, "what is as it should be is left alone")
-}
-
-func TestIntegrationsMadeTogetherAreNotProbedTogether(t *testing.T) {
-	f := startOn(t, natstest.Connect(t))
-	paces := map[time.Duration]bool{}
-	for _, name := range strings.Fields("aa bb cc dd ee ff gg hh") {
-		f.create(t, name, "https://a.example", true)
-	}
-	_, err := f.scheduler().Reconcile(t.Context())
-	require.NoError(t, err)
-	for _, every := range f.schedules(t) {
-		require.InDelta(t, 300, every.Seconds(), 31)
-		paces[every] = true
-	}
-	require.Greater(t, len(paces), 4)
+	f.run(t, f.scheduler().Run)
+	require.Eventually(t, func() bool {
+		stream, err := js.Stream(t.Context(), "PROBE_WORK")
+		return err == nil && stream.CachedInfo().State.Msgs == 0
+	}, 20*time.Second, 5*time.Millisecond)
 }
 
 func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *testing.T) {

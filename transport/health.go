@@ -14,7 +14,7 @@ type healthAnswer struct {
 	Unknown      int                  `json:"unknown,omitempty"`
 	Total        int                  `json:"total"`
 	CheckedAt    time.Time            `json:"checked_at"`
-	Integrations []healthResultAnswer `json:"integrations"`
+	Integrations []healthResultAnswer `json:"integrations,omitzero"` // nil: only the sums were asked for
 }
 
 type healthResultAnswer struct {
@@ -36,6 +36,7 @@ const maxHealthAge = 24 * 60 * 60 * 1000
 func (s *Server) checkHealth(r *request) (answer, error) {
 	q := r.query()
 	maxAge := q.integer("max_age_ms", 30_000, 0, maxHealthAge)
+	details := q.boolean("details")
 	if err := domain.RefuseAll(q.problems); err != nil {
 		return answer{}, err
 	}
@@ -46,9 +47,14 @@ func (s *Server) checkHealth(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a := healthAnswer{Total: len(report.Integrations), CheckedAt: instant(report.CheckedAt), Integrations: make([]healthResultAnswer, len(report.Integrations))}
-	for n, result := range report.Integrations {
-		a.Integrations[n] = showHealth(result)
+	a := healthAnswer{Total: len(report.Integrations), CheckedAt: instant(report.CheckedAt)}
+	if details == nil || *details {
+		a.Integrations = make([]healthResultAnswer, 0, len(report.Integrations))
+	}
+	for _, result := range report.Integrations {
+		if a.Integrations != nil {
+			a.Integrations = append(a.Integrations, showHealth(result))
+		}
 		switch {
 		case !result.Known:
 			a.Unknown++

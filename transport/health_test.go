@@ -46,6 +46,11 @@ func TestAHealthCheckProbesWhatIsEnabled(t *testing.T) {
 	require.InDelta(t, 1, got.at("healthy"), 0)
 	require.Empty(t, off.requests())
 	require.Equal(t, "healthy", s.get("/integrations/up").at("last_test_status"))
+	sums := s.get("/integrations/health-check?details=false").is(200)
+	require.NotContains(t, sums.json, "integrations")
+	for _, sum := range []string{"healthy", "unhealthy", "unknown", "total"} {
+		require.Equal(t, got.at(sum), sums.at(sum), sum)
+	}
 
 	probed := len(up.requests())
 	again := s.get("/integrations/health-check?max_age_ms=86400000").is(200)

@@ -1,0 +1,145 @@
+package health
+
+import (
+	"container/heap"
+	"hash/fnv"
+	"slices"
+	"time"
+)
+
+// timetable knows when each integration is to be probed next. Each has slots at a
+// pace and an offset of its own, which follow from its id and the calendar: a
+// restart moves none of them, and they are spread evenly. A slot that nobody was
+// there for is made up for, between the others.
+type timetable struct {
+	entries map[key]*entry
+	next    slots     // by when they are due
+	missed  []*entry  // that are made up for, oldest first
+	rate    float64   // probes a second, all told
+	made    time.Time // when a missed one was made up for last
+	at      uint64    // the position in the log that this is of
+}
+
+// entry is an integration that is probed from time to time.
+type entry struct {
+	of     key
+	every  time.Duration
+	at     time.Time // its next slot
+	index  int       // in next; -1: it is not there any more
+	missed bool
+}
+
+func newTimetable() *timetable { return &timetable{entries: map[key]*entry{}} }
+
+// slot returns the last slot of an integration up to a time.
+func slot(of key, every time.Duration, until time.Time) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(string(of.workspace) + "." + string(of.id)))
+	offset := int64(h.Sum64() % uint64(every)) //nolint:gosec // less than every
+	since := until.UnixNano() - offset
+	return time.Unix(0, since-since%int64(every)+offset).UTC()
+}
+
+// set has an integration probed every so often from its next slot on; 0: never.
+func (t *timetable) set(of key, every time.Duration, now time.Time) {
+	e := t.entries[of]
+	if e != nil && e.every == every {
+		return
+	}
+	if e != nil {
+		t.rate -= 1 / e.every.Seconds()
+		heap.Remove(&t.next, e.index)
+		e.index, e.missed = -1, false
+		delete(t.entries, of)
+	}
+	if every <= 0 {
+		return
+	}
+	e = &entry{of: of, every: every, at: slot(of, every, now).Add(every)}
+	t.entries[of] = e
+	t.rate += 1 / every.Seconds()
+	heap.Push(&t.next, e)
+}
+
+// probed notes when an integration was probed last, the zero time if never. When a
+// slot has gone by since, it is made up for.
+func (t *timetable) probed(of key, last, now time.Time) {
+	if e := t.entries[of]; e != nil && !e.missed && last.Before(slot(of, e.every, now)) {
+		e.missed = true
+		t.missed = append(t.missed, e)
+	}
+}
+
+// oldestFirst puts those that are made up for into the order in which they were
+// probed last.
+func (t *timetable) oldestFirst(seen map[key]time.Time) {
+	slices.SortFunc(t.missed, func(a, b *entry) int { return seen[a.of].Compare(seen[b.of]) })
+}
+
+// due returns the integrations whose slots have come, and one that is made up for
+// when it is its turn: half as many of them as there are slots, so that a restart
+// makes no burst.
+func (t *timetable) due(now time.Time) (all []key) {
+	for len(t.next) > 0 && !t.next[0].at.After(now) {
+		e := t.next[0]
+		all = append(all, e.of)
+		e.missed = false
+		e.at = slot(e.of, e.every, now).Add(e.every)
+		heap.Fix(&t.next, 0)
+	}
+	for len(t.missed) > 0 && now.Sub(t.made) >= t.pause() {
+		e := t.missed[0]
+		t.missed = t.missed[1:]
+		if e.missed && e.index >= 0 { // else its slot has come, or it is gone
+			e.missed = false
+			t.made = now
+			all = append(all, e.of)
+			break
+		}
+	}
+	return all
+}
+
+// pause is how long after one that was made up for the next one is.
+func (t *timetable) pause() time.Duration {
+	if t.rate <= 0 {
+		return 0
+	}
+	return time.Duration(2 / t.rate * float64(time.Second))
+}
+
+// wait returns how long nothing is due.
+func (t *timetable) wait(now time.Time) time.Duration {
+	wait := time.Minute
+	if len(t.next) > 0 {
+		wait = min(wait, t.next[0].at.Sub(now))
+	}
+	if len(t.missed) > 0 {
+		wait = min(wait, t.pause()-now.Sub(t.made))
+	}
+	return max(wait, 0)
+}
+
+// slots is a heap (container/heap) of entries by their next slot.
+type slots []*entry
+
+func (s slots) Len() int           { return len(s) }
+func (s slots) Less(i, j int) bool { return s[i].at.Before(s[j].at) }
+func (s slots) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].index, s[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (s *slots) Push(x any) {
+	e := x.(*entry) //nolint:forcetypeassert // only set pushes
+	e.index = len(*s)
+	*s = append(*s, e)
+}
+
+// Pop implements heap.Interface.
+func (s *slots) Pop() any {
+	last := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return last
+}

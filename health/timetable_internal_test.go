@@ -1,0 +1,129 @@
+package health
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const (
+	crowd = 3000
+	pace  = 5 * time.Minute
+)
+
+var epoch = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+
+func member(n int) key { return key{"acme", domain.ID(fmt.Sprint("crm-", n))} }
+
+// site probes a crowd, second by second.
+type site struct {
+	table *timetable
+	last  map[key]time.Time
+	most  int // probes in one second
+}
+
+// restart begins with a timetable that knows no more than the log.
+func (s *site) restart(now time.Time) {
+	s.table = newTimetable()
+	for n := range crowd {
+		s.table.set(member(n), pace, now)
+		s.table.probed(member(n), s.last[member(n)], now)
+	}
+	s.table.oldestFirst(s.last)
+}
+
+// run goes on for a while, and returns how often each was probed.
+func (s *site) run(from time.Time, seconds int) map[key]int {
+	counts := map[key]int{}
+	for n := range seconds {
+		now, sum := from.Add(time.Duration(n)*time.Second), 0
+		for part := range 20 { // wait is short while many are made up for
+			now := now.Add(time.Duration(part) * 50 * time.Millisecond)
+			due := s.table.due(now)
+			sum += len(due)
+			for _, of := range due {
+				counts[of]++
+				s.last[of] = now
+			}
+		}
+		s.most = max(s.most, sum)
+	}
+	return counts
+}
+
+const even = crowd / int(pace/time.Second) // a second
+
+func TestProbesAreSpreadEvenlyAndEachComesAtItsPace(t *testing.T) {
+	s := &site{last: map[key]time.Time{}}
+	s.restart(epoch)
+	s.table.missed = nil // as if all had been probed
+	counts := s.run(epoch, 600)
+	require.Len(t, counts, crowd)
+	for of, count := range counts {
+		require.Equal(t, 2, count, of)
+	}
+	require.Less(t, s.most, 3*even)
+}
+
+func TestARestartKeepsWhatWasDueAndMakesNoBurst(t *testing.T) {
+	s := &site{last: map[key]time.Time{}}
+	s.restart(epoch)
+	s.run(epoch, 900)
+	s.most = 0
+	for n, down := range []time.Duration{time.Second, 20 * time.Second, 10 * time.Minute} {
+		from := epoch.Add(time.Duration(n+1)*time.Hour + down)
+		for of := range s.last { // all were probed at their slots before the end
+			s.last[of] = slot(of, pace, from.Add(-down))
+		}
+		s.restart(from)
+		missed := len(s.table.missed)
+		require.InDelta(t, crowd*min(1, down.Seconds()/pace.Seconds()), missed, crowd/20, "those whose slot was missed")
+		counts := s.run(from, 900)
+		require.Len(t, counts, crowd)
+		require.Less(t, s.most, 4*even, "while a restart is made up for")
+	}
+}
+
+func TestAServiceThatRestartsMoreOftenThanThePaceProbesAll(t *testing.T) {
+	s := &site{last: map[key]time.Time{}}
+	for n := range crowd { // each was probed long ago
+		s.last[member(n)] = epoch.Add(-time.Hour)
+	}
+	counts := map[key]int{}
+	for round := range 15 {
+		from := epoch.Add(time.Duration(round) * time.Minute)
+		s.restart(from)
+		for of, count := range s.run(from, 50) { // and is down for 10 s
+			counts[of] += count
+		}
+	}
+	require.Len(t, counts, crowd)
+	require.Less(t, s.most, 4*even)
+}
+
+func TestATimetableFollowsWhatIntegrationsAskFor(t *testing.T) {
+	table, of := newTimetable(), member(1)
+	due := func(from, to time.Duration) (count int) {
+		for at := from; at < to; at += time.Second {
+			count += len(table.due(epoch.Add(at)))
+		}
+		return count
+	}
+	table.set(of, time.Minute, epoch)
+	require.Equal(t, 10, due(0, 10*time.Minute))
+	table.set(of, time.Minute, epoch.Add(10*time.Minute)) // which changes nothing
+	require.Equal(t, 10, due(10*time.Minute, 20*time.Minute))
+	table.set(of, 10*time.Second, epoch.Add(20*time.Minute))
+	require.Equal(t, 60, due(20*time.Minute, 30*time.Minute))
+	table.set(of, 0, epoch.Add(30*time.Minute))
+	require.Zero(t, due(30*time.Minute, 40*time.Minute))
+	require.Zero(t, table.rate)
+	table.set(of, time.Minute, epoch.Add(40*time.Minute))
+	table.probed(of, time.Time{}, epoch.Add(40*time.Minute))
+	table.set(of, 0, epoch.Add(40*time.Minute))
+	require.Zero(t, due(40*time.Minute, 50*time.Minute), "nor is it made up for")
+}
