@@ -31,6 +31,7 @@ var table = []row{
 	{"internal/durablefile", "", ""},
 	{"streams", "", "backoff nats.go"},
 	{"eventstore", "domain streams", "json-experiment nats.go orbit"},
+	{"backup", "eventstore", "jsm.go nats.go"},
 	{"subscriber", "domain eventstore", "nats.go watermill"},
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain streams internal/durablefile", "nats.go tink"},
@@ -54,7 +55,7 @@ var table = []row{
 	{"internal/peers", "", ""},
 	{"internal/powercut", "", "x/sys"},
 	{
-		"cmd/integrations", "domain internal/durablefile streams eventstore vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
+		"cmd/integrations", "domain internal/durablefile streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
 		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }
@@ -68,6 +69,7 @@ var libraries = map[string]string{
 	"golang-lru":        "github.com/hashicorp/golang-lru/v2",
 	"go-jose":           "github.com/go-jose/go-jose/v4",
 	"go-sqlite3":        "github.com/ncruces/go-sqlite3",
+	"jsm.go":            "github.com/nats-io/jsm.go",
 	"jmespath":          "github.com/jmespath-community/go-jmespath",
 	"json-experiment":   "github.com/go-json-experiment/json",
 	"jsonschema":        "github.com/santhosh-tekuri/jsonschema/v6",

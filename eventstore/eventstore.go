@@ -47,7 +47,8 @@ type Store struct {
 	state    jetstream.KeyValue // which log this is
 	lineage  atomic.Pointer[Lineage]
 	damage   atomic.Pointer[error] // why nothing may be changed
-	savedIn  sync.Map              // the log of the position that a subscriber saved last
+	highest  highest
+	savedIn  sync.Map // the log of the position that a subscriber saved last
 	appends  *group
 	recent   *recent // nil: each reader has events of its own
 	codec    domain.Codec
@@ -192,7 +193,9 @@ func parseSubject(s string) (domain.Workspace, domain.ID) {
 
 // Head returns the position of the last event in the log, 0 when it is empty.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
-	return s.head(ctx, logName)
+	head, err := s.head(ctx, logName)
+	s.highest.see(s.Lineage().ID(), head)
+	return head, err
 }
 
 // ProbeHead returns the position of the last probe result, 0 when there is none.

@@ -65,11 +65,7 @@ func (g *Guard) note(ctx context.Context, i Integrity) {
 	g.seen = i
 	g.mu.Unlock()
 	before, now := g.Store.Intact(), i.Err()
-	if now == nil {
-		g.Store.damage.Store(nil)
-	} else {
-		g.Store.damage.Store(&now)
-	}
+	g.Store.refuse(now)
 	switch {
 	case now != nil && before == nil:
 		g.Log.ErrorContext(ctx, "the event log is incomplete: changes are refused and nothing is destroyed", slog.String("missing", i.Describe()))
@@ -169,6 +165,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// refuse has changes refused with an error, or accepted with none.
+func (s *Store) refuse(err error) {
+	if err == nil {
+		s.damage.Store(nil)
+	} else {
+		s.damage.Store(&err)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 type Mark struct {
 	Log      string `json:"log"`      // the identity of the log
 	Position uint64 `json:"position"` // of the event; 0: the log was empty
-	Hash     string `json:"hash"`     // SHA-256 of the event as it was stored, in hex
+	Hash     string `json:"hash"`     // SHA-256 of the event as it was stored, in hex; empty: not known
 }
 
 // A Range of positions, both included.
@@ -124,10 +124,14 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	if i.Missing = gone - i.Accepted; i.Missing == 0 {
 		i.Ranges = nil
 	}
-	for _, m := range marks {
+	s.highest.see(i.Log, i.Last)
+	for _, m := range append(marks, s.highest.mark()) {
 		if err := s.compare(ctx, m, known, &i); err != nil {
 			return Integrity{}, err
 		}
+	}
+	if i.Whole() {
+		s.highest.move(i.Log, i.Last)
 	}
 	return i, nil
 }
@@ -173,6 +177,9 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 		i.add(Range{i.Last + 1, at})
 		return nil
 	}
+	if m.Hash == "" {
+		return nil
+	}
 	hash, err := s.hashOf(ctx, at)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound) && known.Accepted > 0: // it may be one of these
@@ -189,7 +196,10 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 
 // add notes that a range is missing at the end of the log.
 func (i *Integrity) add(r Range) {
-	if n := len(i.Ranges); n > 0 && i.Ranges[n-1].To >= r.To {
+	if n := len(i.Ranges); n > 0 && i.Ranges[n-1].To >= r.From {
+		last := &i.Ranges[n-1]
+		i.Missing += max(last.To, r.To) - last.To
+		last.To = max(last.To, r.To)
 		return
 	}
 	i.Missing += r.To - r.From + 1

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/streams"
@@ -38,9 +39,9 @@ type Reason string
 // The reasons. Only the first one is found out by the service: nobody can tell
 // whether what was there before is lost.
 const (
-	Created  Reason = "created"  // the stream is a new one
-	Restored Reason = "restored" // from a backup
-	Loss     Reason = "accepted" // an operator goes on without what is missing
+	Created            Reason = "created" // the stream is a new one
+	RestoredFromBackup Reason = "restored"
+	Loss               Reason = "accepted" // an operator goes on without what is missing
 )
 
 // ID returns the identity of the log, empty when nobody has noted it yet.
@@ -164,15 +165,11 @@ func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error
 	return nil
 }
 
-// explained reports whether an operator knows why the log with an id is not this
-// one any more: no stream was made anew since, or it was before the operator's word.
+// explained reports whether the log with an id is this one, or an operator knows why
+// it is not any more: the last word was a restore, or that a loss is accepted.
 func (l Lineage) explained(id string) bool {
-	at := l.index(id)
-	known := at >= 0
-	for _, later := range l.Epochs[at+1:] {
-		known = later.Reason != Created && (known || later.Reason == Loss)
-	}
-	return known
+	at, last := l.index(id), len(l.Epochs)-1
+	return at >= 0 && (at == last || l.Epochs[last].Reason != Created)
 }
 
 // Begin begins an epoch: the log gets another identity. Its events up to e.After,
@@ -206,3 +203,38 @@ func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly str
 func streamCreated(info *jetstream.StreamInfo) time.Time {
 	return info.Created.UTC().Truncate(time.Millisecond)
 }
+
+// Restored begins an epoch on a log that was restored from a backup: whatever
+// followed it is gone. It refuses a log that is not whole.
+func Restored(ctx context.Context, nc *nats.Conn, cfg Config) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	s := &Store{nc: nc, js: js, timeout: orDefault(cfg.Timeout, restoredWithin)}
+	if s.log, err = js.Stream(ctx, logName); err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	known, _, err := s.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := s.Inspect(ctx, Scrubbed{})
+	if err == nil {
+		err = found.Err()
+	}
+	if err != nil {
+		return err
+	}
+	e := Epoch{After: found.Last, Reason: RestoredFromBackup}
+	if e.Probes, err = s.ProbeHead(ctx); err != nil {
+		return err
+	}
+	return s.Begin(ctx, e, known.Accepted, "")
+}
+
+// restoredWithin bounds each request to a server that has just restored a stream.
+const restoredWithin = 30 * time.Second

@@ -12,7 +12,7 @@ import (
 func TestAPositionIsOneOfALog(t *testing.T) {
 	l := eventstore.Lineage{Epochs: []eventstore.Epoch{
 		{ID: "first", Reason: eventstore.Created},
-		{ID: "second", After: 100, Probes: 7, Reason: eventstore.Restored},
+		{ID: "second", After: 100, Probes: 7, Reason: eventstore.RestoredFromBackup},
 		{ID: "third", After: 80, Probes: 9, Reason: eventstore.Loss},
 	}}
 	require.Equal(t, "third", l.ID())
@@ -48,7 +48,7 @@ func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
 	spread(t, s, 0, 9, "acme")
 	require.NoError(t, s.SavePosition(t.Context(), "early", 4))
 	require.NoError(t, s.SavePosition(t.Context(), "late", 9))
-	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: 6, Reason: eventstore.Restored}, 0, ""))
+	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: 6, Reason: eventstore.RestoredFromBackup}, 0, ""))
 	for name, want := range map[string]uint64{"early": 4, "late": 6} {
 		at, known, err := s.Position(t.Context(), name)
 		require.NoError(t, err)

@@ -216,7 +216,7 @@ func (y tally) String() string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "\nscenario\twrites acknowledged\treads acknowledged\trefused\tunknown\tof these made\tfaults\tlost")
-	for _, scenario := range []string{killedService, killedNATS, cutPower} {
+	for _, scenario := range []string{killedService, killedNATS, cutPower, brokenCluster} {
 		_, _ = fmt.Fprintf(w, "%s\t%s\n", scenario, cmp.Or(y[scenario], "NOT TESTED, or failed: see above"))
 	}
 	_ = w.Flush()

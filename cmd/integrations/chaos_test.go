@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ const (
 	killedService = "the service is killed"
 	killedNATS    = "nats-server is killed"
 	cutPower      = "the power is cut"
+	brokenCluster = "a cluster of NATS breaks"
 )
 
 // chaosFor is how long TestChaos goes on: CHAOS_FOR, a few seconds without it,
@@ -35,7 +37,7 @@ func chaosFor(t *testing.T) time.Duration {
 // Clients create, change, delete and read the same few integrations while faults
 // are injected. After each fault everything is held to the log.
 func TestChaos(t *testing.T) {
-	each := chaosFor(t) / 3
+	each := chaosFor(t) / 4
 	told := tally{}
 	t.Run(killedService, func(t *testing.T) {
 		c := newChaos(t, t.TempDir())
@@ -73,7 +75,61 @@ func TestChaos(t *testing.T) {
 			c.start()
 		}))
 	})
+	t.Run(brokenCluster, func(t *testing.T) {
+		cluster := natstest.SpawnCluster(t)
+		c := newChaos(t, t.TempDir(), append(cluster.Flags(), "--replicas=3")...)
+		told.add(t, c, c.run(each, clusterFaults(t, cluster)))
+	})
 	t.Log(told)
+}
+
+// clusterFaults returns a function that makes one fault after another, in an order
+// of chance. Each ends when the three servers are healthy again.
+func clusterFaults(t *testing.T, cluster *natstest.ProcessCluster) func() {
+	t.Helper()
+	faults := []struct {
+		name string
+		make func()
+	}{
+		{"one is killed", func() { n := rand.IntN(3); cluster.Kill(n); cluster.Start(n) }},
+		{"two are killed", func() { n := rand.IntN(3); cluster.Kill(n, (n+1)%3); cluster.Start(n, (n+1)%3) }},
+		{"all are killed", func() { cluster.Kill(0, 1, 2); cluster.Start(0, 1, 2) }},
+		{"the leader of the log is killed", func() { n := cluster.Leader("INTEGRATIONS"); cluster.Kill(n); cluster.Start(n) }},
+		{"the leader of the log is frozen", func() { cluster.Freeze(cluster.Leader("INTEGRATIONS"), 2*time.Second+rand.N(6*time.Second)) }},
+		{"one is cut off", func() { cluster.CutOff(2*time.Second + rand.N(6*time.Second)) }},
+		{"one is given an empty disk", func() { cluster.Wipe(rand.IntN(3)) }},
+		{"they are restarted one after another", func() {
+			for n := range 3 {
+				cluster.Restart(n)
+			}
+		}},
+	}
+	var order []int
+	return func() {
+		if len(order) == 0 {
+			order = rand.Perm(len(faults))
+		}
+		fault := faults[order[0]]
+		order = order[1:]
+		t.Log("of the cluster", fault.name)
+		fault.make()
+	}
+}
+
+// The control of the cluster: with one copy of each stream, the disk that is taken
+// away takes what was acknowledged with it.
+func TestChaosFindsWhatAClusterWithOneCopyLoses(t *testing.T) {
+	cluster := natstest.SpawnCluster(t)
+	c := newChaos(t, t.TempDir(), append(cluster.Flags(), "--replicas=1")...)
+	stop := c.load()
+	c.progress(100)
+	stop()
+	cluster.Wipe(cluster.Leader("INTEGRATIONS"))
+	c.readLog()
+	found := c.ledger.Judge(c.history)
+	require.Positive(t, found.Lost)
+	t.Logf("of %d acknowledged writes %d are lost", c.history.Counts().Writes, found.Lost)
+	c.p.isReady(http.StatusServiceUnavailable, "log_incomplete")
 }
 
 // The control of TestChaos: the same load and the same checks on a NATS server

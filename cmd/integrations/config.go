@@ -36,6 +36,8 @@ type commandLine struct {
 	Export      exportCommand      `cmd:"" help:"Write the configuration of a workspace as YAML, without its secrets."`
 	Import      importCommand      `cmd:"" help:"Show what a file would make of a workspace, and make it with --apply."`
 	Verify      verifyCommand      `cmd:"" help:"Check that the read model is what the log says, and that no secret is lost or left over."`
+	Backup      backupCommand      `cmd:"" help:"Write all that the service keeps to a file, while it runs or not."`
+	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty data folder or NATS server."`
 	Sweep       sweepCommand       `cmd:"" help:"Show the secrets that no event names, and destroy them with --apply."`
 	AcceptLoss  acceptLossCommand  `cmd:"" help:"Show what is missing from the event log, and go on without it with --apply."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Build the read model anew from the log, while the service runs or not."`

@@ -36,16 +36,21 @@ func (c healthcheckCommand) Run(s streams) error {
 type versionCommand struct{}
 
 func (versionCommand) Run(s streams) error {
-	version, revision := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				revision = " " + setting.Value
-			}
-		}
-		version += revision + " " + info.GoVersion
-	}
-	_, err := fmt.Fprintln(s.out, "integrations", version)
+	_, err := fmt.Fprintln(s.out, "integrations", version())
 	return err
+}
+
+// version names what this program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text + " " + info.GoVersion
 }

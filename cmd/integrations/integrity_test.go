@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,12 +35,11 @@ func (p *process) ready() (int, string) {
 // isReady waits until /readyz answers with a status, and a text in its answer.
 func (p *process) isReady(status int, text string) {
 	p.t.Helper()
-	var got int
-	var said string
-	require.Eventually(p.t, func() bool {
-		got, said = p.ready()
-		return got == status && strings.Contains(said, text)
-	}, time.Minute, 20*time.Millisecond, "/readyz: %d with %q", status, text)
+	got, said := p.ready()
+	for until := time.Now().Add(time.Minute); got != status || !strings.Contains(said, text); got, said = p.ready() {
+		require.True(p.t, time.Now().Before(until), "/readyz answers %d with %q, not %d with %q", got, said, status, text)
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // verified runs verify.
@@ -128,7 +126,7 @@ func startUnready(t *testing.T, data string) *process {
 func TestTheStreamsOfTheServiceAreListed(t *testing.T) {
 	data := t.TempDir()
 	p := startProcess(t, data)
-	b, _, err := attach(storeFlags{Data: data}, slog.New(slog.DiscardHandler))
+	b, _, err := attach(storeFlags{Data: data}, quiet())
 	require.NoError(t, err)
 	defer b.close()
 	js, err := jetstream.New(b.nc)

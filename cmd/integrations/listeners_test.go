@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -18,7 +17,7 @@ func TestNoIntegrationMayCallTheStoresOfThisService(t *testing.T) {
 		Data: t.TempDir(), NATSURL: "nats://" + address, NATSMonitorURL: []string{monitor},
 		MongoDBURI: "mongodb://ann:p%40ss@127.0.0.1:27018,[::1],localhost:27019/?replicaSet=rs0",
 	}
-	b, err := connectTo(f, slog.New(slog.DiscardHandler))
+	b, err := connectTo(f, quiet())
 	require.NoError(t, err)
 	defer b.close()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -148,3 +149,5 @@ func crm(name, token string) string {
 }
 
 const all = "/v1/acme/integrations"
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -18,12 +18,21 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	}
 	_, err = tmp.Write(data)
 	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+		_ = os.Remove(tmp.Name()) // it has its name already when only the sync of the folder failed
 	}
-	return syncFolder(filepath.Dir(path))
+	return err
+}
+
+// Rename gives a file that is on disk its name, in the place of any other, and
+// returns once that is on disk as well.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(to))
 }
 
 // syncFolder puts the names of a folder on disk.

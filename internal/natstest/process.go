@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -27,49 +28,75 @@ type Process struct {
 // waits until it is ready. It syncs before it acknowledges, or when it thinks fit.
 func Spawn(t testing.TB, dir string, syncs bool) *Process {
 	t.Helper()
-	own := t.TempDir()
-	p := &Process{t: t, program: filepath.Join(own, "nats-server"), config: filepath.Join(own, "nats.conf")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.program, "github.com/nats-io/nats-server/v2")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as its releases are
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build nats-server: %v\n%s", err, out)
-	}
-	listen, monitor := freeAddress(t), freeAddress(t)
-	p.URL, p.Monitor = "nats://"+listen, "http://"+monitor
 	sync := "always"
 	if !syncs {
 		sync = "2m" // the default
 	}
-	config := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: %s }\n", listen, monitor, dir, sync)
+	p := newProcess(t, build(t), fmt.Sprintf("jetstream { store_dir: %q, sync_interval: %s }\n", dir, sync))
+	p.Start()
+	return p
+}
+
+// build returns the program.
+func build(t testing.TB) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "nats-server")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as its releases are
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build nats-server: %v\n%s", err, out)
+	}
+	return program
+}
+
+// newProcess returns a server that is not started yet, with ports of its own.
+func newProcess(t testing.TB, program, config string) *Process {
+	t.Helper()
+	p := &Process{t: t, program: program, config: filepath.Join(t.TempDir(), "nats.conf")}
+	listen, monitor := freeAddress(t), freeAddress(t)
+	p.URL, p.Monitor = "nats://"+listen, "http://"+monitor
+	config = fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\n", listen, monitor) + config
 	if err := os.WriteFile(p.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	p.Start()
 	return p
 }
 
 // Start starts the server again where it was, and waits until it is ready.
 func (p *Process) Start() {
 	p.t.Helper()
+	p.launch()
+	p.await("?js-enabled-only=true") // a stream that is damaged is no reason not to run
+}
+
+// launch starts the server and does not wait.
+func (p *Process) launch() {
+	p.t.Helper()
 	p.cmd = exec.CommandContext(p.t.Context(), p.program, "--config", p.config, "--log", p.config+".log")
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatalf("start nats-server: %v", err)
 	}
-	for until := time.Now().Add(30 * time.Second); !p.healthy(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			said, _ := os.ReadFile(p.config + ".log")
-			p.t.Fatalf("nats-server was not ready within 30 s:\n%s", said[:min(len(said), 8<<10)])
-		}
-	}
 }
 
-func (p *Process) healthy() bool {
-	res, err := http.Get(p.Monitor + "/healthz?js-enabled-only=true") // a stream that is damaged is no reason not to run
-	if err != nil {
-		return false
+// await waits until the server finds itself healthy, as a query of /healthz asks.
+func (p *Process) await(query string) {
+	p.t.Helper()
+	said := ""
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		res, err := http.Get(p.Monitor + "/healthz" + query)
+		if err == nil {
+			body, _ := io.ReadAll(res.Body)
+			said = string(body)
+			if res.Body.Close() == nil && res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(until) {
+			log, _ := os.ReadFile(p.config + ".log")
+			p.t.Fatalf("nats-server was not healthy within 2 minutes: %s\n%s", said, log[max(0, len(log)-8<<10):])
+		}
 	}
-	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
 // Running returns the process of the server that was started last.

@@ -1,0 +1,165 @@
+// Package backup writes all that the service keeps in JetStream to one file while
+// the service runs, and restores it on an empty server or cluster. What is restored
+// is consistent: every secret that its log names is in it, and no position of a
+// reader is beyond its log.
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/nats-io/jsm.go"
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+const (
+	logName     = "INTEGRATIONS"
+	secretsName = "SECRETS"
+)
+
+// order returns the streams in the order in which they are read, in three stages.
+// What follows the log comes before it, so that nothing in the backup is ahead of
+// its log. The secrets come after it, so that none is missing that it names. What
+// can be made again (CANARY, KV_LEASES, PROBE_WORK) is left out.
+func order() (followers, log, rest []string) {
+	return []string{"KV_SUBSCRIBERS", "WEBHOOKS", "KV_WEBHOOK_DESTINATIONS"},
+		[]string{logName, secretsName},
+		[]string{
+			"KV_LOG_STATE", "KV_API_KEYS", "KV_API_KEY_USE", "KV_IDEMPOTENCY", "PROBES", "CALLS", "DEAD_LETTERS", "WEBHOOK_DEAD", "WEBHOOK_DELIVERIES",
+		}
+}
+
+// Format is the version of the file.
+const Format = 1
+
+// A Manifest says what a backup is.
+type Manifest struct {
+	Format     int       `json:"format"`
+	CreatedAt  time.Time `json:"created_at"`
+	Version    string    `json:"version"`     // of the program that made it
+	RootKeyset bool      `json:"root_keyset"` // whether the root keyset is in it
+}
+
+// Progress is called with the stream that is being read or restored, and how many
+// bytes of it are done; total is 0 while it is not known.
+type Progress func(stream string, bytes, total int64)
+
+// Source is what a backup is made of.
+type Source struct {
+	NATS       *nats.Conn // of a user who may take snapshots
+	Events     *eventstore.Store
+	Lease      string // under which nobody destroys secrets
+	Version    string
+	RootKeyset []byte // to be put in; nil: it is kept apart
+	Now        func() time.Time
+	Progress   Progress
+}
+
+// Stream is what a backup holds of one stream.
+type Stream struct {
+	Name     string `json:"name"`
+	Messages uint64 `json:"messages"` // when the reading began
+	Bytes    int64  `json:"bytes"`    // in the file
+}
+
+// Write writes a backup to w, which is used up to its end. Scratch is a folder for
+// temporary files; one stream at a time is in it.
+func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream, error) {
+	mgr, err := jsm.New(s.NATS, jsm.WithTimeout(requestTime))
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	a := newArchive(w)
+	if err := a.writeJSON(manifestFile, Manifest{Format: Format, CreatedAt: s.Now().UTC(), Version: s.Version, RootKeyset: s.RootKeyset != nil}); err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	if s.RootKeyset != nil {
+		if err := a.write(keysetFile, s.RootKeyset); err != nil {
+			return nil, fmt.Errorf("backup: %w", err)
+		}
+	}
+	b := &writing{Source: s, mgr: mgr, archive: a, scratch: scratch}
+	followers, log, rest := order()
+	err = b.streams(ctx, followers)
+	if err == nil {
+		err = b.held(ctx, log)
+	}
+	if err == nil {
+		err = b.streams(ctx, rest)
+	}
+	if err == nil {
+		err = a.close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	return b.done, nil
+}
+
+// writing is a backup that is being written.
+type writing struct {
+	Source
+	mgr     *jsm.Manager
+	archive *archive
+	scratch string
+	done    []Stream
+}
+
+// errHoldLost ends a backup during which secrets may have been destroyed.
+var errHoldLost = errors.New("secrets were not kept from being destroyed all the time; try again")
+
+// held reads streams while nobody destroys secrets.
+func (b *writing) held(ctx context.Context, names []string) error {
+	begun := false
+	return b.Events.Lead(ctx, b.Lease, func(ctx context.Context) error {
+		if begun {
+			return errHoldLost
+		}
+		begun = true
+		if err := b.streams(ctx, names); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+}
+
+func (b *writing) streams(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := b.stream(ctx, name); err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// stream reads one stream. One that an earlier version did not have yet is left out.
+func (b *writing) stream(ctx context.Context, name string) error {
+	stream, err := b.mgr.LoadStream(name)
+	if jsm.IsNatsError(err, 10059) { // JSStreamNotFoundErr
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := stream.LatestInformation()
+	if err != nil {
+		return err
+	}
+	snapshot, err := take(ctx, stream, b.scratch, func(bytes int64) { b.Progress(name, bytes, int64(info.State.Bytes)) }) //nolint:gosec // a size fits
+	if err != nil {
+		return err
+	}
+	defer snapshot.close()
+	size, err := b.archive.writeStream(name, snapshot)
+	if err != nil {
+		return err
+	}
+	b.Progress(name, size, size)
+	b.done = append(b.done, Stream{Name: name, Messages: info.State.Msgs, Bytes: size})
+	return nil
+}

@@ -1,0 +1,214 @@
+package backup
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jsm.go"
+	"github.com/nats-io/jsm.go/api"
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed677028b5/integrations/eventstore"
+)
+
+// Target is where a backup is restored.
+type Target struct {
+	NATS     *nats.Conn                  // of a user who may restore snapshots
+	Replicas int                         // copies of each stream; 0: 1
+	Keyset   func([]byte) error          // keeps the root keyset of the backup; nil: it is left in the file
+	Secrets  func(context.Context) error // proves that the root key opens the secrets, once they are restored
+	Progress Progress
+}
+
+// File is a backup as it lies on disk.
+type File interface {
+	io.ReadSeeker
+	io.ReaderAt
+}
+
+// ErrOccupied says that a target holds streams of a service already.
+var ErrOccupied = errors.New("there are streams of a service already; a backup is restored where there are none")
+
+// Read restores a file that Check found whole. It returns what was restored. When it
+// fails, it deletes the streams that it made.
+func Read(ctx context.Context, file File, t Target) (restored []Stream, err error) {
+	mgr, err := jsm.New(t.NATS, jsm.WithTimeout(requestTime))
+	if err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if err := vacant(mgr); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	r := &reading{Target: t, file: file, mgr: mgr}
+	if err = r.run(ctx, tar.NewReader(file)); err == nil {
+		err = eventstore.Restored(ctx, t.NATS, eventstore.Config{Replicas: t.Replicas})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("restore: %w", errors.Join(explain(err), r.undo()))
+	}
+	return r.done, nil
+}
+
+// vacant refuses an account with streams of a service.
+func vacant(mgr *jsm.Manager) error {
+	there, err := mgr.StreamNames(nil)
+	if err != nil {
+		return err
+	}
+	followers, log, rest := order()
+	var found []string
+	for _, name := range slices.Concat(followers, log, rest) {
+		if slices.Contains(there, name) {
+			found = append(found, name)
+		}
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%w (%s)", ErrOccupied, strings.Join(found, ", "))
+	}
+	return nil
+}
+
+// reading is a backup that is being restored.
+type reading struct {
+	Target
+	file File
+	mgr  *jsm.Manager
+	done []Stream
+}
+
+func (r *reading) run(ctx context.Context, entries *tar.Reader) error {
+	var config []byte
+	for {
+		entry, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return r.complete()
+		}
+		if err != nil {
+			return err
+		}
+		name, isData := strings.CutSuffix(entry.Name, dataEnd)
+		switch {
+		case entry.Name == manifestFile:
+		case entry.Name == keysetFile && r.Keyset != nil:
+			var text []byte
+			if text, err = io.ReadAll(entries); err == nil {
+				err = r.Keyset(text)
+			}
+		case entry.Name == keysetFile:
+		case isData:
+			err = r.stream(ctx, name, config, entry.Size)
+			config = nil
+		default:
+			config, err = io.ReadAll(entries)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", entry.Name, err)
+		}
+	}
+}
+
+// complete refuses an archive without a log.
+func (r *reading) complete() error {
+	for _, name := range []string{logName, secretsName} {
+		if !slices.ContainsFunc(r.done, func(s Stream) bool { return s.Name == name }) {
+			return fmt.Errorf("%w: it has no stream %s", ErrDamaged, name)
+		}
+	}
+	return nil
+}
+
+// stream restores one stream, with as many copies as the target is to have, and not
+// compressed, which a cluster may lose.
+func (r *reading) stream(ctx context.Context, name string, config []byte, size int64) error {
+	var meta struct {
+		Config api.StreamConfig `json:"config"`
+		State  api.StreamState  `json:"state"`
+	}
+	if err := json.Unmarshal(config, &meta); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if meta.Config.Name != name {
+		return fmt.Errorf("%w: the configuration of %q stands before %q", ErrDamaged, meta.Config.Name, name)
+	}
+	meta.Config.Replicas = max(r.Replicas, 1)
+	meta.Config.Compression = api.NoCompression
+	if meta.Config.Replicas > 1 {
+		meta.Config.PersistMode = api.DefaultPersistMode // replicated streams offer no other
+	}
+	begin, err := r.file.Seek(0, io.SeekCurrent) // where the archive is read next
+	if err != nil {
+		return err
+	}
+	r.done = append(r.done, Stream{Name: name, Bytes: size})
+	var state *api.StreamState
+	for try := 1; ; try++ {
+		sent := int64(0)
+		data := io.TeeReader(io.NewSectionReader(r.file, begin, size), counter(func(n int) {
+			sent += int64(n)
+			r.Progress(name, sent, size)
+		}))
+		state, err = r.mgr.RestoreSnapshotFromBuffer(ctx, name, io.NopCloser(lateEOF{data}), io.NopCloser(bytes.NewReader(config)), jsm.RestoreConfiguration(meta.Config))
+		if err == nil {
+			break
+		}
+		// The server that the client is connected to may not know yet who takes the
+		// snapshot.
+		if !errors.Is(err, nats.ErrNoResponders) && !(try > 1 && jsm.IsNatsError(err, 10130)) || try == tries { // JSStreamNameExistRestoreFailedErr
+			return err
+		}
+		if err := r.mgr.DeleteStream(name); err != nil && !jsm.IsNatsError(err, 10059) { // what the try before began
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(try) * pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	r.done[len(r.done)-1].Messages = state.Msgs
+	if name == secretsName && r.Secrets != nil {
+		return r.Secrets(ctx)
+	}
+	return nil
+}
+
+// How often the restore of a stream is tried in a cluster, and the pause after the
+// first failure.
+const (
+	tries = 8
+	pause = 250 * time.Millisecond
+)
+
+// lateEOF tells of the end of a reader only after its last bytes: the library drops
+// bytes that come together with it.
+type lateEOF struct{ io.Reader }
+
+func (r lateEOF) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+// undo deletes what was restored, so that it can be tried again.
+func (r *reading) undo() error {
+	var failed error
+	for _, s := range r.done {
+		if err := r.mgr.DeleteStream(s.Name); err != nil && !jsm.IsNatsError(err, 10059) {
+			failed = errors.Join(failed, fmt.Errorf("stream %s is left over: %w", s.Name, err))
+		}
+	}
+	return failed
+}
