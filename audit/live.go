@@ -100,13 +100,28 @@ func (l *Live) begin(ctx context.Context) error {
 
 // read tells what is recorded until ctx ends or reading fails.
 func (l *Live) read(ctx context.Context) error {
+	log := l.Log.Events.Lineage().ID()
 	for commits, err := range l.Log.Events.After(ctx, l.position()) {
+		if errors.Is(err, eventstore.ErrOtherLog) {
+			l.restart(log)
+		}
 		if err != nil {
 			return err
 		}
 		l.tell(commits)
 	}
 	return ctx.Err()
+}
+
+// restart goes on in another log than the one with an identity. Who listens may have
+// heard what is not in it, and finds out when it connects again.
+func (l *Live) restart(before string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at, _ = l.Log.Events.Lineage().Locate(before, l.at)
+	for one := range l.listeners {
+		l.drop(one)
+	}
 }
 
 func (l *Live) position() uint64 {

@@ -25,6 +25,7 @@ type Target struct {
 	Replicas int                         // copies of each stream; 0: 1
 	Keyset   func([]byte) error          // keeps the root keyset of the backup; nil: it is left in the file
 	Secrets  func(context.Context) error // proves that the root key opens the secrets, once they are restored
+	Now      func() time.Time
 	Progress Progress
 }
 
@@ -52,7 +53,7 @@ func Read(ctx context.Context, file File, t Target) (restored []Stream, err erro
 	}
 	r := &reading{Target: t, file: file, mgr: mgr}
 	if err = r.run(ctx, tar.NewReader(file)); err == nil {
-		err = eventstore.Restored(ctx, t.NATS, eventstore.Config{Replicas: t.Replicas})
+		err = eventstore.Restored(ctx, t.NATS, eventstore.Config{Replicas: t.Replicas}, t.Now())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", errors.Join(explain(err), r.undo()))
@@ -164,7 +165,8 @@ func (r *reading) stream(ctx context.Context, name string, config []byte, size i
 		}
 		// The server that the client is connected to may not know yet who takes the
 		// snapshot.
-		if !errors.Is(err, nats.ErrNoResponders) && !(try > 1 && jsm.IsNatsError(err, 10130)) || try == tries { // JSStreamNameExistRestoreFailedErr
+		passes := errors.Is(err, nats.ErrNoResponders) || try > 1 && jsm.IsNatsError(err, 10130) // JSStreamNameExistRestoreFailedErr
+		if !passes || try == tries {
 			return err
 		}
 		if err := r.mgr.DeleteStream(name); err != nil && !jsm.IsNatsError(err, 10059) { // what the try before began

@@ -48,6 +48,7 @@ type Store struct {
 	lineage  atomic.Pointer[Lineage]
 	damage   atomic.Pointer[error] // why nothing may be changed
 	highest  highest
+	reading  reading
 	savedIn  sync.Map // the log of the position that a subscriber saved last
 	appends  *group
 	recent   *recent // nil: each reader has events of its own

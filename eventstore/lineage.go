@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -31,6 +34,7 @@ type Epoch struct {
 	Probes uint64    `json:"probes"` // the same for the results of probes
 	Stream time.Time `json:"stream"` // when the stream was created; another stream is another epoch
 	Reason Reason    `json:"reason"`
+	Began  time.Time `json:"began,omitzero"` // when an operator said so
 }
 
 // Reason is why an epoch began.
@@ -66,6 +70,9 @@ func (l Lineage) LocateProbe(id string, position uint64) (uint64, bool) {
 }
 
 func (l Lineage) locate(id string, position uint64, after func(Epoch) uint64) (uint64, bool) {
+	if len(l.Epochs) == 0 { // nobody keeps it
+		return position, true
+	}
 	at := l.index(id)
 	if at < 0 {
 		return 0, false
@@ -77,6 +84,63 @@ func (l Lineage) locate(id string, position uint64, after func(Epoch) uint64) (u
 		}
 	}
 	return position, same
+}
+
+// Since returns the position after which somebody wants events who asked for them at
+// a time, when the log was at a position. Positions that the log has given out again
+// since then are after it.
+func (l Lineage) Since(asked time.Time, position uint64) uint64 {
+	return l.since(asked, position, func(e Epoch) uint64 { return e.After })
+}
+
+// ProbesSince is Since for a position among the results of probes.
+func (l Lineage) ProbesSince(asked time.Time, position uint64) uint64 {
+	return l.since(asked, position, func(e Epoch) uint64 { return e.Probes })
+}
+
+func (l Lineage) since(asked time.Time, position uint64, after func(Epoch) uint64) uint64 {
+	for _, e := range l.Epochs {
+		if e.Began.After(asked) {
+			position = min(position, after(e))
+		}
+	}
+	return position
+}
+
+// Name returns a text that names a position in this log and in no other: its number,
+// followed by the beginning of the log's identity unless it is the first of its
+// lineage.
+func (l Lineage) Name(position uint64) string {
+	text := strconv.FormatUint(position, 10)
+	if len(l.Epochs) < 2 {
+		return text
+	}
+	return text + "-" + l.ID()[:nameOfLog]
+}
+
+// nameOfLog is how much of its identity names a log among those of a lineage.
+const nameOfLog = 8
+
+// Parse returns the position that a text of Name is in this log. It is Invalid with
+// the code position_unknown when it is of another one.
+func (l Lineage) Parse(text string) (uint64, error) {
+	number, log, _ := strings.Cut(text, "-")
+	position, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return 0, domain.Errorf(domain.Invalid, "position_invalid", "%q is not a position: a whole number, as it was given out", text)
+	}
+	at := 0
+	if log != "" {
+		at = slices.IndexFunc(l.Epochs, func(e Epoch) bool { return len(log) == nameOfLog && strings.HasPrefix(e.ID, log) })
+	}
+	if at >= 0 && len(l.Epochs) > 0 {
+		if _, same := l.Locate(l.Epochs[at].ID, position); same {
+			return position, nil
+		}
+	} else if log == "" {
+		return position, nil
+	}
+	return 0, domain.Errorf(domain.Invalid, "position_unknown", "the position %s is of another log, before a restore or a loss; begin anew", text)
 }
 
 // index returns which epoch has an id, -1 if none has.
@@ -141,7 +205,7 @@ func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
 	if err := json.Unmarshal(entry.Value(), &known); err != nil {
 		return Lineage{}, 0, fmt.Errorf("read the lineage of the log: %w", err)
 	}
-	s.lineage.Store(&known)
+	s.learn(known)
 	return known, entry.Revision(), nil
 }
 
@@ -161,7 +225,7 @@ func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error
 	case err != nil:
 		return unavailable(err, "write the lineage of the log")
 	}
-	s.lineage.Store(&l)
+	s.learn(l)
 	return nil
 }
 
@@ -206,7 +270,7 @@ func streamCreated(info *jetstream.StreamInfo) time.Time {
 
 // Restored begins an epoch on a log that was restored from a backup: whatever
 // followed it is gone. It refuses a log that is not whole.
-func Restored(ctx context.Context, nc *nats.Conn, cfg Config) error {
+func Restored(ctx context.Context, nc *nats.Conn, cfg Config, now time.Time) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("begin a restored log: %w", err)
@@ -229,7 +293,7 @@ func Restored(ctx context.Context, nc *nats.Conn, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	e := Epoch{After: found.Last, Reason: RestoredFromBackup}
+	e := Epoch{After: found.Last, Reason: RestoredFromBackup, Began: now}
 	if e.Probes, err = s.ProbeHead(ctx); err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package eventstore_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
@@ -46,8 +49,8 @@ func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	spread(t, s, 0, 9, "acme")
-	require.NoError(t, s.SavePosition(t.Context(), "early", 4))
-	require.NoError(t, s.SavePosition(t.Context(), "late", 9))
+	require.NoError(t, s.SavePosition(t.Context(), "early", s.Lineage().ID(), 4))
+	require.NoError(t, s.SavePosition(t.Context(), "late", s.Lineage().ID(), 9))
 	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: 6, Reason: eventstore.RestoredFromBackup}, 0, ""))
 	for name, want := range map[string]uint64{"early": 4, "late": 6} {
 		at, known, err := s.Position(t.Context(), name)
@@ -55,7 +58,7 @@ func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
 		require.True(t, known)
 		require.Equal(t, want, at, name)
 	}
-	require.NoError(t, s.SavePosition(t.Context(), "late", 8))
+	require.NoError(t, s.SavePosition(t.Context(), "late", s.Lineage().ID(), 8))
 	at, _, err := open(t, nc).Position(t.Context(), "late")
 	require.NoError(t, err)
 	require.Equal(t, uint64(8), at, "a position of this log is as it was saved")
@@ -64,7 +67,7 @@ func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
 func TestAPositionBeyondTheLogIsItsEnd(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	spread(t, s, 0, 3, "acme")
-	require.NoError(t, s.SavePosition(t.Context(), "reader", 700))
+	require.NoError(t, s.SavePosition(t.Context(), "reader", s.Lineage().ID(), 700))
 	at, _, err := s.Position(t.Context(), "reader")
 	require.NoError(t, err)
 	require.Equal(t, uint64(3), at)
@@ -75,4 +78,33 @@ func TestALogKeepsItsIdentity(t *testing.T) {
 	first := open(t, nc).Lineage()
 	require.NotEmpty(t, first.ID())
 	require.Equal(t, first, open(t, nc).Lineage())
+}
+
+func TestThePositionThatALogNamesIsOfNoOther(t *testing.T) {
+	first := eventstore.Lineage{Epochs: []eventstore.Epoch{{ID: "AAAAAAAABBBB"}}}
+	require.Equal(t, "12", first.Name(12))
+	second := eventstore.Lineage{Epochs: append(first.Epochs, eventstore.Epoch{ID: "CCCCCCCCDDDD", After: 10})}
+	require.Equal(t, "12-CCCCCCCC", second.Name(12))
+	for text, want := range map[string]uint64{"10": 10, "10-AAAAAAAA": 10, "12-CCCCCCCC": 12, "0": 0} {
+		at, err := second.Parse(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, at)
+	}
+	for text, code := range map[string]string{
+		"12": "position_unknown", "11-AAAAAAAA": "position_unknown", "3-EEEEEEEE": "position_unknown", "3-C": "position_unknown",
+		"": "position_invalid", "x": "position_invalid", "-1": "position_invalid",
+	} {
+		_, err := second.Parse(text)
+		refusal, ok := errors.AsType[*domain.Error](err)
+		require.True(t, ok, text)
+		require.Equal(t, code, refusal.Code, text)
+	}
+}
+
+func TestWhoAskedBeforeTheLogWasRestoredIsGivenWhatFollows(t *testing.T) {
+	l := eventstore.Lineage{Epochs: []eventstore.Epoch{{ID: "first"}, {ID: "second", After: 10, Probes: 4, Began: noon}}}
+	require.Equal(t, uint64(10), l.Since(noon.Add(-time.Hour), 25))
+	require.Equal(t, uint64(5), l.Since(noon.Add(-time.Hour), 5))
+	require.Equal(t, uint64(25), l.Since(noon.Add(time.Hour), 25))
+	require.Equal(t, uint64(4), l.ProbesSince(noon.Add(-time.Hour), 25))
 }

@@ -62,24 +62,22 @@ func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
 	return string(entry.Value()), true, nil
 }
 
-// SavePosition stores the position that the subscriber of a name has reached.
-func (s *Store) SavePosition(ctx context.Context, subscriber string, position uint64) error {
+// SavePosition stores the position that the subscriber of a name has reached in the
+// log with an identity, as Lineage has it.
+func (s *Store) SavePosition(ctx context.Context, subscriber, log string, position uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if _, err := s.reached.Put(ctx, subscriber, strconv.AppendUint(nil, position, 10)); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
 	lineage := s.Lineage()
-	if len(lineage.Epochs) < 2 {
-		return nil
-	}
-	if log, _ := s.savedIn.Load(subscriber); log == lineage.ID() {
+	if saved, known := s.savedIn.Load(subscriber); len(lineage.Epochs) < 2 || known && saved == log {
 		return nil
 	}
 	// Behind the position: one of the log before is never taken for one of this log.
-	if _, err := s.reached.PutString(ctx, subscriber+logOf, lineage.ID()); err != nil {
+	if _, err := s.reached.PutString(ctx, subscriber+logOf, log); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
-	s.savedIn.Store(subscriber, lineage.ID())
+	s.savedIn.Store(subscriber, log)
 	return nil
 }

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -26,7 +27,8 @@ func (s *Store) underWay() jetstream.PullConsumeOpt {
 // After yields every event after a position in the order of the log, history
 // first and then live until ctx ends, with no gap and no event twice. A batch is
 // what is ready at the moment, at least one event. An error ends the sequence;
-// calling After again with the last position goes on from there.
+// calling After again with the last position goes on from there. ErrOtherLog says
+// that the position is of another log by now.
 func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
 	return s.tail(ctx, logName, nil, position)
 }
@@ -55,21 +57,25 @@ func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Com
 
 func (s *Store) tail(ctx context.Context, stream string, filter []string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		messages, err := s.consume(ctx, stream, filter, position)
-		if err != nil {
-			if ctx.Err() == nil {
+		reading, end := s.startReading(ctx)
+		defer end()
+		fail := func(err error) {
+			switch {
+			case errors.Is(context.Cause(reading), ErrOtherLog):
+				yield(nil, ErrOtherLog)
+			case ctx.Err() == nil:
 				yield(nil, unavailable(err, "tail "+stream))
 			}
+		}
+		messages, err := s.consume(reading, stream, filter, position)
+		if err != nil {
+			fail(err)
 			return
 		}
 		for {
-			batch, err := next(ctx, messages)
+			batch, err := next(reading, messages)
 			if err != nil {
-				if ctx.Err() == nil {
-					yield(nil, unavailable(err, "tail "+stream))
-				}
+				fail(err)
 				return
 			}
 			commits := make([]Commit, len(batch))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/seed677028b5/integrations/eventstore"
 )
 
 // deliver has each event of a source handled until ctx ends, in one of the
@@ -20,16 +22,22 @@ func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) e
 // had come, until ctx ends.
 func (s *Subscriber) follow(ctx context.Context, from source, handle handler) error {
 	var at uint64
-	started := false
+	log, started := "", false
 	for pause := s.config.Pause.First; ctx.Err() == nil; pause = min(2*pause, s.config.Pause.Longest) {
 		before := at
 		var err error
 		if !started {
+			log = s.events.Lineage().ID()
 			at, err = s.start(ctx, from)
 			started = err == nil
 		}
 		if err == nil {
-			at, err = s.read(ctx, from, at, handle)
+			at, err = s.read(ctx, from, log, at, handle)
+		}
+		if errors.Is(err, eventstore.ErrOtherLog) { // nothing that follows where both are the same was seen
+			now := s.events.Lineage()
+			at, _ = from.locate(now, log, at)
+			log = now.ID()
 		}
 		if at != before {
 			pause = s.config.Pause.First
@@ -45,7 +53,7 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 // start returns where to start.
 func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err error) {
 	if s.config.Name != "" {
-		at, known, err := s.events.Position(ctx, from.key)
+		at, known, err := from.position(ctx, from.key)
 		if err != nil || known {
 			return at, err
 		}
@@ -57,20 +65,20 @@ func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err err
 		}
 	}
 	if s.config.Name != "" {
-		err = s.events.SavePosition(ctx, from.key, at)
+		err = s.events.SavePosition(ctx, from.key, s.events.Lineage().ID(), at)
 	}
 	return at, err
 }
 
 // read has the events after a position handled until ctx ends or reading fails.
 // It returns the position up to which all were.
-func (s *Subscriber) read(ctx context.Context, from source, at uint64, handle handler) (uint64, error) {
+func (s *Subscriber) read(ctx context.Context, from source, log string, at uint64, handle handler) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := newWindow(at)
 	l := newLanes(s.config, handle, w.done)
 	kept := make(chan uint64, 1)
-	go func() { kept <- s.save(ctx, from.key, w) }()
+	go func() { kept <- s.save(ctx, from.key, log, w) }()
 	err := errEnded
 	for events, failed := range from.after(ctx, at) {
 		if err = failed; err != nil {
@@ -84,29 +92,29 @@ func (s *Subscriber) read(ctx context.Context, from source, at uint64, handle ha
 	}
 	cancel()
 	l.wait()
-	s.keep(ctx, from.key, <-kept, w.reached()) // what was under way is done by now
+	s.keep(ctx, from.key, log, <-kept, w.reached()) // what was under way is done by now
 	return w.reached(), err
 }
 
 var errEnded = errors.New("the events ended")
 
 // save keeps the position while ctx lasts, and returns what it kept last.
-func (s *Subscriber) save(ctx context.Context, key string, w *window) uint64 {
+func (s *Subscriber) save(ctx context.Context, key, log string, w *window) uint64 {
 	kept := w.reached()
 	for s.config.Name != "" && ctx.Err() == nil {
 		wait(ctx, 250*time.Millisecond)
-		kept = s.keep(ctx, key, kept, w.reached())
+		kept = s.keep(ctx, key, log, kept, w.reached())
 	}
 	return kept
 }
 
 // keep keeps a position in the place of another one, and returns the one that is
 // kept then.
-func (s *Subscriber) keep(ctx context.Context, key string, kept, at uint64) uint64 {
+func (s *Subscriber) keep(ctx context.Context, key, log string, kept, at uint64) uint64 {
 	if s.config.Name == "" || at == kept {
 		return kept
 	}
-	if err := s.events.SavePosition(context.WithoutCancel(ctx), key, at); err != nil {
+	if err := s.events.SavePosition(context.WithoutCancel(ctx), key, log, at); err != nil {
 		s.config.Log.WarnContext(ctx, "the position of a subscriber was not kept; trying again", slog.String("subscriber", key), slog.Any("err", err))
 		return kept
 	}

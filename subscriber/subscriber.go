@@ -122,6 +122,9 @@ type source struct {
 	key   string // of the position that is kept
 	head  func(context.Context) (uint64, error)
 	after func(context.Context, uint64) iter.Seq2[[]Event, error]
+	// Where a position of another log is in this one.
+	locate   func(eventstore.Lineage, string, uint64) (uint64, bool)
+	position func(context.Context, string) (uint64, bool, error)
 }
 
 func (s *Subscriber) source(topic string) (source, error) {
@@ -141,11 +144,13 @@ func (s *Subscriber) source(topic string) (source, error) {
 		key := s.config.Name + "." + strings.ReplaceAll(topic, "*", "_all")
 		switch parts[0] {
 		case "integrations":
-			return source{key, s.events.Head, func(ctx context.Context, at uint64) iter.Seq2[[]Event, error] { return s.events.AfterIn(ctx, of, at) }}, nil
+			return source{key, s.events.Head, func(ctx context.Context, at uint64) iter.Seq2[[]Event, error] {
+				return s.events.AfterIn(ctx, of, at)
+			}, eventstore.Lineage.Locate, s.events.Position}, nil
 		case "probes":
 			return source{key, s.events.ProbeHead, func(ctx context.Context, at uint64) iter.Seq2[[]Event, error] {
 				return s.events.ProbesAfterIn(ctx, of, at)
-			}}, nil
+			}, eventstore.Lineage.LocateProbe, s.events.ProbePosition}, nil
 		}
 	}
 	return source{}, fmt.Errorf("the topic %q: it is integrations or probes, a workspace and an integration, set apart by dots, where * is all", topic)

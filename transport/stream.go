@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/seed677028b5/integrations/access"
@@ -80,9 +79,12 @@ const recheckEvery = time.Second
 func (s *Server) streamEvents(r *request) (answer, error) {
 	var after *uint64
 	if last := r.GetHeader("Last-Event-ID"); last != "" {
-		position, err := strconv.ParseUint(last, 10, 64)
+		position, err := s.Live.Log.Events.Lineage().Parse(last)
+		if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Code == "position_invalid" {
+			return answer{}, domain.Errorf(domain.Invalid, "last_event_id_invalid", "Last-Event-ID must be the id of an event of this stream")
+		}
 		if err != nil {
-			return answer{}, domain.Errorf(domain.Invalid, "last_event_id_invalid", "Last-Event-ID must be a position, a whole number")
+			return answer{}, err
 		}
 		after = &position
 	}
@@ -101,7 +103,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 			}
 			known, checked = changes, now
 		}
-		if out.tell(told) != nil {
+		if out.tell(told, s.Live.Log.Events.Lineage().Name(told.Position)) != nil {
 			break
 		}
 	}
@@ -123,8 +125,8 @@ func (s *Server) streamEnded(r *request, begun *stream, err error) (answer, erro
 
 // tell writes an event, or that there was none up to a position: an id without
 // data moves the place where a listener goes on.
-func (s stream) tell(told audit.Told) error {
-	line := "id: " + strconv.FormatUint(told.Position, 10) + "\n"
+func (s stream) tell(told audit.Told, id string) error {
+	line := "id: " + id + "\n"
 	if told.Event == nil {
 		line = ": nothing new\n" + line + "\n"
 	}

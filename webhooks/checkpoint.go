@@ -45,6 +45,7 @@ func (d *dispatcher) resume(ctx context.Context) error {
 			return err
 		}
 	}
+	lineage := d.config.Events.Lineage()
 	head, err := d.head(ctx)
 	if err != nil {
 		return err
@@ -52,16 +53,17 @@ func (d *dispatcher) resume(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if exact { // else it was located already
-		at.Read, _ = d.locate(d.config.Events.Lineage(), at.Log, at.Read)
+		at.Read, _ = d.locate(lineage, at.Log, at.Read)
 	}
-	d.read = max(at.Read, low)
+	d.log, d.read = lineage.ID(), max(at.Read, low)
 	if d.read > head {
 		d.config.Log.WarnContext(ctx, "the log is shorter than what was dispatched to webhooks; going on at its end",
 			slog.String("log", d.name), slog.Uint64("dispatched", d.read), slog.Uint64("head", head))
 		d.read = head
 	}
 	for w, of := range at.Left {
-		q := &eventQueue{workspace: w, done: max(of.After, low), until: min(of.Until, d.read), last: min(of.Until, d.read)}
+		until, _ := d.locate(lineage, at.Log, min(of.Until, d.read))
+		q := &eventQueue{workspace: w, done: max(of.After, low), until: until, last: until}
 		if q.until > q.done {
 			d.queues[w] = q
 			d.working.Go(func() { d.serve(ctx, q) })
@@ -91,7 +93,7 @@ func (d *dispatcher) keep(ctx context.Context) {
 			if low == kept && (now.Sub(beat) < beatEvery || !d.idle(ctx)) {
 				continue
 			}
-			if err = d.config.Events.SavePosition(ctx, d.name, low); err == nil {
+			if err = d.config.Events.SavePosition(ctx, d.name, d.log, low); err == nil {
 				kept, beat = low, now
 			}
 		case <-ctx.Done():
@@ -110,7 +112,7 @@ func (d *dispatcher) keep(ctx context.Context) {
 // save stores the checkpoint, and the position with it when nothing follows.
 func (d *dispatcher) save(ctx context.Context, last bool) error {
 	d.mu.Lock()
-	at := checkpoint{Log: d.config.Events.Lineage().ID(), Read: d.read, Left: map[domain.Workspace]left{}}
+	at := checkpoint{Log: d.log, Read: d.read, Left: map[domain.Workspace]left{}}
 	for w, q := range d.queues {
 		if q.last > q.done {
 			at.Left[w] = left{After: q.done, Until: q.last}
@@ -120,7 +122,7 @@ func (d *dispatcher) save(ctx context.Context, last bool) error {
 	if err := d.config.Events.SaveCheckpoint(ctx, d.checkpointName(), at); err != nil || !last {
 		return err
 	}
-	return d.config.Events.SavePosition(ctx, d.name, d.low())
+	return d.config.Events.SavePosition(ctx, d.name, d.log, d.low())
 }
 
 // mark asks for a checkpoint. The lock is held.

@@ -68,8 +68,12 @@ func newDeliverer(w *Webhooks) *deliverer {
 // more than sequences ahead, so that what waits takes little memory.
 func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer d.working.Wait()
-	defer cancel()
+	defer func() {
+		cancel()
+		d.mu.Lock() // from here on put begins nothing
+		d.mu.Unlock()
+		d.working.Wait()
+	}()
 	for ctx.Err() == nil {
 		if err := d.follow(ctx); err != nil && ctx.Err() == nil {
 			return err
@@ -128,7 +132,7 @@ func (d *deliverer) put(ctx context.Context, in lane, sequence uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.furthest = sequence
-	if d.known[sequence] {
+	if d.known[sequence] || ctx.Err() != nil { // the reader may call once more after it was stopped
 		return
 	}
 	d.known[sequence] = true

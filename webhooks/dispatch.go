@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -51,6 +52,7 @@ type dispatcher struct {
 	dirty   chan struct{} // asks for a checkpoint
 
 	mu       sync.Mutex
+	log      string                           // the identity of the log that is read
 	read     uint64                           // every event up to here was seen
 	queues   map[domain.Workspace]*eventQueue // of the workspaces with events that are not dispatched yet
 	waiting  int                              // events in all queues
@@ -84,6 +86,11 @@ func (d *dispatcher) run(ctx context.Context) error {
 	d.working.Go(func() { d.keep(ctx) })
 	for ctx.Err() == nil {
 		err := d.follow(ctx)
+		if errors.Is(err, eventstore.ErrOtherLog) { // another dispatcher finds out where to go on
+			cancel()
+			d.working.Wait()
+			return errors.Join(err, d.save(context.WithoutCancel(ctx), true))
+		}
 		if ctx.Err() == nil {
 			d.config.Log.WarnContext(ctx, "events can't be read for webhooks; trying again", slog.String("log", d.name), slog.Any("err", err))
 			sleep(ctx, time.Second)

@@ -70,7 +70,7 @@ func (d *dispatcher) deliveriesOf(ctx context.Context, events []eventstore.Commi
 			return nil, fmt.Errorf("tell of event %d: %w", e.Position, err)
 		}
 		for _, to := range wanted {
-			m := message{ID: eventID(to, d.sort, e.Position), Type: typeOf(e.Event), Integration: e.ID, Position: e.Position, EnqueuedAt: d.config.Now(), Body: body}
+			m := message{ID: messageID(to, d.sort, d.config.Events.Lineage().Name(e.Position)), Type: typeOf(e.Event), Integration: e.ID, Position: e.Position, EnqueuedAt: d.config.Now(), Body: body}
 			// The id of the command tells an event from another one that a log which
 			// lost its end has at the same position.
 			stored, err := json.Marshal(m)

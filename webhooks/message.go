@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -47,8 +46,4 @@ type testData struct {
 // tests apart, which are counted each by themselves.
 func messageID(d domain.WebhookDestination, sort, which string) string {
 	return "msg_" + sort + which + "_" + d.ID
-}
-
-func eventID(d domain.WebhookDestination, sort string, position uint64) string {
-	return messageID(d, sort, strconv.FormatUint(position, 10))
 }

@@ -59,7 +59,7 @@ func TestARepeatedDispatchSendsNothingTwice(t *testing.T) {
 	s.stop()
 	// As if the process had ended before the subscriber's position was kept; the
 	// server forgets the ids of what was deleted when it ends.
-	require.NoError(t, s.events.SavePosition(t.Context(), "webhooks.integrations._all._all", 0))
+	require.NoError(t, s.events.SavePosition(t.Context(), "webhooks.integrations._all._all", s.events.Lineage().ID(), 0))
 	end()
 	nc, end = natstest.Start(t, dir)
 	defer end()

@@ -28,12 +28,12 @@ func (w *Webhooks) topics() []topic {
 	return []topic{
 		{
 			name: "webhooks.integrations._all._all", sort: "c", head: events.Head, after: events.AfterIn, position: events.Position, locate: eventstore.Lineage.Locate,
-			since: func(d domain.WebhookDestination) uint64 { return d.AfterChange },
+			since: func(d domain.WebhookDestination) uint64 { return events.Lineage().Since(d.CreatedAt, d.AfterChange) },
 		},
 		{
 			name: "webhooks.probes._all._all", sort: "p", gaps: true, head: events.ProbeHead, after: events.ProbesAfterIn,
 			position: events.ProbePosition, locate: eventstore.Lineage.LocateProbe,
-			since: func(d domain.WebhookDestination) uint64 { return d.AfterProbe },
+			since: func(d domain.WebhookDestination) uint64 { return events.Lineage().ProbesSince(d.CreatedAt, d.AfterProbe) },
 		},
 	}
 }

@@ -42,7 +42,7 @@ func (c acceptLossCommand) Run(s streams) error {
 			formerly = mark.Log
 		}
 		missing := max(found.Last-min(found.Last, found.Messages), scrubbed.Missing)
-		epoch := eventstore.Epoch{After: found.Last, Reason: eventstore.Loss}
+		epoch := eventstore.Epoch{After: found.Last, Reason: eventstore.Loss, Began: clock()}
 		if epoch.Probes, err = events.ProbeHead(s.ctx); err != nil {
 			return err
 		}

@@ -139,7 +139,7 @@ func (c restoreCommand) Run(s streams) error {
 		return err
 	}
 	defer b.close()
-	to := backup.Target{NATS: b.nc, Replicas: c.Replicas, Progress: tell, Secrets: func(ctx context.Context) error {
+	to := backup.Target{NATS: b.nc, Replicas: c.Replicas, Now: clock, Progress: tell, Secrets: func(ctx context.Context) error {
 		_, err := vault.Open(ctx, b.nc, c.rootKeys(), c.Replicas)
 		return err
 	}}
