@@ -70,7 +70,7 @@ func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		d.mu.Lock() // from here on put begins nothing
+		d.mu.Lock() //nolint:staticcheck // empty on purpose: from here on put begins nothing
 		d.mu.Unlock()
 		d.working.Wait()
 	}()

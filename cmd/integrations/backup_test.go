@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -253,4 +255,83 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 	stream, err = js.Stream(t.Context(), "INTEGRATIONS")
 	require.NoError(t, err)
 	require.Equal(t, jetstream.NoCompression, stream.CachedInfo().Config.Compression)
+}
+
+// What followed the backup is gone, and its positions are given out again: nobody who
+// saw it waits for a position that means something else, or passes over an event.
+func TestReadersOfALogThatWasRestored(t *testing.T) {
+	hooks := newHook(t)
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	p.must(http.StatusCreated, http.MethodPost, "/v1/acme/webhook-destinations", fmt.Sprintf(`{"url": %q, "event_types": ["*"]}`, hooks.URL))
+	for _, name := range named("kept", 3) {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t"))
+	}
+	hooks.has(t, 3)
+	file := filepath.Join(t.TempDir(), "backup")
+	exit, out := tool(t, "backup", file, "--data", data, "--with-root-keyset")
+	require.Zero(t, exit, out)
+	for _, name := range named("lost", 4) {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t"))
+	}
+	hooks.has(t, 7)
+	require.Zero(t, p.stop())
+
+	restored := t.TempDir()
+	exit, out = tool(t, "restore", file, "--data", restored)
+	require.Zero(t, exit, out)
+	copyFile(t, filepath.Join(data, "operator.key"), filepath.Join(restored, "operator.key"))
+	p = startProcess(t, restored, "--probe-interval=0s")
+	for _, name := range named("new", 5) {
+		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t"))
+	}
+	hooks.has(t, 12)
+	require.Len(t, hooks.ids(), 12, "each webhook has an id of its own")
+	stream := func(last string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+all+"/events/stream", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+p.key)
+		req.Header.Set("Last-Event-ID", last)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	require.Equal(t, http.StatusOK, stream("3"), "both logs have it")
+	require.Equal(t, http.StatusUnprocessableEntity, stream("5"), "it is of the log before")
+}
+
+// hook is a receiver of webhooks.
+type hook struct {
+	*httptest.Server
+	mu  sync.Mutex
+	got []string // their ids
+}
+
+func newHook(t *testing.T) *hook {
+	t.Helper()
+	h := &hook{}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.got = append(h.got, r.Header.Get("Webhook-Id"))
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+// ids are the ids of what was received, each once.
+func (h *hook) ids() map[string]bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[string]bool{}
+	for _, id := range h.got {
+		all[id] = true
+	}
+	return all
+}
+
+func (h *hook) has(t *testing.T, count int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(h.ids()) >= count }, time.Minute, 10*time.Millisecond, "%d webhooks", count)
 }
