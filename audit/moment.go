@@ -21,27 +21,41 @@ func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at Mome
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
 		return b, nil
 	}
-	var state domain.Integration
-	found := false
-	err := l.walk(ctx, w, id, func(c eventstore.Commit) bool {
-		if at.Version == 0 && c.Meta.At.After(at.Time) {
-			return false
-		}
-		if c.Err == nil {
-			state = domain.Evolve(state, c.Event)
-			found = at.Version == 0 || state.Version == at.Version
-		}
-		return at.Version == 0 || !found
-	})
-	switch {
-	case err != nil:
+	c, err := l.find(ctx, w, id, at)
+	if err != nil {
 		return domain.Integration{}, err
+	}
+	state := domain.Evolve(domain.Integration{}, c.Event)
+	switch {
 	case state.ID == "":
 		return domain.Integration{}, domain.NoSuchIntegration()
-	case !found:
+	case at.Version > 0 && state.Version != at.Version:
 		return domain.Integration{}, domain.Errorf(domain.NotFound, "version_not_found", "the integration has no version %d that can be read; its last is %d", at.Version, state.Version)
 	case state.Deleted:
 		return domain.Integration{}, domain.Errorf(domain.NotFound, "integration_deleted", "the integration was deleted then, at version %d", state.Version)
 	}
 	return state, nil
+}
+
+// find returns the event that led to the integration as it was at a moment. Without
+// one of that version it returns the last event, and the zero Commit when the
+// integration did not exist yet.
+func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at Moment) (eventstore.Commit, error) {
+	found, err := l.Events.Search(ctx, w, id, func(c eventstore.Commit) bool {
+		if at.Version > 0 {
+			return eventstore.VersionOf(c) >= at.Version
+		}
+		return c.Meta.At.After(at.Time)
+	})
+	if err != nil || at.Version > 0 && eventstore.VersionOf(found) == at.Version {
+		return found, err
+	}
+	end := found.Position
+	if end == 0 || at.Version > 0 { // nothing was recorded later, or it is the last version that is asked for
+		if end, err = l.Events.Head(ctx); err != nil {
+			return found, err
+		}
+		end++
+	}
+	return l.Events.Before(ctx, w, id, end)
 }

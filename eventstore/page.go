@@ -133,7 +133,12 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 	}
 	stretch := uint64(firstStretch)
 	if of.ID != "" {
-		stretch = before // the subject of one integration is found at once, wherever its events are
+		// Versions count the events of an integration, so it is known where to begin.
+		first, err := s.firstOfLast(ctx, of, before, limit+1)
+		if err != nil {
+			return nil, false, err
+		}
+		stretch = before - min(first, before)
 	}
 	found := newest{limit: limit + 1}
 	for before > 1 && !found.full() {
@@ -147,6 +152,21 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 		return found.commits[:limit], true, nil
 	}
 	return found.commits, found.cut, nil
+}
+
+// firstOfLast returns a position from which on an integration has a number of events
+// before another position, and few more.
+func (s *Store) firstOfLast(ctx context.Context, of Selection, before uint64, count int) (uint64, error) {
+	last, err := s.Before(ctx, of.Workspace, of.ID, before)
+	if err != nil {
+		return 0, err
+	}
+	version := VersionOf(last)
+	if version <= uint64(count) { //nolint:gosec // a count is not negative
+		return 1, nil
+	}
+	first, err := s.Search(ctx, of.Workspace, of.ID, func(c Commit) bool { return VersionOf(c) > version-uint64(count) }) //nolint:gosec // as above
+	return max(first.Position, 1), err
 }
 
 // newest gathers commits, newest first, of bounded number and size.
