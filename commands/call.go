@@ -15,12 +15,13 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	e, err := i.Endpoint(endpoint)
-	if err != nil {
-		return domain.CallResult{}, err
-	}
-	result, err := s.call(ctx, domain.Call{
-		Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: s.keyring(i.Owner(), nil),
+	var e domain.Endpoint
+	result, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (result domain.CallResult, err error) {
+		i = now
+		if e, err = i.Endpoint(endpoint); err != nil {
+			return result, err
+		}
+		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring})
 	})
 	if err != nil {
 		return domain.CallResult{}, err

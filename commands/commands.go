@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -208,24 +207,4 @@ func (s *Service) current(ctx context.Context, w domain.Workspace, id domain.ID)
 		return domain.Integration{}, domain.NoSuchIntegration()
 	}
 	return i, nil
-}
-
-// keyring opens the secrets of an integration: those given with the request,
-// the operator's for a built-in, else the vault's.
-func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Keyring {
-	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
-		for _, secret := range given {
-			if secret.Ref.ID == ref.ID {
-				return secret.Secret, nil
-			}
-		}
-		builtin, ok := strings.CutPrefix(ref.ID, domain.OperatorSecret)
-		if !ok {
-			return s.Vault.Open(ctx, o, ref)
-		}
-		if key, set := s.OperatorKeys[builtin]; set && key.Reveal() != "" {
-			return key, nil
-		}
-		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing", "the operator has not set the key of %s", builtin)
-	}
 }

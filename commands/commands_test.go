@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -486,4 +487,42 @@ func TestWithoutNATSAChangeIsUnavailableAndNotHalfMade(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	_, err = f.CreateIntegration(t.Context(), ann, doc(t, `{"name": "ehr", "display_name": "EHR", "base_url": "https://ehr.example.com"}`), commands.Condition{})
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+}
+
+// Secrets are replaced while endpoints are called: no call finds the one that it was
+// going to use gone.
+func TestReplacingASecretBreaksNoCall(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	defer upstream.Close()
+	f := start(t)
+	made := f.create(t, doc(t, `{"name": "crm", "display_name": "CRM", "base_url": %q, "auth": {"bearer_token_value": "t"},
+		"endpoints": [{"name": "get", "description": "Gets.", "method": "GET", "path": "/x"}]}`, upstream.URL))
+	ctx, cancel := context.WithCancel(t.Context())
+	var replacing sync.WaitGroup
+	defer replacing.Wait()
+	defer cancel()
+	replaced := make(chan bool, 1000)
+	replacing.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			_, err := f.UpdateIntegration(t.Context(), ann, made.ID, doc(t, `{"auth": {"bearer_token_value": "t%d"}}`, n), commands.Condition{})
+			require.NoError(t, err)
+			select {
+			case replaced <- true:
+			default:
+			}
+		}
+	})
+	for len(replaced) < 150 {
+		for _, call := range []func() (domain.CallResult, error){
+			func() (domain.CallResult, error) { return f.TestEndpoint(t.Context(), ann, made.ID, "get", nil, false) },
+			func() (domain.CallResult, error) { return f.InvokeEndpoint(t.Context(), ann, made.ID, "get", nil) },
+		} {
+			result, err := call()
+			if code, ok := errors.AsType[*domain.Error](err); ok && code.Code == "secret_replaced" { // twice during one call
+				continue
+			}
+			require.NoError(t, err)
+			require.Empty(t, result.Error)
+		}
+	}
 }

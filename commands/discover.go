@@ -20,6 +20,9 @@ func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domai
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
 	defer cancel()
-	found, err := s.Connectors.Discover(ctx, i, s.keyring(i.Owner(), nil), d)
+	found, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (domain.Discovery, error) {
+		i = now
+		return s.Connectors.Discover(ctx, i, keyring, d)
+	})
 	return found, i, err
 }

@@ -14,14 +14,16 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, e
 	if err != nil {
 		return domain.CallResult{}, err
 	}
-	if !i.Enabled {
-		return domain.CallResult{}, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled", i.Name)
-	}
-	e, err := i.Endpoint(endpoint)
-	if err != nil {
-		return domain.CallResult{}, err
-	}
-	result, err := s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: s.keyring(i.Owner(), nil)})
+	var e domain.Endpoint
+	result, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (result domain.CallResult, err error) {
+		if i = now; !i.Enabled {
+			return result, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled", i.Name)
+		}
+		if e, err = i.Endpoint(endpoint); err != nil {
+			return result, err
+		}
+		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: keyring})
+	})
 	if err != nil {
 		return domain.CallResult{}, err
 	}

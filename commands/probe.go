@@ -38,7 +38,13 @@ func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, com
 }
 
 func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integration, command string) (domain.Probe, uint64, error) {
-	probe := s.probe(ctx, i, nil)
+	probe, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (domain.Probe, error) {
+		i = now
+		return s.probe(ctx, i, keyring), nil
+	})
+	if err != nil { // what an integration was says nothing of what it is
+		return domain.Probe{}, 0, err
+	}
 	if probe.Status == "" {
 		return domain.Probe{}, 0, notProbed(probe)
 	}
@@ -102,7 +108,7 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	if err := by.May(wanted); err != nil {
 		return domain.Probe{}, err
 	}
-	probe := s.probe(ctx, wanted, decision.Seal)
+	probe := s.probe(ctx, wanted, s.keyring(wanted.Owner(), decision.Seal))
 	if probe.Status == "" {
 		return domain.Probe{}, notProbed(probe)
 	}
@@ -116,7 +122,7 @@ func notProbed(p domain.Probe) error {
 	return domain.Because(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed just now; try again")
 }
 
-func (s *Service) probe(ctx context.Context, i domain.Integration, given []domain.SealedSecret) domain.Probe {
+func (s *Service) probe(ctx context.Context, i domain.Integration, keyring domain.Keyring) domain.Probe {
 	if unset := s.unset(i); unset != "" {
 		return domain.Probe{
 			Status: domain.Misconfigured, Message: unset, At: s.Now(), Steps: []domain.ProbeStep{{Name: "resolve_auth", Detail: unset}},
@@ -124,5 +130,5 @@ func (s *Service) probe(ctx context.Context, i domain.Integration, given []domai
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return s.Connectors.Probe(ctx, i, s.keyring(i.Owner(), given))
+	return s.Connectors.Probe(ctx, i, keyring)
 }

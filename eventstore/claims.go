@@ -53,6 +53,20 @@ func (s *Store) Claim(ctx context.Context, key string, c Claim) (Claim, error) {
 	case !errors.Is(err, jetstream.ErrKeyExists):
 		return Claim{}, unavailable(err, "claim idempotency key")
 	}
-	first, _, err := s.Claimed(ctx, key)
-	return first, err
+	// A follower may not have it yet, and what is not there would look like a claim of
+	// another request.
+	msg, err := s.lastFromLeader(ctx, "KV_"+claimBucket, "$KV."+claimBucket+"."+key)
+	if err != nil {
+		return Claim{}, err
+	}
+	if msg == nil { // its time ended in between
+		return Claim{}, unavailable(errClaimGone, "claim idempotency key")
+	}
+	var first Claim
+	if err := json.Unmarshal(msg.Data, &first); err != nil {
+		return Claim{}, fmt.Errorf("read idempotency key: %w", err)
+	}
+	return first, nil
 }
+
+var errClaimGone = errors.New("the claim is gone")

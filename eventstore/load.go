@@ -2,14 +2,13 @@ package eventstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Load returns the last event of an integration, which carries its state; the
@@ -72,37 +71,9 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 func (s *Store) lastFromLeader(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
-	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
-	}
-	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
+	msg, err := streams.LastFromLeader(ctx, s.nc, stream, subject)
 	if err != nil {
 		return nil, unavailable(err, "load from leader")
-	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Subject  string `json:"subject"`
-			Sequence uint64 `json:"seq"`
-			Header   []byte `json:"hdrs"`
-			Data     []byte `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return nil, fmt.Errorf("load from leader: %w", err)
-	}
-	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return nil, nil
-	case answer.Error != nil:
-		return nil, unavailable(answer.Error, "load from leader")
-	}
-	msg := &jetstream.RawStreamMsg{Subject: answer.Message.Subject, Sequence: answer.Message.Sequence, Data: answer.Message.Data}
-	if len(answer.Message.Header) > 0 {
-		if msg.Header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
-			return nil, fmt.Errorf("load from leader: %w", err)
-		}
 	}
 	return msg, nil
 }

@@ -141,7 +141,7 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 		case <-time.After(wait):
 		case <-moved:
 		case <-beat.C:
-			if err := s.Events.SavePosition(ctx, scheduleName, at); err != nil {
+			if err := s.Events.SavePosition(ctx, scheduleName, s.Events.Lineage().ID(), at); err != nil {
 				return err
 			}
 		case <-ctx.Done():

@@ -156,8 +156,11 @@ func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) 
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	msg, err := v.stream.GetLastMsgForSubject(ctx, subject(o, ref))
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // a follower may not have it yet
+		msg, err = streams.LastFromLeader(ctx, v.js.Conn(), streamName, subject(o, ref))
+	}
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case err == nil && msg == nil:
 		return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; give it again", ref.Field)
 	case err != nil:
 		return domain.Secret{}, unavailable(err, "open "+ref.Field)
@@ -196,12 +199,12 @@ func (v *Vault) Destroy(ctx context.Context, o domain.Owner, ref domain.SecretRe
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	for {
-		msg, err := v.stream.GetLastMsgForSubject(ctx, subject(o, ref))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
+		msg, err := streams.LastFromLeader(ctx, v.js.Conn(), streamName, subject(o, ref))
 		if err != nil {
 			return unavailable(err, "destroy "+ref.Field)
+		}
+		if msg == nil {
+			return nil
 		}
 		if err := v.shred(ctx, msg.Sequence); err != nil {
 			return unavailable(err, "destroy "+ref.Field)

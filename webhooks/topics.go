@@ -33,7 +33,9 @@ func (w *Webhooks) topics() []topic {
 		{
 			name: "webhooks.probes._all._all", sort: "p", gaps: true, head: events.ProbeHead, after: events.ProbesAfterIn,
 			position: events.ProbePosition, locate: eventstore.Lineage.LocateProbe,
-			since: func(d domain.WebhookDestination) uint64 { return events.Lineage().ProbesSince(d.CreatedAt, d.AfterProbe) },
+			since: func(d domain.WebhookDestination) uint64 {
+				return events.Lineage().ProbesSince(d.CreatedAt, d.AfterProbe)
+			},
 		},
 	}
 }

@@ -1,0 +1,80 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// errReplaced says that a secret was replaced again and again while it was needed.
+var errReplaced = domain.Errorf(domain.Conflict, "secret_replaced", "the secret of this integration is being replaced; try again")
+
+// withSecrets does something with an integration and its secrets. When a secret was
+// replaced before it could be opened, it is done once more with the integration as
+// it is now: nothing was sent yet that needed the secret.
+func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Integration, do func(domain.Integration, domain.Keyring) (T, error)) (T, error) {
+	var none T
+	for range 2 {
+		var replaced atomic.Bool
+		got, err := do(i, s.watched(i, &replaced))
+		if !replaced.Load() {
+			return got, err
+		}
+		last, err := s.Events.LoadFromLeader(ctx, i.Workspace, i.ID)
+		if err != nil {
+			return none, err
+		}
+		if i = domain.Evolve(domain.Integration{}, last.Event); !i.Exists() {
+			return none, domain.NoSuchIntegration()
+		}
+		if err := by.May(i); err != nil {
+			return none, err
+		}
+	}
+	return none, errReplaced
+}
+
+// watched is the keyring of an integration. It notes when a secret is gone because
+// the integration names another one by now.
+func (s *Service) watched(i domain.Integration, replaced *atomic.Bool) domain.Keyring {
+	open := s.keyring(i.Owner(), nil)
+	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		secret, err := open(ctx, ref)
+		if refusal, ok := errors.AsType[*domain.Error](err); !ok || refusal.Code != "secret_missing" {
+			return secret, err
+		}
+		last, failed := s.Events.LoadFromLeader(ctx, i.Workspace, i.ID)
+		if failed != nil {
+			return secret, failed
+		}
+		now := domain.Evolve(domain.Integration{}, last.Event)
+		if !slices.ContainsFunc(now.Secrets(), func(r domain.SecretRef) bool { return r.ID == ref.ID }) {
+			replaced.Store(true)
+		}
+		return secret, err
+	}
+}
+
+// keyring opens the secrets of an integration: those given with the request,
+// the operator's for a built-in, else the vault's.
+func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Keyring {
+	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		for _, secret := range given {
+			if secret.Ref.ID == ref.ID {
+				return secret.Secret, nil
+			}
+		}
+		builtin, ok := strings.CutPrefix(ref.ID, domain.OperatorSecret)
+		if !ok {
+			return s.Vault.Open(ctx, o, ref)
+		}
+		if key, set := s.OperatorKeys[builtin]; set && key.Reveal() != "" {
+			return key, nil
+		}
+		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing", "the operator has not set the key of %s", builtin)
+	}
+}
