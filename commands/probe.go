@@ -13,7 +13,8 @@ import (
 // probeTimeout bounds one probe, wherever it was asked for.
 const probeTimeout = 5 * time.Second
 
-// TestConnection probes an integration, enabled or not, and records the result.
+// TestConnection probes an integration, enabled or not, and records the result. With
+// no room for the probe it refuses with Unavailable, and records none.
 // It returns what was seen and its position in the log of probes.
 func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, uint64, error) {
 	i, err := s.callable(ctx, by, id)

@@ -87,7 +87,7 @@ func tooLarge() *fault {
 const noRoom = "The upstream answered, and there was no memory for an answer of this size in time: too many large ones are held just now."
 
 func crowded() *fault {
-	return &fault{code: domain.CallResponseTooLarge, sentence: noRoom, own: true, final: true}
+	return &fault{code: domain.CallResponseTooLarge, sentence: noRoom, own: true, final: true, ours: true}
 }
 
 // decodeWithin is decode once there is room for what the body is decoded to, so

@@ -30,7 +30,7 @@ type Config struct {
 	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment says
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
 	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
-	Private       []string         // folders that no profile may open to a program. Default: none
+	Private       []string         // files and folders that no program may read. Default: none
 	Gate          *admission.Gate  // what calls and probes may hold in memory together. Default: no bound
 	Now           func() time.Time // the clock of probes, tokens and Retry-After dates. Default: time.Now
 }
@@ -61,6 +61,9 @@ func (c Config) Validate() error {
 		if _, err := rootsWith(c.CAFile); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if len(c.Profiles) > 0 {
+		problems = append(problems, exposed(c.Private)...)
 	}
 	named := map[string]bool{}
 	for _, p := range c.Profiles {

@@ -29,6 +29,7 @@ type fault struct {
 	sentence string
 	unsent   bool // nothing of the request left, so sending it again is safe
 	final    bool // sending it again soon can't help
+	ours     bool // it says nothing of the upstream: this service had no room
 
 	// own says that the sentence has nothing of an upstream in it that was not
 	// scrubbed before, and may have names of the caller's choosing.

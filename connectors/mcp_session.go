@@ -114,7 +114,7 @@ func (s *session) shake(ctx context.Context, transport sdk.Transport, options *s
 // transport is how the SDK reaches the server of i.
 func (s *session) transport(m mcp, i domain.Integration, out *outgoing) (sdk.Transport, *sdk.ClientSessionOptions) {
 	if out.program != nil {
-		return spawned{programs: m.programs, command: *out.program, session: s}, nil
+		return spawned{programs: m.programs, workspace: i.Workspace, command: *out.program, session: s}, nil
 	}
 	fenced := &http.Client{Transport: s.wire, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if s.streams { // the transport is older than what came after that version

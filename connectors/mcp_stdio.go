@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -18,14 +19,21 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// mostPrograms is how many programs may be under way at once.
-const mostPrograms = 32
+// How many programs may be under way at once: in all, and of one workspace, so that
+// one whose programs hang leaves some to the others.
+const (
+	mostPrograms   = 32
+	mostOfOneSpace = 8
+)
 
 // programs starts what the operator's profiles describe, each session its own.
 type programs struct {
 	box      sandbox.Sandbox
 	profiles map[string]Profile
 	slots    chan struct{}
+
+	mu       sync.Mutex
+	underway map[domain.Workspace]int
 }
 
 // newPrograms returns nil where there are no profiles. It refuses to be where
@@ -38,7 +46,7 @@ func newPrograms(profiles []Profile) (*programs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("programs of profiles can't be confined: %w", err)
 	}
-	all := &programs{box: box, profiles: map[string]Profile{}, slots: make(chan struct{}, mostPrograms)}
+	all := &programs{box: box, profiles: map[string]Profile{}, slots: make(chan struct{}, mostPrograms), underway: map[domain.Workspace]int{}}
 	for _, p := range profiles {
 		all.profiles[p.Name] = p
 	}
@@ -70,37 +78,64 @@ func (all *programs) build(i domain.Integration, body string) (*outgoing, *fault
 	}, nil
 }
 
-// start starts a program, unless too many are under way.
-func (all *programs) start(c sandbox.Command) (*sandbox.Process, *fault) {
+// enter takes a slot for a program of a workspace. A fault is none of the program's.
+func (all *programs) enter(w domain.Workspace) *fault {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	refuse := func(whose string, most int) *fault {
+		return &fault{code: domain.CallUnreachable, final: true, unsent: true, ours: true, sentence: fmt.Sprintf(
+			"%s has %d processes of MCP servers under way already; try again when one has ended.", whose, most)}
+	}
+	if all.underway[w] >= mostOfOneSpace {
+		return refuse("This workspace", mostOfOneSpace)
+	}
 	select {
 	case all.slots <- struct{}{}:
 	default:
-		return nil, &fault{code: domain.CallUnreachable, final: true, unsent: true, sentence: fmt.Sprintf(
-			"This service has %d processes of MCP servers under way already; try again when one has ended.", cap(all.slots))}
+		return refuse("This service", cap(all.slots))
+	}
+	all.underway[w]++
+	return nil
+}
+
+func (all *programs) leave(w domain.Workspace) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	<-all.slots
+	if all.underway[w]--; all.underway[w] == 0 {
+		delete(all.underway, w)
+	}
+}
+
+// start starts a program of a workspace, unless too many are under way.
+func (all *programs) start(w domain.Workspace, c sandbox.Command) (*sandbox.Process, *fault) {
+	if f := all.enter(w); f != nil {
+		return nil, f
 	}
 	p, err := all.box.Start(c)
 	if err != nil {
-		<-all.slots
-		return nil, &fault{code: domain.CallUnreachable, unsent: true, sentence: "The MCP server's process could not be started: this machine has no means left for it."}
+		all.leave(w)
+		return nil, &fault{code: domain.CallUnreachable, unsent: true, ours: true, sentence: "The MCP server's process could not be started: this machine has no means left for it."}
 	}
 	go func() {
 		<-p.Done()
-		<-all.slots
+		all.leave(w)
 	}()
 	return p, nil
 }
 
 // spawned is a program as a transport of the SDK.
 type spawned struct {
-	programs *programs
-	command  sandbox.Command
-	session  *session
+	programs  *programs
+	workspace domain.Workspace
+	command   sandbox.Command
+	session   *session
 }
 
 // Connect implements mcp.Transport.
 func (s spawned) Connect(ctx context.Context) (sdk.Connection, error) {
 	wire := s.session.wire
-	p, f := s.programs.start(s.command)
+	p, f := s.programs.start(s.workspace, s.command)
 	if f != nil {
 		return nil, wire.stop(f)
 	}

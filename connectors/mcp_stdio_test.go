@@ -233,6 +233,36 @@ func TestStdioNoMoreProgramsThanThereMayBeAreStarted(t *testing.T) {
 	allEnded(t, r)
 }
 
+func TestStdioAWorkspaceLeavesSlotsToOthersAndAProbeWithoutOneIsNoResult(t *testing.T) {
+	r := starting(t, ownProfile(t))
+	all := r.connectors[domain.MCP].(mcp).programs
+	for range mostOfOneSpace {
+		if f := all.enter("busy"); f != nil {
+			t.Fatal(f)
+		}
+	}
+	c := startedBy("tools", "m", "arguments", "")
+	c.Integration.Workspace = "busy"
+	if got := failsWith(t, r, c, domain.CallUnreachable); !strings.Contains(got.Error, "This workspace has 8 processes") {
+		t.Errorf("got %s", got.Error)
+	}
+	if p := r.Probe(t.Context(), c.Integration, nil); p.Status != "" || !strings.Contains(p.Message, "try again") {
+		t.Errorf("a probe that found no slot came to %+v", p)
+	}
+	c.Integration.Workspace = "other"
+	if p := r.Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy {
+		t.Errorf("a probe of another workspace came to %+v", p)
+	}
+	for range mostOfOneSpace {
+		all.leave("busy")
+	}
+	c.Integration.Workspace = "busy"
+	if p := r.Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy {
+		t.Errorf("a probe with a slot came to %+v", p)
+	}
+	allEnded(t, r)
+}
+
 func TestStdioAProfileIsAskedAgainAtTheCall(t *testing.T) {
 	r := starting(t, ownProfile(t))
 	for _, change := range []func(*domain.Integration){

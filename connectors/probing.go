@@ -51,10 +51,14 @@ func (p *probing) step(name, detail string) {
 	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: true, Detail: p.scrub.text(detail)})
 }
 
-// failed ends the probe in a step that failed.
+// failed ends the probe in a step that failed. Where this service had no room for
+// it, the probe has no status: nothing was seen.
 func (p *probing) failed(step string, f *fault) domain.Probe {
 	sentence := f.shown(p.scrub)
 	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: step, Detail: sentence})
+	if f.ours {
+		return p.end("", sentence)
+	}
 	return p.end(probeStatus(f.code), sentence)
 }
 

@@ -163,6 +163,9 @@ func isPath(path string, private []string) error {
 		return fmt.Errorf("%s must not be opened to a program; name the folders that it needs", path)
 	}
 	for _, folder := range private {
+		if folder, err = filepath.Abs(folder); err != nil || folder == "" {
+			continue
+		}
 		if resolved, err := filepath.EvalSymlinks(folder); err == nil {
 			folder = resolved
 		}
@@ -171,6 +174,33 @@ func isPath(path string, private []string) error {
 		}
 	}
 	return nil
+}
+
+// exposed returns a problem for each path that every program could read, because it
+// lies where the system keeps its own programs and files.
+func exposed(private []string) []error {
+	var problems []error
+	for _, path := range private {
+		if path == "" {
+			continue
+		}
+		real, err := filepath.Abs(path)
+		if err == nil {
+			if resolved, err := filepath.EvalSymlinks(real); err == nil {
+				real = resolved
+			}
+		}
+		for _, readable := range sandbox.Readable() {
+			if resolved, err := filepath.EvalSymlinks(readable); err == nil {
+				readable = resolved
+			}
+			if within(real, readable) || within(readable, real) {
+				problems = append(problems, fmt.Errorf("%s lies in %s, which every program of a profile may read: keep it elsewhere", path, readable))
+				break
+			}
+		}
+	}
+	return problems
 }
 
 // within reports whether path is folder or below it.

@@ -190,8 +190,8 @@ func TestATokenIsAskedForAgainWhenTheConnectionBroke(t *testing.T) {
 	if last().Header.Get("Authorization") != "Bearer token-1" {
 		t.Error("another token was used")
 	}
-	for _, endpoint := range []string{"http://127.0.0.1:1/token", "http://no-such-host.invalid/token"} {
-		got := failsWith(t, onLoopback(t), byToken(calling(base, nil, nil), clientCredentials(endpoint), canary), domain.CallUnreachable)
+	for endpoint, code := range map[string]domain.ErrorCode{"http://127.0.0.1:1/token": domain.CallUnreachable, "http://no-such-host.invalid/token": domain.CallBlockedDestination} {
+		got := failsWith(t, onLoopback(t), byToken(calling(base, nil, nil), clientCredentials(endpoint), canary), code)
 		if !strings.Contains(got.Error, "token endpoint") {
 			t.Errorf("got %s", got.Error)
 		}

@@ -20,7 +20,7 @@ const (
 
 // Probe is what was seen when an integration was probed once.
 type Probe struct {
-	Status       ProbeStatus   `json:"status"`
+	Status       ProbeStatus   `json:"status"`                // empty: there was no room for it here, so nothing was seen
 	AuthResolved bool          `json:"auth_resolved"`         // every secret opened and every token was had; true when there is no auth
 	HTTPStatus   int           `json:"http_status,omitempty"` // 0: no answer
 	Duration     time.Duration `json:"duration_ns"`

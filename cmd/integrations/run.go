@@ -46,7 +46,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if egress.Profiles, err = c.profiles(); err != nil {
 		return err
 	}
-	egress.Private = []string{c.Data}
+	egress.Private = c.private()
 	egress.Gate = admission.New(limitMemory(log))
 
 	// The log, the vault beside it, and who may use them. They outlive ctx, so

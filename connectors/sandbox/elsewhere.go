@@ -15,6 +15,9 @@ func Become() {}
 // Find says that there is none.
 func Find() (Sandbox, error) { return Sandbox{}, errNotHere }
 
+// Readable returns nothing.
+func Readable() []string { return nil }
+
 // Working returns none.
 func Working() []Sandbox { return nil }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -18,11 +19,11 @@ import (
 // certificates are looked up here. No folder of data, and nothing of /proc.
 var (
 	systemDirs = []string{
-		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.conf.d",
+		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/ca-certificates", "/etc/alternatives", "/etc/ld.so.conf.d",
 	}
 	systemFiles = []string{
 		"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.preload", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf",
-		"/etc/gai.conf", "/etc/localtime", "/etc/passwd", "/etc/group",
+		"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/pki/tls/cert.pem", "/etc/gai.conf", "/etc/localtime", "/etc/passwd", "/etc/group",
 	}
 	devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 )
@@ -52,7 +53,7 @@ func (p plan) enter() error {
 	}
 	syscall.Umask(0o077)
 	path, args := p.Executable, append([]string{p.Executable}, p.Args...)
-	filter, err := socketFilter(p.Network)
+	filter, err := callFilter(p.Network)
 	if err != nil {
 		return err
 	}
@@ -93,6 +94,13 @@ func dropPrivileges() {
 	_ = unix.Capset(&header, &none[0])
 }
 
+// inMemory is which part of its memory a program may have in each file system that
+// lies in memory.
+const inMemory = 4
+
+// Readable returns the files and folders that every program may read.
+func Readable() []string { return slices.Concat(systemDirs, systemFiles) }
+
 // bwrapArgs are the arguments of bubblewrap that say the same as confine.
 func (p plan) bwrapArgs() []string {
 	args := []string{"--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"}
@@ -102,14 +110,16 @@ func (p plan) bwrapArgs() []string {
 	for _, path := range append(systemDirs, systemFiles...) {
 		args = append(args, "--ro-bind-try", path, path)
 	}
-	args = append(args, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")
+	// What lies in memory has a size, and counts: the keeper looks at it.
+	size := strconv.FormatInt(max(p.Limits.Memory/inMemory, 1<<20), 10)
+	args = append(args, "--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", size, "--tmpfs", "/tmp")
 	for _, path := range append([]string{p.Executable}, p.Read...) {
 		args = append(args, "--ro-bind", path, path)
 	}
 	for _, path := range append([]string{p.Dir}, p.Write...) {
 		args = append(args, "--bind", path, path)
 	}
-	args = append(args, "--chdir", p.Dir, "--", p.Executable)
+	args = append(args, "--remount-ro", "/", "--chdir", p.Dir, "--", p.Executable)
 	return append(args, p.Args...)
 }
 

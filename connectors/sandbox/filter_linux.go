@@ -13,12 +13,58 @@ const (
 	atNumber = 0
 	atArch   = 4
 	atFirst  = 16 // the low half of its first argument
+	atSecond = 24 // and of its second
 )
 
-// socketFilter has the kernel refuse the sockets that paths and Landlock say
-// nothing of: all of them where there is to be no network, else all but those of
-// the internet, since a socket of Unix leads to other programs of this machine.
-func socketFilter(network bool) ([]unix.SockFilter, error) {
+// refused returns the system calls that a program has no need of and that Landlock has
+// no right for: to change what it can't open, to make namespaces of its own, and to
+// reach the kernel's own stores. Without privileges most of them fail anyway; a
+// program that is the owner of a file needs none.
+func refused() []uint32 {
+	return append([]uint32{
+		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
+		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR,
+		setxattrat, removexattrat, fileSetattr,
+		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
+		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
+		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD, unix.SYS_FANOTIFY_INIT,
+		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
+		unix.SYS_SHMGET, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN, // they outlive whoever makes them
+		unix.SYS_IO_URING_SETUP, // it opens sockets as well
+		unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_REBOOT, unix.SYS_KEXEC_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
+		unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_SYSLOG, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
+	}, refusedHere...)
+}
+
+// absent are those that look as if the kernel had not got them, so that a program
+// does without: memory that no limit sees, and a clone whose flags no filter sees.
+var absent = []uint32{unix.SYS_MEMFD_CREATE, unix.SYS_MEMFD_SECRET, unix.SYS_CLONE3}
+
+// System calls that are newer than the library's list. They have one number
+// everywhere.
+const (
+	setxattrat    = 463
+	removexattrat = 466
+	fileSetattr   = 469
+)
+
+// namespaces are the flags of clone that make one.
+const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
+// The requests of ioctl that change a file that is open for reading only, or type
+// into a terminal.
+var refusedRequests = []uint32{unix.FS_IOC_SETFLAGS, fsSetXattr, unix.TIOCSTI, tiocLinux}
+
+const (
+	fsSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR
+	tiocLinux  = 0x541c     // TIOCLINUX
+)
+
+// callFilter has the kernel refuse the system calls that paths and Landlock say
+// nothing of, and the sockets: all of them where there is to be no network, else
+// all but those of the internet, since a socket of Unix leads to other programs of
+// this machine.
+func callFilter(network bool) ([]unix.SockFilter, error) {
 	arch, known := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !known {
 		return nil, fmt.Errorf("no filter of system calls is known for %s", runtime.GOARCH)
@@ -26,12 +72,13 @@ func socketFilter(network bool) ([]unix.SockFilter, error) {
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 	}
-	unlike := func(k uint32) unix.SockFilter { // skips one where it is something else
-		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jf: 1}
+	unlike := func(k uint32, skip uint8) unix.SockFilter { // skips so many where it is something else
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jf: skip}
 	}
 	give := func(what uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: what}
 	}
+	allow := give(unix.SECCOMP_RET_ALLOW)
 	refuse := give(unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES))
 	filter := []unix.SockFilter{
 		load(atArch),
@@ -40,15 +87,25 @@ func socketFilter(network bool) ([]unix.SockFilter, error) {
 		load(atNumber),
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 1 << 30, Jf: 1}, // the numbers of x32, which mean the same
 		refuse,
-		unlike(unix.SYS_IO_URING_SETUP), refuse, // it opens sockets as well
-		unlike(unix.SYS_PTRACE), refuse,
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jt: 1},
-		give(unix.SECCOMP_RET_ALLOW),
 	}
+	for _, call := range refused() {
+		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)))
+	}
+	for _, call := range absent {
+		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
+	}
+	filter = append(filter, unlike(unix.SYS_CLONE, 4), load(atFirst),
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: namespaces, Jf: 1}, give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)), allow)
+	filter = append(filter, unlike(unix.SYS_IOCTL, uint8(2*len(refusedRequests)+2)), load(atSecond)) //nolint:gosec // a few
+	for _, request := range refusedRequests {
+		filter = append(filter, unlike(request, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)))
+	}
+	filter = append(filter, allow)
+	filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jt: 1}, allow)
 	if network {
 		filter = append(filter, load(atFirst))
 		for _, family := range []uint32{unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK} {
-			filter = append(filter, unlike(family), give(unix.SECCOMP_RET_ALLOW))
+			filter = append(filter, unlike(family, 1), allow)
 		}
 	}
 	return append(filter, refuse), nil
@@ -57,7 +114,7 @@ func socketFilter(network bool) ([]unix.SockFilter, error) {
 // filtered applies the filter to this thread and what it becomes. It has given
 // up new privileges before.
 func filtered(filter []unix.SockFilter) error {
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}                                                            //nolint:gosec // it has some twenty lines
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}                                                            //nolint:gosec // it has a few hundred lines
 	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program))); errno != 0 { //nolint:gosec // the call takes a pointer
 		return fmt.Errorf("filter system calls: %w", errno)
 	}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Find returns the best sandbox that works on this machine, as a trial shows.
@@ -79,6 +81,26 @@ func (s Sandbox) holds() error {
 	return err
 }
 
+var errDone = errors.New("it was done")
+
+// unlessNil turns round what it is told: an error is as it should be.
+func unlessNil(err error) error {
+	if err == nil {
+		return errDone
+	}
+	return nil
+}
+
+func memfd() error {
+	_, err := unix.MemfdCreate("trial", 0)
+	return err
+}
+
+func keyring() error {
+	_, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_PROCESS_KEYRING, true)
+	return err
+}
+
 // try is the program of a trial. It says whether the sandbox holds.
 func try(secret, port string) {
 	said := held
@@ -91,6 +113,20 @@ func try(secret, port string) {
 	}
 	if err := os.WriteFile("own", []byte("x"), 0o600); err != nil {
 		said = "It gives a program no folder of its own."
+	}
+	for what, err := range map[string]error{
+		"change the mode of a file":       errors.Join(unlessNil(os.Chmod("own", 0o644)), unlessNil(os.Chmod(secret, 0o644))),                                       //nolint:gosec // neither may succeed
+		"change the owner of a file":      errors.Join(unlessNil(os.Chown("own", os.Getuid(), os.Getgid())), unlessNil(os.Chown(secret, os.Getuid(), os.Getgid()))), //nolint:gosec // the same
+		"change the times of a file":      errors.Join(unlessNil(os.Chtimes("own", time.Time{}, time.Unix(0, 0))), unlessNil(os.Chtimes(secret, time.Time{}, time.Unix(0, 0)))),
+		"change the attributes of a file": errors.Join(unlessNil(unix.Setxattr("own", "user.x", nil, 0)), unlessNil(unix.Setxattr(secret, "user.x", nil, 0))),
+		"make a namespace":                unlessNil(unix.Unshare(unix.CLONE_NEWUSER)),
+		"mount a file system":             unlessNil(unix.Mount("none", ".", "tmpfs", 0, "")),
+		"hold memory that is not counted": unlessNil(memfd()),
+		"use the kernel's keys":           unlessNil(keyring()),
+	} {
+		if err != nil {
+			said = "It lets a program " + what + "."
+		}
 	}
 	_, _ = os.Stdout.WriteString(said)
 }

@@ -2,10 +2,14 @@ package sandbox
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // one is a process as /proc tells it.
@@ -62,9 +66,13 @@ func readStat(pid int) (one, bool) {
 
 // tooMuch says which limit the program is over, all its processes together.
 func (p plan) tooMuch() string {
-	all, memory := started(), int64(0)
-	for _, one := range all {
+	all, memory := started(), onTmpfs(append([]string{p.Dir}, p.Write...), p.Limits.Memory)
+	seen := map[uint64]bool{} // file systems
+	for pid, one := range all {
 		memory += one.rss
+		if p.Kind == bubblewrap {
+			memory += usedIn(pid, seen)
+		}
 	}
 	most := p.Limits.Processes
 	if p.Kind == bubblewrap {
@@ -77,6 +85,63 @@ func (p plan) tooMuch() string {
 		return fmt.Sprintf("It used more than %d MiB of memory.", p.Limits.Memory>>20)
 	}
 	return ""
+}
+
+// usedIn returns how many bytes of memory the file systems of a process's own take,
+// each counted once.
+func usedIn(pid int, seen map[uint64]bool) int64 {
+	var used int64
+	for _, folder := range []string{"/tmp", "/dev/shm"} {
+		path := "/proc/" + strconv.Itoa(pid) + "/root" + folder
+		var stat syscall.Stat_t
+		var system syscall.Statfs_t
+		if syscall.Stat(path, &stat) != nil || seen[stat.Dev] || syscall.Statfs(path, &system) != nil || system.Type != unix.TMPFS_MAGIC {
+			continue
+		}
+		if host, err := os.Stat(folder); err == nil {
+			if own, ok := host.Sys().(*syscall.Stat_t); ok && own.Dev == stat.Dev { // bubblewrap has not made its own yet
+				continue
+			}
+		}
+		seen[stat.Dev] = true
+		used += int64(system.Blocks-system.Bfree) * system.Bsize //nolint:gosec // of a few MiB
+	}
+	return used
+}
+
+// mostEntries is how many files and folders are looked at, each time.
+const mostEntries = 20_000
+
+// onTmpfs returns how many bytes the files in those folders take that lie in
+// memory, until they are more than most. More of them than can be looked at are
+// too many.
+func onTmpfs(folders []string, most int64) int64 {
+	var used int64
+	entries := 0
+	for _, folder := range folders {
+		var system syscall.Statfs_t
+		if syscall.Statfs(folder, &system) != nil || system.Type != unix.TMPFS_MAGIC {
+			continue
+		}
+		_ = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return nil //nolint:nilerr // gone meanwhile
+			}
+			if info, err := entry.Info(); err == nil {
+				if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+					used += 512 * stat.Blocks
+				}
+			}
+			if entries++; entries > mostEntries {
+				used = most + 1
+			}
+			if used > most {
+				return fs.SkipAll
+			}
+			return nil
+		})
+	}
+	return used
 }
 
 // killAll kills the program's group, and what has left it.
