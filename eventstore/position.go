@@ -38,7 +38,7 @@ func (s *Store) position(ctx context.Context, subscriber string, locate func(Lin
 		return 0, false, fmt.Errorf("the position of %s: %w", subscriber, err)
 	}
 	if lineage := s.Lineage(); len(lineage.Epochs) > 1 {
-		log, _, err := s.keptFor(ctx, subscriber+logOf)
+		log, err := s.ReaderLog(ctx, subscriber)
 		if err != nil {
 			return 0, false, err
 		}
@@ -79,5 +79,23 @@ func (s *Store) SavePosition(ctx context.Context, subscriber, log string, positi
 		return unavailable(err, "store the position of "+subscriber)
 	}
 	s.savedIn.Store(subscriber, log)
+	return nil
+}
+
+// ReaderLog returns the identity of the log that SetReaderLog kept for a reader, empty
+// when it kept none.
+func (s *Store) ReaderLog(ctx context.Context, reader string) (string, error) {
+	log, _, err := s.keptFor(ctx, reader+logOf)
+	return log, err
+}
+
+// SetReaderLog keeps the identity of the log that a reader reads, which keeps its
+// position itself. Names are as those of subscribers.
+func (s *Store) SetReaderLog(ctx context.Context, reader, log string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if _, err := s.reached.PutString(ctx, reader+logOf, log); err != nil {
+		return unavailable(err, "store the log of "+reader)
+	}
 	return nil
 }

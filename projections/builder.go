@@ -53,6 +53,9 @@ func (b *Builder) Run(ctx context.Context) (Built, error) {
 // fill loads what is there, and then applies what has come since until the logs
 // have been caught up with.
 func (b *Builder) fill(ctx context.Context, store Store, built *Built) error {
+	if err := fillFrom(ctx, b.Events, store); err != nil {
+		return err
+	}
 	integrations, err := b.Events.Latest(ctx)
 	if err != nil {
 		return err

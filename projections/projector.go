@@ -54,9 +54,9 @@ const (
 // than the one whose history it is in.
 var errOtherSubject = errors.New("the event is about another integration than its subject")
 
-// ErrOtherLog says that a store is ahead of the log, so it was filled from
-// another one.
-var ErrOtherLog = errors.New("the read model is ahead of the log, so it is of another one")
+// ErrOtherLog says that a store was filled from another log: it is ahead of this
+// one, or shows events that are no longer in it.
+var ErrOtherLog = errors.New("the read model is of another log")
 
 // Run applies the logs to the store, history first and then live, until ctx
 // ends, and returns nil then. Whatever fails is tried again from where the
@@ -182,7 +182,7 @@ func (p *Projector) start(ctx context.Context) (Positions, error) {
 		return Positions{}, fmt.Errorf("%w: it shows %d of %d events and %d of %d probes", ErrOtherLog,
 			at.Integrations, head.Integrations, at.Probes, head.Probes)
 	}
-	return at, nil
+	return at, checkLog(ctx, p.Events, p.Store, at)
 }
 
 // heads returns where the logs end.

@@ -166,6 +166,31 @@ func TestAReadModelOfAnotherLogIsNotGoneOnWith(t *testing.T) {
 	require.ErrorIs(t, p.Run(t.Context()), projections.ErrOtherLog)
 }
 
+// The positions of a store may all be in the log and mean other events.
+func TestAReadModelThatShowsLostEventsIsNotGoneOnWith(t *testing.T) {
+	h, shown, behind := begin(t), store(t), store(t)
+	crm := named(workspace, "crm")
+	h.record(t, crm, created(crm))
+	p, stop := project(t, h, behind)
+	wait(t, p, 1)
+	stop()
+	for range 3 {
+		h.record(t, crm, created(crm))
+	}
+	p, stop = project(t, h, shown)
+	wait(t, p, 4)
+	stop()
+	require.NoError(t, h.Begin(t.Context(), eventstore.Epoch{After: 2, Reason: eventstore.Loss}, 0, ""))
+	last := h.record(t, crm, created(crm))
+	p = &projections.Projector{Events: h.Store, Store: shown, Log: slog.New(slog.DiscardHandler)}
+	require.ErrorIs(t, p.Run(t.Context()), projections.ErrOtherLog)
+	for range 2 { // the second time it has gone beyond where both logs are the same
+		p, stop = project(t, h, behind)
+		wait(t, p, last)
+		stop()
+	}
+}
+
 func TestAnEventThatCanNotBeReadParksItsIntegrationOnly(t *testing.T) {
 	h, s := begin(t), store(t)
 	crm, ehr, fax := named(workspace, "crm"), named(workspace, "ehr"), named(workspace, "fax")
