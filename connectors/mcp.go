@@ -141,7 +141,7 @@ func (m mcp) ready(ctx context.Context, i domain.Integration, a *domain.Auth, op
 // once more, with a fresh token, when the server refuses the one it got after it
 // had connected: what is answered with 401 was not done, not even a tool's call.
 func (m mcp) attempt(ctx context.Context, result *domain.CallResult, i domain.Integration, e domain.Endpoint, out *outgoing, arguments map[string]any) ([]domain.Problem, *fault) {
-	leave, f := out.to.enter(out.invocation)
+	leave, f := out.to.enter(ctx, out.invocation)
 	if f != nil {
 		return nil, f
 	}

@@ -101,27 +101,55 @@ func (o *outgoing) renewed(ctx context.Context, status int) (bool, *fault) {
 	return true, renew(ctx)
 }
 
-// get returns a token that is kept, else a new one. A new one that can't be had
-// just now is no fault while the old one lasts.
+// get returns a token that is kept, else a new one. While an old one lasts nobody
+// waits for the new one, and one that can't be had just now is no fault.
 func (t *tokens) get(ctx context.Context, g grant, s signing) (token, *fault) {
-	key := cacheKey(s)
+	key, now := cacheKey(s), t.way.now()
 	old, had := t.kept.get(key)
-	if had && t.way.now().Before(old.renewAt) {
+	switch {
+	case had && now.Before(old.renewAt):
+		return old, nil
+	case had && now.Before(old.endsAt):
+		old.renewAt = now.Add(renewAgain) // however many ask, and however the request ends
+		t.kept.put(key, old)
+		t.renewBeside(ctx, key, g, s)
 		return old, nil
 	}
 	return t.flights.join(ctx, key, func(ctx context.Context) (token, *fault) {
 		if landed, ok := t.kept.get(key); ok && t.way.now().Before(landed.renewAt) {
 			return landed, nil
 		}
-		got, f := t.mint(ctx, g, s)
-		switch {
-		case f == nil:
-			t.kept.put(key, got)
-		case had && t.way.now().Before(old.endsAt) && f.code != domain.CallAuthFailed && f.code != domain.CallMisconfigured:
-			return old, nil
-		}
-		return got, f
+		return t.fetch(ctx, key, g, s)
 	})
+}
+
+// renewAgain is when a renewal is tried again whose token endpoint did not answer.
+const renewAgain = longestMint + time.Second
+
+// renewBeside gets a new token while calls go on with the old one. When the token
+// endpoint refuses, the old one is dropped, so that the next call finds out why.
+func (t *tokens) renewBeside(ctx context.Context, key string, g grant, s signing) {
+	own := *s.out // the request goes on its way meanwhile
+	own.secrets, own.opened, own.exchange = slices.Clone(own.secrets), slices.Clone(own.opened), own.exchange.Clone()
+	s.out = &own
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestMint)
+		defer cancel()
+		old, _ := t.kept.get(key)
+		_, f := t.flights.join(ctx, key, func(ctx context.Context) (token, *fault) { return t.fetch(ctx, key, g, s) })
+		if f != nil && (f.code == domain.CallAuthFailed || f.code == domain.CallMisconfigured) {
+			t.kept.dropIf(key, func(present token) bool { return present.text == old.text })
+		}
+	}()
+}
+
+// fetch gets a new token and keeps it.
+func (t *tokens) fetch(ctx context.Context, key string, g grant, s signing) (token, *fault) {
+	got, f := t.mint(ctx, g, s)
+	if f == nil {
+		t.kept.put(key, got)
+	}
+	return got, f
 }
 
 // mint asks for a token, once more when the connection broke: that tells

@@ -152,10 +152,10 @@ func TestATokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 			t.Errorf("after %s the call signs with %s", row.kept, got)
 		}
 		clock.advance(row.over - row.kept)
-		succeeds(t, r, c)
-		if got := last().Header.Get("Authorization"); got != "Bearer token-2" {
-			t.Errorf("after %s the call signs with %s", row.over, got)
-		}
+		until(t, fmt.Sprintf("after %s calls sign with another token", row.over), func() bool {
+			succeeds(t, r, c)
+			return last().Header.Get("Authorization") == "Bearer token-2"
+		})
 	}
 }
 
@@ -175,15 +175,68 @@ func TestTheOldTokenServesWhileNoNewOneCanBeHad(t *testing.T) {
 	last()
 	status.Store(503)
 	clock.advance(9*time.Minute + 30*time.Second)
-	succeeds(t, r, c)
-	if last().Header.Get("Authorization") != "Bearer token-1" {
-		t.Error("the old token was not used")
+	for range 3 {
+		succeeds(t, r, c)
+		if last().Header.Get("Authorization") != "Bearer token-1" {
+			t.Error("the old token was not used")
+		}
 	}
 	status.Store(401)
-	failsWith(t, r, c, domain.CallAuthFailed)
+	clock.advance(renewAgain)
+	until(t, "a refusal is found out beside the calls", func() bool {
+		result, err := r.Call(t.Context(), c)
+		return err == nil && result.ErrorCode == domain.CallAuthFailed
+	})
 	status.Store(503)
 	clock.advance(time.Minute)
 	failsWith(t, r, c, domain.CallUpstreamError)
+}
+
+// A token endpoint that hangs costs nobody anything while the old token lasts.
+func TestNobodyWaitsForATokenWhileTheOldOneLasts(t *testing.T) {
+	base, last := recorder(t)
+	asked := make(chan bool, 8)
+	hang := make(chan struct{})
+	var n atomic.Int32
+	tokens := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked <- true; n.Add(1) > 1 {
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		_, _ = fmt.Fprintf(w, `{"access_token": "token-%d", "expires_in": 600}`, n.Load())
+	})
+	r, clock := atClock(t)
+	c := byToken(calling(base, nil, nil), clientCredentials(tokens), canary)
+	succeeds(t, r, c)
+	<-asked
+	clock.advance(9*time.Minute + 30*time.Second)
+	var calls sync.WaitGroup
+	for range mostUnderWay {
+		calls.Go(func() { succeeds(t, r, c) })
+	}
+	calls.Wait()
+	<-asked
+	if len(asked) > 0 {
+		t.Error("the token endpoint was asked more than once")
+	}
+	close(hang)
+	until(t, "the new token is used once it is there", func() bool {
+		succeeds(t, r, c)
+		return last().Header.Get("Authorization") == "Bearer token-2"
+	})
+}
+
+// until waits until something is so.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not within a minute: " + what)
+		}
+	}
 }
 
 func TestATokenIsSharedOnlyByCallsThatSignInAlike(t *testing.T) {

@@ -16,6 +16,8 @@ import (
 
 const (
 	mostUnderWay  = 64               // calls to one upstream at once, for each workspace
+	mostQueued    = 256              // that wait for one of these to end
+	queuedFor     = 2 * time.Second  // at most
 	failuresToRun = 10               // in a row, until invocations pause
 	pauseFor      = 10 * time.Second // then one is let through to see
 	mostUpstreams = 10_000           // remembered; what is idle is forgotten first
@@ -36,6 +38,7 @@ type upstreamOf struct {
 
 type upstreamState struct {
 	slots   chan struct{}
+	queue   chan struct{} // of those who wait for a slot
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 }
 
@@ -58,7 +61,7 @@ func (u *upstreams) of(w domain.Workspace, target *url.URL) *upstreamState {
 		}
 	}
 	state = &upstreamState{
-		slots: make(chan struct{}, mostUnderWay),
+		slots: make(chan struct{}, mostUnderWay), queue: make(chan struct{}, mostQueued),
 		breaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     pauseFor,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToRun },
@@ -71,12 +74,10 @@ func (u *upstreams) of(w domain.Workspace, target *url.URL) *upstreamState {
 // enter asks to make one attempt. An invocation is refused while the upstream
 // keeps failing; a test never is, since it is made to see what happens. The
 // function that is returned says how the attempt went.
-func (s *upstreamState) enter(invocation bool) (leave func(answer, *fault), f *fault) {
-	select {
-	case s.slots <- struct{}{}:
-	default:
+func (s *upstreamState) enter(ctx context.Context, invocation bool) (leave func(answer, *fault), f *fault) {
+	if !s.slot(ctx) {
 		return nil, &fault{
-			code: domain.CallUnreachable, final: true,
+			code: domain.CallUnreachable, final: true, unsent: true,
 			sentence: fmt.Sprintf("The upstream has %d calls of this workspace to answer already; try again when it has answered some.", mostUnderWay),
 		}
 	}
@@ -97,6 +98,31 @@ func (s *upstreamState) enter(invocation bool) (leave func(answer, *fault), f *f
 	}, nil
 }
 
+// slot waits for a slot, for a while: many calls may come at once, as after they all
+// waited for one token.
+func (s *upstreamState) slot(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case s.queue <- struct{}{}:
+		defer func() { <-s.queue }()
+	default:
+		return false
+	}
+	patience := time.NewTimer(queuedFor)
+	defer patience.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // errBroken is what the breaker is told of an upstream that doesn't work.
 var errBroken = errors.New("the upstream does not work")
 
@@ -105,7 +131,7 @@ func (o *outbound) attempt(ctx context.Context, out *outgoing) (answer, *fault) 
 	if out.to == nil {
 		return o.once(ctx, out)
 	}
-	leave, f := out.to.enter(out.invocation)
+	leave, f := out.to.enter(ctx, out.invocation)
 	if f != nil {
 		return answer{}, f
 	}

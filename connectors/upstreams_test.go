@@ -76,3 +76,15 @@ func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 	callers.Wait()
 	succeeds(t, r, invoking(calling(slow, nil, once), "acme"))
 }
+
+// More calls than an upstream may have at once come together: those over the limit
+// wait for their turn.
+func TestCallsThatComeTogetherWaitForTheirTurn(t *testing.T) {
+	base := answers(t, 200, `{}`)
+	r := onLoopback(t)
+	var callers sync.WaitGroup
+	for range 3 * mostUnderWay {
+		callers.Go(func() { succeeds(t, r, invoking(calling(base, nil, once), "acme")) })
+	}
+	callers.Wait()
+}

@@ -73,7 +73,7 @@ func TestWhatWasAnsweredSurvivesKill(t *testing.T) {
 
 func TestADeletedReadModelIsBuiltAnew(t *testing.T) {
 	data := t.TempDir()
-	p := startProcess(t, data)
+	p := startProcess(t, data, "--probe-interval=0s")
 	for n := range 20 {
 		p.must(http.StatusCreated, http.MethodPost, all, crm(fmt.Sprint("crm-", n), "t"))
 	}
@@ -87,7 +87,7 @@ func TestADeletedReadModelIsBuiltAnew(t *testing.T) {
 	for _, f := range files {
 		require.NoError(t, os.Remove(f))
 	}
-	p = startProcess(t, data)
+	p = startProcess(t, data, "--probe-interval=0s")
 	require.Equal(t, list, p.must(http.StatusOK, http.MethodGet, all+"?limit=200&sort_by=name", ""), "a service that is ready shows everything")
 }
 

@@ -76,7 +76,7 @@ func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServic
 		require.NoError(t, err)
 	}
 	data := t.TempDir()
-	p := startProcess(t, data)
+	p := startProcess(t, data, "--probe-interval=0s")
 	register := func() (*receiver, string) {
 		r := &receiver{t: t, told: map[string][]int{}}
 		r.open()
@@ -107,7 +107,7 @@ func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServic
 				return strings.Contains(p.metrics(), fmt.Sprintf("\nintegrations_webhook_attempts_total{status=\"delivered\"} %d\n", sent))
 			}, 10*time.Second, time.Millisecond)
 			p.kill()
-			p = startProcess(t, data)
+			p = startProcess(t, data, "--probe-interval=0s")
 			killed = true
 			t.Logf("after %s and %d changes: killed and started again; %d were delivered to the receiver that is up", time.Since(began).Round(time.Millisecond), sent, up.count())
 		}
