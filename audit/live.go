@@ -22,6 +22,8 @@ type Live struct {
 
 	mu        sync.Mutex
 	at        uint64             // told up to here
+	moved     time.Time          // when at moved last
+	reading   bool               // the log is being read, so what comes is told
 	listeners map[*listener]bool // nil before Run has begun
 	ended     bool
 }
@@ -95,12 +97,21 @@ func (l *Live) begin(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at, l.listeners = head, map[*listener]bool{}
+	l.moved = time.Now() //nolint:forbidigo // for metrics
 	return nil
 }
 
 // read tells what is recorded until ctx ends or reading fails.
 func (l *Live) read(ctx context.Context) error {
 	log := l.Log.Events.Lineage().ID()
+	l.mu.Lock()
+	l.reading = true
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.reading = false
+	}()
 	for commits, err := range l.Log.Events.After(ctx, l.position()) {
 		if errors.Is(err, eventstore.ErrOtherLog) {
 			l.restart(log)
@@ -124,6 +135,14 @@ func (l *Live) restart(before string) {
 	}
 }
 
+// Standing returns the position up to which listeners were told, and when it last
+// moved. Reading reports whether the log is being read.
+func (l *Live) Standing() (position uint64, moved time.Time, reading bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at, l.moved, l.reading
+}
+
 func (l *Live) position() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,6 +153,7 @@ func (l *Live) position() uint64 {
 func (l *Live) tell(commits []eventstore.Commit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.moved = time.Now() //nolint:forbidigo // for metrics
 	for _, c := range commits {
 		l.at = c.Position
 		var told Told

@@ -18,7 +18,9 @@ type Results struct {
 	begun  chan struct{} // closed once nothing that is recorded from then on is missed
 
 	mu      sync.Mutex
-	at      uint64 // told up to here
+	at      uint64    // told up to here
+	moved   time.Time // when at moved last
+	reading bool      // the log is being read, so what comes is told
 	waiting map[key]map[chan result]bool
 }
 
@@ -66,12 +68,28 @@ func (r *Results) begin(ctx context.Context) (bool, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at = head
+	r.at, r.moved = head, time.Now() //nolint:forbidigo // for metrics
 	close(r.begun)
 	return true, nil
 }
 
+// Standing returns the position in the log of probes up to which those who wait
+// were told, and when it last moved. Reading reports whether the log is being read.
+func (r *Results) Standing() (position uint64, moved time.Time, reading bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at, r.moved, r.reading
+}
+
 func (r *Results) read(ctx context.Context) error {
+	r.mu.Lock()
+	r.reading = true
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.reading = false
+	}()
 	for commits, err := range r.events.ProbesAfter(ctx, r.at) { // which only this goroutine changes
 		if err != nil {
 			return err
@@ -86,7 +104,7 @@ func (r *Results) read(ctx context.Context) error {
 func (r *Results) tell(c eventstore.Commit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at = c.Position
+	r.at, r.moved = c.Position, time.Now() //nolint:forbidigo // for metrics
 	seen, ok := c.Event.(domain.IntegrationProbed)
 	if !ok {
 		return

@@ -98,11 +98,24 @@ func (s *Subscriber) read(ctx context.Context, from source, log string, at uint6
 
 var errEnded = errors.New("the events ended")
 
+// beatEvery is how often the position is kept though it is the same, while nothing
+// is being handled: it tells those who look that the subscriber is there.
+const beatEvery = 10 * time.Second
+
 // save keeps the position while ctx lasts, and returns what it kept last.
 func (s *Subscriber) save(ctx context.Context, key, log string, w *window) uint64 {
 	kept := w.reached()
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	for s.config.Name != "" && ctx.Err() == nil {
 		wait(ctx, 250*time.Millisecond)
+		select {
+		case <-beat.C:
+			if at := w.reached(); at == kept && w.idle() {
+				_ = s.events.SavePosition(context.WithoutCancel(ctx), key, log, at) // else at the next beat
+			}
+		default:
+		}
 		kept = s.keep(ctx, key, log, kept, w.reached())
 	}
 	return kept

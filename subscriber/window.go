@@ -56,6 +56,13 @@ func (w *window) done(position uint64) {
 	}
 }
 
+// idle reports whether nothing is being handled.
+func (w *window) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open) == 0
+}
+
 // reached returns the position up to which every event was handled.
 func (w *window) reached() uint64 {
 	w.mu.Lock()

@@ -9,6 +9,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -151,7 +152,25 @@ func (w *Webhooks) Run(ctx context.Context) error {
 // Pending returns how many deliveries are still to be made, and since when the
 // oldest is: zero when there is none.
 func (w *Webhooks) Pending(ctx context.Context) (count uint64, oldest time.Time, err error) {
-	stream, err := w.js.Stream(ctx, pendingName) // a fresh handle: Info would write to a shared one
+	return pendingIn(ctx, w.js)
+}
+
+// PendingOn is Pending for a program that only looks, and nothing when there is no
+// stream of deliveries yet.
+func PendingOn(ctx context.Context, nc *nats.Conn) (count uint64, oldest time.Time, err error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return 0, time.Time{}, unavailable(err, "count webhooks")
+	}
+	count, oldest, err = pendingIn(ctx, js)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = nil
+	}
+	return count, oldest, err
+}
+
+func pendingIn(ctx context.Context, js jetstream.JetStream) (count uint64, oldest time.Time, err error) {
+	stream, err := js.Stream(ctx, pendingName) // a fresh handle: Info would write to a shared one
 	if err != nil {
 		return 0, time.Time{}, unavailable(err, "count webhooks")
 	}

@@ -129,6 +129,11 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	measureLog(metrics, guard, b.nc)
 	past := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Logger: log}
+	seen := &followers{events: events, model: model, live: live}
+	if c.has(roleAPI) {
+		seen.results = probing.results
+	}
+	metrics.MustRegister(seen)
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),

@@ -24,6 +24,8 @@ type status struct {
 	Integrations standing                `json:"integrations"`
 	Probes       standing                `json:"probes"`
 	Parked       []parked                `json:"parked"`
+	Followers    []eventstore.Follower   `json:"followers"` // other readers of the logs
+	Webhooks     pendingStatus           `json:"webhooks"`
 	DeadLetters  uint64                  `json:"dead_letters"`
 	LastDead     []eventstore.DeadLetter `json:"last_dead_letters"`
 	Streams      []eventstore.StreamSize `json:"streams"`
@@ -66,6 +68,9 @@ func (c statusCommand) Run(s streams) error {
 		st.Problem = told(err).Error()
 	}
 	if err := st.readLog(s, events); err != nil {
+		return err
+	}
+	if err := st.readFollowers(s, events, b.nc); err != nil {
 		return err
 	}
 	mark, err := c.readMark()
@@ -148,6 +153,7 @@ func (st *status) tell(s streams, asJSON bool) error {
 	line("probes\tposition %d of %d\t%d behind", st.Probes.Position, st.Probes.Head, st.Probes.Lag)
 	line("parked\t%d", len(st.Parked))
 	line("dead letters\t%d", st.DeadLetters)
+	st.showFollowers(line)
 	line("\nSTREAM\tMESSAGES\tBYTES")
 	for _, stream := range st.Streams {
 		line("%s\t%d\t%d", stream.Name, stream.Messages, stream.Bytes)

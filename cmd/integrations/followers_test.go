@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// measured returns the values of a metric by its follower.
+func (p *process) measured(metric string) map[string]float64 {
+	p.t.Helper()
+	res, err := http.Get(p.url + "/metrics")
+	require.NoError(p.t, err)
+	defer func() { require.NoError(p.t, res.Body.Close()) }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(p.t, err)
+	all := map[string]float64{}
+	for _, found := range regexp.MustCompile(`(?m)^`+metric+`\{follower="([^"]*)"\} (\S+)$`).FindAllStringSubmatch(string(body), -1) {
+		value, err := strconv.ParseFloat(found[2], 64)
+		require.NoError(p.t, err)
+		all[found[1]] = value
+	}
+	return all
+}
+
+func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data)
+	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	want := []string{"webhooks/integrations", "probe-schedules/integrations", "read-model/integrations", "live-events/integrations"}
+	require.Eventually(t, func() bool {
+		lag := p.measured("integrations_follower_lag_events")
+		progress := p.measured("integrations_follower_last_progress_timestamp_seconds")
+		for _, name := range want {
+			behind, known := lag[name]
+			if !known || behind != 0 || time.Since(time.Unix(int64(progress[name]), 0)) > time.Minute {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 50*time.Millisecond)
+
+	exit, out := tool(t, "status", "--json", "--data", data)
+	require.Zero(t, exit, out)
+	var st status
+	require.NoError(t, json.Unmarshal([]byte(out), &st))
+	found := map[string]bool{}
+	for _, f := range st.Followers {
+		found[f.Name] = true
+		require.Zero(t, f.Lag, f.Name)
+		require.False(t, f.Progress.IsZero(), f.Name)
+	}
+	require.True(t, found["webhooks/integrations"] && found["probe-schedules/integrations"], out)
+	exit, out = tool(t, "status", "--data", data)
+	require.Zero(t, exit, out)
+	for _, words := range []string{"webhooks pending", "LAST PROGRESS AGO", "probe-schedules/integrations"} {
+		require.True(t, strings.Contains(out, words), out)
+	}
+}
