@@ -56,7 +56,7 @@ var table = []row{
 	{"internal/powercut", "", "x/sys"},
 	{
 		"cmd/integrations", "domain internal/durablefile streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks transport bench",
-		"nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
+		"backoff nats.go nats-server kong mcp uuid prometheus x/crypto x/sync yaml",
 	},
 }
 

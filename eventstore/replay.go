@@ -20,17 +20,21 @@ type Replay struct {
 
 // Replay yields what r selects in the order of the log, without decoding it. A
 // batch is what is ready at the moment, at least one event. An error ends the
-// sequence, and so does ctx; another Replay goes on after the last position.
+// sequence, and so does ctx; another Replay goes on after the last position, except
+// after ErrOtherLog.
 func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error] {
 	return func(yield func([]Stored, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
+		ctx, end := s.startReading(ctx)
+		defer end()
 		p := replaying{store: s, Replay: r, stream: logName, filter: r.Of.filter(logPrefix), at: r.After}
 		if r.Probes {
 			p.stream, p.filter = probeName, r.Of.filter(probePrefix)
 		}
 		err := p.run(ctx, func(batch []Stored) bool { return yield(batch, nil) })
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case errors.Is(context.Cause(ctx), ErrOtherLog):
+			yield(nil, ErrOtherLog)
+		case err != nil && ctx.Err() == nil:
 			yield(nil, unavailable(err, "replay "+p.stream))
 		}
 	}

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +25,14 @@ import (
 type RootKeys struct {
 	File   string
 	Keyset string
+}
+
+// from is where a keyset that is not given comes from, empty when it is given.
+func (k RootKeys) from() string {
+	if k.Keyset != "" {
+		return ""
+	}
+	return k.File
 }
 
 // root holds the root keyset. It reads the file again when it was replaced, so
@@ -121,7 +130,8 @@ func (r *root) load() error {
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
 	if err != nil {
-		return fmt.Errorf("read root keyset: %w", err)
+		return fmt.Errorf("%s holds no root keyset (Tink JSON; it has %d bytes); put a copy of the right one in its place: %w",
+			cmp.Or(r.keys.from(), "the configuration"), len(text), err)
 	}
 	cipher, err := aead.New(handle)
 	if err != nil {

@@ -182,6 +182,7 @@ type serveCommand struct {
 	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	DrainDelay     time.Duration `help:"How long to go on answering after the signal to end, with /readyz red, so that a load balancer can look elsewhere." default:"0s"`
 	AllowedHosts   []string      `help:"Host names to answer to; by default those of this machine when listening on loopback, else any."`
+	WaitForStores  bool          `help:"Wait at the start for NATS and MongoDB when they are away, instead of ending."`
 	WriteWait      time.Duration `help:"How long a write waits until the read model shows it; 0 to answer at once." default:"1s"`
 	ReadModelStall time.Duration `name:"read-model-stall" help:"How long the read model may stand still behind the log before /readyz is red." default:"30s"`
 	ProbeInterval  time.Duration `help:"How often to probe enabled integrations that don't say it themselves; 0 to probe those only on request." default:"5m"`

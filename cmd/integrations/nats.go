@@ -70,14 +70,28 @@ func connectTo(f storeFlags, log *slog.Logger, more ...nats.Option) (*bus, error
 		options = append(options, nats.UserCredentials(f.NATSCreds))
 	}
 	nc, err := nats.Connect(f.NATSURL, options...)
+	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
+		err = fmt.Errorf("%w (%w)", errAway, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutPasswords(f.NATSURL), err)
 	}
 	b := &bus{nc: nc, monitors: f.NATSMonitorURL}
 	if len(f.NATSMonitorURL) > 0 {
 		b.durable = eventstore.Monitored(monitorClient(), f.NATSMonitorURL...)
 	}
 	return b, nil
+}
+
+// withoutPasswords is a list of URLs as it may be shown.
+func withoutPasswords(urls string) string {
+	all := strings.Split(urls, ",")
+	for n, text := range all {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil {
+			all[n] = u.Redacted()
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // serviceURL is the file in which a service says where its embedded server listens. It

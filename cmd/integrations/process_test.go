@@ -66,7 +66,10 @@ func startProcessUntil(t *testing.T, data, message string, args ...string) *proc
 		for lines := bufio.NewScanner(logs); lines.Scan(); {
 			var line struct{ Msg, URL string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == message {
-				ready <- line.URL
+				select {
+				case ready <- line.URL:
+				default: // it was seen before
+				}
 			}
 			p.said = append(p.said[max(0, len(p.said)-50):], lines.Text())
 		}
@@ -81,7 +84,9 @@ func startProcessUntil(t *testing.T, data, message string, args ...string) *proc
 		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(p.said, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
-	require.NoError(t, err)
+	if message == "ready" {
+		require.NoError(t, err)
+	}
 	p.key = strings.TrimSpace(string(key))
 	return p
 }

@@ -136,3 +136,28 @@ func TestReplaySaysWhereToGoOnWhenItIsInterruptedOrNobodyReads(t *testing.T) {
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), "it was not ended by a signal")
 	require.Contains(t, said.String(), "go on with --after 1\n")
 }
+
+// The service is started again while somebody follows: it listens elsewhere then, with
+// another password.
+func TestReplayFollowsOverARestart(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	cmd := program(t.Context(), "replay", "--data", data, "--follow")
+	pipe, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(pipe)
+	for n, name := range []string{"crm", "second", "third"} {
+		if n > 0 {
+			p.kill()
+			p = startProcess(t, data, "--probe-interval=0s")
+			p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t"))
+		}
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, line, `"`+name+`"`)
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait())
+}

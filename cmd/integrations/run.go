@@ -53,12 +53,14 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	// that requests under way can end well.
 	open, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	b, err := connect(c.storeFlags, log)
+	b, err := whenThere(ctx, c, log, "NATS", func() (*bus, error) { return connect(c.storeFlags, log) })
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	events, err := eventstore.Open(open, b.nc, eventstore.Config{Replicas: c.Replicas, AllowLazySync: c.AllowLazySync, Durable: b.durable, Node: nodeName()})
+	events, err := whenThere(ctx, c, log, "JetStream", func() (*eventstore.Store, error) {
+		return eventstore.Open(open, b.nc, eventstore.Config{Replicas: c.Replicas, AllowLazySync: c.AllowLazySync, Durable: b.durable, Node: nodeName()})
+	})
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	}
 
 	// The read model, and what keeps it current.
-	generations, err := openGenerations(open, c.storeFlags, log)
+	generations, err := whenThere(ctx, c, log, "the read store", func() (projections.Generations, error) { return openGenerations(open, c.storeFlags, log) })
 	if err != nil {
 		return err
 	}
