@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 func configured(t *testing.T, file string) *server.Options {
 	t.Helper()
 	t.Setenv("NATS_PASSWORD", "s3cret")
+	t.Setenv("NATS_OPERATOR_PASSWORD", "0perator")
 	t.Setenv("NATS_ROUTE_PASSWORD", "r0ute")
 	o, err := server.ProcessConfigFile("../../deploy/" + file)
 	require.NoError(t, err)
@@ -158,4 +160,21 @@ func TestTheComposeFilesHoldNoSecret(t *testing.T) {
 			require.True(t, !given || strings.HasPrefix(strings.TrimSpace(value), "$"), "%s: %s", file, line)
 		}
 	}
+}
+
+// The service may not take snapshots; the operator may.
+func TestTheOperatorOfTheComposeFileMakesBackups(t *testing.T) {
+	srv := start(t, configured(t, "nats.conf"))
+	require.True(t, srv.ReadyForConnections(10*time.Second))
+	data := t.TempDir()
+	p := startProcess(t, data, flags(srv)...)
+	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	file := filepath.Join(t.TempDir(), "backup")
+	exit, out := tool(t, append([]string{"backup", file, "--data", data}, flags(srv)...)...)
+	require.Equal(t, 1, exit)
+	require.Contains(t, out, "who may take snapshots")
+	require.NoFileExists(t, file)
+	exit, out = tool(t, "backup", file, "--data", data, "--nats-url=nats://operator:0perator@"+srv.Addr().String())
+	require.Zero(t, exit, out)
+	require.FileExists(t, file)
 }

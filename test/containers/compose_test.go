@@ -19,7 +19,7 @@ import (
 
 // passwords are what the file .env would hold.
 var passwords = map[string]string{
-	"NATS_PASSWORD": "s3cretNats", "MONGO_PASSWORD": "s3cretMongo", "MONGO_ROOT_PASSWORD": "s3cretRoot", "MONGO_REPLICA_KEY": "s3cretReplica",
+	"NATS_PASSWORD": "s3cretNats", "NATS_OPERATOR_PASSWORD": "s3cretOperator", "MONGO_PASSWORD": "s3cretMongo", "MONGO_ROOT_PASSWORD": "s3cretRoot", "MONGO_REPLICA_KEY": "s3cretReplica",
 }
 
 // composed is a service of the compose file.
