@@ -31,8 +31,8 @@ const (
 	CallResponseTooLarge   ErrorCode = "response_too_large"
 )
 
-// CallResult is what a call came to. Nothing in it holds a secret: it was
-// scrubbed by value.
+// CallResult is what a call came to. What the upstream said was scrubbed by value,
+// so nothing of it holds a secret.
 type CallResult struct {
 	Request         CallRequest
 	StatusCode      int // 0: no answer
@@ -48,7 +48,8 @@ type CallResult struct {
 	ErrorCode       ErrorCode
 }
 
-// CallRequest is the request as it was sent, secrets masked.
+// CallRequest is the request as it was sent, with masks where the service put a
+// credential. What the caller chose is as they gave it.
 type CallRequest struct {
 	Method  string
 	URL     string

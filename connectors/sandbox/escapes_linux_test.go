@@ -22,7 +22,7 @@ func TestAProgramCanNotChangeWhatItMayNotReadNorMakeNamespaces(t *testing.T) {
 	inEach(t, func(t *testing.T, s Sandbox) {
 		for _, script := range []string{
 			"chmod 644 " + private, "chmod -R a+r " + filepath.Dir(private), "chown 65534 " + private, "touch -d 2001-01-01 " + private, "setfattr -n user.x -v y " + private,
-			"echo x > own && chmod 755 own", "echo x > own && touch -d 2001-01-01 own", "echo x > own && setfattr -n user.x -v y own", "chmod u+s /bin/sh", "touch -d 2001-01-01 /usr",
+			"echo x > own && chmod 755 own", "echo x > own && touch -d 2001-01-01 own", "echo x > own && setfattr -n user.x -v y own", "chmod a+r /usr/bin/env", "touch -c -r /usr /usr",
 			"unshare --user true", "unshare --user --map-root-user --mount true", "unshare --mount true", "nsenter --mount=/proc/self/ns/mnt true", "nsenter --user=/proc/self/ns/user true", "mount -t tmpfs none .", "umount /proc",
 			"chroot . true", "mount --bind / .", "cat " + private, "ls " + filepath.Dir(private), "ls /etc/ssl/private", "cat /etc/shadow",
 			"keyctl show @u", "chattr +i own", "ipcmk -M 1000000", "dmesg", "hostname other", "date -s 2001-01-01", "reboot -f",
