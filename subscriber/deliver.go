@@ -3,10 +3,9 @@ package subscriber
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/seed677028b5/integrations/eventstore"
 )
 
 // deliver has each event of a source handled until ctx ends, in one of the
@@ -34,7 +33,10 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 		if err == nil {
 			at, err = s.read(ctx, from, log, at, handle)
 		}
-		if errors.Is(err, eventstore.ErrOtherLog) { // nothing that follows where both are the same was seen
+		if errors.Is(err, ErrOtherLog) && s.config.Name == "" {
+			return err
+		}
+		if errors.Is(err, ErrOtherLog) { // nothing that follows where both are the same was seen
 			now := s.events.Lineage()
 			at, _ = from.locate(now, log, at)
 			log = now.ID()
@@ -58,11 +60,14 @@ func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err err
 			return at, err
 		}
 	}
-	at = s.config.After
-	if s.config.FromNow {
-		if at, err = from.head(ctx); err != nil {
-			return 0, err
-		}
+	head, err := from.head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if at = s.config.After; s.config.FromNow {
+		at = head
+	} else if same, is := from.locate(s.events.Lineage(), s.config.OfLog, at); !is || at > head {
+		return min(same, head), fmt.Errorf("%w: position %d", ErrOtherLog, at)
 	}
 	if s.config.Name != "" {
 		err = s.events.SavePosition(ctx, from.key, s.events.Lineage().ID(), at)

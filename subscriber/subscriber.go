@@ -32,6 +32,7 @@ type Config struct {
 	Name string
 
 	After   uint64       // where to start when no position is kept: after this one. Default: the beginning
+	OfLog   string       // the identity of the log that After is of, as LogID returned it. Default: the first that there was
 	FromNow bool         // start with the events to come, when no position is kept
 	AtOnce  int          // how many integrations are handled at once; default 8. With 1 all is in the order of the log
 	Pause   Pause        // between one try of an event and the next
@@ -105,8 +106,17 @@ func New(events *eventstore.Store, c Config) (*Subscriber, error) {
 	return s, nil
 }
 
+// ErrOtherLog says that a position is of another log: the log was restored from a
+// backup, or lost events that its operator does without.
+var ErrOtherLog = eventstore.ErrOtherLog
+
+// LogID returns the identity of the log that is read now. A program that keeps the
+// position itself keeps it as well, and gives both back as After and OfLog.
+func (s *Subscriber) LogID() string { return s.events.Lineage().ID() }
+
 // Run calls handle for each event of a topic until ctx ends, and returns nil
-// then. An event whose handling fails is handled again after a pause, for as
+// then. Without a Name it returns ErrOtherLog when After, or what was handled since,
+// is of another log; with one it goes on where both logs are the same. An event whose handling fails is handled again after a pause, for as
 // long as it fails; later events of its integration wait for it, those of others
 // do not. An event that can't be read is handed over with its Err set.
 func (s *Subscriber) Run(ctx context.Context, topic string, handle func(context.Context, Event) error) error {
