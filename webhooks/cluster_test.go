@@ -53,16 +53,16 @@ func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
 		require.Eventually(t, func() bool { return made.Load() > from+by }, time.Minute, 5*time.Millisecond)
 	}
 	for n := range c.Servers {
-		progress(40)
+		progress(15)
 		c.Stop(n)
-		progress(40)
+		progress(15)
 		for _, stream := range []string{"WEBHOOKS", "INTEGRATIONS", "KV_WEBHOOK_DESTINATIONS", "KV_SUBSCRIBERS"} {
 			_, _ = nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, time.Second)
 		}
-		progress(40)
+		progress(15)
 		c.Start(t, n)
 	}
-	progress(40)
+	progress(15)
 	calm()
 	require.NoError(t, load.Wait())
 	js, err := jetstream.New(nc)
