@@ -122,13 +122,18 @@ func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}
 
 // fire puts into the queue what is due, when it is.
 func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
-	beat := time.NewTicker(beatEvery)
-	defer beat.Stop()
+	var beaten time.Time
 	for ctx.Err() == nil {
 		s.mu.Lock()
 		due, at := s.table.due(s.Now()), s.table.at
 		wait := s.table.wait(s.Now())
 		s.mu.Unlock()
+		if now := s.Now(); now.Sub(beaten) >= beatEvery { // tells those who look that somebody schedules
+			if err := s.Events.SavePosition(ctx, scheduleName, s.Events.Lineage().ID(), at); err != nil {
+				return err
+			}
+			beaten = now
+		}
 		var putting errgroup.Group
 		putting.SetLimit(mostDue)
 		for _, of := range due {
@@ -138,12 +143,8 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 			return err // what was missed is found out anew
 		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(min(wait, beatEvery)):
 		case <-moved:
-		case <-beat.C:
-			if err := s.Events.SavePosition(ctx, scheduleName, s.Events.Lineage().ID(), at); err != nil {
-				return err
-			}
 		case <-ctx.Done():
 		}
 	}

@@ -201,9 +201,18 @@ func (l *Live) build(ctx context.Context, shown *generation, unusable error) err
 	if unusable != nil {
 		level = slog.LevelWarn
 	}
-	l.Log.LogAttrs(ctx, level, "the read model was built anew", slog.Any("unusable", unusable), slog.Uint64("generation", built.Generation),
+	l.Log.LogAttrs(ctx, level, "the read model was built anew", slog.Any("unusable", cause(unusable)), slog.Uint64("generation", built.Generation),
 		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
 	return l.goOver(ctx, shown, built.Generation)
+}
+
+// cause is what an operator has to know of an error: its cause, which callers are
+// not told.
+func cause(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
 }
 
 // measure notes where the logs end.

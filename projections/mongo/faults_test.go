@@ -67,7 +67,7 @@ func answerAll(c net.Conn, greet, other []byte) {
 		}
 		out := make([]byte, headerSize, headerSize+len(before)+len(document))
 		binary.LittleEndian.PutUint32(out, uint32(headerSize+len(before)+len(document)))
-		copy(out[8:12], header[4:8])                                                     // which request this answers
+		copy(out[8:12], header[4:8]) // which request this answers
 		binary.LittleEndian.PutUint32(out[12:], kind)
 		if _, err := c.Write(append(append(out, before...), document...)); err != nil {
 			return

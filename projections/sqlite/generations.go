@@ -61,9 +61,11 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 	}
 	file, err := os.Stat(path)
 	if err == nil && file.IsDir() {
-		err = fmt.Errorf("%s is a folder: %w", path, fs.ErrNotExist)
+		err = fmt.Errorf("%s is a folder", path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		err = nil // what else is wrong shows when it is opened
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		_ = lock.Close()
 		return nil, projections.Unavailable(fmt.Errorf("%w: %w", projections.ErrUnusable, err))
 	}
