@@ -22,7 +22,7 @@ const (
 // program that is the owner of a file needs none.
 func refused() []uint32 {
 	return append([]uint32{
-		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
+		unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
 		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR,
 		setxattrat, removexattrat, fileSetattr,
 		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
@@ -35,6 +35,10 @@ func refused() []uint32 {
 		unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_SYSLOG, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
 	}, refusedHere...)
 }
+
+// ignored are those that say they were done and do nothing: Node calls fchmod on
+// each file that it copies, and fails where that is refused.
+var ignored = []uint32{unix.SYS_FCHMOD}
 
 // absent are those that look as if the kernel had not got them, so that a program
 // does without: memory that no limit sees, and a clone whose flags no filter sees.
@@ -90,6 +94,9 @@ func callFilter(network bool) ([]unix.SockFilter, error) {
 	}
 	for _, call := range refused() {
 		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)))
+	}
+	for _, call := range ignored {
+		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO))
 	}
 	for _, call := range absent {
 		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
