@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -54,15 +53,9 @@ func run(t testing.TB, dir, program, file string, options, result any) {
 func python(t testing.TB) string {
 	t.Helper()
 	dir := root(t)
-	requirements, err := os.Open(filepath.Join(dir, "requirements.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = requirements.Close() }() // which releases the lock
-	if err := syscall.Flock(int(requirements.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	wanted, err := os.ReadFile(requirements.Name())
+	requirements := filepath.Join(dir, "requirements.txt")
+	defer alone(t, requirements)()
+	wanted, err := os.ReadFile(requirements)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +75,7 @@ func python(t testing.TB) string {
 	}
 	for _, step := range [][]string{
 		{found, "-m", "venv", "--clear", venv},
-		{interpreter, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "-r", requirements.Name()},
+		{interpreter, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "-r", requirements},
 	} {
 		if out, err := exec.CommandContext(t.Context(), step[0], step[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", strings.Join(step, " "), err, out)

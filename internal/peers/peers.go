@@ -91,14 +91,7 @@ func Node(t testing.TB) string {
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir := root(t)
-	lock, err := os.Open(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = lock.Close() }() // which gives it back
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	defer alone(t, filepath.Join(dir, "package-lock.json"))()
 	if installed(t, dir) {
 		return dir
 	}
@@ -112,6 +105,20 @@ func Dir(t testing.TB) string {
 		t.Fatalf("npm ci in test/peers: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// alone waits until no other test installs what a file lists, and returns what lets
+// the next one go on.
+func alone(t testing.TB, file string) (done func()) {
+	t.Helper()
+	lock, err := os.Open(file)
+	if err == nil {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = lock.Close() } // which releases it
 }
 
 // installed reports whether every package that package.json names is there. One
