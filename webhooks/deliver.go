@@ -70,8 +70,8 @@ func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		d.mu.Lock() //nolint:staticcheck // empty on purpose: from here on put begins nothing
-		d.mu.Unlock()
+		d.mu.Lock()
+		d.mu.Unlock() //nolint:staticcheck // empty on purpose: from here on put begins nothing
 		d.working.Wait()
 	}()
 	for ctx.Err() == nil {
