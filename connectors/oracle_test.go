@@ -80,7 +80,7 @@ func TestACutShowsNothingOfWhatMayBeginASecret(t *testing.T) {
 	if len(whole) < maxBody/2 || len(whole) > maxBody-len(canary) {
 		t.Fatalf("%d bytes are shown", len(whole))
 	}
-	for n := 1; n <= len(canary); n++ {
+	for _, n := range []int{1, shortest - 1, shortest, shortest + 1, len(canary) / 2, len(canary) - 1, len(canary)} {
 		if got := shown(canary[:n]); got != whole {
 			t.Errorf("the first %d bytes of the secret at the cut are shown as …%q", n, got[max(0, len(got)-40):])
 		}

@@ -17,7 +17,7 @@ import (
 // of one call. A unit is about a tenth of a microsecond.
 const (
 	maxCompileWork  = 10_000_000
-	maxValidateWork = 10_000_000
+	maxValidateWork = 5_000_000
 
 	maxSchemaValues = 20_000 // of a document, whatever they are
 	maxPatternSize  = 10_000 // instructions of one pattern, once its repetitions are written out
