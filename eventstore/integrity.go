@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // A Mark remembers an event that was on disk. It is kept outside NATS, so that a
@@ -182,9 +183,9 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 	}
 	hash, err := s.hashOf(ctx, at)
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound) && known.Accepted > 0: // it may be one of these
+	case errors.Is(err, errNoEvent) && known.Accepted > 0: // it may be one of these
 		return nil
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case errors.Is(err, errNoEvent):
 		i.add(Range{at, at})
 		return nil
 	case err != nil:
@@ -206,16 +207,19 @@ func (i *Integrity) add(r Range) {
 	i.Ranges = append(i.Ranges, r)
 }
 
-// hashOf returns the hash of an event as it is stored, or ErrMsgNotFound.
+// errNoEvent says that the log has no event at a position.
+var errNoEvent = errors.New("there is no such event in the log")
+
+// hashOf returns the hash of an event as the leader of the log has it, or errNoEvent.
 func (s *Store) hashOf(ctx context.Context, position uint64) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	msg, err := s.log.GetMsg(ctx, position)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return "", err
-	}
+	msg, err := streams.FromLeader(ctx, s.nc, logName, position)
 	if err != nil {
 		return "", unavailable(err, "read a marked event")
+	}
+	if msg == nil {
+		return "", errNoEvent
 	}
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, msg.Subject+"\n"+msg.Header.Get(headerID)+"\n"+msg.Header.Get(headerTime)+"\n") // a hash takes everything

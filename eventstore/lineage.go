@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -187,26 +186,22 @@ func (s *Store) openLineage(ctx context.Context) error {
 	}
 }
 
-// readLineage returns the lineage and its revision, nothing when there is none.
+// readLineage returns the lineage and its revision as the leader has them, nothing
+// when there is none: an earlier lineage would end all reading.
 func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
 	if s.state == nil { // attached to a log whose service does not keep it yet
 		return Lineage{}, 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	entry, err := s.state.Get(ctx, lineageKey)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return Lineage{}, 0, nil
-	case err != nil:
-		return Lineage{}, 0, unavailable(err, "read the lineage of the log")
+	msg, err := s.lastFromLeader(ctx, "KV_"+stateBucket, "$KV."+stateBucket+"."+lineageKey)
+	if err != nil || msg == nil {
+		return Lineage{}, 0, err
 	}
 	var known Lineage
-	if err := json.Unmarshal(entry.Value(), &known); err != nil {
+	if err := json.Unmarshal(msg.Data, &known); err != nil {
 		return Lineage{}, 0, fmt.Errorf("read the lineage of the log: %w", err)
 	}
 	s.learn(known)
-	return known, entry.Revision(), nil
+	return known, msg.Sequence, nil
 }
 
 // writeLineage replaces the lineage at a revision. It returns ErrConflict when
@@ -235,70 +230,3 @@ func (l Lineage) explained(id string) bool {
 	at, last := l.index(id), len(l.Epochs)-1
 	return at >= 0 && (at == last || l.Epochs[last].Reason != Created)
 }
-
-// Begin begins an epoch: the log gets another identity. Its events up to e.After,
-// and the results of probes up to e.Probes, stay what they were; what followed them
-// is gone. Missing is how many events an operator goes on without. Formerly is the
-// identity of a log that this one took the place of without being made from it, or
-// empty.
-func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
-	for {
-		known, revision, err := s.readLineage(ctx)
-		if err != nil {
-			return err
-		}
-		info, err := s.info(ctx)
-		if err != nil {
-			return err
-		}
-		if formerly != "" && known.index(formerly) < 0 {
-			known.Epochs = slices.Insert(known.Epochs, 0, Epoch{ID: formerly, Reason: Created})
-			e.After, e.Probes = 0, 0
-		}
-		e.ID, e.Stream = rand.Text(), streamCreated(info)
-		known.Epochs = append(known.Epochs, e)
-		known.Accepted = missing
-		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
-			return err
-		}
-	}
-}
-
-func streamCreated(info *jetstream.StreamInfo) time.Time {
-	return info.Created.UTC().Truncate(time.Millisecond)
-}
-
-// Restored begins an epoch on a log that was restored from a backup: whatever
-// followed it is gone. It refuses a log that is not whole.
-func Restored(ctx context.Context, nc *nats.Conn, cfg Config, now time.Time) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("begin a restored log: %w", err)
-	}
-	s := &Store{nc: nc, js: js, timeout: orDefault(cfg.Timeout, restoredWithin)}
-	if s.log, err = js.Stream(ctx, logName); err != nil {
-		return fmt.Errorf("begin a restored log: %w", err)
-	}
-	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
-		return fmt.Errorf("begin a restored log: %w", err)
-	}
-	known, _, err := s.readLineage(ctx)
-	if err != nil {
-		return err
-	}
-	found, err := s.Inspect(ctx, Scrubbed{})
-	if err == nil {
-		err = found.Err()
-	}
-	if err != nil {
-		return err
-	}
-	e := Epoch{After: found.Last, Reason: RestoredFromBackup, Began: now}
-	if e.Probes, err = s.ProbeHead(ctx); err != nil {
-		return err
-	}
-	return s.Begin(ctx, e, known.Accepted, "")
-}
-
-// restoredWithin bounds each request to a server that has just restored a stream.
-const restoredWithin = 30 * time.Second

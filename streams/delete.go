@@ -2,12 +2,8 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -35,54 +31,9 @@ func unlessGone(ctx context.Context, js jetstream.JetStream, stream jetstream.St
 	return nil
 }
 
-// leaderHas asks the leader of a stream whether it has a message. GetMsg may ask
-// a follower, and what that does not have yet would look like what is gone.
+// leaderHas reports whether the leader of a stream has a message. GetMsg may ask a
+// follower, and what that does not have yet would look like what is gone.
 func leaderHas(ctx context.Context, js jetstream.JetStream, stream string, sequence uint64) (bool, error) {
-	msg, err := fromLeader(ctx, js.Conn(), stream, fmt.Appendf(nil, `{"seq":%d}`, sequence))
+	msg, err := FromLeader(ctx, js.Conn(), stream, sequence)
 	return msg != nil, err
-}
-
-// LastFromLeader returns the last message on a subject as the leader of its stream
-// has it, nil when there is none.
-func LastFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
-	if err != nil {
-		return nil, err
-	}
-	return fromLeader(ctx, nc, stream, request)
-}
-
-// fromLeader asks the leader of a stream for a message, nil when it has none.
-func fromLeader(ctx context.Context, nc *nats.Conn, stream string, request []byte) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	reply, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
-	if err != nil {
-		return nil, err
-	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Subject  string    `json:"subject"`
-			Sequence uint64    `json:"seq"`
-			Header   []byte    `json:"hdrs"`
-			Data     []byte    `json:"data"`
-			Time     time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return nil, err
-	}
-	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return nil, nil
-	case answer.Error != nil:
-		return nil, answer.Error
-	}
-	m := answer.Message
-	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, Time: m.Time}
-	if len(m.Header) > 0 {
-		msg.Header, err = nats.DecodeHeadersMsg(m.Header)
-	}
-	return msg, err
 }

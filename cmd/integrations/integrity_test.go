@@ -75,6 +75,12 @@ func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
 	require.Equal(t, 1, exit)
 	require.Contains(t, out, "2 events are missing (positions 3 to 4)")
 
+	for _, refused := range [][]string{{"keys", "rotate-root"}, {"backup", filepath.Join(t.TempDir(), "backup")}} {
+		exit, out = tool(t, append(refused, "--data", data)...)
+		require.Equal(t, 1, exit)
+		require.Contains(t, out, "the event log is incomplete")
+	}
+
 	exit, out = tool(t, "accept-loss", "--data", data)
 	require.Equal(t, 1, exit, out)
 	require.Contains(t, out, "run it again with --apply")

@@ -177,11 +177,18 @@ type rotateRootCommand struct {
 }
 
 func (c rotateRootCommand) Run(s streams) error {
-	b, _, err := attach(c.storeFlags, s.log)
+	b, events, _, err := attachLog(s, c.storeFlags)
 	if err != nil {
 		return err
 	}
 	defer b.close()
+	// A root key that no stored secret needs is dropped, so the secrets have to be there.
+	if _, err := c.guard(s.ctx, events, s.log); err != nil {
+		return err
+	}
+	if err := events.Intact(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(c.path("root.keyset")); c.RootKeyset == "" && err != nil {
 		return errors.New("there is no root.keyset in the data folder and --root-keyset is not given")
 	}

@@ -1,0 +1,80 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Begin begins an epoch: the log gets another identity. Its events up to e.After,
+// and the results of probes up to e.Probes, stay what they were; what followed them
+// is gone. Missing is how many events an operator goes on without. Formerly is the
+// identity of a log that this one took the place of without being made from it, or
+// empty.
+func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
+	for {
+		known, revision, err := s.readLineage(ctx)
+		if err != nil {
+			return err
+		}
+		info, err := s.info(ctx)
+		if err != nil {
+			return err
+		}
+		if formerly != "" && known.index(formerly) < 0 {
+			known.Epochs = slices.Insert(known.Epochs, 0, Epoch{ID: formerly, Reason: Created})
+			e.After, e.Probes = 0, 0
+		}
+		e.ID, e.Stream = rand.Text(), streamCreated(info)
+		known.Epochs = append(known.Epochs, e)
+		known.Accepted = missing
+		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+func streamCreated(info *jetstream.StreamInfo) time.Time {
+	return info.Created.UTC().Truncate(time.Millisecond)
+}
+
+// Restored begins an epoch on a log that was restored from a backup: whatever
+// followed it is gone. It refuses a log that is not whole.
+func Restored(ctx context.Context, nc *nats.Conn, cfg Config, now time.Time) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	s := &Store{nc: nc, js: js, timeout: orDefault(cfg.Timeout, restoredWithin)}
+	if s.log, err = js.Stream(ctx, logName); err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
+		return fmt.Errorf("begin a restored log: %w", err)
+	}
+	known, _, err := s.readLineage(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := s.Inspect(ctx, Scrubbed{})
+	if err == nil {
+		err = found.Err()
+	}
+	if err != nil {
+		return err
+	}
+	e := Epoch{After: found.Last, Reason: RestoredFromBackup, Began: now}
+	if e.Probes, err = s.ProbeHead(ctx); err != nil {
+		return err
+	}
+	return s.Begin(ctx, e, known.Accepted, "")
+}
+
+// restoredWithin bounds each request to a server that has just restored a stream.
+const restoredWithin = 30 * time.Second
