@@ -9,24 +9,40 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
-// follow calls learn for every entry of a bucket, then goes on in the
-// background until ctx ends. After NATS was away it starts again at once: the
+// follow calls learn for every entry that the leader of a bucket has, then goes on in
+// the background until ctx ends. A replica that is behind, or was emptied, ends what it
+// has with the same mark as one that is whole: so the last revision has to come. After NATS was away it starts again at once: the
 // watch would take up to half a minute to notice, and what was revoked
 // meanwhile would go on opening.
 func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
 	connected := nc.StatusChanged(nats.CONNECTED)
+	last, err := streams.LastSequence(ctx, k.js, "KV_"+bucket.Bucket())
+	if err != nil {
+		return err
+	}
 	watch, err := bucket.WatchAll(ctx)
 	if err != nil {
 		return err
 	}
-	for e := range watch.Updates() {
-		if e == nil { // all that was there has come
-			break
-		}
-		if err := learn(e); err != nil {
-			return err
+	for seen := uint64(0); seen < last; {
+		select {
+		case e, more := <-watch.Updates():
+			switch {
+			case !more:
+				return nats.ErrConnectionClosed
+			case e == nil:
+				continue
+			}
+			if err := learn(e); err != nil {
+				return err
+			}
+			seen = max(seen, e.Revision())
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	go func() {

@@ -28,6 +28,7 @@ const (
 // Keys issues and recognises API keys. All of them are held in memory, kept up
 // to date by a watch, so that recognising one asks nobody.
 type Keys struct {
+	js  jetstream.JetStream
 	kv  jetstream.KeyValue
 	use jetstream.KeyValue
 	now func() time.Time
@@ -52,7 +53,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 	if err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
-	k := &Keys{now: now, log: log, keys: map[string]entry{}, used: map[string]time.Time{}}
+	k := &Keys{js: js, now: now, log: log, keys: map[string]entry{}, used: map[string]time.Time{}}
 	for name, bucket := range map[string]*jetstream.KeyValue{keyBucket: &k.kv, useBucket: &k.use} {
 		if *bucket, err = streams.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)

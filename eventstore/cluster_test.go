@@ -150,3 +150,42 @@ func TestAppendsThatWaitGoOutTogetherToThreeCopies(t *testing.T) {
 	require.Len(t, at, 300)
 	require.Positive(t, batched(t, nc, 300))
 }
+
+// A server comes back with an empty disk, and is read from before it has caught up.
+func TestAReplicaThatIsBehindIsNotTakenForTheLog(t *testing.T) {
+	c := natstest.NewCluster(t)
+	s := openThree(t, c.Connect(t, 0))
+	const events = 300
+	spread(t, s, 0, events, "acme")
+	c.Wipe(t, 2)
+	for range 12 {
+		latest, err := s.Latest(t.Context())
+		require.NoError(t, err)
+		read := 0
+		for commits, err := range latest.Commits {
+			require.NoError(t, err)
+			read += len(commits)
+		}
+		require.Equal(t, events, read)
+		if found, err := s.Scrub(t.Context(), func(uint64, uint64) {}); err == nil {
+			require.Zero(t, found.Missing, found.Ranges)
+		}
+	}
+}
+
+// What nobody else lacks is not taken for the claim of another request.
+func TestAClaimIsReadWhereAFollowerLacksIt(t *testing.T) {
+	c := natstest.NewCluster(t)
+	near, far := openThree(t, c.Connect(t, 0)), openThree(t, c.Connect(t, 2))
+	c.Lead(t, "KV_IDEMPOTENCY")
+	c.Lag(t, 500*time.Millisecond)
+	for n := range 6 {
+		key, first := fmt.Sprint("key-", n), eventstore.Claim{CommandID: "first", Request: "r"}
+		got, err := near.Claim(t.Context(), key, first)
+		require.NoError(t, err)
+		require.Equal(t, first, got)
+		got, err = far.Claim(t.Context(), key, eventstore.Claim{CommandID: "second", Request: "r"})
+		require.NoError(t, err)
+		require.Equal(t, first, got)
+	}
+}

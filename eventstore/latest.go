@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Latest is the last event of everyone in a stream, as it is being read. What
@@ -68,6 +70,7 @@ type latestReader struct {
 	head     uint64
 
 	received, reached uint64 // messages, and the sequence of the last of them
+	waited            time.Duration
 }
 
 // commits reads and decodes ahead of the one who takes.
@@ -149,8 +152,18 @@ func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 	return commits, nil
 }
 
+// How long a replica that is behind is waited for.
+const (
+	replicaWait  = 100 * time.Millisecond // between two looks
+	replicaGives = 30 * time.Second
+)
+
+// errBehind says that a replica does not have what the leader has.
+var errBehind = errors.New("the replica that is read is behind its leader")
+
 // drained reports whether there is no more to come, though the head was not
-// reached: its message was dropped by a limit.
+// reached: its message was dropped by a limit. A replica that is behind, or was
+// emptied, has no more to give either, so the leader is asked.
 func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.store.timeout)
 	defer cancel()
@@ -160,8 +173,21 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 		return false, unavailable(err, "read the last events of "+r.stream)
 	case info.Delivered.Consumer != r.received:
 		return false, unavailable(errGap, "read the last events of "+r.stream)
+	case info.NumPending > 0:
+		return false, nil
 	}
-	return info.NumPending == 0, nil
+	there, err := streams.FromLeader(ctx, r.store.nc, r.stream, r.head)
+	if err != nil {
+		return false, unavailable(err, "read the last events of "+r.stream)
+	}
+	if there == nil {
+		return true, nil
+	}
+	if r.waited += replicaWait; r.waited > replicaGives {
+		return false, unavailable(errBehind, "read the last events of "+r.stream)
+	}
+	pause(ctx, replicaWait)
+	return false, nil
 }
 
 // forget removes the consumer. One that is left over removes itself.

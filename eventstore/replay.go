@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // A Replay is what is read once more, as it was stored.
@@ -94,8 +96,9 @@ func (p *replaying) left(ctx context.Context) (bool, error) {
 	if p.at >= p.head {
 		return false, nil
 	}
-	first, err := p.first(ctx, jetstreamext.GetBatchSeq(p.at+1))
-	return first > 0 && first <= p.head, err
+	// A replica may be behind, and what it lacks is no end.
+	first, err := streams.NextFromLeader(ctx, p.store.nc, p.stream, p.filter, p.at+1)
+	return first != nil && first.Sequence <= p.head, err
 }
 
 // first returns the position of the first of what is selected from some place

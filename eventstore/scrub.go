@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // How a scrub reads: fast enough to be through a million events in a minute, and
@@ -99,5 +101,22 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			return found, ctx.Err()
 		}
 	}
-	return found, nil
+	return found, s.confirmMissing(ctx, found)
+}
+
+// confirmMissing returns an error when the leader has an event that could not be
+// read: the replica that was read is behind, or damaged, and the log is not.
+func (s *Store) confirmMissing(ctx context.Context, found Scrubbed) error {
+	for _, r := range found.Ranges {
+		for _, position := range []uint64{r.From, r.To} {
+			there, err := streams.FromLeader(ctx, s.nc, logName, position)
+			if err == nil && there != nil {
+				err = errBehind
+			}
+			if err != nil {
+				return unavailable(err, "scrub the log")
+			}
+		}
+	}
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"iter"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // maxBatch bounds how many events After yields at once.
@@ -78,6 +80,13 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 				fail(err)
 				return
 			}
+			if stream == logName && filter == nil {
+				if err := s.checkGaps(reading, position, batch); err != nil {
+					fail(err)
+					return
+				}
+				position = batch[len(batch)-1].sequence
+			}
 			commits := make([]Commit, len(batch))
 			for n, m := range batch {
 				commits[n] = s.recent.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
@@ -89,6 +98,24 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 			}
 		}
 	}
+}
+
+// checkGaps refuses a batch that leaves out events which the leader of the log has.
+// The replica that is read may be damaged, and passes over what it can't read.
+func (s *Store) checkGaps(ctx context.Context, after uint64, batch []sequenced) error {
+	for _, m := range batch {
+		if m.sequence > after+1 {
+			there, err := streams.FromLeader(ctx, s.nc, logName, after+1)
+			if err == nil && there != nil {
+				err = fmt.Errorf("%w: it has no event %d", errBehind, after+1)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		after = m.sequence
+	}
+	return nil
 }
 
 type sequenced struct {

@@ -26,6 +26,29 @@ func FromLeader(ctx context.Context, nc *nats.Conn, stream string, sequence uint
 	return fromLeader(ctx, nc, stream, fmt.Appendf(nil, `{"seq":%d}`, sequence))
 }
 
+// NextFromLeader returns the first message on a subject, which may have wildcards, from
+// a sequence on, as the leader of its stream has it; nil when there is none.
+func NextFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
+	request, err := json.Marshal(struct {
+		From    uint64 `json:"seq"`
+		Subject string `json:"next_by_subj"`
+	}{max(from, 1), subject})
+	if err != nil {
+		return nil, err
+	}
+	return fromLeader(ctx, nc, stream, request)
+}
+
+// LastSequence returns the last sequence that the leader of a stream knows of, 0 when
+// the stream holds nothing.
+func LastSequence(ctx context.Context, js jetstream.JetStream, stream string) (uint64, error) {
+	s, err := js.Stream(ctx, stream) // a fresh handle: its info is the leader's
+	if err != nil || s.CachedInfo().State.Msgs == 0 {
+		return 0, err
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
 // fromLeader asks the leader of a stream for a message, nil when it has none.
 func fromLeader(ctx context.Context, nc *nats.Conn, stream string, request []byte) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

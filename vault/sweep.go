@@ -40,10 +40,10 @@ func (v *Vault) Each(ctx context.Context, visit func(Stored) error) error {
 	for next := uint64(1); ; {
 		msg, err := v.next(ctx, next)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			return nil
 		case err != nil:
 			return unavailable(err, "read secrets")
+		case msg == nil:
+			return nil
 		}
 		next = msg.Sequence + 1
 		parts := strings.Split(msg.Subject, ".")
@@ -59,10 +59,13 @@ func (v *Vault) Each(ctx context.Context, visit func(Stored) error) error {
 	}
 }
 
+// next returns the first message from a sequence on, nil when there is none. The leader
+// is asked: a secret that a replica lacks would be taken for one that no longer needs
+// its root key.
 func (v *Vault) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
-	return v.stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(">"))
+	return streams.NextFromLeader(ctx, v.js.Conn(), streamName, ">", from)
 }
 
 // A Rotation says how far a rotation of the root key has come.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +84,16 @@ func (c *Cluster) Start(t testing.TB, n int) {
 
 // Stop stops one of the servers.
 func (c *Cluster) Stop(n int) { stop(c.Servers[n]) }
+
+// Wipe stops one of the servers, takes its disk away, and starts it on an empty one.
+func (c *Cluster) Wipe(t testing.TB, n int) {
+	t.Helper()
+	c.Stop(n)
+	if err := os.RemoveAll(filepath.Join(c.options[n].StoreDir, "jetstream")); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(t, n)
+}
 
 func stop(srv *server.Server) { srv.Shutdown(); srv.WaitForShutdown() }
 
