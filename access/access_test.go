@@ -127,11 +127,11 @@ func TestARevokedKeyEndsEverywhere(t *testing.T) {
 	other := open(t, nc, c)
 	made, text, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err == nil }, 5*time.Second, time.Millisecond, "another process learns of it")
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err == nil }, time.Minute, time.Millisecond, "another process learns of it")
 	require.NoError(t, k.Revoke(t.Context(), "acme", made.ID))
 	_, err = k.Authenticate(t.Context(), text)
 	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
-	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, 5*time.Second, time.Millisecond, "and there soon")
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and there soon")
 	require.Equal(t, domain.NotFound, domain.KindOf(k.Revoke(t.Context(), "acme", made.ID)))
 	require.Empty(t, k.List("acme"))
 }
@@ -151,7 +151,7 @@ func TestAKeyIsRevokedThoughItWasChangedMeanwhile(t *testing.T) {
 	for _, text := range []string{first, second} {
 		_, err = deaf.Authenticate(t.Context(), text)
 		require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
-		require.Eventually(t, func() bool { _, err := k.Authenticate(t.Context(), text); return err != nil }, 5*time.Second, time.Millisecond, "and there soon")
+		require.Eventually(t, func() bool { _, err := k.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and there soon")
 	}
 }
 
@@ -192,7 +192,7 @@ func TestAKeyRevokedElsewhereEndsSoonAfterNATSWasAway(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := here.Authenticate(t.Context(), text)
 		return err != nil
-	}, 3*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestTheKeysOfAWorkspaceAreItsOwn(t *testing.T) {
@@ -229,7 +229,7 @@ func TestTheLastUseIsKept(t *testing.T) {
 	_, err = k.Authenticate(t.Context(), text)
 	require.NoError(t, err)
 	require.Equal(t, c.now(), k.LastUsed(made.ID))
-	require.Eventually(t, func() bool { return open(t, nc, c).LastUsed(made.ID).Equal(c.now()) }, 5*time.Second, 10*time.Millisecond, "for the next start as well")
+	require.Eventually(t, func() bool { return open(t, nc, c).LastUsed(made.ID).Equal(c.now()) }, time.Minute, 10*time.Millisecond, "for the next start as well")
 }
 
 func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {

@@ -62,7 +62,7 @@ func (r *record) tell(every time.Duration) *audit.Live {
 			return err == nil
 		}
 		return false
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return live
 }
 
@@ -158,7 +158,7 @@ func TestListenersAreToldAgainOnceNATSIsBack(t *testing.T) {
 		}
 		stop()
 		_, stop = natstest.ListenOn(t, dir, address)
-		require.Eventually(t, func() bool { return r.events.CheckWritable(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return r.events.CheckWritable(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
 		r.change("acme", "second")
 	}
 	stop()
@@ -200,6 +200,6 @@ func TestListenersEndWithTheService(t *testing.T) {
 			stop()
 		}
 		return errors.Is(last, audit.ErrEnded)
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.NoError(t, <-ended)
 }

@@ -46,7 +46,7 @@ func TestAnAckThatIsLostOnTheWayIsFoundInTheLog(t *testing.T) {
 	require.Eventually(t, func() bool { // the server has it, and its answer doesn't arrive
 		head, err := near.Head(t.Context())
 		return err == nil && head == 1
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "mute"))
 	require.NoError(t, <-appended)
 	require.Equal(t, uint64(1), position)
@@ -61,6 +61,6 @@ func TestWithoutNATSEverythingIsUnavailableAndHealsByItself(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	require.Equal(t, domain.Unavailable, domain.KindOf(far.CheckWritable(t.Context())))
 	require.NoError(t, proxy.Start())
-	require.Eventually(t, func() bool { return far.CheckWritable(t.Context()) == nil }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return far.CheckWritable(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
 	appendTo(t, far, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
 }

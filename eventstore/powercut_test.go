@@ -52,7 +52,7 @@ func TestWhatWasAppendedTogetherSurvivesAPowerCut(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			return made >= enough
-		}, 30*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 		disk.Cut(server.Running())
 		server.Kill()
 		stop()

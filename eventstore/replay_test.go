@@ -132,7 +132,7 @@ func TestWhatIsReplayedIsACloudEventOnOneLine(t *testing.T) {
 	require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: subject, Header: foreign, Data: []byte("{\n \"of\": \"the future\"\r\n}")}))
 	require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: subject, Header: foreign, Data: []byte("not\njson")}))
 	require.NoError(t, nc.Flush())
-	require.Eventually(t, func() bool { head, err := s.Head(t.Context()); return err == nil && head == 3 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { head, err := s.Head(t.Context()); return err == nil && head == 3 }, time.Minute, time.Millisecond)
 
 	var got []structured
 	for batch, err := range s.Replay(t.Context(), eventstore.Replay{}) {

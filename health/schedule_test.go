@@ -40,7 +40,7 @@ func TestAScheduleFollowsItsIntegration(t *testing.T) {
 	probed := func() {
 		t.Helper()
 		before := u.asked.Load()
-		require.Eventually(t, func() bool { return u.asked.Load() > before+1 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return u.asked.Load() > before+1 }, time.Minute, 5*time.Millisecond)
 	}
 	probed()
 	f.change(t, id, domain.Document{"enabled": false})
@@ -49,7 +49,7 @@ func TestAScheduleFollowsItsIntegration(t *testing.T) {
 	quiet := func() { // while another one is probed, this one is not
 		t.Helper()
 		before, others := u.asked.Load(), other.asked.Load()
-		require.Eventually(t, func() bool { return other.asked.Load() > others+2 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return other.asked.Load() > others+2 }, time.Minute, 5*time.Millisecond)
 		require.LessOrEqual(t, u.asked.Load(), before+1, "but for the probe that was under way")
 	}
 	quiet()
@@ -71,7 +71,7 @@ func TestSchedulesOfEarlierVersionsAreRemoved(t *testing.T) {
 	require.Eventually(t, func() bool {
 		stream, err := js.Stream(t.Context(), "PROBE_WORK")
 		return err == nil && stream.CachedInfo().State.Msgs == 0
-	}, 20*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *testing.T) {
@@ -93,7 +93,7 @@ func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *te
 			require.Equal(t, "system", c.Meta.Actor)
 		}
 		return len(last.Days) == 1 && last.Days[0].Total >= 3
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.Equal(t, last.Days[0].Total, last.Days[0].Healthy)
 	require.InDelta(t, last.Days[0].Total, u.asked.Load(), 1, "each time it was due it was probed once")
 
@@ -104,7 +104,7 @@ func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *te
 		require.NoError(t, err)
 		seen := c.Event.(domain.IntegrationProbed)
 		return seen.Probe.Status == domain.AuthFailed && seen.Days[0].Total > seen.Days[0].Healthy
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
@@ -119,17 +119,17 @@ func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, waiting, uint64(1))
 		return waiting == 1
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	f.run(t, f.prober.Run)
 	require.Eventually(t, func() bool {
 		head, err := f.Events.ProbeHead(t.Context())
 		return err == nil && head == 1
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.Equal(t, int32(1), u.asked.Load())
 	require.Eventually(t, func() bool { // it can be asked for again, once the first is done with
 		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
 		return u.asked.Load() > 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func TestARepeatedProbeIsRecordedOnce(t *testing.T) {
@@ -161,7 +161,7 @@ func TestProbingGoesOnOnceNATSIsBack(t *testing.T) {
 	require.Eventually(t, func() bool {
 		report, err := f.Check(context.Background(), ann, 0)
 		return err == nil && len(report.Integrations) == 4 && u.asked.Load() > 1
-	}, 30*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func number(text string) json.Number { return json.Number(text) }
@@ -189,11 +189,11 @@ func TestAnIntegrationIsNotProbedTwiceAtOnceByOneProcess(t *testing.T) {
 	require.Eventually(t, func() bool { // which is done with, while the first goes on
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	close(slow.answer)
 	require.Eventually(t, func() bool {
 		head, err := f.Events.ProbeHead(t.Context())
 		return err == nil && head == 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	require.Equal(t, int32(1), slow.asked.Load())
 }

@@ -47,7 +47,7 @@ func requireListed(t *testing.T, l *projections.Live, want int) {
 
 func soon(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 20*time.Second, time.Millisecond)
+	require.Eventually(t, condition, time.Minute, time.Millisecond)
 }
 
 func TestAServiceWithoutAReadModelBuildsOne(t *testing.T) {

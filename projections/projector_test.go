@@ -112,7 +112,7 @@ func TestWhatHappensIsShown(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, err := s.Get(t.Context(), workspace, crm.ID)
 		return err == nil && got.LastProbe != nil && got.LastProbe.Status == domain.Timeout
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 
 	crm.DisplayName, crm.Version = "Changed", 2
 	at := h.record(t, crm, domain.IntegrationUpdated{Integration: crm, Changed: []string{"/display_name"}})
@@ -237,7 +237,7 @@ func deadLetters(t *testing.T, h *history, want uint64) []eventstore.DeadLetter 
 		all, total, err := h.DeadLetters(t.Context(), 10)
 		letters = all
 		return err == nil && total == want
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return letters
 }
 

@@ -179,7 +179,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 			return err == nil
 		}
 		return false
-	}, 10*time.Second, time.Millisecond, "events are told")
+	}, time.Minute, time.Millisecond, "events are told")
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())

@@ -145,7 +145,7 @@ func (s *site) deliveries(d domain.WebhookDestination, status webhooks.Status) [
 
 func (s *site) eventually(what string, is func() bool) {
 	s.Helper()
-	require.Eventually(s, is, 20*time.Second, 2*time.Millisecond, what)
+	require.Eventually(s, is, time.Minute, 2*time.Millisecond, what)
 }
 
 // nothingPending waits until all is delivered or dead.

@@ -122,7 +122,7 @@ func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *t
 	}
 	require.Eventually(t, func() bool {
 		return slices.ContainsFunc(servers, func(s *server.Server) bool { return s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == 3 })
-	}, 30*time.Second, 20*time.Millisecond, "the cluster has a leader")
+	}, time.Minute, 20*time.Millisecond, "the cluster has a leader")
 	p := startProcess(t, t.TempDir(), append(flags(servers...), "--replicas=3")...)
 	exercise(p, "crm")
 	for n := range 5 {
@@ -146,7 +146,7 @@ func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *t
 	require.Eventually(t, func() bool {
 		status, _, err := p.do(http.MethodGet, "/readyz", "")
 		return err == nil && status == http.StatusOK
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 func TestTheComposeFilesHoldNoSecret(t *testing.T) {

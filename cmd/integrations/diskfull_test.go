@@ -112,7 +112,7 @@ func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 		require.Eventually(t, func() bool { // the projector comes back within its longest pause
 			status, _, err := p.do(http.MethodGet, all+"/"+name, "")
 			return err == nil && status == http.StatusOK
-		}, 20*time.Second, 10*time.Millisecond, name)
+		}, time.Minute, 10*time.Millisecond, name)
 	}
 	p.must(http.StatusNotFound, http.MethodGet, all+"/never", "")
 	p.must(http.StatusOK, http.MethodPut, all+"/steady", `{"display_name": "CRM 2", "auth": {"bearer_token_value": "t2"}}`)
@@ -168,7 +168,7 @@ func (p *process) becomes(ready int) {
 	require.Eventually(p.t, func() bool {
 		status, _, err := p.do(http.MethodGet, "/readyz", "")
 		return err == nil && status == ready
-	}, 30*time.Second, 10*time.Millisecond, "/readyz answers %d", ready)
+	}, time.Minute, 10*time.Millisecond, "/readyz answers %d", ready)
 }
 
 // shows requires that an integration is shown as it is or not at all, by the read

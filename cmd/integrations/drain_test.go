@@ -31,7 +31,7 @@ func TestListenersAreServedUntilTheDrainDelayIsOver(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _, err := p.do(http.MethodGet, "/readyz", "")
 		return err == nil && status == http.StatusServiceUnavailable
-	}, 3*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	status, late := p.listenTo()
 	t.Cleanup(func() { _ = late.Close() })
 	require.Equal(t, http.StatusOK, status)

@@ -160,7 +160,7 @@ func TestTheToolsWorkWhetherOrNotTheServiceRuns(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _, err := p.do(http.MethodGet, all+"/crm", "")
 		return err == nil && status == http.StatusOK
-	}, 5*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	p.must(http.StatusForbidden, http.MethodDelete, all+"/crm", "")
 	p.key = operator
 

@@ -68,14 +68,14 @@ func TestARebuildBesideAServiceIsNotNoticed(t *testing.T) {
 		require.GreaterOrEqual(t, done.Integrations, stay)
 		require.Eventually(t, func() bool {
 			return strings.Contains(p.must(http.StatusOK, http.MethodGet, "/metrics", ""), fmt.Sprintf("integrations_read_model_generation %d\n", done.Generation))
-		}, 10*time.Second, 10*time.Millisecond)
+		}, time.Minute, 10*time.Millisecond)
 	}
 	stop()
 	load.Wait()
 	require.Eventually(t, func() bool { // those before are gone
 		left, err := filepath.Glob(filepath.Join(data, "read-*.db"))
 		return err == nil && len(left) == 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	exit, out := tool(t, "verify", "--data", data)
 	require.Zero(t, exit, out)
 	require.Contains(t, p.must(http.StatusOK, http.MethodGet, "/readyz", ""), `"ready":true`)
@@ -114,7 +114,7 @@ func TestARebuildThatIsKilledChangesNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		left, err := filepath.Glob(filepath.Join(data, "read-*.db"))
 		return err == nil && len(left) == 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	exit, out = tool(t, "verify", "--data", data)
 	require.Zero(t, exit, out)
 }
@@ -148,7 +148,7 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 	require.Eventually(t, func() bool {
 		st = status{}
 		return toolJSON(t, &st, "status", "--data", data) == 1 && st.DeadLetters == 1 && len(st.Parked) == 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.EqualValues(t, 3, st.Parked[0].Position)
 	require.EqualValues(t, 3, st.LastDead[0].Position)
 	require.Contains(t, st.Parked[0].Reason, "unknown type")
@@ -156,7 +156,7 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 		metrics := p.must(http.StatusOK, http.MethodGet, "/metrics", "")
 		return strings.Contains(metrics, "integrations_parked 1\n") && strings.Contains(metrics, "integrations_log_head 3\n") &&
 			strings.Contains(metrics, "integrations_projection_lag 0\n")
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 
 	require.Contains(t, p.must(http.StatusConflict, http.MethodPut, all+"/crm", `{"enabled": false}`), "integration_parked")
 	exit, exported := tool(t, "export", "--workspace", "acme", "--data", data)

@@ -52,9 +52,9 @@ func TestAProgramEndsWithAServiceThatIsKilled(t *testing.T) {
 	p := startProcess(t, t.TempDir(), profiles(t, sleeping))
 	p.must(201, "POST", all, `{"name": "sleeper", "display_name": "S", "protocol": "mcp", "mcp_transport": "stdio", "mcp_command": "sleeper", "mcp_args": ["`+seconds+`"]}`)
 	go func() { _, _, _ = p.do("POST", all+"/sleeper/test-connection", "") }()
-	require.Eventually(t, func() bool { return programs(t, seconds) > 0 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return programs(t, seconds) > 0 }, time.Minute, 5*time.Millisecond)
 	p.kill()
-	require.Eventually(t, func() bool { return programs(t, seconds) == 0 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return programs(t, seconds) == 0 }, time.Minute, 5*time.Millisecond)
 }
 
 func TestAServiceWithWrongProfilesDoesNotStart(t *testing.T) {

@@ -151,7 +151,7 @@ func TestALostConnectionHeals(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	require.Equal(t, domain.Unavailable, domain.KindOf(s.Apply(ctx, projections.Batch{Reached: projections.Positions{Integrations: 9}})))
 	require.NoError(t, proxy.Start())
-	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
 	page, err := s.List(t.Context(), "acme", projections.Query{Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, 3, page.Total)

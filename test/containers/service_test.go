@@ -55,7 +55,7 @@ func deploy(t *testing.T) *deployment {
 	require.Eventually(t, func() bool { // the service follows what tools do to keys
 		status, _, err := d.do(http.MethodGet, all, "")
 		return err == nil && status == http.StatusOK
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return d
 }
 
