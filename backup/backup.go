@@ -5,6 +5,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ type Source struct {
 	Events     *eventstore.Store
 	Lease      string // under which nobody destroys secrets
 	Version    string
-	RootKeyset []byte // to be put in; nil: it is kept apart
+	RootKeyset func() ([]byte, error) // reads what is to be put in; nil: it is kept apart
 	Now        func() time.Time
 	Progress   Progress
 }
@@ -78,8 +79,12 @@ func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream
 	if err := a.writeJSON(manifestFile, Manifest{Format: Format, CreatedAt: s.Now().UTC(), Version: s.Version, RootKeyset: s.RootKeyset != nil}); err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
 	}
+	var keyset []byte
 	if s.RootKeyset != nil {
-		if err := a.write(keysetFile, s.RootKeyset); err != nil {
+		if keyset, err = s.RootKeyset(); err == nil {
+			err = a.write(keysetFile, keyset)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("backup: %w", err)
 		}
 	}
@@ -88,6 +93,9 @@ func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream
 	err = b.streams(ctx, followers)
 	if err == nil {
 		err = b.held(ctx, log)
+	}
+	if err == nil && s.RootKeyset != nil {
+		err = unrotated(s.RootKeyset, keyset)
 	}
 	if err == nil {
 		err = b.streams(ctx, rest)
@@ -99,6 +107,19 @@ func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream
 		return nil, fmt.Errorf("backup: %w", err)
 	}
 	return b.done, nil
+}
+
+// errRotated ends a backup whose secrets its root keyset may not open.
+var errRotated = errors.New("the root key was rotated meanwhile; try again once that is over")
+
+// unrotated refuses a root keyset that is no longer what it was before the secrets
+// were read.
+func unrotated(read func() ([]byte, error), before []byte) error {
+	now, err := read()
+	if err == nil && !bytes.Equal(now, before) {
+		err = errRotated
+	}
+	return err
 }
 
 // writing is a backup that is being written.

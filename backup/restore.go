@@ -23,6 +23,7 @@ import (
 type Target struct {
 	NATS     *nats.Conn                  // of a user who may restore snapshots
 	Replicas int                         // copies of each stream; 0: 1
+	Again    bool                        // delete first what a restore left that was cut short
 	Keyset   func([]byte) error          // keeps the root keyset of the backup; nil: it is left in the file
 	Secrets  func(context.Context) error // proves that the root key opens the secrets, once they are restored
 	Now      func() time.Time
@@ -39,26 +40,58 @@ type File interface {
 var ErrOccupied = errors.New("there are streams of a service already; a backup is restored where there are none")
 
 // Read restores a file that Check found whole. It returns what was restored. When it
-// fails, it deletes the streams that it made.
+// fails, it deletes the streams that it made. While it goes on, and after it was cut
+// short, no service starts there.
 func Read(ctx context.Context, file File, t Target) (restored []Stream, err error) {
 	mgr, err := jsm.New(t.NATS, jsm.WithTimeout(requestTime))
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	if err := vacant(mgr); err != nil {
-		return nil, fmt.Errorf("restore: %w", err)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("restore: %w", err)
-	}
 	r := &reading{Target: t, file: file, mgr: mgr}
-	if err = r.run(ctx, tar.NewReader(file)); err == nil {
+	if err := r.begin(ctx); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if _, err = file.Seek(0, io.SeekStart); err == nil {
+		err = r.run(ctx, tar.NewReader(file))
+	}
+	if err == nil {
 		err = eventstore.Restored(ctx, t.NATS, eventstore.Config{Replicas: t.Replicas}, t.Now())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("restore: %w", errors.Join(explain(err), r.undo()))
+		return nil, fmt.Errorf("restore: %w", errors.Join(explain(err), r.undo(ctx)))
+	}
+	if err := eventstore.EndRestore(ctx, t.NATS); err != nil {
+		return nil, fmt.Errorf("restore: everything is restored: %w", err)
 	}
 	return r.done, nil
+}
+
+// begin finds the target empty, or empties it of what a restore left that was cut
+// short, and notes that a restore is under way.
+func (r *reading) begin(ctx context.Context) error {
+	if err := eventstore.CheckRestored(ctx, r.NATS); errors.Is(err, eventstore.ErrRestoring) {
+		if !r.Again {
+			return err
+		}
+		for _, name := range append(restoredNames(), leasesName) {
+			r.done = append(r.done, Stream{Name: name})
+		}
+		if err := r.remove(); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if err := vacant(r.mgr); err != nil {
+		return err
+	}
+	if err := eventstore.BeginRestore(ctx, r.NATS, r.Replicas, r.Again); err != nil {
+		return err
+	}
+	if err := vacant(r.mgr); err != nil { // a service that began before it saw this
+		return errors.Join(err, eventstore.EndRestore(ctx, r.NATS))
+	}
+	return nil
 }
 
 // vacant refuses an account with streams of a service.
@@ -67,9 +100,8 @@ func vacant(mgr *jsm.Manager) error {
 	if err != nil {
 		return err
 	}
-	followers, log, rest := order()
 	var found []string
-	for _, name := range slices.Concat(followers, log, rest) {
+	for _, name := range restoredNames() {
 		if slices.Contains(there, name) {
 			found = append(found, name)
 		}
@@ -79,6 +111,15 @@ func vacant(mgr *jsm.Manager) error {
 	}
 	return nil
 }
+
+// restoredNames are the streams that a restore may make.
+func restoredNames() []string {
+	followers, log, rest := order()
+	return slices.Concat(followers, log, rest)
+}
+
+// leasesName is a stream that a restore makes beside those of the backup.
+const leasesName = "KV_LEASES"
 
 // reading is a backup that is being restored.
 type reading struct {
@@ -165,6 +206,9 @@ func (r *reading) stream(ctx context.Context, name string, config []byte, size i
 		}
 		// The server that the client is connected to may not know yet who takes the
 		// snapshot.
+		if try == 1 && jsm.IsNatsError(err, 10130) { // somebody else made it
+			r.done = r.done[:len(r.done)-1]
+		}
 		passes := errors.Is(err, nats.ErrNoResponders) || try > 1 && jsm.IsNatsError(err, 10130) // JSStreamNameExistRestoreFailedErr
 		if !passes || try == tries {
 			return err
@@ -205,12 +249,25 @@ func (r lateEOF) Read(p []byte) (int, error) {
 }
 
 // undo deletes what was restored, so that it can be tried again.
-func (r *reading) undo() error {
+func (r *reading) undo(ctx context.Context) error {
+	if err := r.remove(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
+	defer cancel()
+	return eventstore.EndRestore(ctx, r.NATS)
+}
+
+// remove deletes the streams that were restored.
+func (r *reading) remove() error {
 	var failed error
 	for _, s := range r.done {
 		if err := r.mgr.DeleteStream(s.Name); err != nil && !jsm.IsNatsError(err, 10059) {
 			failed = errors.Join(failed, fmt.Errorf("stream %s is left over: %w", s.Name, err))
 		}
+	}
+	if failed == nil {
+		r.done = nil
 	}
 	return failed
 }

@@ -73,8 +73,8 @@ const (
 )
 
 // Open returns the store, creating its streams when they are not there yet. It
-// refuses a server that acknowledges before it syncs and a log that could lose
-// events by a limit.
+// refuses a server that acknowledges before it syncs, a log that could lose events
+// by a limit, and one that is not restored yet.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err := cfg.checkDurable(ctx); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
@@ -84,6 +84,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	s := &Store{nc: nc, js: js, codec: Codec(), recent: &recent{}, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	if err := CheckRestored(ctx, nc); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
 	if s.log, err = streams.Ensure(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}

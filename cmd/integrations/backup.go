@@ -48,9 +48,7 @@ func (c backupCommand) Run(s streams) (err error) {
 	}
 	from := backup.Source{NATS: b.nc, Events: events, Lease: commands.BackupLease, Version: version(), Now: clock, Progress: streamProgress(s.err)}
 	if c.WithRootKeyset {
-		if from.RootKeyset, err = c.rootKeysetText(); err != nil {
-			return err
-		}
+		from.RootKeyset = c.rootKeysetText
 	}
 	// The file has its name once it is whole and on disk.
 	folder := filepath.Dir(c.File)
@@ -107,6 +105,7 @@ func (f storeFlags) rootKeysetText() ([]byte, error) {
 // restoreCommand restores a backup where nothing is yet.
 type restoreCommand struct {
 	File       string `arg:"" help:"File that backup wrote." type:"existingfile"`
+	Again      bool   `help:"Delete first what a restore left that was cut short."`
 	JSON       bool   `name:"json" help:"Write JSON."`
 	storeFlags `embed:""`
 }
@@ -117,7 +116,7 @@ type restoredTo struct {
 	Streams []backup.Stream `json:"streams"`
 }
 
-func (c restoreCommand) Run(s streams) error {
+func (c restoreCommand) Run(s streams) (err error) {
 	file, err := os.Open(c.File)
 	if err != nil {
 		return err
@@ -134,12 +133,18 @@ func (c restoreCommand) Run(s streams) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return err
 	}
+	remove := c.made()
 	b, err := connect(c.storeFlags, s.log)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	to := backup.Target{NATS: b.nc, Replicas: c.Replicas, Now: clock, Progress: tell, Secrets: func(ctx context.Context) error {
+	defer func() {
+		b.close()
+		if err != nil && c.NATSURL == "" {
+			err = errors.Join(err, remove())
+		}
+	}()
+	to := backup.Target{NATS: b.nc, Replicas: c.Replicas, Again: c.Again, Now: clock, Progress: tell, Secrets: func(ctx context.Context) error {
 		_, err := vault.Open(ctx, b.nc, c.rootKeys(), c.Replicas)
 		return err
 	}}
@@ -160,7 +165,7 @@ func (c restoreCommand) Run(s streams) error {
 // vacant refuses a data folder that is in use, or that lacks the root keyset.
 func (c restoreCommand) vacant(m backup.Manifest) error {
 	patterns := []string{"log.mark", "read-*"}
-	if c.NATSURL == "" {
+	if c.NATSURL == "" && !c.Again {
 		patterns = append(patterns, "nats")
 	}
 	for _, pattern := range patterns {
@@ -176,6 +181,24 @@ func (c restoreCommand) vacant(m backup.Manifest) error {
 		return fmt.Errorf("the root keyset is not in the backup: put it at %s first", c.path("root.keyset"))
 	}
 	return nil
+}
+
+// made returns what removes again what a restore that failed made in the data folder
+// since now, so that it can be tried again.
+func (c restoreCommand) made() (remove func() error) {
+	var made []string
+	for _, name := range []string{"nats", "root.keyset"} {
+		if _, err := os.Lstat(c.path(name)); errors.Is(err, fs.ErrNotExist) {
+			made = append(made, c.path(name))
+		}
+	}
+	return func() error {
+		var failed error
+		for _, path := range made {
+			failed = errors.Join(failed, os.RemoveAll(path))
+		}
+		return failed
+	}
 }
 
 // keepKeyset keeps the root keyset of a backup, unless there is one already.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/backup"
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
@@ -149,6 +153,70 @@ func TestABackupMayHoldTheRootKeyset(t *testing.T) {
 	exit, out = tool(t, "restore", file, "--data", wrong)
 	require.Equal(t, 1, exit)
 	require.Contains(t, out, "the root keyset does not open the stored secrets")
+	require.NoError(t, os.Remove(filepath.Join(wrong, "root.keyset")))
+	exit, out = tool(t, "restore", file, "--data", wrong) // the failure left nothing
+	require.Zero(t, exit, out)
+	exit, _ = verified(t, wrong)
+	require.Zero(t, exit)
+}
+
+// A root keyset that is read before a rotation does not open secrets read after it.
+func TestABackupDuringARotationOfTheRootKeyIsRefused(t *testing.T) {
+	data := t.TempDir()
+	require.Zero(t, startProcess(t, data, "--probe-interval=0s").stop())
+	flags := storeFlags{Data: data}
+	b, events, _, err := attachLog(streams{ctx: t.Context(), out: io.Discard, err: io.Discard, log: quiet()}, flags)
+	require.NoError(t, err)
+	defer b.close()
+	keysets := []string{"before", "after"}
+	from := backup.Source{NATS: b.nc, Events: events, Lease: commands.BackupLease, Now: clock, Progress: func(string, int64, int64) {}, RootKeyset: func() ([]byte, error) {
+		next := keysets[0]
+		keysets = keysets[1:]
+		return []byte(next), nil
+	}}
+	_, err = backup.Write(t.Context(), from, io.Discard, t.TempDir())
+	require.ErrorContains(t, err, "the root key was rotated meanwhile")
+}
+
+// A restore that was killed leaves some of the streams. What is missing is not taken for
+// what never was.
+func TestARestoreThatWasCutShortIsNotGoneOnWith(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	require.Zero(t, p.stop())
+	file := filepath.Join(t.TempDir(), "backup")
+	exit, out := tool(t, "backup", file, "--data", data, "--with-root-keyset")
+	require.Zero(t, exit, out)
+
+	cut := t.TempDir()
+	flags := storeFlags{Data: cut}
+	b, err := connect(flags, quiet())
+	require.NoError(t, err)
+	require.NoError(t, eventstore.BeginRestore(t.Context(), b.nc, 1, false))
+	require.ErrorIs(t, eventstore.BeginRestore(t.Context(), b.nc, 1, false), eventstore.ErrRestoring)
+	js, err := jetstream.New(b.nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, DenyDelete: true, DenyPurge: true})
+	require.NoError(t, err)
+	b.close()
+
+	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "list", "--operator"}, {"status"}, {"verify"}} {
+		exit, out := tool(t, append(args, "--data", cut)...)
+		require.Equal(t, 1, exit, args)
+		require.Contains(t, out, "integrations restore FILE --again", args)
+	}
+	require.NoFileExists(t, filepath.Join(cut, "operator.key"))
+	exit, _ = tool(t, "restore", file, "--data", cut)
+	require.Equal(t, 1, exit)
+	exit, out = tool(t, "restore", file, "--data", cut, "--again")
+	require.Zero(t, exit, out)
+	exit, out = tool(t, "restore", file, "--data", cut, "--again")
+	require.Equal(t, 1, exit)
+	require.Contains(t, out, "there are streams of a service already", "a restore that ended is not undone")
+	exit, found := verified(t, cut)
+	require.Zero(t, exit)
+	require.Equal(t, 1, found.Secrets)
 }
 
 func TestABackupThatWasCutOrChangedIsRefused(t *testing.T) {

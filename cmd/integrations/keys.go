@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -46,6 +47,9 @@ func (f keyFlags) open(s streams, use func(*access.Keys, domain.Workspace) error
 		return err
 	}
 	defer b.close()
+	if err := eventstore.CheckRestored(s.ctx, b.nc); err != nil {
+		return err
+	}
 	keys, err := access.Open(s.ctx, b.nc, f.Replicas, time.Now, s.log)
 	if err != nil {
 		return err

@@ -1,0 +1,73 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// restoringName is a stream that is there while a backup is restored. One that was
+// killed leaves a part of the streams, which must not be taken for all there was.
+const restoringName = "RESTORING"
+
+// ErrRestoring says that a restore is under way, or was begun and did not end.
+var ErrRestoring = errors.New("a restore of a backup is under way here, or was cut short")
+
+// BeginRestore notes that a restore is under way, until EndRestore. It returns
+// ErrRestoring when one is, unless again is true.
+func BeginRestore(ctx context.Context, nc *nats.Conn, replicas int, again bool) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("begin a restore: %w", err)
+	}
+	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: restoringName, Subjects: []string{"restoring"}, MaxMsgs: 1, Replicas: max(replicas, 1),
+		Metadata: map[string]string{"by": rand.Text()}, // so that of two who begin at once one is refused
+	})
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if again {
+			return nil
+		}
+		return ErrRestoring
+	}
+	if err != nil {
+		return fmt.Errorf("begin a restore: %w", err)
+	}
+	return nil
+}
+
+// EndRestore notes that all is restored, or that nothing of it is left.
+func EndRestore(ctx context.Context, nc *nats.Conn) error {
+	js, err := jetstream.New(nc)
+	if err == nil {
+		err = js.DeleteStream(ctx, restoringName)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("end a restore: %w", err)
+	}
+	return nil
+}
+
+// CheckRestored refuses a server where a restore has not ended. It is Unavailable with
+// the code restore_unfinished.
+func CheckRestored(ctx context.Context, nc *nats.Conn) error {
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.Stream(ctx, restoringName)
+	}
+	switch {
+	case err == nil:
+		return domain.Because(ErrRestoring, domain.Unavailable, "restore_unfinished",
+			"a restore of a backup is under way here, or was cut short; wait for it, or run `integrations restore FILE --again`")
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil
+	default:
+		return fmt.Errorf("look for a restore: %w", err)
+	}
+}
