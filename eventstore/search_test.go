@@ -38,14 +38,14 @@ func TestASearchFindsWhatAWalkFinds(t *testing.T) {
 			require.Error(t, c.Err)
 			last = c.Position
 		default:
-			last = appendTo(t, s, last, domain.IntegrationUpdated{Integration: crm(uint64(len(walked) + 1))}, fmt.Sprint("c", n)) //nolint:gosec // small
+			last = appendTo(t, s, last, domain.IntegrationUpdated{Integration: crm(uint64(len(walked) + 1))}, fmt.Sprint("c", n))
 			c, err := s.Load(t.Context(), "acme", id)
 			require.NoError(t, err)
 			walked = append(walked, c)
 		}
 	}
 	for n, want := range walked {
-		got, err := s.Search(t.Context(), "acme", id, func(c eventstore.Commit) bool { return eventstore.VersionOf(c) >= uint64(n+1) }) //nolint:gosec // small
+		got, err := s.Search(t.Context(), "acme", id, func(c eventstore.Commit) bool { return eventstore.VersionOf(c) >= uint64(n+1) })
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

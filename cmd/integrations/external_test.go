@@ -48,7 +48,7 @@ func TestTheServiceWaitsForItsStores(t *testing.T) {
 	require.Contains(t, out, "--wait-for-stores")
 	require.NotContains(t, out, "secret")
 
-	p := startProcessUntil(t, data, "waiting for NATS", "--nats-url=nats://"+address, "--allow-lazy-sync", "--wait-for-stores")
+	p := startProcessUntil(t, data, "waiting for a store", "--nats-url=nats://"+address, "--allow-lazy-sync", "--wait-for-stores")
 	_, stop = natstest.ListenOn(t, t.TempDir(), address)
 	defer stop()
 	key := filepath.Join(data, "operator.key")

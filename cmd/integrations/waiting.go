@@ -30,7 +30,7 @@ func whenThere[T any](ctx context.Context, c serveCommand, log *slog.Logger, wha
 		}
 		return v, err
 	}, backoff.WithBackOff(tries), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, pause time.Duration) {
-		log.WarnContext(ctx, "waiting for "+what, slog.Duration("pause", pause), slog.Any("err", told(err)))
+		log.WarnContext(ctx, "waiting for a store", slog.String("store", what), slog.Duration("pause", pause), slog.Any("err", told(err)))
 	}))
 	if err != nil && !c.WaitForStores && mayPass(err) {
 		err = fmt.Errorf("%w; with --wait-for-stores the service waits for it", told(err))

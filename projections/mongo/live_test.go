@@ -2,6 +2,7 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -53,7 +54,7 @@ func TestServicesShareOneReadModelAndGoOverToAnother(t *testing.T) {
 		})
 		t.Cleanup(func() { require.NoError(t, l.Close()) })
 	}
-	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	patient, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for _, l := range services {
 		require.NoError(t, l.Wait(patient, stay))
@@ -73,7 +74,7 @@ func TestServicesShareOneReadModelAndGoOverToAnother(t *testing.T) {
 				at := l.Position()
 				page, err := l.List(patient, "acme", projections.Query{Limit: 1})
 				if err != nil || page.Total != stay || at < before {
-					t.Errorf("%d of %d listed, position %d after %d, %v", page.Total, stay, at, before, err)
+					t.Errorf("%d of %d listed, position %d after %d, %v: %v", page.Total, stay, at, before, err, errors.Unwrap(err))
 					return
 				}
 				before = at

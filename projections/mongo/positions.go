@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -89,15 +90,32 @@ func (s *Store) confirm(ctx context.Context) error {
 	s.mu.Lock()
 	before := s.furthest
 	s.mu.Unlock()
-	at, err := s.read(ctx)
-	if err != nil {
-		return err
+	for look := 1; ; look++ {
+		at, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		now := at.of()
+		if now.Integrations >= before.Integrations && now.Probes >= before.Probes {
+			return nil
+		}
+		if look == looks {
+			return projections.Unavailable(fmt.Errorf("%w: it went back to %d", projections.ErrMoved, now.Integrations))
+		}
+		select {
+		case <-time.After(betweenLooks):
+		case <-ctx.Done():
+			return s.away(ctx, ctx.Err())
+		}
 	}
-	if now := at.of(); now.Integrations < before.Integrations || now.Probes < before.Probes {
-		return projections.Unavailable(fmt.Errorf("%w: it went back to %d", projections.ErrMoved, now.Integrations))
-	}
-	return nil
 }
+
+// How often a store is looked at before it is said to have gone back: a read may be
+// answered from a moment before the last write, and one sample is no evidence.
+const (
+	looks        = 6
+	betweenLooks = 20 * time.Millisecond
+)
 
 // reach moves the positions forward, on the condition that they are where the
 // batch begins.
