@@ -29,10 +29,10 @@ const (
 
 // Gate lets requests in. What it has is taken in one order, and each once, so that
 // no two wait for each other: room for what the caller sent, a place for a call,
-// room for a long text, room for the values of an answer. A nil Gate lets everybody
-// in.
+// room for a long text, room for the values of an answer, room for what is written
+// of it. A nil Gate lets everybody in.
 type Gate struct {
-	requests, calls, texts, answers pool
+	requests, calls, texts, answers, writing pool
 }
 
 type pool struct {
@@ -50,6 +50,7 @@ func New(memory int64) *Gate {
 		calls:    newPool(max(memory/slotMemory, minSlots)),
 		texts:    newPool(max(memory/8, 1)),
 		answers:  newPool(max(memory/4, 1)),
+		writing:  newPool(max(memory/8, 1)),
 	}
 }
 
@@ -120,6 +121,12 @@ func Text(ctx context.Context, most int) error {
 // Answer takes room for so many bytes of an answer's values.
 func Answer(ctx context.Context, size int64) error {
 	return of(ctx).room(ctx, func(g *Gate) pool { return g.answers }, size)
+}
+
+// Writing takes room for an answer of so many bytes, which is in memory whole while
+// it is written.
+func Writing(ctx context.Context, size int64) error {
+	return of(ctx).room(ctx, func(g *Gate) pool { return g.writing }, size)
 }
 
 // room is take for what is not too small to be counted.

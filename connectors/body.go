@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 
@@ -90,14 +91,34 @@ func crowded() *fault {
 	return &fault{code: domain.CallResponseTooLarge, sentence: noRoom, own: true, final: true, ours: true}
 }
 
-// decodeWithin is decode once there is room for what the body is decoded to, so
-// many times.
-func decodeWithin(ctx context.Context, body []byte, times int64) (value any, isJSON bool, f *fault) {
-	if admission.Answer(ctx, times*admission.Weight(body)) != nil {
+// decodeWithin is decode once there is room for what the body is decoded to, and for
+// what is made of that.
+func decodeWithin(ctx context.Context, body []byte, shapes bool) (value any, isJSON bool, f *fault) {
+	size := admission.Weight(body)
+	if shapes { // expressions take copies, and a text grows by doubling
+		size = 3*size + 3*int64(mostOf(size))
+	}
+	if admission.Answer(ctx, size) != nil {
 		return nil, false, crowded()
 	}
 	value, isJSON = decode(body)
 	return value, isJSON, nil
+}
+
+// fit returns the result of a call once there is room to write it, else without
+// what the upstream said. A step that is not configured shows nothing of its own.
+func fit(ctx context.Context, result domain.CallResult) domain.CallResult {
+	left := math.MaxInt
+	for _, shown := range []any{result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult} {
+		_ = settled(shown, &left) // nothing is larger
+	}
+	soon, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	if admission.Writing(soon, 2*int64(math.MaxInt-left)) == nil { // it grows by doubling
+		return result
+	}
+	result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult = nil, nil, nil, ""
+	return failed(result, crowded())
 }
 
 // decode returns the JSON value in body with its numbers as they are written,

@@ -141,7 +141,11 @@ func (r *Registry) Call(ctx context.Context, c domain.Call) (domain.CallResult, 
 	if err := admission.Call(soon); err != nil {
 		return domain.CallResult{}, err
 	}
-	return speaker.call(ctx, c)
+	result, err := speaker.call(ctx, c)
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	return fit(ctx, result), nil
 }
 
 // Probe makes one harmless request with the credentials of a real call, and

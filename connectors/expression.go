@@ -7,10 +7,13 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jmespath-community/go-jmespath/pkg/functions"
 	"github.com/jmespath-community/go-jmespath/pkg/interpreter"
 	"github.com/jmespath-community/go-jmespath/pkg/parsing"
+
+	"github.com/seed677028b5/integrations/admission"
 )
 
 // expression is a compiled JMESPath expression that can't run away: what it
@@ -44,7 +47,7 @@ func (e expression) search(data any, m *meter) (result any, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
-	size := mostShaped
+	size := m.most
 	if err := settled(result, &size); err != nil {
 		return nil, err
 	}
@@ -92,21 +95,29 @@ func exact(text string) (float64, bool) {
 	return f, len(digits) <= 15 && !subnormal
 }
 
-// mostShaped is how large, in values and bytes, a result may be.
+// mostShaped is how large, in values and in bytes of JSON, a result may be, however
+// large the answer is that it is made of.
 const mostShaped = 8 << 20
+
+// mostOf is how large what is made of an answer may be: expressions pick and
+// arrange, so it is not much larger than the answer. That is what a call is
+// let in for.
+func mostOf(size int64) int { return int(min(mostShaped, admission.FreeBytes+4*size)) }
 
 // settled makes sure that v is plain JSON, and not large beyond reason: shared
 // parts make a small value a huge document.
 func settled(v any, left *int) error {
 	*left -= 8
 	switch v := v.(type) {
-	case nil, bool, json.Number:
+	case nil, bool:
+	case json.Number:
+		*left -= len(v)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return errors.New("the expression divides by zero")
 		}
 	case string:
-		*left -= len(v)
+		*left -= lengthOf(v)
 	case []any:
 		for _, element := range v {
 			if err := settled(element, left); err != nil {
@@ -115,7 +126,7 @@ func settled(v any, left *int) error {
 		}
 	case map[string]any:
 		for key, member := range v {
-			*left -= len(key)
+			*left -= lengthOf(key)
 			if err := settled(member, left); err != nil {
 				return err
 			}
@@ -127,4 +138,18 @@ func settled(v any, left *int) error {
 		return errTooMuch
 	}
 	return nil
+}
+
+// lengthOf is how many bytes of JSON a text takes at most.
+func lengthOf(s string) int {
+	size := len(s)
+	for _, r := range s {
+		switch {
+		case r == '"', r == '\\':
+			size++
+		case r < ' ', r == 0x7f, r == utf8.RuneError, r == '\u2028', r == '\u2029':
+			size += len(`\u0000`) - 1
+		}
+	}
+	return size
 }

@@ -126,7 +126,7 @@ func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 
 // capabilities returns a CapabilityStatement, and what it says of its server.
 func capabilities(ctx context.Context, got answer) (statement map[string]any, said string, f *fault) {
-	raw, _, f := decodeWithin(ctx, got.body, 1)
+	raw, _, f := decodeWithin(ctx, got.body, false)
 	if f != nil {
 		return nil, "", f
 	}

@@ -64,9 +64,12 @@ type meter struct {
 	ctx  context.Context
 	left int
 	next int // when this much is left, ctx is looked at again
+	most int // how large what it makes may be
 }
 
-func newMeter(ctx context.Context) *meter { return &meter{ctx: ctx, left: mostWork, next: mostWork} }
+func newMeter(ctx context.Context) *meter {
+	return &meter{ctx: ctx, left: mostWork, next: mostWork, most: mostShaped}
+}
 
 // CallFunction implements interpreter.FunctionCaller.
 func (m *meter) CallFunction(name string, args []any) (any, error) {
@@ -89,11 +92,11 @@ func (m *meter) CallFunction(name string, args []any) (any, error) {
 		}
 	case "to_string":
 		if len(args) == 1 {
-			size := mostShaped
+			size := m.most
 			if err := settled(args[0], &size); err != nil {
 				return nil, err
 			}
-			m.left -= (mostShaped - size) / 2
+			m.left -= (m.most - size) / 2
 		}
 	default:
 		m.left -= grown(name, args) / 64

@@ -31,17 +31,25 @@ func shape(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (shaped
 		return s, stumbled("response_filter, response_mapping and result_key need a JSON answer, and the upstream's is text")
 	}
 	current, m := raw, newMeter(ctx)
+	m.most = mostOf(sizeOf(raw))
 	if len(e.ResponseFilter) > 0 {
 		kept, err := filter(e.ResponseFilter, current, m)
 		if err != nil {
 			return s, stumbled("response_filter: %v", err)
 		}
+		if size := m.most; settled(kept, &size) != nil {
+			return s, stumbled("response_filter: %v", errTooMuch)
+		}
 		current, s.filtered = kept, kept
 	}
 	if len(e.ResponseMapping) > 0 {
 		mapped, data := make(map[string]any, len(e.ResponseMapping)), computable(current)
+		size := m.most // of all members together: they may share the parts of a small answer
 		for _, name := range slices.Sorted(maps.Keys(e.ResponseMapping)) {
 			value, err := evaluate(e.ResponseMapping[name], data, m)
+			if err == nil {
+				err = settled(value, &size)
+			}
 			if err != nil {
 				return s, stumbled("response_mapping: %s: %v", name, err)
 			}
@@ -64,6 +72,13 @@ func shape(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (shaped
 	return s, nil
 }
 
+// sizeOf is how large a decoded answer is, as far as that matters.
+func sizeOf(raw any) int64 {
+	left := mostShaped
+	_ = settled(raw, &left) // what is larger counts as the most
+	return int64(mostShaped - left)
+}
+
 // finish returns the result as text: a string as it is, anything else as JSON.
 func finish(e domain.Endpoint, current any, m *meter) (string, *fault) {
 	var final string
@@ -76,7 +91,7 @@ func finish(e domain.Endpoint, current any, m *meter) (string, *fault) {
 			return "", stumbled("result_template: %v", err)
 		}
 	} else {
-		size := mostShaped
+		size := m.most
 		err := settled(current, &size)
 		if err == nil {
 			final, err = written(current)
@@ -84,6 +99,9 @@ func finish(e domain.Endpoint, current any, m *meter) (string, *fault) {
 		if err != nil {
 			return "", stumbled("the result: %v", err)
 		}
+	}
+	if lengthOf(final) > m.most {
+		return "", stumbled("the result: %v", errTooMuch)
 	}
 	if e.MaxResultLength > 0 && utf8.RuneCountInString(final) > e.MaxResultLength {
 		final = string([]rune(final)[:e.MaxResultLength])

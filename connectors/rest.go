@@ -106,7 +106,7 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 	case got.truncated || f != nil && len(got.body) > 0:
 		result.RawResponse = text([]byte(scrub.cut(string(got.body))))
 	default:
-		raw, is, crowded := decodeWithin(ctx, got.body, copies(e))
+		raw, is, crowded := decodeWithin(ctx, got.body, shapes(e))
 		if crowded != nil {
 			return crowded
 		}
@@ -128,13 +128,9 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 	return f
 }
 
-// copies is how many times the values of an answer may be held: expressions take
-// copies, and what they make of them is shown beside it.
-func copies(e domain.Endpoint) int64 {
-	if len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != "" || e.ResultTemplate != "" {
-		return 3
-	}
-	return 1
+// shapes reports whether anything is made of an endpoint's answers.
+func shapes(e domain.Endpoint) bool {
+	return len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != "" || e.ResultTemplate != ""
 }
 
 // failed returns result with what f says.

@@ -80,7 +80,7 @@ func (t template) fill(data any, m *meter) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if b.WriteString(inserted); b.Len() > mostShaped {
+		if b.WriteString(inserted); b.Len() > m.most {
 			return "", errTooMuch
 		}
 	}
