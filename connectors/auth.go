@@ -68,7 +68,7 @@ func (o *outgoing) hideBasic(name, password string) {
 // is no credential, which is no fault.
 func (o *outbound) sign(ctx context.Context, i domain.Integration, a *domain.Auth, open domain.Keyring, out *outgoing) *fault {
 	if a == nil {
-		return o.learn(ctx, i, open, out)
+		return o.learn(ctx, i, nil, open, out)
 	}
 	put, known := o.signers[a.Type]
 	if !known {
@@ -86,7 +86,7 @@ func (o *outbound) sign(ctx context.Context, i domain.Integration, a *domain.Aut
 			return f
 		}
 	}
-	if f := o.learn(ctx, i, open, out, ref.ID); f != nil {
+	if f := o.learn(ctx, i, a, open, out, ref.ID); f != nil {
 		return f
 	}
 	secret, err := open(ctx, ref)

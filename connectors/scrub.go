@@ -19,18 +19,19 @@ const shortest = 4
 // form an upstream is known to echo them in: as they are, without the white space
 // at their edges, in another character set, base64 (standard and URL alphabet,
 // wherever in a longer text they stand), URL-encoded, hex, and escaped as JSON or
-// HTML. What a caller chose is not for it: whoever sees what becomes of a guess
+// HTML, some times over, and by their letters and digits alone. What a caller chose is not for it: whoever sees what becomes of a guess
 // learns whether it was right. The zero value knows no secret.
 type scrubber struct {
 	needles []string
 	index   *needleIndex
 	folded  *needleIndex // of the needles in lower case, for what has lost its own
+	letters *needleIndex // of the letters and digits of secrets, in lower case
 	tail    int          // bytes at a cut that may hold the beginning of a secret
 }
 
 // newScrubber returns a scrubber for the given secrets.
 func newScrubber(secrets ...string) scrubber {
-	var needles []string
+	var needles, skeletons []string
 	tail := 0
 	for _, secret := range secrets {
 		if len(secret) < shortest {
@@ -38,6 +39,7 @@ func newScrubber(secrets ...string) scrubber {
 		}
 		for _, variant := range variants(secret) {
 			needles = append(needles, forms(variant)...)
+			skeletons = append(skeletons, lettersOf(variant)...)
 		}
 		tail = max(tail, maxEscape*len(secret))
 	}
@@ -49,7 +51,11 @@ func newScrubber(secrets ...string) scrubber {
 		folded[n] = strings.ToLower(needle)
 		tail = max(tail, len(needle))
 	}
-	return scrubber{needles: needles, index: newNeedleIndex(needles), folded: newNeedleIndex(folded), tail: roundUp(tail)}
+	slices.Sort(skeletons)
+	return scrubber{
+		needles: needles, index: newNeedleIndex(needles), folded: newNeedleIndex(folded),
+		letters: newNeedleIndex(slices.Compact(skeletons)), tail: roundUp(tail),
+	}
 }
 
 // roundUp returns the least power of two from 1 KiB on that is no less than n, so
@@ -81,13 +87,16 @@ func (s scrubber) cut(in string) string {
 	return blank(in[:keep], within)
 }
 
-// find returns where secrets stand in a text, as it is and with each kind of
-// escape undone.
+// find returns where secrets stand in a text, as it is, with each kind of escape
+// undone, and with all kinds undone some times over.
 func (s scrubber) find(in string) []span {
-	if s.index == nil {
+	if s.index == nil || len(in) < shortest {
 		return nil
 	}
-	found := s.index.find(in)
+	found := append(s.index.find(in), s.byLetters(in)...)
+	if !marked(in) {
+		return found
+	}
 	for _, kind := range escapes {
 		if strings.IndexByte(in, kind.mark) < 0 {
 			continue
@@ -96,6 +105,30 @@ func (s scrubber) find(in string) []span {
 		for _, inside := range s.index.find(plain.text) {
 			found = append(found, plain.span(inside))
 		}
+	}
+	whole := unescaped{text: in}
+	for range mostEscaped {
+		plain := undoAll(whole.text)
+		if len(plain.text) == len(whole.text) { // nothing was escaped
+			break
+		}
+		whole = plain.within(whole)
+		for _, inside := range append(s.index.find(whole.text), s.byLetters(whole.text)...) {
+			found = append(found, whole.span(inside))
+		}
+	}
+	return found
+}
+
+// byLetters returns where the letters of secrets stand in a text.
+func (s scrubber) byLetters(in string) []span {
+	if s.letters == nil || len(in) < fewestLetters {
+		return nil
+	}
+	only := letters(in)
+	found := s.letters.find(only.text)
+	for n := range found {
+		found[n] = only.end(found[n])
 	}
 	return found
 }

@@ -2,14 +2,19 @@ package connectors
 
 import (
 	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// maxEscape is how many bytes one byte of a text may take when it is escaped.
-const maxEscape = 8
+// maxEscape is how many bytes one byte of a text may take when it is escaped, and
+// mostEscaped how many times over a text is.
+const (
+	maxEscape   = 16
+	mostEscaped = 3
+)
 
 // escape is a way to write characters that begins with a mark. There is no end to
 // its spellings, such as &#39; &#039; &#x27; and &apos;, so they are undone.
@@ -20,7 +25,7 @@ type escape struct {
 	one func(string) (string, int)
 }
 
-var escapes = []escape{{'&', htmlEntity}, {'\\', backslash}, {'%', percentByte}}
+var escapes = []escape{{'&', htmlEntity}, {'\\', backslash}, {'%', percentByte}, {'=', quotedPrintable}}
 
 // unescaped is a text with escapes undone, and where its bytes were.
 type unescaped struct {
@@ -35,7 +40,7 @@ func (e escape) undo(in string) unescaped {
 	from := make([]int32, 0, len(in)+1)
 	for n := 0; n < len(in); {
 		meaning, size := in[n:n+1], 1
-		if in[n] == e.mark {
+		if in[n] == e.mark || e.mark == 0 {
 			if m, s := e.one(in[n:]); s > 0 {
 				meaning, size = m, s
 			}
@@ -47,6 +52,34 @@ func (e escape) undo(in string) unescaped {
 		n += size
 	}
 	return unescaped{out.String(), append(from, int32(len(in)))} //nolint:gosec // a text has a few MiB
+}
+
+// marked reports whether a text may have escapes.
+func marked(in string) bool {
+	return slices.ContainsFunc(escapes, func(kind escape) bool { return strings.IndexByte(in, kind.mark) >= 0 })
+}
+
+// undoAll returns a text with escapes of all kinds undone, once.
+func undoAll(in string) unescaped {
+	return escape{one: func(s string) (string, int) {
+		for _, kind := range escapes {
+			if kind.mark == s[0] {
+				return kind.one(s)
+			}
+		}
+		return "", 0
+	}}.undo(in)
+}
+
+// within returns u, which was made of the text of outer, as made of what outer is of.
+func (u unescaped) within(outer unescaped) unescaped {
+	if outer.from == nil {
+		return u
+	}
+	for n, at := range u.from {
+		u.from[n] = outer.from[at]
+	}
+	return u
 }
 
 // span returns where a part of the text was, whole escapes with it.
@@ -62,6 +95,9 @@ func (u unescaped) span(part span) span {
 func htmlEntity(s string) (string, int) {
 	const longest = 34 // of the names
 	end := strings.IndexByte(s[:min(len(s), longest)], ';')
+	if digits := bareReference(s); digits > 0 && (end < 0 || digits < end) { // which HTML takes without its end too
+		return html.UnescapeString(s[:digits] + ";"), digits
+	}
 	if end < 0 {
 		return "", 0
 	}
@@ -70,6 +106,19 @@ func htmlEntity(s string) (string, int) {
 		return "", 0
 	}
 	return meaning, end + 1
+}
+
+// bareReference is how long a decimal reference is that has no semicolon; 0 where
+// there is none.
+func bareReference(s string) int {
+	if !strings.HasPrefix(s, "&#") {
+		return 0
+	}
+	digits := len(s[2:]) - len(strings.TrimLeft(s[2:min(len(s), 10)], "0123456789")) - len(s[min(len(s), 10):])
+	if digits == 0 || len(s) > digits+2 && s[digits+2] == ';' {
+		return 0
+	}
+	return digits + 2
 }
 
 // backslash reads an escape of JSON, and of the languages that write \x41.
@@ -85,6 +134,9 @@ func backslash(s string) (string, int) {
 			return string(code), 4
 		}
 	case 'u', 'U':
+		if meaning, size := longCode(s); size > 0 {
+			return meaning, size
+		}
 		code, ok := hexCode(s, 2, 4)
 		if !ok {
 			return "", 0
@@ -96,13 +148,43 @@ func backslash(s string) (string, int) {
 		}
 		return string(code), 6
 	}
+	if len(s) >= 4 && strings.Trim(s[1:4], "01234567") == "" {
+		if code, err := strconv.ParseUint(s[1:4], 8, 8); err == nil {
+			return string([]byte{byte(code)}), 4
+		}
+	}
 	if at := strings.IndexByte("bfnrt", s[1]); at >= 0 {
 		return "\b\f\n\r\t"[at : at+1], 2
 	}
 	return "", 0
 }
 
+// longCode reads \u{41} and \U00000041.
+func longCode(s string) (string, int) {
+	if inside, ok := strings.CutPrefix(s[2:min(len(s), 12)], "{"); ok {
+		digits, _, closed := strings.Cut(inside, "}")
+		if code, err := strconv.ParseUint(digits, 16, 31); closed && err == nil {
+			return string(rune(code)), len(digits) + 4
+		}
+	}
+	if code, ok := hexCode(s, 2, 8); ok && s[1] == 'U' && strings.HasPrefix(s[2:], "00") {
+		return string(code), 10
+	}
+	return "", 0
+}
+
+// quotedPrintable reads an escape of RFC 2045, 6.7.
+func quotedPrintable(s string) (string, int) {
+	if code, ok := hexCode(s, 1, 2); ok {
+		return string([]byte{byte(code)}), 3 //nolint:gosec // two digits
+	}
+	return "", 0
+}
+
 func percentByte(s string) (string, int) {
+	if code, ok := hexCode(s, 2, 4); ok && (s[1] == 'u' || s[1] == 'U') {
+		return string(code), 6
+	}
 	code, ok := hexCode(s, 1, 2)
 	if !ok {
 		return "", 0

@@ -13,16 +13,19 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
 )
 
 // variants returns secret as another program may have read it: without the white
-// space that net/http takes off its edges, and in the wrong character set.
+// space that net/http takes off its edges, with accents set apart or joined, and in
+// the wrong character set.
 func variants(secret string) []string {
 	all := []string{secret}
 	if trimmed := strings.TrimSpace(secret); trimmed != secret {
 		all = append(all, trimmed)
 	}
 	for _, s := range all {
+		all = append(all, norm.NFC.String(s), norm.NFD.String(s))
 		all = append(all, misread(s)...)
 	}
 	return all

@@ -1,0 +1,58 @@
+package connectors
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// fewestLetters is from how many letters and digits on a text is looked for by
+// them alone.
+const fewestLetters = 8
+
+// letters returns the ASCII letters and digits of a text, in lower case. An echo
+// that was folded, wrapped, set apart by separators, quoted anew or read in another
+// character set has the same ones.
+func letters(in string) unescaped {
+	out := make([]byte, 0, len(in))
+	from := make([]int32, 0, len(in)+1)
+	for n := range len(in) {
+		c := in[n]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case '0' <= c && c <= '9' || 'a' <= c && c <= 'z':
+		default:
+			continue
+		}
+		out, from = append(out, c), append(from, int32(n))
+	}
+	return unescaped{string(out), append(from, int32(len(in)))} //nolint:gosec // a text has a few MiB
+}
+
+// lettersOf returns the letters of the forms of secret that they suffice to find.
+func lettersOf(secret string) []string {
+	wide := make([]byte, 0, 2*len(secret)) // UTF-16, which some tools write base64 of
+	var decimal, hexadecimal strings.Builder
+	for n := range len(secret) {
+		wide = append(wide, secret[n], 0)
+		fmt.Fprintf(&decimal, "%d", secret[n])
+		fmt.Fprintf(&hexadecimal, "0x%02x", secret[n])
+	}
+	all := []string{secret, fmt.Sprintf("%x", secret), decimal.String(), hexadecimal.String(), strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(secret)), "=")}
+	all = append(all, aligned(base64.StdEncoding, secret)...)
+	all = append(all, aligned(base64.StdEncoding, string(wide))...)
+	var found []string
+	for _, form := range all {
+		if l := letters(form).text; len(l) >= fewestLetters {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// end returns where a part of letters ends in the text they are of.
+func (u unescaped) end(part span) span {
+	return span{int(u.from[part.from]), int(u.from[part.to-1]) + 1}
+}
