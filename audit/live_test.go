@@ -32,7 +32,7 @@ type record struct {
 
 func openOn(t *testing.T, nc *nats.Conn) *record {
 	t.Helper()
-	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true, Timeout: time.Second})
+	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true, Timeout: 10 * time.Second})
 	require.NoError(t, err)
 	return &record{T: t, events: events, last: map[domain.ID]uint64{}}
 }

@@ -26,7 +26,7 @@ func durable(context.Context) (bool, error) { return true, nil }
 
 func open(t *testing.T, nc *nats.Conn) *eventstore.Store {
 	t.Helper()
-	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 2 * time.Second})
+	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 5 * time.Second})
 	require.NoError(t, err)
 	return s
 }
