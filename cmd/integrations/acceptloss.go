@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/vault"
 )
 
 // acceptLossCommand is the operator's word that events are gone for good.
@@ -36,6 +37,13 @@ func (c acceptLossCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	withoutSecrets, err := secretsLost(s.ctx, b, events)
+	if err == nil && withoutSecrets && c.Apply {
+		_, err = vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
+	}
+	if err != nil {
+		return err
+	}
 	if c.Apply && !found.Whole() {
 		formerly := ""
 		if found.Replaced {
@@ -53,19 +61,23 @@ func (c acceptLossCommand) Run(s streams) error {
 	if c.JSON {
 		err = json.NewEncoder(s.out).Encode(struct {
 			eventstore.Integrity
-			Applied bool `json:"applied"`
-		}{found, c.Apply && !found.Whole()})
+			SecretsLost bool `json:"secrets_lost,omitempty"` // the stream of the secrets is not there
+			Applied     bool `json:"applied"`
+		}{found, withoutSecrets, c.Apply && (withoutSecrets || !found.Whole())})
 	} else {
 		_, err = fmt.Fprintf(s.out, "the log has %d events up to position %d: %s\n", found.Messages, found.Last, found.Describe())
+		if withoutSecrets {
+			_, err = fmt.Fprintln(s.out, "the secrets of its events are gone: the stream SECRETS is not there")
+		}
 		switch {
-		case found.Whole():
+		case found.Whole() && !withoutSecrets:
 		case c.Apply:
 			_, err = fmt.Fprintln(s.out, "accepted: a running service goes on within 10 seconds; the read model is rebuilt")
 		default:
 			_, err = fmt.Fprintln(s.out, "restore a backup to have them back, or go on without them: run it again with --apply")
 		}
 	}
-	if err == nil && !c.Apply && !found.Whole() {
+	if err == nil && !c.Apply && (withoutSecrets || !found.Whole()) {
 		return errFound
 	}
 	return err

@@ -97,7 +97,7 @@ func (c importCommand) open(s streams) (*bus, *commands.Service, error) {
 		Replicas: c.Replicas, AllowLazySync: c.AllowLazySync || !c.Apply, Durable: b.durable, Node: nodeName(),
 	})
 	if err == nil {
-		service.Vault, err = c.openVault(s, b)
+		service.Vault, err = c.existingVault(s, b, service.Events)
 	}
 	if err != nil {
 		b.close()
@@ -106,10 +106,10 @@ func (c importCommand) open(s streams) (*bus, *commands.Service, error) {
 	return b, service, nil
 }
 
-// openVault returns the vault, and makes no root key.
-func (c importCommand) openVault(s streams, b *bus) (*vault.Vault, error) {
+// existingVault returns the vault, and makes no root key.
+func (c importCommand) existingVault(s streams, b *bus, events *eventstore.Store) (*vault.Vault, error) {
 	if _, err := os.Stat(c.path("root.keyset")); c.RootKeyset == "" && err != nil {
 		return nil, errors.New("there is no root.keyset in the data folder and --root-keyset is not given")
 	}
-	return vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
+	return c.openVault(s.ctx, b, events)
 }

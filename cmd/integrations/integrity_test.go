@@ -129,6 +129,35 @@ func startUnready(t *testing.T, data string) *process {
 	return startProcessUntil(t, data, "answering reads only", "--probe-interval=0s")
 }
 
+// A vault that is made anew beside a log with events would hide that secrets are gone.
+func TestASecretStreamThatIsGoneIsNotMadeAnewUnasked(t *testing.T) {
+	data := t.TempDir()
+	p := startProcess(t, data, "--probe-interval=0s")
+	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	b, _, err := attach(storeFlags{Data: data}, quiet())
+	require.NoError(t, err)
+	defer b.close()
+	js, err := jetstream.New(b.nc)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteStream(t.Context(), "SECRETS"))
+	p.isReady(http.StatusServiceUnavailable, "SECRETS")
+	require.Zero(t, p.stop())
+
+	for _, command := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"verify"}, {"sweep"}, {"keys", "rotate-root"}} {
+		exit, out := tool(t, append(command, "--data", data)...)
+		require.Equal(t, 1, exit, command)
+		require.Contains(t, out, "the stream SECRETS, which holds their secrets, is not there", command)
+	}
+	exit, out := tool(t, "accept-loss", "--data", data)
+	require.Equal(t, 1, exit, out)
+	require.Contains(t, out, "the secrets of its events are gone")
+	exit, out = tool(t, "accept-loss", "--data", data, "--apply")
+	require.Zero(t, exit, out)
+	p = startProcess(t, data, "--probe-interval=0s")
+	p.isReady(http.StatusOK, "")
+	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"auth": {"bearer_token_value": "given again"}}`)
+}
+
 func TestTheStreamsOfTheServiceAreListed(t *testing.T) {
 	data := t.TempDir()
 	p := startProcess(t, data)

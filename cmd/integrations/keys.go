@@ -196,7 +196,7 @@ func (c rotateRootCommand) Run(s streams) error {
 	if _, err := os.Stat(c.path("root.keyset")); c.RootKeyset == "" && err != nil {
 		return errors.New("there is no root.keyset in the data folder and --root-keyset is not given")
 	}
-	secrets, err := vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
+	secrets, err := c.openVault(s.ctx, b, events)
 	if err != nil {
 		return err
 	}

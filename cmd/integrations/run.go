@@ -64,7 +64,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	secrets, err := vault.Open(open, b.nc, c.rootKeys(), c.Replicas)
+	secrets, err := c.openVault(open, b, events)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (c verifyCommand) Run(s streams) error {
 		return err
 	}
 	defer b.close()
-	secrets, err := vault.Open(s.ctx, b.nc, c.rootKeys(), c.Replicas)
+	secrets, err := c.openVault(s.ctx, b, events)
 	if err != nil {
 		return err
 	}
