@@ -25,7 +25,10 @@ func (f storeFlags) readMark() (m eventstore.Mark, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return m, nil
 	case err == nil:
-		err = json.Unmarshal(data, &m)
+		if err := json.Unmarshal(data, &m); err != nil {
+			return m, fmt.Errorf("%s is damaged (%w): check the disk, and move the file away to go on without the event that it remembers", f.markFile(), err)
+		}
+		return m, nil
 	}
 	if err != nil {
 		return m, fmt.Errorf("read %s: %w", f.markFile(), err)

@@ -129,6 +129,18 @@ func startUnready(t *testing.T, data string) *process {
 	return startProcessUntil(t, data, "answering reads only", "--probe-interval=0s")
 }
 
+func TestADamagedMarkIsNamed(t *testing.T) {
+	data := t.TempDir()
+	require.Zero(t, startProcess(t, data, "--probe-interval=0s").stop())
+	for _, text := range []string{"", "\x00\x00", "no mark"} {
+		require.NoError(t, os.WriteFile(filepath.Join(data, "log.mark"), []byte(text), 0o600))
+		exit, out := tool(t, "serve", "--data", data, "--listen=127.0.0.1:0")
+		require.Equal(t, 1, exit)
+		require.Contains(t, out, "log.mark is damaged")
+		require.Contains(t, out, "move the file away")
+	}
+}
+
 // A vault that is made anew beside a log with events would hide that secrets are gone.
 func TestASecretStreamThatIsGoneIsNotMadeAnewUnasked(t *testing.T) {
 	data := t.TempDir()
