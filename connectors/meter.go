@@ -65,6 +65,7 @@ type meter struct {
 	left int
 	next int // when this much is left, ctx is looked at again
 	most int // how large what it makes may be
+	made int // bytes of the texts that functions made longer, on the way to it too
 }
 
 func newMeter(ctx context.Context) *meter {
@@ -99,7 +100,11 @@ func (m *meter) CallFunction(name string, args []any) (any, error) {
 			m.left -= (m.most - size) / 2
 		}
 	default:
-		m.left -= grown(name, args) / 64
+		size := grown(name, args)
+		m.left -= size / 64
+		if m.made += size; m.made > 4*m.most { // before it is in memory
+			return nil, errTooMuch
+		}
 	}
 	if err := m.over(); err != nil {
 		return nil, err

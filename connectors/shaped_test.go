@@ -70,3 +70,20 @@ func TestAnAnswerIsWrittenOnceThereIsRoomForIt(t *testing.T) {
 		t.Errorf("there is room again: %s", got.Error)
 	}
 }
+
+func TestAFunctionMakesNoLargeTextOfASmallAnswer(t *testing.T) {
+	base := answers(t, 200, `{"s": "ab"}`)
+	for _, expression := range []string{
+		"pad_left(s, `100000000`)", "length(pad_right(s, `1000000`))", "replace(pad_left('', `4000`, 'a'), 'a', pad_left('', `2000`, 'b'))",
+		"[pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`)] | length(@)",
+	} {
+		got := failsWith(t, onLoopback(t), calling(base, nil, func(e *domain.Endpoint) { e.ResponseMapping = map[string]string{"a": expression} }), domain.CallUpstreamError)
+		if !strings.Contains(got.Error, errTooMuch.Error()) {
+			t.Errorf("%s: %s", expression, got.Error)
+		}
+	}
+	padded := calling(base, nil, func(e *domain.Endpoint) { e.ResultKey = "pad_left(s, `8`, '0')" })
+	if got := succeeds(t, onLoopback(t), padded).FinalResult; got != "000000ab" {
+		t.Errorf("a short text is padded to %q", got)
+	}
+}

@@ -185,6 +185,7 @@ var clientHeaders = []string{
 	"X-Real-Ip", "Real-Ip", "Client-Ip", "X-Client-Ip", "True-Client-Ip", "X-True-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6",
 	"Cf-Pseudo-Ipv4", "Fastly-Client-Ip", "Fly-Client-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip", "X-Envoy-External-Address",
 	"X-Remote-Ip", "X-Remote-Addr", "Remote-Addr", "X-Originating-Ip", "X-Original-Forwarded-For", "Forwarded-For", "X-Forwarded", "X-Host", "X-Original-Host",
+	"X-Proxyuser-Ip", "Wl-Proxy-Client-Ip",
 }
 
 // headerAlike returns the name of a header as a CGI reads it, where an underscore,

@@ -133,6 +133,7 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X-Original-URL": "/admin"}}]}`, "/endpoints/0/headers/X-Original-URL", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X-Rewrite-URL": "/admin"}}]}`, "/endpoints/0/headers/X-Rewrite-URL", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"True-Client-IP": "10.0.0.1"}}]}`, "/endpoints/0/headers/True-Client-IP", "header_not_allowed"},
+	{`{"endpoints": [{` + endpoint + `, "headers": {"WL-Proxy-Client-IP": "10.0.0.1"}}]}`, "/endpoints/0/headers/WL-Proxy-Client-IP", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"X_Real_IP": "10.0.0.1"}}]}`, "/endpoints/0/headers/X_Real_IP", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"x_forwarded-for": "10.0.0.1"}}]}`, "/endpoints/0/headers/x_forwarded-for", "header_not_allowed"},
 	{`{"endpoints": [{` + endpoint + `, "headers": {"Content.Length": "0"}}]}`, "/endpoints/0/headers/Content.Length", "header_not_allowed"},
