@@ -58,7 +58,7 @@ func (s *Store) latest(ctx context.Context, stream, filter string) (Latest, erro
 	if err != nil {
 		return Latest{}, err
 	}
-	r := latestReader{store: s, consumer: consumer, stream: stream, head: head}
+	r := latestReader{store: s, consumer: consumer, stream: stream, filter: filter, head: head}
 	return Latest{Known: int(consumer.CachedInfo().NumPending), Position: head, Commits: r.commits}, nil //nolint:gosec // a count of events fits
 }
 
@@ -67,6 +67,7 @@ type latestReader struct {
 	store    *Store
 	consumer jetstream.Consumer
 	stream   string
+	filter   string
 	head     uint64
 
 	received, reached uint64 // messages, and the sequence of the last of them
@@ -176,11 +177,11 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	case info.NumPending > 0:
 		return false, nil
 	}
-	there, err := streams.FromLeader(ctx, r.store.nc, r.stream, r.head)
+	last, err := streams.LastFromLeader(ctx, r.store.nc, r.stream, r.filter) // the head may be of another workspace
 	if err != nil {
 		return false, unavailable(err, "read the last events of "+r.stream)
 	}
-	if there == nil {
+	if last == nil || last.Sequence <= r.reached {
 		return true, nil
 	}
 	if r.waited += replicaWait; r.waited > replicaGives {
