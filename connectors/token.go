@@ -32,6 +32,7 @@ type minted struct {
 type token struct {
 	text     string
 	endpoint string    // the origin where
+	instead  string    // the token that an upstream refused, in whose place it was got
 	renewAt  time.Time // a fresh one is asked for from here on
 	endsAt   time.Time
 }
@@ -78,8 +79,7 @@ func (t *tokens) signer(g grant) signer {
 		}
 		put(got)
 		s.out.renew = func(ctx context.Context) *fault {
-			t.kept.dropIf(cacheKey(s), func(present token) bool { return present.text == got.text })
-			fresh, f := t.get(ctx, g, s)
+			fresh, f := t.replace(ctx, g, s, got)
 			if f == nil {
 				put(fresh)
 			}
@@ -120,6 +120,24 @@ func (t *tokens) get(ctx context.Context, g grant, s signing) (token, *fault) {
 			return landed, nil
 		}
 		return t.fetch(ctx, key, g, s)
+	})
+}
+
+// replace gets another token in the place of one that an upstream refused. One that
+// was got before it was refused may be refused as well, so none of these will do.
+func (t *tokens) replace(ctx context.Context, g grant, s signing, refused token) (token, *fault) {
+	key := cacheKey(s)
+	t.kept.dropIf(key, func(present token) bool { return present.text == refused.text })
+	return t.flights.join(ctx, key+"\x00"+refused.text, func(ctx context.Context) (token, *fault) {
+		if present, ok := t.kept.get(key); ok && present.instead == refused.text {
+			return present, nil
+		}
+		got, f := t.mint(ctx, g, s)
+		if f == nil {
+			got.instead = refused.text
+			t.kept.put(key, got)
+		}
+		return got, f
 	})
 }
 
