@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/vault"
 )
@@ -32,7 +33,7 @@ func (f storeFlags) openVault(ctx context.Context, b *bus, events *eventstore.St
 	return vault.Open(ctx, b.nc, f.rootKeys(), f.Replicas)
 }
 
-// secretsLost reports whether the log has events, and the vault has no stream. It looks
+// secretsLost reports whether events name secrets, and the vault has no stream. It looks
 // three times: a cluster that has just started may not know yet all that it has.
 func secretsLost(ctx context.Context, b *bus, events *eventstore.Store) (bool, error) {
 	head, err := events.Head(ctx)
@@ -55,5 +56,25 @@ func secretsLost(ctx context.Context, b *bus, events *eventstore.Store) (bool, e
 			return false, ctx.Err()
 		}
 	}
-	return true, nil
+	return namesSecrets(ctx, events)
+}
+
+// namesSecrets reports whether the last event of any integration names a secret, or
+// can't be read.
+func namesSecrets(ctx context.Context, events *eventstore.Store) (bool, error) {
+	latest, err := events.Latest(ctx)
+	if err != nil {
+		return false, err
+	}
+	for commits, err := range latest.Commits {
+		if err != nil {
+			return false, err
+		}
+		for _, c := range commits {
+			if c.Err != nil || len(domain.Evolve(domain.Integration{}, c.Event).Secrets()) > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
