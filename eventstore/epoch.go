@@ -3,7 +3,6 @@ package eventstore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,26 +17,15 @@ import (
 // identity of a log that this one took the place of without being made from it, or
 // empty.
 func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
-	for {
-		known, revision, err := s.readLineage(ctx)
-		if err != nil {
-			return err
-		}
-		info, err := s.info(ctx)
-		if err != nil {
-			return err
-		}
+	return s.changeLineage(ctx, func(known Lineage, created time.Time) (Lineage, bool) {
+		e := e
 		if formerly != "" && known.index(formerly) < 0 {
 			known.Epochs = slices.Insert(known.Epochs, 0, Epoch{ID: formerly, Reason: Created})
 			e.After, e.Probes = 0, 0
 		}
-		e.ID, e.Stream = rand.Text(), streamCreated(info)
-		known.Epochs = append(known.Epochs, e)
-		known.Accepted = missing
-		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
-			return err
-		}
-	}
+		e.ID, e.Stream = rand.Text(), created
+		return Lineage{Epochs: append(known.Epochs, e), Accepted: missing}, true
+	})
 }
 
 func streamCreated(info *jetstream.StreamInfo) time.Time {

@@ -165,6 +165,17 @@ func (s *Store) Lineage() Lineage {
 
 // openLineage reads which log this is, and notes it when nobody has yet.
 func (s *Store) openLineage(ctx context.Context) error {
+	return s.changeLineage(ctx, func(known Lineage, created time.Time) (Lineage, bool) {
+		if n := len(known.Epochs); n > 0 && known.Epochs[n-1].Stream.Equal(created) {
+			return known, false
+		}
+		return Lineage{Epochs: append(known.Epochs, Epoch{ID: rand.Text(), Stream: created, Reason: Created})}, true
+	})
+}
+
+// changeLineage writes what change makes of the lineage and of when the stream was
+// created, unless it changes nothing; again when somebody else was first.
+func (s *Store) changeLineage(ctx context.Context, change func(Lineage, time.Time) (Lineage, bool)) error {
 	for {
 		known, revision, err := s.readLineage(ctx)
 		if err != nil {
@@ -174,13 +185,12 @@ func (s *Store) openLineage(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		created := streamCreated(info)
-		if n := len(known.Epochs); n > 0 && known.Epochs[n-1].Stream.Equal(created) {
+		known.Epochs = slices.Clone(known.Epochs) // others read what was just read
+		next, changed := change(known, streamCreated(info))
+		if !changed {
 			return nil
 		}
-		known.Epochs = append(known.Epochs, Epoch{ID: rand.Text(), Stream: created, Reason: Created})
-		known.Accepted = 0
-		if err := s.writeLineage(ctx, known, revision); !errors.Is(err, ErrConflict) {
+		if err := s.writeLineage(ctx, next, revision); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
