@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -149,13 +150,14 @@ func natsServer(t *testing.T) testcontainers.ContainerCustomizer {
 func ferretDB(t *testing.T) testcontainers.ContainerCustomizer {
 	t.Helper()
 	// The program refuses to start unless its source says which version it is.
-	found, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}\n{{.Version}}", "github.com/FerretDB/FerretDB").Output()
+	found, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/FerretDB/FerretDB").Output()
 	require.NoError(t, err)
-	dir, version, _ := strings.Cut(strings.TrimSpace(string(found)), "\n")
+	var module struct{ Dir, Version string }
+	require.NoError(t, json.Unmarshal(found, &module))
 	source := t.TempDir()
-	require.NoError(t, os.CopyFS(source, os.DirFS(dir)))
+	require.NoError(t, os.CopyFS(source, os.DirFS(module.Dir)))
 	require.NoError(t, os.Chmod(filepath.Join(source, "build/version"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(source, "build/version/version.txt"), []byte(version), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "build/version/version.txt"), []byte(module.Version), 0o600))
 	modfile := filepath.Join(t.TempDir(), "go.mod")
 	for from, to := range map[string]string{"go.mod": modfile, "go.sum": strings.TrimSuffix(modfile, "mod") + "sum"} {
 		content, err := os.ReadFile(from)
