@@ -41,11 +41,15 @@ type deliverer struct {
 
 	slots    // behind mu, but for what is in them
 	mu       sync.Mutex
-	known    map[uint64]bool                // the sequences in all lanes
+	known    map[uint64]time.Time           // when what is in the lanes was stored, by sequence
 	furthest uint64                         // the last sequence that was read
 	waiting  map[lane][]uint64              // sequences behind the one that is being delivered; no entry: none is
 	earlier  map[string]map[string]Delivery // the last attempt at each webhook before this process took over, by destination
 	reading  singleflight.Group             // of earlier
+	removal  removal
+
+	settlements chan settlement
+	noting      chan struct{} // how many attempts are added to the log at once
 }
 
 // lane is what is delivered in order.
@@ -59,8 +63,9 @@ func (l lane) key() string { return keyOf(l.workspace, l.destination) }
 
 func newDeliverer(w *Webhooks) *deliverer {
 	return &deliverer{
-		Webhooks: w, begun: w.config.Now(), slots: newSlots(), known: map[uint64]bool{}, waiting: map[lane][]uint64{},
-		earlier: map[string]map[string]Delivery{},
+		Webhooks: w, begun: w.config.Now(), slots: newSlots(), known: map[uint64]time.Time{}, waiting: map[lane][]uint64{},
+		earlier: map[string]map[string]Delivery{}, removal: removal{settled: map[uint64]time.Time{}},
+		settlements: make(chan settlement), noting: make(chan struct{}, atOnceWorkspace),
 	}
 }
 
@@ -68,11 +73,16 @@ func newDeliverer(w *Webhooks) *deliverer {
 // more than sequences ahead, so that what waits takes little memory.
 func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var settling sync.WaitGroup
+	settling.Go(func() { d.settleAll(context.WithoutCancel(ctx)) }) // also what ends after ctx did
+	settling.Go(func() { d.removeAll(ctx) })
 	defer func() {
 		cancel()
 		d.mu.Lock()
 		d.mu.Unlock() //nolint:staticcheck // empty on purpose: from here on put begins nothing
 		d.working.Wait()
+		close(d.settlements)
+		settling.Wait()
 	}()
 	for ctx.Err() == nil {
 		if err := d.follow(ctx); err != nil && ctx.Err() == nil {
@@ -86,18 +96,29 @@ func (d *deliverer) run(ctx context.Context) error {
 // when there is more pending than was read: a replica that was behind, or a leader
 // that lost its place, may have passed something over.
 func (d *deliverer) follow(ctx context.Context) error {
+	settled, err := d.settledBefore(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.removal = removal{settled: settled}
+	d.mu.Unlock()
 	consumer, err := d.js.OrderedConsumer(ctx, pendingName, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {
 		return unavailable(err, "read pending webhooks")
 	}
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
 		meta, err := msg.Metadata()
+		if err == nil && isSettlement(msg) {
+			d.readSettlement(meta.Sequence.Stream, meta.Timestamp, msg.Headers().Get(settledHeader))
+			return
+		}
 		in, ok := laneOf(msg.Subject())
 		if err != nil || !ok {
 			d.config.Log.ErrorContext(ctx, "a pending webhook can't be read", slog.String("subject", msg.Subject()), slog.Any("err", err))
 			return
 		}
-		d.put(ctx, in, meta.Sequence.Stream)
+		d.put(ctx, in, meta.Sequence.Stream, meta.Timestamp)
 	}, jetstream.PullMaxMessages(5000))
 	if err != nil {
 		return unavailable(err, "read pending webhooks")
@@ -128,21 +149,25 @@ func laneOf(subject string) (lane, bool) {
 }
 
 // put has the delivery at a sequence made after what came before it in its lane.
-func (d *deliverer) put(ctx context.Context, in lane, sequence uint64) {
+func (d *deliverer) put(ctx context.Context, in lane, sequence uint64, stored time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.furthest = sequence
-	if d.known[sequence] || ctx.Err() != nil { // the reader may call once more after it was stopped
+	_, known := d.known[sequence]
+	if known || d.isSettled(sequence, stored) || ctx.Err() != nil { // the reader may call once more after it was stopped
 		return
 	}
-	d.known[sequence] = true
+	d.known[sequence] = stored
+	if sequence <= d.removal.low { // another stream: what was known of this one's beginning is void
+		d.removal.low = 0
+	}
 	if behind, busy := d.waiting[in]; busy {
 		d.waiting[in] = append(behind, sequence)
 		return
 	}
 	d.waiting[in] = nil
 	d.working.Go(func() {
-		for more := true; more && d.settle(ctx, in, sequence); {
+		for more := true; more && d.process(ctx, in, sequence); {
 			sequence, more = d.next(in, sequence)
 		}
 	})
@@ -162,12 +187,15 @@ func (d *deliverer) next(in lane, settled uint64) (uint64, bool) {
 	return behind[0], true
 }
 
-// settle tries the delivery at a sequence until it was made, is dead or is not
+// process tries the delivery at a sequence until it was made, is dead or is not
 // wanted any more. It reports false when ctx ended before. All that it asks of the
 // server it asks in its turn, so that a workspace with many delays no other.
-func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
+func (d *deliverer) process(ctx context.Context, in lane, sequence uint64) bool {
 	t := &turn{deliverer: d, in: in}
 	defer t.leave()
+	if d.settledElsewhere(sequence) {
+		return true
+	}
 	m, found, ok := d.readInTurn(ctx, t, sequence)
 	if !found || !ok {
 		return ok
@@ -178,7 +206,8 @@ func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
 		to, err := d.find(ctx, in.workspace, in.destination)
 		switch expires := m.EnqueuedAt.Add(d.config.GiveUp); {
 		case domain.KindOf(err) == domain.NotFound && err != nil:
-			return d.insist(ctx, "drop a webhook", func(ctx context.Context) error { return d.remove(ctx, sequence) })
+			t.leave()
+			return d.insist(ctx, "drop a webhook", func(ctx context.Context) error { return d.settle(ctx, sequence) })
 		case err != nil:
 			t.leave()
 			sleep(ctx, time.Second)
@@ -189,7 +218,7 @@ func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
 		case to.destination.Enabled:
 			attempts++
 			var settled bool
-			if settled, pause = d.try(ctx, to, m, sequence, attempts); settled {
+			if settled, pause = d.try(ctx, t, to, m, sequence, attempts); settled {
 				return true
 			}
 		case d.config.Now().Before(expires): // it may be enabled again
@@ -199,7 +228,7 @@ func (d *deliverer) settle(ctx context.Context, in lane, sequence uint64) bool {
 			o := outcome{problem: "The destination was disabled until it was too late.", code: domain.CallMisconfigured}
 			last := newDelivery(m, attempts, o, d.config.Now())
 			last.Status = Dead
-			return d.finish(ctx, to.destination, last, m, sequence)
+			return d.finish(ctx, t, to.destination, last, m, sequence)
 		}
 	}
 	return false
@@ -221,7 +250,7 @@ func (d *deliverer) readInTurn(ctx context.Context, t *turn, sequence uint64) (m
 
 // try makes one attempt. It reports whether the delivery is settled, or how long
 // to wait until the next.
-func (d *deliverer) try(ctx context.Context, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
+func (d *deliverer) try(ctx context.Context, t *turn, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
 	patient, cancel := lasting(ctx, grace)
 	o := d.attempt(patient, to.destination, m)
 	cutOff := patient.Err() != nil
@@ -230,7 +259,7 @@ func (d *deliverer) try(ctx context.Context, to entry, m message, sequence uint6
 	result := newDelivery(m, attempts, o, now)
 	switch pause = max(d.pause(attempts), o.retryAfter); {
 	case o.delivered():
-		return d.finish(ctx, to.destination, result, m, sequence), 0
+		return d.finish(ctx, t, to.destination, result, m, sequence), 0
 	case cutOff: // the service is ending
 		return false, 0
 	case o.status == http.StatusGone:
@@ -240,7 +269,7 @@ func (d *deliverer) try(ctx context.Context, to entry, m message, sequence uint6
 		return false, 0
 	case now.Add(pause).After(m.EnqueuedAt.Add(d.config.GiveUp)):
 		result.Status = Dead
-		return d.finish(ctx, to.destination, result, m, sequence), 0
+		return d.finish(ctx, t, to.destination, result, m, sequence), 0
 	}
 	result.NextAt = now.Add(pause)
 	d.note(ctx, to.destination, record{Delivery: result})

@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/streams"
 )
 
 // read returns the message at a sequence, and whether it is still there.
@@ -97,7 +96,7 @@ func (d *deliverer) compare(ctx context.Context, c *comparison) {
 	standing := func() (known int, furthest uint64) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return len(d.known), d.furthest
+		return len(d.known) + len(d.removal.settled), d.furthest
 	}
 	before, _ := standing()
 	stream, err := d.js.Stream(ctx, pendingName)
@@ -116,10 +115,6 @@ func (d *deliverer) compare(ctx context.Context, c *comparison) {
 	} else {
 		c.missed = 0
 	}
-}
-
-func (d *deliverer) remove(ctx context.Context, sequence uint64) error {
-	return streams.Delete(ctx, d.js, d.pending, sequence)
 }
 
 // insist does something again and again until it succeeds, and reports whether
@@ -160,8 +155,9 @@ func (d *deliverer) gone(ctx context.Context, to entry) {
 }
 
 // finish ends a delivery: it is kept when it is dead, and is pending no more
-// before anything else, so that it is not sent again.
-func (d *deliverer) finish(ctx context.Context, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
+// before anything else, so that it is not sent again. The turn ends before that:
+// it is for what is asked of receivers.
+func (d *deliverer) finish(ctx context.Context, t *turn, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
 	whole := record{Delivery: last, Message: &m}
 	if last.Status == Dead {
 		if !d.insist(ctx, "keep a dead webhook", func(ctx context.Context) error {
@@ -169,13 +165,14 @@ func (d *deliverer) finish(ctx context.Context, to domain.WebhookDestination, la
 		}) {
 			return false
 		}
-	}
-	if !d.insist(ctx, "end a webhook", func(ctx context.Context) error { return d.remove(ctx, sequence) }) {
-		return false
-	}
-	if last.Status == Dead {
 		whole.Message = nil // the dead letter has it
 	}
+	t.leave()
+	if !d.insist(ctx, "settle a webhook", func(ctx context.Context) error { return d.settle(ctx, sequence) }) {
+		return false
+	}
+	d.noting <- struct{}{}
 	d.note(ctx, to, whole)
+	<-d.noting
 	return true
 }
