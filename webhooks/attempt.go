@@ -15,27 +15,27 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// mostAnswer is how much of an answer is read, and thrown away: a connection can
-// be used again only when it was read to its end.
-const mostAnswer = 16 << 10
+// maxAnswer is how many bytes of a response are read and discarded. A connection can
+// be reused only after its response was read to the end.
+const maxAnswer = 16 << 10
 
-// outcome is what came of one attempt.
+// outcome is the result of one attempt.
 type outcome struct {
-	status     int // 0: no answer
+	status     int // 0: no response
 	problem    string
-	code       domain.ErrorCode // why, when there was no answer
+	code       domain.ErrorCode // the reason when there was no response
 	took       time.Duration
 	retryAfter time.Duration
 }
 
 func (o outcome) delivered() bool { return o.problem == "" }
 
-// attempt sends a message to a destination once. Nothing of the answer is kept
-// but its status.
+// attempt sends a message to a destination once. Of the response only the status is
+// kept.
 func (w *Webhooks) attempt(ctx context.Context, d domain.WebhookDestination, m message) outcome {
 	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	defer cancel()
-	began := time.Now() //nolint:forbidigo // how long it takes, nothing else
+	began := time.Now() //nolint:forbidigo // measures a duration
 	o := w.send(ctx, d, m)
 	o.took = time.Since(began)
 	return o
@@ -58,8 +58,8 @@ func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m mess
 		}
 		return o
 	}
-	defer resp.Body.Close() //nolint:errcheck // what it answers doesn't matter
-	_, _ = io.CopyN(io.Discard, resp.Body, mostAnswer)
+	defer resp.Body.Close() //nolint:errcheck // the response does not matter
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	o := outcome{status: resp.StatusCode}
 	if o.status < 200 || o.status > 299 {
 		o.problem = strings.TrimSpace(fmt.Sprintf("The receiver answered %d %s", o.status, http.StatusText(o.status))) + "."
@@ -80,7 +80,7 @@ func (w *Webhooks) retryAfter(value string) time.Duration {
 }
 
 // Test sends a test event to a destination now, whether it is enabled or not,
-// and returns what came of it. It is tried once.
+// and returns the result. There is no retry.
 func (w *Webhooks) Test(ctx context.Context, of domain.Workspace, id string) (Delivery, error) {
 	d, err := w.Get(ctx, of, id)
 	if err != nil {

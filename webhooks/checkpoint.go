@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// checkpoint says what is dispatched of a log: everything up to Read, but for the
+// checkpoint is the progress of dispatching a log: everything up to Read, but for the
 // events that are Left.
 type checkpoint struct {
 	Log  string                    `json:"log"` // the identity of the log that the positions are of

@@ -18,7 +18,7 @@ import (
 )
 
 // Each server of a cluster is away for a while, and each stream changes its leader
-// under load. What was recorded is told.
+// under load. Every recorded event is delivered.
 func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
 	t.Parallel()
 	c := natstest.NewCluster(t)
@@ -83,12 +83,12 @@ func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
 	})
 	require.Eventually(t, func() bool {
 		count, _, err := s.hooks.Pending(t.Context())
-		told := map[uint64]bool{}
+		delivered := map[uint64]bool{}
 		for _, g := range r.all() {
-			told[g.Data.Position] = true
+			delivered[g.Data.Position] = true
 		}
-		state = fmt.Sprintf("%d pending, %d of %d told, %v", count, len(told), head, err)
-		return err == nil && count == 0 && uint64(len(told)) == head
-	}, time.Minute, 50*time.Millisecond, "every event is told")
+		state = fmt.Sprintf("%d pending, %d of %d delivered, %v", count, len(delivered), head, err)
+		return err == nil && count == 0 && uint64(len(delivered)) == head
+	}, time.Minute, 50*time.Millisecond, "every event is delivered")
 	require.GreaterOrEqual(t, head, uint64(made.Load()))
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// grace is how long attempts under way may take once the service is ending: one
-// that is cut off is made again, and the receiver may have had it.
+// grace is how long running attempts may take while the service stops. One that is
+// cut off is made again, although the receiver may have had it.
 const grace = 5 * time.Second
 
-// deliver delivers what is pending, in one process of all, until ctx ends.
+// deliver delivers pending webhooks until ctx ends. Of all processes, the elected
+// one does.
 func (w *Webhooks) deliver(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := w.config.Events.Lead(ctx, "webhooks", func(ctx context.Context) error {
@@ -32,45 +33,45 @@ func (w *Webhooks) deliver(ctx context.Context) error {
 	return nil
 }
 
-// deliverer delivers what is pending: what is about one integration to one
-// destination in order, everything else at once.
+// deliverer delivers pending webhooks: those of one integration to one destination
+// in order, all others concurrently.
 type deliverer struct {
 	*Webhooks
-	begun   time.Time
+	started time.Time
 	working sync.WaitGroup
 
-	slots    // behind mu, but for what is in them
+	slots    slots
 	mu       sync.Mutex
-	known    map[uint64]time.Time           // when what is in the lanes was stored, by sequence
+	known    map[uint64]time.Time           // the webhooks in all queues: when each was stored, by sequence
 	furthest uint64                         // the last sequence that was read
-	waiting  map[lane][]uint64              // sequences behind the one that is being delivered; no entry: none is
+	waiting  map[queueKey][]uint64          // sequences behind the one in delivery; no entry: none is in delivery
 	earlier  map[string]map[string]Delivery // the last attempt at each webhook before this process took over, by destination
 	reading  singleflight.Group             // of earlier
 	removal  removal
 
 	settlements chan settlement
-	noting      chan struct{} // how many attempts are added to the log at once
+	noting      chan struct{} // limits concurrent writes to the delivery log
 }
 
-// lane is what is delivered in order.
-type lane struct {
+// queueKey identifies a queue: the webhooks in it are delivered in order.
+type queueKey struct {
 	workspace   domain.Workspace
 	destination string
 	integration domain.ID
 }
 
-func (l lane) key() string { return keyOf(l.workspace, l.destination) }
+func (k queueKey) destinationKey() string { return keyOf(k.workspace, k.destination) }
 
 func newDeliverer(w *Webhooks) *deliverer {
 	return &deliverer{
-		Webhooks: w, begun: w.config.Now(), slots: newSlots(), known: map[uint64]time.Time{}, waiting: map[lane][]uint64{},
+		Webhooks: w, started: w.config.Now(), slots: newSlots(), known: map[uint64]time.Time{}, waiting: map[queueKey][]uint64{},
 		earlier: map[string]map[string]Delivery{}, removal: removal{settled: map[uint64]time.Time{}},
-		settlements: make(chan settlement), noting: make(chan struct{}, atOnceWorkspace),
+		settlements: make(chan settlement), noting: make(chan struct{}, maxPerWorkspace),
 	}
 }
 
-// run reads all that is pending, then what comes, until ctx ends. It reads no
-// more than sequences ahead, so that what waits takes little memory.
+// run reads pending webhooks, then new ones, until ctx ends. It holds only the
+// sequences of those that wait, so that many take little memory.
 func (d *deliverer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var settling sync.WaitGroup
@@ -79,7 +80,7 @@ func (d *deliverer) run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		d.mu.Lock()
-		d.mu.Unlock() //nolint:staticcheck // empty on purpose: from here on put begins nothing
+		d.mu.Unlock() //nolint:staticcheck // empty on purpose: put starts nothing after this
 		d.working.Wait()
 		close(d.settlements)
 		settling.Wait()
@@ -92,9 +93,9 @@ func (d *deliverer) run(ctx context.Context) error {
 	return nil
 }
 
-// follow reads what is pending from its beginning, and returns when ctx ends, or
-// when there is more pending than was read: a replica that was behind, or a leader
-// that lost its place, may have passed something over.
+// follow reads the stream of pending webhooks from its beginning. It returns when
+// ctx ends, or when more is pending than was read: a replica that was behind, or a
+// leader that lost its position, may have skipped something.
 func (d *deliverer) follow(ctx context.Context) error {
 	settled, err := d.settledBefore(ctx)
 	if err != nil {
@@ -113,7 +114,7 @@ func (d *deliverer) follow(ctx context.Context) error {
 			d.readSettlement(meta.Sequence.Stream, meta.Timestamp, msg.Headers().Get(settledHeader))
 			return
 		}
-		in, ok := laneOf(msg.Subject())
+		in, ok := queueOf(msg.Subject())
 		if err != nil || !ok {
 			d.config.Log.ErrorContext(ctx, "a pending webhook can't be read", slog.String("subject", msg.Subject()), slog.Any("err", err))
 			return
@@ -130,26 +131,26 @@ func (d *deliverer) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-consuming.Closed(): // it ended because the connection did
+		case <-consuming.Closed(): // the connection ended
 			return unavailable(jetstream.ErrConnectionClosed, "read pending webhooks")
 		case <-compare.C:
 			d.compare(ctx, &c)
 		}
 	}
-	d.config.Log.WarnContext(ctx, "pending webhooks were passed over; reading them again")
+	d.config.Log.WarnContext(ctx, "pending webhooks were skipped; reading them again")
 	return nil
 }
 
-func laneOf(subject string) (lane, bool) {
+func queueOf(subject string) (queueKey, bool) {
 	parts := strings.Split(subject, ".")
 	if len(parts) != 4 {
-		return lane{}, false
+		return queueKey{}, false
 	}
-	return lane{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, true
+	return queueKey{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, true
 }
 
-// put has the delivery at a sequence made after what came before it in its lane.
-func (d *deliverer) put(ctx context.Context, in lane, sequence uint64, stored time.Time) {
+// put appends the webhook at a sequence to its queue.
+func (d *deliverer) put(ctx context.Context, in queueKey, sequence uint64, stored time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.furthest = sequence
@@ -158,7 +159,7 @@ func (d *deliverer) put(ctx context.Context, in lane, sequence uint64, stored ti
 		return
 	}
 	d.known[sequence] = stored
-	if sequence <= d.removal.low { // another stream: what was known of this one's beginning is void
+	if sequence <= d.removal.low { // a new stream took the place of the old one
 		d.removal.low = 0
 	}
 	if behind, busy := d.waiting[in]; busy {
@@ -173,8 +174,8 @@ func (d *deliverer) put(ctx context.Context, in lane, sequence uint64, stored ti
 	})
 }
 
-// next returns what waits in a lane. When nothing does, the lane ends.
-func (d *deliverer) next(in lane, settled uint64) (uint64, bool) {
+// next returns the next webhook of a queue. An empty queue is removed.
+func (d *deliverer) next(in queueKey, settled uint64) (uint64, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.known, settled)
@@ -187,70 +188,70 @@ func (d *deliverer) next(in lane, settled uint64) (uint64, bool) {
 	return behind[0], true
 }
 
-// process tries the delivery at a sequence until it was made, is dead or is not
-// wanted any more. It reports false when ctx ended before. All that it asks of the
-// server it asks in its turn, so that a workspace with many delays no other.
-func (d *deliverer) process(ctx context.Context, in lane, sequence uint64) bool {
-	t := &turn{deliverer: d, in: in}
-	defer t.leave()
+// process delivers the webhook at a sequence, with retries, until it is settled. It
+// reports false when ctx ended before that. It holds a permit for each request to
+// the server, so that a workspace with many webhooks does not delay another.
+func (d *deliverer) process(ctx context.Context, in queueKey, sequence uint64) bool {
+	p := &permit{deliverer: d, of: in}
+	defer p.release()
 	if d.settledElsewhere(sequence) {
 		return true
 	}
-	m, found, ok := d.readInTurn(ctx, t, sequence)
+	m, found, ok := d.readLimited(ctx, p, sequence)
 	if !found || !ok {
 		return ok
 	}
 	before := d.attemptsBefore(ctx, in, m)
 	attempts, pause := before.Attempt, before.NextAt.Sub(d.config.Now())
-	for t.enter(ctx) {
+	for p.acquire(ctx) {
 		to, err := d.find(ctx, in.workspace, in.destination)
 		switch expires := m.EnqueuedAt.Add(d.config.GiveUp); {
 		case domain.KindOf(err) == domain.NotFound && err != nil:
-			t.leave()
+			p.release()
 			return d.insist(ctx, "drop a webhook", func(ctx context.Context) error { return d.settle(ctx, sequence) })
 		case err != nil:
-			t.leave()
+			p.release()
 			sleep(ctx, time.Second)
 		case to.destination.Enabled && pause > 0:
-			t.leave()
+			p.release()
 			d.awaitChange(ctx, in.workspace, in.destination, to.revision, pause)
 			pause = 0
 		case to.destination.Enabled:
 			attempts++
 			var settled bool
-			if settled, pause = d.try(ctx, t, to, m, sequence, attempts); settled {
+			if settled, pause = d.try(ctx, p, to, m, sequence, attempts); settled {
 				return true
 			}
 		case d.config.Now().Before(expires): // it may be enabled again
-			t.leave()
+			p.release()
 			d.awaitChange(ctx, in.workspace, in.destination, to.revision, expires.Sub(d.config.Now()))
 		default:
 			o := outcome{problem: "The destination was disabled until it was too late.", code: domain.CallMisconfigured}
 			last := newDelivery(m, attempts, o, d.config.Now())
 			last.Status = Dead
-			return d.finish(ctx, t, to.destination, last, m, sequence)
+			return d.finish(ctx, p, to.destination, last, m, sequence)
 		}
 	}
 	return false
 }
 
-// readInTurn reads the message at a sequence. It reports whether it is still
-// there, and false as ok when ctx ended before that was known.
-func (d *deliverer) readInTurn(ctx context.Context, t *turn, sequence uint64) (m message, found, ok bool) {
-	if !t.enter(ctx) {
+// readLimited reads the message at a sequence under a permit. It reports whether it
+// is still there; ok is false when ctx ended before that was known.
+func (d *deliverer) readLimited(ctx context.Context, p *permit, sequence uint64) (m message, found, ok bool) {
+	if !p.acquire(ctx) {
 		return m, false, false
 	}
 	sought := d.config.Now()
 	ok = d.insist(ctx, "read a pending webhook", func(ctx context.Context) (err error) {
-		m, found, err = d.read(ctx, t.in, sequence, sought)
+		m, found, err = d.read(ctx, p.of, sequence, sought)
 		return err
 	})
 	return m, found, ok && ctx.Err() == nil
 }
 
-// try makes one attempt. It reports whether the delivery is settled, or how long
-// to wait until the next.
-func (d *deliverer) try(ctx context.Context, t *turn, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
+// try makes one attempt. It reports whether the webhook is settled, or how long to
+// wait for the next attempt.
+func (d *deliverer) try(ctx context.Context, p *permit, to entry, m message, sequence uint64, attempts int) (settled bool, pause time.Duration) {
 	patient, cancel := lasting(ctx, grace)
 	o := d.attempt(patient, to.destination, m)
 	cutOff := patient.Err() != nil
@@ -259,8 +260,8 @@ func (d *deliverer) try(ctx context.Context, t *turn, to entry, m message, seque
 	result := newDelivery(m, attempts, o, now)
 	switch pause = max(d.pause(attempts), o.retryAfter); {
 	case o.delivered():
-		return d.finish(ctx, t, to.destination, result, m, sequence), 0
-	case cutOff: // the service is ending
+		return d.finish(ctx, p, to.destination, result, m, sequence), 0
+	case cutOff: // the service stops
 		return false, 0
 	case o.status == http.StatusGone:
 		d.gone(ctx, to)
@@ -269,7 +270,7 @@ func (d *deliverer) try(ctx context.Context, t *turn, to entry, m message, seque
 		return false, 0
 	case now.Add(pause).After(m.EnqueuedAt.Add(d.config.GiveUp)):
 		result.Status = Dead
-		return d.finish(ctx, t, to.destination, result, m, sequence), 0
+		return d.finish(ctx, p, to.destination, result, m, sequence), 0
 	}
 	result.NextAt = now.Add(pause)
 	d.note(ctx, to.destination, record{Delivery: result})

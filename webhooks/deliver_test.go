@@ -133,7 +133,7 @@ func TestWhatCanNotBeDeliveredInADayIsDeadAndCanBeSentAgain(t *testing.T) {
 	// What was delivered can be sent again as well.
 	s.eventually("the log has it", func() bool { return len(s.deliveries(d, webhooks.Delivered)) == 2 })
 	require.NoError(t, s.hooks.Redeliver(t.Context(), "acme", d.ID, dead.ID))
-	s.eventually("it comes again", func() bool { return len(r.all()) == 3 })
+	s.eventually("it is sent again", func() bool { return len(r.all()) == 3 })
 	require.Equal(t, "delivery_not_found", codeOf(s.hooks.Redeliver(t.Context(), "acme", d.ID, "msg_c9_other")))
 	require.Equal(t, "webhook_destination_not_found", codeOf(s.hooks.Redeliver(t.Context(), "other", d.ID, dead.ID)))
 }
@@ -180,7 +180,7 @@ func TestADeliveryThatSomebodyDeletedHoldsUpNothing(t *testing.T) {
 	require.NoError(t, pending.DeleteMsg(t.Context(), pending.CachedInfo().State.LastSeq))
 	second := s.change("acme", "crm")
 	let()
-	s.eventually("both are told", func() bool { return len(r.all()) == 2 })
+	s.eventually("both are delivered", func() bool { return len(r.all()) == 2 })
 	require.Equal(t, []uint64{first, second}, r.positions()[domain.NewID("acme", "crm")])
 	s.nothingPending()
 }
@@ -198,7 +198,7 @@ func TestADestinationThatSaysItIsGoneIsDisabledAndWhatWaitsIsKept(t *testing.T) 
 	other := listen(t, nil)
 	s.destination(other.url)
 	s.change("acme", "while-disabled")
-	s.eventually("others are told", func() bool { return len(other.all()) == 1 })
+	s.eventually("others are delivered", func() bool { return len(other.all()) == 1 })
 	require.Equal(t, 1, r.attempts())
 
 	r.set(nil)
@@ -282,5 +282,5 @@ func TestWhatWaitsForADeletedDestinationIsDroppedInQuiet(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s.nothingPending()
-	require.NotContains(t, s.log.String(), "could not do what webhooks need")
+	require.NotContains(t, s.log.String(), "an operation on webhooks failed")
 }

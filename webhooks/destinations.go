@@ -14,9 +14,9 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// mostDestinations bounds those of one workspace. Several processes that each make
+// maxDestinations bounds those of one workspace. Several processes that each make
 // one at the same time may go beyond it by a few.
-const mostDestinations = 50
+const maxDestinations = 50
 
 func keyOf(w domain.Workspace, id string) string { return string(w) + "." + id }
 
@@ -63,7 +63,7 @@ func (w *Webhooks) lookUp(of domain.Workspace, id string) entry {
 }
 
 // Create makes a destination of what doc describes and returns it with its
-// secret, which is shown this once. It is told what happens from now on.
+// secret, which is shown this once. It receives events from now on.
 func (w *Webhooks) Create(ctx context.Context, of domain.Workspace, doc domain.Document) (domain.WebhookDestination, domain.Secret, error) {
 	w.making.Lock()
 	defer w.making.Unlock()
@@ -71,8 +71,8 @@ func (w *Webhooks) Create(ctx context.Context, of domain.Workspace, doc domain.D
 	if err == nil {
 		err = w.catchUp(ctx)
 	}
-	if err == nil && len(w.List(of)) >= mostDestinations {
-		err = domain.Errorf(domain.Conflict, "too_many_destinations", "a workspace has at most %d webhook destinations", mostDestinations)
+	if err == nil && len(w.List(of)) >= maxDestinations {
+		err = domain.Errorf(domain.Conflict, "too_many_destinations", "a workspace has at most %d webhook destinations", maxDestinations)
 	}
 	if err == nil {
 		d.AfterChange, err = w.config.Events.Head(ctx)
@@ -134,7 +134,7 @@ func (w *Webhooks) Delete(ctx context.Context, of domain.Workspace, id string) e
 	return nil
 }
 
-// change stores what decide makes of a destination, and decides anew when
+// change stores what decide makes of a destination, and decides again when
 // someone else was faster.
 func (w *Webhooks) change(ctx context.Context, of domain.Workspace, id string, decide func(domain.WebhookDestination) (domain.WebhookDestination, error)) (domain.WebhookDestination, error) {
 	for range 8 {

@@ -37,7 +37,7 @@ func TestADestinationIsToldWhatItWantsAndTheReceiverCanVerifyIt(t *testing.T) {
 	updated := s.change("acme", "crm")
 	s.probe("acme", "crm", domain.Healthy, domain.Healthy)
 	s.probe("acme", "crm", domain.Healthy, domain.Unreachable)
-	s.eventually("all are told", func() bool { return len(everything.all()) == 3 && len(updates.all()) == 1 && len(health.all()) == 1 })
+	s.eventually("all are delivered", func() bool { return len(everything.all()) == 3 && len(updates.all()) == 1 && len(health.all()) == 1 })
 	s.nothingPending()
 
 	hook, err := standardwebhooks.NewWebhook(secret)
@@ -69,7 +69,7 @@ func TestBothSecretsSignWhileTheyOverlapAndTheNewOneAloneAfterwards(t *testing.T
 	next := func() received {
 		before := len(r.all())
 		s.change("acme", "crm")
-		s.eventually("it is told", func() bool { return len(r.all()) > before })
+		s.eventually("it is delivered", func() bool { return len(r.all()) > before })
 		return r.all()[before]
 	}
 	s.later.Store(int64(23 * time.Hour))
@@ -94,7 +94,7 @@ func TestASecretIsNowhereButInTheFirstAnswer(t *testing.T) {
 	_, secret, err := s.hooks.Rotate(t.Context(), "acme", d.ID, time.Hour)
 	require.NoError(t, err)
 	s.change("acme", "crm")
-	s.eventually("it is told", func() bool { return len(r.all()) == 1 })
+	s.eventually("it is delivered", func() bool { return len(r.all()) == 1 })
 	s.stop()
 	end()
 	for _, text := range []string{first, secret.Reveal()} {
@@ -127,7 +127,7 @@ func TestSecretsAreTheSameAfterARestartAndDifferForAll(t *testing.T) {
 	s.stop()
 	again := startOn(t, nc, &written{}, new(atomic.Int64), nil)
 	again.change("acme", "crm")
-	again.eventually("both are told", func() bool { return len(r.all()) == 2 })
+	again.eventually("both are delivered", func() bool { return len(r.all()) == 2 })
 	for _, secret := range []string{one, two} {
 		require.True(t, r.all()[0].signedBy(t, secret) != r.all()[1].signedBy(t, secret))
 	}

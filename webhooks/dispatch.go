@@ -75,8 +75,8 @@ func newDispatcher(w *Webhooks, t topic) *dispatcher {
 	}
 }
 
-// run dispatches until ctx ends. A failure to read the log is tried again from
-// where it came to.
+// run dispatches until ctx ends. After a failure to read the log it continues from
+// the last position.
 func (d *dispatcher) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,7 +130,7 @@ func (d *dispatcher) hand(ctx context.Context, commits []eventstore.Commit) erro
 		if err := d.missing(ctx, c.Position); err != nil {
 			return err
 		}
-		if d.tells(c.Workspace) {
+		if d.hasEnabled(c.Workspace) {
 			d.put(ctx, c)
 		}
 		d.read = c.Position
@@ -153,7 +153,7 @@ func (d *dispatcher) missing(ctx context.Context, position uint64) error {
 	if d.skips[d.read] < believed {
 		return fmt.Errorf("position %d follows %d: the events between are missing", position, d.read)
 	}
-	d.config.Log.ErrorContext(ctx, "events are missing from the log, so no webhook tells of them", slog.Uint64("after", d.read), slog.Uint64("before", position))
+	d.config.Log.ErrorContext(ctx, "events are missing from the log; no webhooks are sent for them", slog.Uint64("after", d.read), slog.Uint64("before", position))
 	clear(d.skips)
 	return nil
 }
@@ -229,7 +229,7 @@ func (d *dispatcher) readUp(ctx context.Context, q *eventQueue) error {
 	return ctx.Err()
 }
 
-// endOf says how far a stretch of events goes.
+// endOf is the end of a range of events.
 type endOf struct {
 	position uint64
 	reached  bool // the last event that found no room is within, or gone from the log

@@ -27,7 +27,7 @@ func (s *site) create(w domain.Workspace, name string) uint64 {
 }
 
 // The events of one workspace can't be dispatched, and are more than find room in
-// memory. Others are told at once, and nothing is lost or told twice, whether the
+// memory. Others are delivered at once, and nothing is lost or delivered twice, whether the
 // process goes on or another takes over.
 func TestAWorkspaceWhoseEventsPileUpDelaysNoOther(t *testing.T) {
 	t.Parallel()
@@ -58,7 +58,7 @@ func TestAWorkspaceWhoseEventsPileUpDelaysNoOther(t *testing.T) {
 			want[id] = append(want[id], s.change("acme", fmt.Sprint("crm-", n)))
 		}
 		s.create("quiet", fmt.Sprint("crm-", round))
-		s.eventually("the quiet one is told", func() bool { return len(quiet.all()) == round+1 })
+		s.eventually("the quiet one is delivered", func() bool { return len(quiet.all()) == round+1 })
 	}
 	require.Empty(t, busy.all())
 	s.stop()
@@ -66,13 +66,13 @@ func TestAWorkspaceWhoseEventsPileUpDelaysNoOther(t *testing.T) {
 	blocked = false
 	mu.Unlock()
 	again := startOn(t, nc, &written{}, new(atomic.Int64), show)
-	again.eventually("all are told", func() bool { return len(busy.all()) >= 2*integrations })
+	again.eventually("all are delivered", func() bool { return len(busy.all()) >= 2*integrations })
 	again.nothingPending()
 	require.Equal(t, want, busy.positions())
 	require.Len(t, quiet.all(), 2)
 }
 
-// The stream of deliveries is another one, whose sequences begin anew.
+// The stream of deliveries is another one, whose sequences start from 1.
 func TestDeliveriesThatWerePassedOverAreFound(t *testing.T) {
 	t.Parallel()
 	s := startOn(t, natstest.Connect(t), &written{}, new(atomic.Int64), func(c *webhooks.Config) { c.Compare = 50 * time.Millisecond })
@@ -81,7 +81,7 @@ func TestDeliveriesThatWerePassedOverAreFound(t *testing.T) {
 	for range 5 {
 		s.change("acme", "crm")
 	}
-	s.eventually("all are told", func() bool { return len(r.all()) == 5 })
+	s.eventually("all are delivered", func() bool { return len(r.all()) == 5 })
 	s.nothingPending()
 	js, err := jetstream.New(s.nc)
 	require.NoError(t, err)
@@ -94,6 +94,6 @@ func TestDeliveriesThatWerePassedOverAreFound(t *testing.T) {
 	for range 3 {
 		s.change("acme", "crm")
 	}
-	s.eventually("those after it are told", func() bool { return len(r.all()) == 8 })
+	s.eventually("those after it are delivered", func() bool { return len(r.all()) == 8 })
 	s.nothingPending()
 }

@@ -54,7 +54,7 @@ func (d *dispatcher) deliveriesOf(ctx context.Context, events []eventstore.Commi
 	var all []pendingDelivery
 	for _, e := range events {
 		if e.Err != nil {
-			d.config.Log.ErrorContext(ctx, "an event can't be read, so no webhook tells of it", slog.Uint64("position", e.Position), slog.Any("err", e.Err))
+			d.config.Log.ErrorContext(ctx, "an event can't be read; no webhook is sent for it", slog.Uint64("position", e.Position), slog.Any("err", e.Err))
 			continue
 		}
 		wanted := d.wanted(e)
@@ -63,19 +63,19 @@ func (d *dispatcher) deliveriesOf(ctx context.Context, events []eventstore.Commi
 		}
 		data, err := d.dataOf(e)
 		if err != nil {
-			return nil, fmt.Errorf("tell of event %d: %w", e.Position, err)
+			return nil, fmt.Errorf("make a webhook of event %d: %w", e.Position, err)
 		}
 		body, err := json.Marshal(payload{Type: typeOf(e.Event), Timestamp: e.Meta.At.UTC().Truncate(time.Microsecond), Data: data})
 		if err != nil {
-			return nil, fmt.Errorf("tell of event %d: %w", e.Position, err)
+			return nil, fmt.Errorf("make a webhook of event %d: %w", e.Position, err)
 		}
 		for _, to := range wanted {
 			m := message{ID: messageID(to, d.sort, d.config.Events.Lineage().Name(e.Position)), Type: typeOf(e.Event), Integration: e.ID, Position: e.Position, EnqueuedAt: d.config.Now(), Body: body}
-			// The id of the command tells an event from another one that a log which
+			// The id of the command distinguishes an event from another one that a log which
 			// lost its end has at the same position.
 			stored, err := json.Marshal(m)
 			if err != nil {
-				return nil, fmt.Errorf("tell of event %d: %w", e.Position, err)
+				return nil, fmt.Errorf("make a webhook of event %d: %w", e.Position, err)
 			}
 			all = append(all, pendingDelivery{pendingSubject(to, e.ID), m.ID + "-" + e.Meta.CommandID, stored})
 		}
@@ -83,7 +83,7 @@ func (d *dispatcher) deliveriesOf(ctx context.Context, events []eventstore.Commi
 	return all, nil
 }
 
-// wanted returns the destinations that are told of an event.
+// wanted returns the destinations of an event.
 func (d *dispatcher) wanted(e eventstore.Commit) []domain.WebhookDestination {
 	typ := typeOf(e.Event)
 	if typ == "" {
@@ -94,7 +94,7 @@ func (d *dispatcher) wanted(e eventstore.Commit) []domain.WebhookDestination {
 	})
 }
 
-// typeOf returns the type of webhook that tells of an event; empty: none does.
+// typeOf returns the type of webhook for an event; empty: there is none.
 func typeOf(e domain.Event) string {
 	switch is := e.(type) {
 	case domain.IntegrationCreated, domain.IntegrationUpdated, domain.IntegrationDeleted:
@@ -108,7 +108,7 @@ func typeOf(e domain.Event) string {
 	return ""
 }
 
-// dataOf returns what is told of an event, as JSON.
+// dataOf returns the data of the webhook for an event, as JSON.
 func (d *dispatcher) dataOf(e eventstore.Commit) ([]byte, error) {
 	probed, ok := e.Event.(domain.IntegrationProbed)
 	if !ok {

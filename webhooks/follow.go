@@ -41,8 +41,8 @@ func (all directory) put(w domain.Workspace, id string, e entry) bool {
 	return true
 }
 
-// tells reports whether a workspace has a destination that is enabled.
-func (w *Webhooks) tells(of domain.Workspace) bool {
+// hasEnabled reports whether a workspace has an enabled destination.
+func (w *Webhooks) hasEnabled(of domain.Workspace) bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	for _, e := range w.destinations[of] {
@@ -75,9 +75,9 @@ func (w *Webhooks) follow(ctx context.Context) error {
 }
 
 // watch learns what is in the bucket from its beginning, and unless only that was
-// asked, what comes until the watch ends or NATS was away.
+// asked, changes until the watch ends or NATS was away.
 //
-// The bucket is only known once its last revision has come: a replica that is
+// The bucket is only known once its last revision was read: a replica that is
 // behind, or was emptied, ends what it has with the same mark as one that is whole.
 func (w *Webhooks) watch(ctx context.Context, connected <-chan nats.Status, once bool) error {
 	last, err := w.lastRevision(ctx)
@@ -138,11 +138,11 @@ func (w *Webhooks) know(of domain.Workspace, id string, e entry) {
 		w.learning.put(of, id, e)
 	}
 	if w.destinations.put(of, id, e) {
-		w.tell()
+		w.notify()
 	}
 }
 
-// begin says that the bucket is read from its beginning. What was known stays in
+// begin notes that the bucket is read from its beginning. What was known stays in
 // use until that is done, and goes then: the bucket may be another one.
 func (w *Webhooks) begin() {
 	w.mu.Lock()
@@ -151,7 +151,7 @@ func (w *Webhooks) begin() {
 }
 
 // sawUpTo notes that everything up to a revision is known, and reports whether
-// that is all that the bucket had when it was begun.
+// that is all that the bucket had at begin.
 func (w *Webhooks) sawUpTo(revision, last uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,12 +162,12 @@ func (w *Webhooks) sawUpTo(revision, last uint64) bool {
 		w.destinations, w.learning = w.learning, nil
 	}
 	w.seen = max(w.seen, revision)
-	w.tell()
+	w.notify()
 	return true
 }
 
-// tell wakes whoever waits for a change.
-func (w *Webhooks) tell() {
+// notify wakes all that wait for a change.
+func (w *Webhooks) notify() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Status says what came of an attempt.
+// Status is the result of an attempt.
 type Status string
 
-// What may come of an attempt. After Failed there is another.
+// The results of an attempt. After Failed there is another attempt.
 const (
 	Delivered Status = "delivered"
 	Failed    Status = "failed"
@@ -28,13 +28,13 @@ const (
 // Statuses lists them all.
 func Statuses() []Status { return []Status{Delivered, Failed, Dead} }
 
-// Delivery is one attempt to tell one destination of one event.
+// Delivery is one attempt to deliver one event to one destination.
 type Delivery struct {
 	ID          string           `json:"id"` // the webhook-id
 	Type        string           `json:"type"`
 	Integration domain.ID        `json:"integration_id,omitempty"`
 	Position    uint64           `json:"position,omitempty"`
-	Attempt     int              `json:"attempt"` // from 1; a redelivery begins anew
+	Attempt     int              `json:"attempt"` // from 1; a redelivery starts from 1 again
 	Status      Status           `json:"status"`
 	HTTPStatus  int              `json:"http_status,omitempty"` // 0: no answer
 	Duration    time.Duration    `json:"duration_ns"`
@@ -76,7 +76,7 @@ func (w *Webhooks) note(ctx context.Context, d domain.WebhookDestination, r reco
 	}
 }
 
-// Count returns how many attempts of this process came to a status.
+// Count returns how many attempts of this process had a status.
 func (w *Webhooks) Count(of Status) uint64 {
 	n := slices.Index(Statuses(), of)
 	if n < 0 {

@@ -42,8 +42,8 @@ type testData struct {
 	Message       string `json:"message"`
 }
 
-// messageID names an event for a destination. The sort tells changes, probes and
-// tests apart, which are counted each by themselves.
+// messageID names an event for a destination. The sort separates changes, probes and
+// tests, which are numbered independently.
 func messageID(d domain.WebhookDestination, sort, which string) string {
 	return "msg_" + sort + which + "_" + d.ID
 }

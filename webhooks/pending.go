@@ -14,13 +14,13 @@ import (
 )
 
 // read returns the message at a sequence, and whether it is still there.
-func (d *deliverer) read(ctx context.Context, in lane, sequence uint64, sought time.Time) (m message, found bool, err error) {
+func (d *deliverer) read(ctx context.Context, in queueKey, sequence uint64, sought time.Time) (m message, found bool, err error) {
 	raw, err := d.pending.GetMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return m, false, d.deleted(ctx, sequence, sought)
 	}
 	if err == nil {
-		if of, _ := laneOf(raw.Subject); of != in { // the stream lost its end, and this is another webhook
+		if of, _ := queueOf(raw.Subject); of != in { // the stream lost its end; this is another webhook
 			return m, false, nil
 		}
 		err = json.Unmarshal(raw.Data, &m)
@@ -28,36 +28,36 @@ func (d *deliverer) read(ctx context.Context, in lane, sequence uint64, sought t
 	return m, err == nil, err
 }
 
-// deleted returns nil when a message that is not found was deleted. A leader that
-// has not come as far just after its election doesn't find it either.
+// deleted returns nil when a message that was not found is deleted. A leader that is
+// behind just after its election does not find a message either: that is an error.
 func (d *deliverer) deleted(ctx context.Context, sequence uint64, sought time.Time) error {
 	stream, err := d.js.Stream(ctx, pendingName)
 	if err != nil {
 		return err
 	}
 	if last := stream.CachedInfo().State.LastSeq; last < sequence && d.config.Now().Sub(sought) < answersWithin {
-		return fmt.Errorf("the leader of %s has come to %d, not yet to %d", pendingName, last, sequence)
+		return fmt.Errorf("the leader of %s is at %d, not yet at %d", pendingName, last, sequence)
 	}
 	return nil
 }
 
-// answersWithin is how long a leader may take to come as far as the one before.
+// answersWithin is how long a new leader may take to reach the sequence of the previous one.
 const answersWithin = 30 * time.Second
 
 // attemptsBefore returns the last attempt at a webhook before this process took
-// over, so that the pauses between attempts go on from there.
-func (d *deliverer) attemptsBefore(ctx context.Context, in lane, m message) Delivery {
-	if m.EnqueuedAt.After(d.begun) {
+// over, so that the back-off continues from there.
+func (d *deliverer) attemptsBefore(ctx context.Context, in queueKey, m message) Delivery {
+	if m.EnqueuedAt.After(d.started) {
 		return Delivery{}
 	}
-	all, _, _ := d.reading.Do(in.key(), func() (any, error) { // no error is returned
+	all, _, _ := d.reading.Do(in.destinationKey(), func() (any, error) { // no error is returned
 		d.mu.Lock()
-		all, known := d.earlier[in.key()]
+		all, known := d.earlier[in.destinationKey()]
 		d.mu.Unlock()
 		if !known {
 			all = d.lastFailed(ctx, in)
 			d.mu.Lock()
-			d.earlier[in.key()] = all
+			d.earlier[in.destinationKey()] = all
 			d.mu.Unlock()
 		}
 		return all, nil
@@ -68,11 +68,11 @@ func (d *deliverer) attemptsBefore(ctx context.Context, in lane, m message) Deli
 
 // lastFailed returns the last attempt at each webhook of a destination that
 // failed, by its id.
-func (d *deliverer) lastFailed(ctx context.Context, in lane) map[string]Delivery {
+func (d *deliverer) lastFailed(ctx context.Context, in queueKey) map[string]Delivery {
 	all := map[string]Delivery{}
-	records, err := d.records(ctx, logName, logPrefix+in.key())
+	records, err := d.records(ctx, logName, logPrefix+in.destinationKey())
 	if err != nil {
-		d.config.Log.WarnContext(ctx, "earlier attempts at webhooks can't be read; their pauses begin anew", slog.String("destination_id", in.destination), slog.Any("err", err))
+		d.config.Log.WarnContext(ctx, "earlier attempts at webhooks can't be read; their back-off starts from the beginning", slog.String("destination_id", in.destination), slog.Any("err", err))
 	}
 	for _, r := range records {
 		if r.Status == Failed {
@@ -84,14 +84,14 @@ func (d *deliverer) lastFailed(ctx context.Context, in lane) map[string]Delivery
 	return all
 }
 
-// comparison is of what is pending with what is being delivered.
+// comparison compares the pending webhooks on the stream with those in the queues.
 type comparison struct {
-	missed   int    // how often in a row there was more pending
+	missed   int    // consecutive times that more was pending
 	furthest uint64 // what was read then
 }
 
-// compare counts when more is pending than is being delivered, and it is not just
-// on its way here.
+// compare counts when the stream has more pending webhooks than the queues, and they
+// are not just about to be read.
 func (d *deliverer) compare(ctx context.Context, c *comparison) {
 	standing := func() (known int, furthest uint64) {
 		d.mu.Lock()
@@ -106,19 +106,19 @@ func (d *deliverer) compare(ctx context.Context, c *comparison) {
 	state := stream.CachedInfo().State
 	known, furthest := standing()
 	known = max(known, before)
-	coming := state.LastSeq - min(state.LastSeq, furthest)
-	if furthest == c.furthest { // nothing comes
-		coming = 0
+	unread := state.LastSeq - min(state.LastSeq, furthest)
+	if furthest == c.furthest { // none is being read
+		unread = 0
 	}
-	if c.furthest = furthest; uint64(known)+coming < state.Msgs { //nolint:gosec // a count is not negative
+	if c.furthest = furthest; uint64(known)+unread < state.Msgs { //nolint:gosec // a count is not negative
 		c.missed++
 	} else {
 		c.missed = 0
 	}
 }
 
-// insist does something again and again until it succeeds, and reports whether
-// it did before ctx ended. What was begun is given the time to end.
+// insist repeats do until it succeeds, and reports whether it did before ctx ended. A
+// call that has started is given the time to end.
 func (d *deliverer) insist(ctx context.Context, doing string, do func(context.Context) error) bool {
 	for {
 		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
@@ -130,12 +130,12 @@ func (d *deliverer) insist(ctx context.Context, doing string, do func(context.Co
 		if ctx.Err() != nil {
 			return false
 		}
-		d.config.Log.WarnContext(ctx, "could not do what webhooks need; trying again", slog.String("what", doing), slog.Any("err", err))
+		d.config.Log.WarnContext(ctx, "an operation on webhooks failed; trying again", slog.String("operation", doing), slog.Any("err", err))
 		sleep(ctx, time.Second)
 	}
 }
 
-// lasting returns a context that ends some time after ctx does.
+// lasting returns a context that ends a while after ctx.
 func lasting(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -145,7 +145,7 @@ func lasting(ctx context.Context, longer time.Duration) (context.Context, contex
 	return later, func() { stop(); cancel() }
 }
 
-// gone disables a destination that said it is gone, unless it was changed since.
+// gone disables a destination that answered 410, unless it was changed since.
 func (d *deliverer) gone(ctx context.Context, to entry) {
 	next := to.destination.Disable("The receiver answered 410 Gone.", d.config.Now())
 	if err := d.store(ctx, next, to.revision); err != nil {
@@ -154,10 +154,10 @@ func (d *deliverer) gone(ctx context.Context, to entry) {
 	}
 }
 
-// finish ends a delivery: it is kept when it is dead, and is pending no more
-// before anything else, so that it is not sent again. The turn ends before that:
-// it is for what is asked of receivers.
-func (d *deliverer) finish(ctx context.Context, t *turn, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
+// finish ends a delivery: it stores the dead letter if there is one, then settles the
+// webhook before anything else, so that it is not sent again. It releases the permit
+// first, because settling waits for others, not for the receiver.
+func (d *deliverer) finish(ctx context.Context, p *permit, to domain.WebhookDestination, last Delivery, m message, sequence uint64) bool {
 	whole := record{Delivery: last, Message: &m}
 	if last.Status == Dead {
 		if !d.insist(ctx, "keep a dead webhook", func(ctx context.Context) error {
@@ -167,7 +167,7 @@ func (d *deliverer) finish(ctx context.Context, t *turn, to domain.WebhookDestin
 		}
 		whole.Message = nil // the dead letter has it
 	}
-	t.leave()
+	p.release()
 	if !d.insist(ctx, "settle a webhook", func(ctx context.Context) error { return d.settle(ctx, sequence) }) {
 		return false
 	}

@@ -56,8 +56,8 @@ func batchOf(all []pendingDelivery) []pendingDelivery {
 	return all
 }
 
-// publishBatch stores deliveries as one atomic batch (NATS ADR-50). What was begun
-// is given the time to end: a delivery that is stored without being known to be
+// publishBatch stores deliveries as one atomic batch (NATS ADR-50). A request that
+// has started is given the time to end: a delivery that is stored without being known to be
 // would be stored again, and may be made by then.
 func (w *Webhooks) publishBatch(ctx context.Context, all []pendingDelivery) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
@@ -118,8 +118,8 @@ func (w *Webhooks) publish(ctx context.Context, subject, id string, v any) error
 	return w.publishRaw(ctx, pendingDelivery{subject, id, data})
 }
 
-// publishRaw stores one delivery; what was begun is given the time to end, as by
-// publishBatch.
+// publishRaw stores one delivery. A request that has started is given the time to
+// end, as by publishBatch.
 func (w *Webhooks) publishRaw(ctx context.Context, p pendingDelivery) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
 	defer cancel()

@@ -140,8 +140,8 @@ func formatSequences(all []uint64) string {
 	return strings.Join(texts, ",")
 }
 
-// parseSequences leaves out what is not a number: its webhook is sent again, which
-// its receiver can tell by its id.
+// parseSequences leaves out what is not a number: that webhook is sent again under
+// the same id.
 func parseSequences(list string) []uint64 {
 	var all []uint64
 	for text := range strings.SplitSeq(list, ",") {

@@ -16,7 +16,7 @@ import (
 )
 
 // secret returns a version of the secret of a destination. It is derived, never
-// stored: whoever reads the bucket learns nothing.
+// stored, so the bucket holds no secret.
 func (w *Webhooks) secret(d domain.WebhookDestination, version uint64) domain.Secret {
 	h := hmac.New(sha256.New, w.config.Key)
 	for _, part := range []string{string(d.Workspace), d.ID, strconv.FormatUint(version, 10)} {

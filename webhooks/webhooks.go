@@ -1,5 +1,5 @@
-// Package webhooks tells other systems what happens to integrations, in the
-// format of Standard Webhooks.
+// Package webhooks sends the events of integrations to other systems, in the format
+// of Standard Webhooks.
 //
 // Its one promise: what a destination wants is delivered to it at least once,
 // and for each integration in order, however often the destination, this service
@@ -27,11 +27,11 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Config says what the webhooks need, and how patient they are.
+// Config holds the dependencies, limits and delays of webhooks.
 type Config struct {
 	Events   *eventstore.Store
 	Key      []byte                                      // what the signing secrets are derived from
-	Send     func(*http.Request) (*http.Response, error) // the guarded way out; an error is a sentence for the caller
+	Send     func(*http.Request) (*http.Response, error) // the egress client; the text of an error is for the caller
 	Show     func(eventstore.Commit) ([]byte, error)     // the data of a change, as JSON
 	Replicas int                                         // copies of each stream in a cluster; default 1
 	First    time.Duration                               // the wait after a first failure; it doubles from there. Default 5 s

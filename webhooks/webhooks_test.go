@@ -28,7 +28,7 @@ import (
 	"github.com/seed677028b5/integrations/webhooks"
 )
 
-// site is a service that tells of its events, as often started as a test likes.
+// site is a service with webhooks. A test may start several on one server.
 type site struct {
 	*testing.T
 	nc      *nats.Conn
@@ -157,7 +157,7 @@ func (s *site) nothingPending() {
 	})
 }
 
-// received is a webhook as it came.
+// received is a webhook as it was received.
 type received struct {
 	header http.Header
 	body   []byte
@@ -168,7 +168,7 @@ type received struct {
 	}
 }
 
-// receiver is somebody who is told. What it answered with 2xx is in got.
+// receiver is the server of a destination. What it answered with 2xx is in got.
 type receiver struct {
 	url     string
 	address string
@@ -247,7 +247,7 @@ func (r *receiver) attempts() int {
 	return r.asked
 }
 
-// positions returns what was told of each integration, in the order it came.
+// positions returns the positions received of each integration, in order.
 func (r *receiver) positions() map[domain.ID][]uint64 {
 	all := map[domain.ID][]uint64{}
 	for _, g := range r.all() {
