@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// AuthType is a way to sign in.
+// AuthType is a method of authentication.
 type AuthType string
 
-// The ways to sign in. The set is closed.
+// The methods of authentication. The set is closed.
 const (
 	APIKeyHeader         AuthType = "api_key_header"
 	BearerToken          AuthType = "bearer_token"
@@ -23,12 +23,12 @@ const (
 	BearerTokenExchange  AuthType = "bearer_token_exchange"
 )
 
-// authTypes lists them all.
+// authTypes lists every AuthType.
 var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
 }
 
-// PrivateKeyField is the secret of the types that sign in with a private key.
+// PrivateKeyField is the secret of the types that authenticate with a private key.
 const PrivateKeyField = "private_key_value"
 
 // secretField names the one secret of each type.
@@ -43,7 +43,7 @@ var secretField = map[AuthType]string{
 	BearerTokenExchange:  "exchange_secret_value",
 }
 
-// impliedTypes says which type a lone secret stands for when no type is given.
+// impliedTypes maps a lone secret to the type it implies when no type is given.
 var impliedTypes = map[string]AuthType{
 	"api_key_value":       APIKeyHeader,
 	"bearer_token_value":  BearerToken,
@@ -51,8 +51,8 @@ var impliedTypes = map[string]AuthType{
 	PrivateKeyField:       SMARTBackendServices,
 }
 
-// Auth says how to sign in. Type decides which of the other fields mean
-// something; the rest are empty.
+// Auth describes how calls authenticate. Type decides which of the other fields
+// apply; the rest are empty.
 type Auth struct {
 	Type AuthType `json:"type"`
 
@@ -93,7 +93,7 @@ type ExchangeParamHeader struct {
 	HeaderName string `json:"header_name"`
 	ParamName  string `json:"param_name"`
 	Required   bool   `json:"required,omitempty"`
-	Consume    bool   `json:"consume,omitempty"` // the parameter goes no further
+	Consume    bool   `json:"consume,omitempty"` // the parameter is not sent to the upstream
 }
 
 // SecretField names the field that holds the secret of this type.
@@ -102,19 +102,19 @@ func (a Auth) SecretField() string { return secretField[a.Type] }
 // Secret returns the reference of the secret of this type.
 func (a Auth) Secret() SecretRef { return a.Secrets[a.SecretField()] }
 
-// TokenPlace is the place of a destination that gets a token, and never the
-// secret that it was minted with.
+// TokenPlace marks a destination that receives a token, never the secret that
+// the token was issued for.
 const TokenPlace = "token"
 
-// destinations says where the secret of a, and a token that is minted with it, go
-// when calls go to the given base URLs.
+// destinations returns where the secret of a goes, and where a token that is
+// issued for it goes, when calls go to the given base URLs.
 func (a Auth) destinations(baseURLs ...string) []string {
 	place, called := a.place(), a.place()
-	var asked []string
-	if a.mints() {
-		called, asked = TokenPlace, []string{a.TokenURL, a.ExchangeURL}
+	var tokenURLs []string
+	if a.usesToken() {
+		called, tokenURLs = TokenPlace, []string{a.TokenURL, a.ExchangeURL}
 		if a.Type == SMARTBackendServices && a.TokenURL == "" {
-			asked = baseURLs // they say where
+			tokenURLs = baseURLs // they name their token endpoint
 		}
 	}
 	set := map[string]bool{}
@@ -126,16 +126,16 @@ func (a Auth) destinations(baseURLs ...string) []string {
 		}
 	}
 	add(baseURLs, called)
-	add(asked, place)
+	add(tokenURLs, place)
 	if more := a.boundTo(); more != "" {
-		add(asked, more)
+		add(tokenURLs, more)
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// boundTo says what else a secret is given for where a token is asked for with it:
-// where in the answer the token is, which would otherwise be any part of it; and
-// whom a private key speaks for. "" is nothing.
+// boundTo returns what else a secret is bound to at a token endpoint: the path of
+// the token in the response, so that no other part of it can be read, and the
+// identity that a private key asserts. It returns "" for none.
 func (a Auth) boundTo() string {
 	switch a.Type {
 	case JSONTokenExchange:
@@ -151,8 +151,8 @@ func (a Auth) boundTo() string {
 	return ""
 }
 
-// mints reports whether calls carry a token that the secret is exchanged for.
-func (a Auth) mints() bool {
+// usesToken reports whether calls carry a token that is issued for the secret.
+func (a Auth) usesToken() bool {
 	switch a.Type {
 	case APIKeyHeader, BearerToken, Basic:
 		return false
@@ -161,7 +161,7 @@ func (a Auth) mints() bool {
 	return true
 }
 
-// place says where in a request the secret of a goes.
+// place returns where in a request the secret of a goes.
 func (a Auth) place() string {
 	switch a.Type {
 	case APIKeyHeader:
@@ -180,10 +180,10 @@ func (a Auth) place() string {
 	return string(a.Type)
 }
 
-// withSecret returns the secrets of a after one was given, or after the
-// present one was kept. Only a secret that still goes where it was given for, or
-// where it goes now, may be kept. (What was given for a token endpoint by an
-// earlier version does not tell it from where its tokens go.)
+// withSecret returns the secrets of a: the given one, or the present one if it is
+// kept. A secret may only be kept if it still goes where it was given for, or
+// where it goes now. (Earlier versions recorded the destinations of a token and of
+// the secret it was issued for as the same, so those don't distinguish the two.)
 func withSecret(o *object, name string, present map[string]SecretRef, wanted SecretRef, now []string, given *Secret, at time.Time) (map[string]SecretRef, *SealedSecret) {
 	old, had := present[name]
 	wanted.Version, wanted.UpdatedAt = old.Version+1, at
@@ -200,7 +200,7 @@ func withSecret(o *object, name string, present map[string]SecretRef, wanted Sec
 	return present, nil
 }
 
-// covers reports whether every wanted destination is among those given for.
+// covers reports whether givenFor contains every wanted destination.
 func covers(givenFor, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(d string) bool { return !slices.Contains(givenFor, d) })
 }

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// readAuth reads the auth member of o over the present one. A type that stays
-// keeps the fields that are absent; another type starts afresh. It returns the
-// secret that was given, if one was.
+// readAuth reads the auth member of o over the present one. If the type stays the
+// same, absent fields keep their values; another type starts from its defaults. It
+// returns the secret if one was given.
 func readAuth(o *object, present *Auth) (auth *Auth, given *Secret) {
 	if o.null("auth") {
 		o.known["auth"] = true
@@ -87,7 +87,7 @@ func (a Auth) withDefaults() Auth {
 	return a
 }
 
-// read reads the fields that mean something for the type.
+// read reads the fields that apply to the type.
 func (a *Auth) read(in *object) {
 	short := length(1, 2048)
 	switch a.Type {
@@ -182,7 +182,7 @@ func (a *Auth) readExchange(in *object) {
 	}
 }
 
-// readScopes reads scopes as an array or as one text with spaces (RFC 6749, 3.3).
+// readScopes reads scopes as an array or as one string separated by spaces (RFC 6749, 3.3).
 func readScopes(in *object, into *[]string) {
 	if s, ok := in.members["scopes"].(string); ok {
 		in.known["scopes"] = true
@@ -194,8 +194,8 @@ func readScopes(in *object, into *[]string) {
 	in.texts("scopes", into, 100, length(1, 256), noControl)
 }
 
-// readSecret reads a secret, given as "…" or as {"value": "…"}. What is wrong
-// with it is said without its value.
+// readSecret reads a secret, given as "…" or as {"value": "…"}. No problem it
+// reports contains the value.
 func readSecret(in *object, name string, t AuthType) *Secret {
 	v, given := in.given(name)
 	if !given {
@@ -230,7 +230,7 @@ func readSecret(in *object, name string, t AuthType) *Secret {
 }
 
 // noEdgeSpace is the rule that a secret neither begins nor ends with white space:
-// HTTP takes it off, and then what is sent is not what was given.
+// HTTP strips it, so the value sent would differ from the value given.
 func noEdgeSpace(s string) (string, string) {
 	if strings.TrimSpace(s) != s {
 		return "pattern", "must not begin or end with white space"
@@ -238,7 +238,7 @@ func noEdgeSpace(s string) (string, string) {
 	return "", ""
 }
 
-// privateKey is the rule that a text is a private key: PEM with PKCS #8, PKCS #1
+// privateKey is the rule that a string is a private key: PEM with PKCS #8, PKCS #1
 // or SEC 1 inside, or a JWK (RFC 7517) with its private part.
 func privateKey(s string) (string, string) {
 	const code, detail = "private_key_invalid", "must be a private key: PEM (PKCS #8, PKCS #1 or SEC 1) or a private JWK"
@@ -254,7 +254,7 @@ func privateKey(s string) (string, string) {
 		_, err1 := x509.ParsePKCS1PrivateKey(block.Bytes)
 		_, errEC := x509.ParseECPrivateKey(block.Bytes)
 		if err8 == nil || err1 == nil || errEC == nil {
-			return "", "" // EC PARAMETERS may stand before it
+			return "", "" // EC PARAMETERS may precede it
 		}
 	}
 	return code, detail

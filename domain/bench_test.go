@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// BenchmarkCreate is what it costs to decide on a document of one endpoint; see
+// BenchmarkCreate measures a decision on a document with one endpoint; see
 // docs/adr 5.
 func BenchmarkCreate(b *testing.B) {
 	document := doc(b, calling)

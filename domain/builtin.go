@@ -15,8 +15,8 @@ const (
 	AmigoFHIR    = "amigo-fhir"
 )
 
-// BuiltinSettings is what the operator says about the built-ins. Their keys are
-// the operator's and are looked up by name when they are used.
+// BuiltinSettings is the operator's configuration of the built-ins. Their keys
+// belong to the operator and are looked up by name when they are used.
 type BuiltinSettings struct {
 	Disabled       []string // names of built-ins that are switched off
 	Keyed          []string // names of built-ins whose key the operator has set
@@ -24,15 +24,15 @@ type BuiltinSettings struct {
 	PlacesURL      string
 	RoutesURL      string
 	SearchURL      string
-	SearchEngineID string // Google's cx
-	FHIRURL        string // may have {workspace_id} in it
+	SearchEngineID string // Google's cx parameter
+	FHIRURL        string // may contain {workspace_id}
 }
 
-// builtinsSince is the creation time of the built-ins: older than anything a
-// caller can create.
+// builtinsSince is the creation time of the built-ins: earlier than any integration
+// that a caller creates.
 var builtinsSince = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// builtinNames are in the order in which Builtins returns them.
+// builtinNames is the order in which Builtins returns them.
 var builtinNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR}
 
 // Builtins returns the built-ins of a workspace.
@@ -58,8 +58,8 @@ func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
 	return Builtins(w, s)[n], true
 }
 
-// Missing returns the names of the settings that a built-in can't be called
-// without and that the operator has not made; none when it is set up.
+// Missing returns the names of the settings that a built-in needs and that the
+// operator has not set; none when it is complete.
 func (s BuiltinSettings) Missing(builtin string) []string {
 	prefix := "INTEGRATIONS_" + strings.ToUpper(strings.ReplaceAll(builtin, "-", "_"))
 	var missing []string
@@ -75,11 +75,11 @@ func (s BuiltinSettings) Missing(builtin string) []string {
 	return missing
 }
 
-// OperatorSecret begins the id of a secret that the operator holds; the name of
-// the built-in follows.
+// OperatorSecret is the prefix of the id of a secret that the operator holds; the
+// name of the built-in follows it.
 const OperatorSecret = "operator:"
 
-// operatorKey is the auth of a built-in: a key that the operator holds. Its
+// operatorKey returns the auth of a built-in: a key that the operator holds. Its
 // version is 0 when the operator has not set it.
 func (s BuiltinSettings) operatorKey(builtin string, a Auth) *Auth {
 	field := a.SecretField()

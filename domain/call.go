@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Call asks a connector to call one endpoint.
+// Call is a request to a connector to call one endpoint.
 type Call struct {
 	Integration Integration
 	Endpoint    Endpoint
 	Params      map[string]any // decoded JSON, numbers as json.Number
 	DryRun      bool           // build and show the request, send nothing
-	Invocation  bool           // not a test: refused at once while the upstream keeps failing
+	Invocation  bool           // not a test: refused immediately while the circuit breaker is open
 	Keyring     Keyring
 }
 
-// ErrorCode says why a call failed, for programs.
+// ErrorCode is a stable code for why a call failed.
 type ErrorCode string
 
-// Why a call may fail.
+// The reasons why a call fails.
 const (
 	CallAuthFailed         ErrorCode = "auth_failed"
 	CallUnreachable        ErrorCode = "unreachable"
@@ -31,25 +31,25 @@ const (
 	CallResponseTooLarge   ErrorCode = "response_too_large"
 )
 
-// CallResult is what a call came to. What the upstream said was scrubbed by value,
-// so nothing of it holds a secret.
+// CallResult is the outcome of a call. What the upstream answered has been
+// scrubbed of secrets by value.
 type CallResult struct {
 	Request         CallRequest
-	StatusCode      int // 0: no answer
+	StatusCode      int // 0: no response
 	ResponseHeaders http.Header
-	RawResponse     any  // decoded JSON, else a string; nil when there was none
-	Truncated       bool // RawResponse is cut
+	RawResponse     any  // decoded JSON, else a string; nil without a response
+	Truncated       bool // RawResponse is truncated
 	AfterFilter     any
 	AfterMapping    any
 	FinalResult     string
 	Duration        time.Duration
 	Attempts        []CallAttempt
-	Error           string // "" when the call succeeded, else a sentence a person can act on
+	Error           string // "" when the call succeeded, else a sentence for a person
 	ErrorCode       ErrorCode
 }
 
-// CallRequest is the request as it was sent, with masks where the service put a
-// credential. What the caller chose is as they gave it.
+// CallRequest is the request as it was sent, with masks where the service added a
+// credential. Values from the caller appear unchanged.
 type CallRequest struct {
 	Method  string
 	URL     string
@@ -57,9 +57,9 @@ type CallRequest struct {
 	Body    string
 }
 
-// CallAttempt is one time the request was sent.
+// CallAttempt is one attempt to send the request.
 type CallAttempt struct {
-	StatusCode int // 0: no answer
+	StatusCode int // 0: no response
 	Duration   time.Duration
 	Error      string
 }

@@ -15,11 +15,10 @@ type Change struct {
 	Pointer string `json:"pointer"` // a JSON pointer into the configuration
 	Old     any    `json:"old"`     // nil when it was absent, and for a secret
 	New     any    `json:"new"`     // nil when it is absent, and for a secret
-	Secret  bool   `json:"secret"`  // a secret changed; its values are not told
+	Secret  bool   `json:"secret"`  // a secret changed; its values are omitted
 }
 
-// Changes returns every difference between two configurations, in the order of
-// their pointers.
+// Changes returns every difference between two configurations, sorted by pointer.
 func Changes(from, to Configuration) []Change {
 	var changes []Change
 	compare("", tree(from), tree(to), &changes)
@@ -34,7 +33,7 @@ func pointers(from, to Configuration) []string {
 	return all
 }
 
-// tree returns c as decoded JSON. What doesn't exist has no members at all.
+// tree returns c as decoded JSON. Empty values have no members.
 func tree(c Configuration) any {
 	if c.DisplayName == "" {
 		return map[string]any{}
@@ -44,7 +43,7 @@ func tree(c Configuration) any {
 		return nil // a Configuration is plain data; this can't happen
 	}
 	numbers := json.NewDecoder(bytes.NewReader(data))
-	numbers.UseNumber() // as they are written: a float64 rounds some and can't hold others
+	numbers.UseNumber() // exact: a float64 rounds some numbers and can't hold others
 	var t any
 	if numbers.Decode(&t) != nil {
 		return nil
@@ -81,12 +80,12 @@ func compare(at string, from, to any, changes *[]Change) {
 	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(at, from), New: withoutSecrets(at, to)})
 }
 
-// secretAt are the pointers to references of secrets. What looks like one
-// elsewhere, such as in the schema of an endpoint, is not.
+// secretAt matches the pointers of secret references. An object of the same shape
+// elsewhere, such as in the schema of an endpoint, is not a reference.
 var secretAt = regexp.MustCompile(`^(?:(?:/endpoints/\d+)?/auth/secrets|/mcp_headers)/[^/]+$`)
 
-// withoutSecrets returns v, which stands at a pointer, with every reference of a
-// secret in it replaced by nil.
+// withoutSecrets returns v, the value at a pointer, with every secret reference
+// in it replaced by nil.
 func withoutSecrets(at string, v any) any {
 	if secretAt.MatchString(at) {
 		return nil

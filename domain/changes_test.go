@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func TestNumbersThatAFloatCanNotTellApartAreDifferent(t *testing.T) {
+func TestNumbersThatAreEqualAsFloatsAreDifferent(t *testing.T) {
 	bounded := func(most string) domain.Configuration {
 		return domain.Configuration{DisplayName: most, Endpoints: []domain.Endpoint{{InputSchema: json.RawMessage(`{"maximum":` + most + `}`)}}}
 	}
@@ -20,7 +20,7 @@ func TestNumbersThatAFloatCanNotTellApartAreDifferent(t *testing.T) {
 	}
 }
 
-func TestOnlyWhereSecretsAreSomethingIsTakenForOne(t *testing.T) {
+func TestOnlySecretPointersAreTreatedAsSecrets(t *testing.T) {
 	with := func(typ string) domain.Configuration {
 		schema := `{"properties": {"id": {"type": "` + typ + `"}, "field": {}, "destinations": {}}}`
 		return created(t, `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"bearer_token_value": "s"},

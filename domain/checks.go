@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// Rules are the checks that need a compiler the standard library doesn't have,
-// handed in so that a bad expression is refused when it is written.
+// Rules are the checks that need a compiler outside the standard library. They are
+// passed in so that a bad expression is refused when it is written.
 type Rules struct {
 	Expression func(string) error // compiles a JMESPath expression
 	Template   func(string) error // compiles a result template
 	Schema     func([]byte) error // compiles a JSON Schema (2020-12)
 
-	// Stdio has the slots of each profile that a process may be started by, in
-	// the order of mcp_args. Without profiles no process is started.
+	// Stdio has the slots of each profile that can start a process, in the order of
+	// mcp_args. Without profiles no process can be started.
 	Stdio map[string][]Slot
 }
 
@@ -73,7 +73,7 @@ func noControl(s string) (string, string) {
 	return "", ""
 }
 
-// noColon keeps a user name apart from its password (RFC 7617, 2).
+// noColon is the rule that keeps a user name distinct from its password (RFC 7617, 2).
 func noColon(s string) (string, string) {
 	if strings.Contains(s, ":") {
 		return "pattern", "must not have a colon"
@@ -143,7 +143,7 @@ func relativePath(s string) (string, string) {
 	unescaped, err := url.PathUnescape(path)
 	switch {
 	case strings.ContainsAny(bare, "{}"):
-		return "path_invalid", "has a brace that is no {param} placeholder"
+		return "path_invalid", "has a brace that is not part of a {param} placeholder"
 	case strings.HasPrefix(s, "//") || strings.Contains(path, "\\"):
 		return "path_invalid", "must be relative to the base URL"
 	case strings.Contains(strings.SplitN(path, "/", 2)[0], ":"):
@@ -168,19 +168,19 @@ func fixedPath(s string) (string, string) {
 	return relativePath(s)
 }
 
-// dotSegment reports whether a path has a segment that walks.
+// dotSegment reports whether a path has a . or .. segment.
 func dotSegment(path string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }),
 		func(segment string) bool { return segment == "." || segment == ".." })
 }
 
-// transportHeaders belong to the connection or to whoever speaks for it.
+// transportHeaders belong to the connection or to a proxy.
 var transportHeaders = []string{
 	"Host", "Cookie", "Set-Cookie", "Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
 	"Forwarded", "Via", "Expect", "Http2-Settings", "Range", "If-Range", "Proxy", "X-Original-Url", "X-Rewrite-Url",
 }
 
-// clientHeaders say which address a request comes from, to whoever believes them.
+// clientHeaders carry the address of a client, for servers that trust them.
 var clientHeaders = []string{
 	"X-Real-Ip", "Real-Ip", "Client-Ip", "X-Client-Ip", "True-Client-Ip", "X-True-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6",
 	"Cf-Pseudo-Ipv4", "Fastly-Client-Ip", "Fly-Client-Ip", "X-Azure-Clientip", "X-Azure-Socketip", "X-Appengine-User-Ip", "X-Envoy-External-Address",
@@ -188,8 +188,8 @@ var clientHeaders = []string{
 	"X-Proxyuser-Ip", "Wl-Proxy-Client-Ip",
 }
 
-// headerAlike returns the name of a header as a CGI reads it, where an underscore,
-// and whatever else is neither letter nor digit, is as good as a hyphen.
+// headerAlike returns the name of a header as a CGI program sees it, where an
+// underscore, or any character that is neither letter nor digit, equals a hyphen.
 func headerAlike(s string) string {
 	return textproto.CanonicalMIMEHeaderKey(strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
@@ -207,11 +207,11 @@ func credentialHeader(s string) (string, string) {
 	name := headerAlike(s)
 	for _, prefix := range []string{"Proxy-", "X-Forwarded-", "Mcp-"} {
 		if strings.HasPrefix(name, prefix) {
-			return "header_not_allowed", "is a header that can't be set"
+			return "header_not_allowed", "is a header that callers can't set"
 		}
 	}
 	if slices.Contains(transportHeaders, name) || slices.Contains(clientHeaders, name) {
-		return "header_not_allowed", "is a header that can't be set"
+		return "header_not_allowed", "is a header that callers can't set"
 	}
 	return "", ""
 }
@@ -224,7 +224,7 @@ func plainHeader(s string) (string, string) {
 	return credentialHeader(s)
 }
 
-// headerValue is the rule for what a header may say (RFC 9110, 5.5).
+// headerValue is the rule for the value of a header (RFC 9110, 5.5).
 func headerValue(s string) (string, string) {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }) {
 		return "header_invalid", "must not have control characters"
@@ -232,8 +232,8 @@ func headerValue(s string) (string, string) {
 	return length(0, 8192)(s)
 }
 
-// Origin returns the scheme, host and port of a URL, the port always said, or
-// "" when it has none.
+// Origin returns the scheme, host and explicit port of a URL, or "" when it has
+// no host.
 func Origin(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {

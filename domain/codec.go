@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// A Codec turns events into the bytes that are stored, and back. The name of an
-// event is part of the stored history: it never changes, even when the Go type
-// is renamed. Its zero value is ready.
+// A Codec encodes events for storage and decodes them. The stored name of an event
+// is part of the history: it never changes, even when the Go type is renamed. The
+// zero value is ready to use.
 type Codec struct {
-	Unmarshal func(data []byte, v any) error // default that of encoding/json, whose meaning it has to have
+	Unmarshal func(data []byte, v any) error // default: encoding/json, whose semantics it must keep
 
-	lifts map[string][]func(map[string]any) // nil: those of this program
+	upcasters map[string][]func(map[string]any) // nil: the package's own
 }
 
-// lifts holds, for each name, how to lift version n of the stored form to n+1,
-// at index n-1. The present version is one more than there are lifts.
-var lifts = map[string][]func(map[string]any){
+// upcasters holds, for each name, the functions that upcast version n of the stored
+// form to n+1, at index n-1. The present version is len(upcasters) + 1.
+var upcasters = map[string][]func(map[string]any){
 	probedName:  {countOneProbe},
 	invokedName: {nameKind},
 }
 
-// nameKind lifts a call of before tests were recorded.
+// nameKind upcasts a call from before tests were recorded.
 func nameKind(old map[string]any) { old["kind"] = string(ToolCall) }
 
-// countOneProbe lifts a probe of before its days were counted.
+// countOneProbe upcasts a probe from before probes were counted by day.
 func countOneProbe(old map[string]any) {
 	probe, _ := old["probe"].(map[string]any)
 	at, _ := probe["at"].(string)
@@ -38,14 +38,14 @@ func countOneProbe(old map[string]any) {
 	}
 }
 
-func (c Codec) liftsOf(name string) []func(map[string]any) {
-	if c.lifts == nil {
-		return lifts[name]
+func (c Codec) upcastersOf(name string) []func(map[string]any) {
+	if c.upcasters == nil {
+		return upcasters[name]
 	}
-	return c.lifts[name]
+	return c.upcasters[name]
 }
 
-// Stored names, for ever.
+// Stored names. They never change.
 const (
 	createdName = "integration.created"
 	updatedName = "integration.updated"
@@ -54,7 +54,7 @@ const (
 	invokedName = "integration.invoked"
 )
 
-// Encoded is an event as it is stored.
+// Encoded is an event in its stored form.
 type Encoded struct {
 	Name    string // such as integration.created
 	Version int    // of the stored form, from 1
@@ -71,7 +71,7 @@ func (c Codec) Encode(e Event) (Encoded, error) {
 	return Encoded{Name: name, Version: c.version(name), Data: data}, nil
 }
 
-func (c Codec) version(name string) int { return len(c.liftsOf(name)) + 1 }
+func (c Codec) version(name string) int { return len(c.upcastersOf(name)) + 1 }
 
 // NameOf returns the stored name of e, such as integration.created.
 func NameOf(e Event) string {
@@ -90,10 +90,10 @@ func NameOf(e Event) string {
 	return ""
 }
 
-// Decode returns the event that was stored, an old version lifted to the
-// present one. It fails on a name or a version that this program doesn't know.
+// Decode returns the stored event, upcast to the present version. It fails on a
+// name or a version that this program doesn't know.
 func (c Codec) Decode(stored Encoded) (Event, error) {
-	data, err := c.lift(stored)
+	data, err := c.upcast(stored)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,8 @@ func decode[E Event](c Codec, name string, data []byte) (Event, error) {
 	return e, nil
 }
 
-// lift returns the data of stored in the present version.
-func (c Codec) lift(stored Encoded) ([]byte, error) {
+// upcast returns the data of stored in the present version.
+func (c Codec) upcast(stored Encoded) ([]byte, error) {
 	switch present := c.version(stored.Name); {
 	case stored.Version == present:
 		return stored.Data, nil
@@ -139,8 +139,8 @@ func (c Codec) lift(stored Encoded) ([]byte, error) {
 	if old == nil {
 		old = map[string]any{}
 	}
-	for _, lift := range c.liftsOf(stored.Name)[stored.Version-1:] {
-		lift(old)
+	for _, upcast := range c.upcastersOf(stored.Name)[stored.Version-1:] {
+		upcast(old)
 	}
 	return json.Marshal(old)
 }

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// Stamp is what a decision needs from outside: the time, and a name for the
-// secrets it takes in that no other attempt uses.
+// Stamp is the input of a decision that isn't part of the request: the time, and a
+// name for new secrets that no other attempt uses.
 type Stamp struct {
 	At      time.Time
 	Attempt string
 }
 
-// Decision is what a wish came to: the event to record and the secrets to seal
-// before it. A wish that changes nothing has no event.
+// Decision is the result of a command: the event to record and the secrets to seal
+// before it. Without a change there is no event.
 type Decision struct {
 	Event Event
 	Seal  []SealedSecret
 }
 
-// Create decides to open the history of an integration, as doc describes it.
-// It refuses with Invalid, every problem at once, or with Conflict and the code
-// name_taken.
+// Create decides to create an integration from doc. It refuses with Invalid, which
+// lists every problem, or with Conflict and the code name_taken.
 func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
@@ -45,8 +44,8 @@ func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (D
 	return Decision{Event: IntegrationCreated{Integration: next}, Seal: seal}, nil
 }
 
-// Update decides to change what doc names. A member that is absent stays as it
-// is. It refuses with NotFound, or with Invalid and every problem at once.
+// Update decides to change the members that doc has. An absent member keeps its
+// value. It refuses with NotFound, or with Invalid, which lists every problem.
 func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
@@ -54,7 +53,7 @@ func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, erro
 	return i.updated(i.Configuration.clone(), doc, by, rules)
 }
 
-// updated decides to change the configuration to what doc makes of another.
+// updated decides to change the configuration to doc read over from.
 func (i Integration) updated(from Configuration, doc Document, by Stamp, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
@@ -76,7 +75,7 @@ func (i Integration) updated(from Configuration, doc Document, by Stamp, rules R
 	return Decision{Event: IntegrationUpdated{Integration: next, Changed: changed}, Seal: seal}, nil
 }
 
-// Delete decides to end the integration.
+// Delete decides to delete the integration. It refuses with NotFound.
 func (i Integration) Delete(reason string, by Stamp) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
@@ -96,8 +95,8 @@ func (i Integration) changeable() error {
 	return nil
 }
 
-// read reads a configuration over the present one and settles where its
-// secrets go. Now is the integration as it is.
+// read reads a configuration over the present one and determines the destinations
+// of its secrets. Now is the integration as it is.
 func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []SealedSecret {
 	o.text("display_name", &i.DisplayName, length(1, 256), noControl)
 	o.required("display_name", i.DisplayName != "")
@@ -126,8 +125,8 @@ func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []
 	return s.sealed
 }
 
-// authDestinations says where the integration's own auth goes: the base URL,
-// and that of every endpoint that has another one and no auth of its own.
+// authDestinations returns where the integration's own auth goes: its base URL, and
+// the base URL of every endpoint that overrides it and has no auth of its own.
 func (i *Integration) authDestinations() []string {
 	urls := []string{i.BaseURL, i.MCPURL}
 	for _, e := range i.Endpoints {
@@ -138,7 +137,7 @@ func (i *Integration) authDestinations() []string {
 	return i.Auth.destinationsOf(urls...)
 }
 
-// endpointDestinations says where the auth goes that an endpoint has of its own.
+// endpointDestinations returns where the endpoint's own auth goes.
 func (i *Integration) endpointDestinations(name string) []string {
 	for _, e := range i.Endpoints {
 		if e.Name == name {
@@ -148,7 +147,7 @@ func (i *Integration) endpointDestinations(name string) []string {
 	return nil
 }
 
-// destinationsOf is destinations for an auth that may be absent.
+// destinationsOf is destinations for an auth that may be nil.
 func (a *Auth) destinationsOf(urls ...string) []string {
 	if a == nil {
 		return nil
@@ -187,8 +186,8 @@ func (i *Integration) readHealthCheck(o *object) {
 	o.known["health_check"] = true
 }
 
-// readMCP reads the fields of an MCP server. What doesn't apply to the protocol
-// or the transport is refused when given, and dropped when it is left over.
+// readMCP reads the fields of an MCP server. A field that doesn't apply to the
+// protocol or the transport is refused if given, and otherwise cleared.
 func (i *Integration) readMCP(o *object, rules Rules) map[string]*Secret {
 	if i.Protocol != MCP {
 		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers"} {
@@ -212,7 +211,7 @@ func (i *Integration) readMCP(o *object, rules Rules) map[string]*Secret {
 }
 
 // readMCPHeaders reads headers whose values are secrets. Null keeps the present
-// value, so that what was read can be sent back.
+// value, so that a document that was read can be sent back.
 func (i *Integration) readMCPHeaders(o *object) map[string]*Secret {
 	var given map[string]*Secret
 	o.object("mcp_headers", func(in *object) {
@@ -249,13 +248,13 @@ func (i *Integration) sealHeaders(s *sealer, o *object, given map[string]*Secret
 	}
 }
 
-// sealer gathers the secrets that a decision takes in.
+// sealer collects the secrets of a decision.
 type sealer struct {
 	by     Stamp
 	sealed []SealedSecret
 }
 
-// auth settles the secret of an auth, which may be absent.
+// auth settles the secret of an auth, which may be nil.
 func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinations, now []string) {
 	if a == nil {
 		return

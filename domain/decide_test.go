@@ -56,10 +56,10 @@ func merge(t testing.TB, text, over string) domain.Document {
 }
 
 const (
-	plain   = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2"}`
-	keyed   = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2", "auth": {"type": "api_key_header", "api_key_value": "k1"}}`
-	minting = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://id.example.com/token"}}`
-	calling = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token", "bearer_token_value": "t1"},
+	plain     = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2"}`
+	keyed     = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com/v2", "auth": {"type": "api_key_header", "api_key_value": "k1"}}`
+	withToken = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://id.example.com/token"}}`
+	calling   = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token", "bearer_token_value": "t1"},
 		"endpoints": [{"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u", "password_value": "p1"}}]}`
 	exchanging = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": {"type": "bearer_token_exchange", "exchange_secret_value": "s",
 		"exchange_url": "https://id.example.com/token", "exchange_expires_in_field": "ttl"}}`
@@ -68,8 +68,8 @@ const (
 )
 
 var (
-	smart     = strings.Replace(minting, `"client_secret_value": "s"`, `"type": "smart_backend_services", "private_key_value": `+strconv.Quote(ecKey), 1)
-	asserting = strings.Replace(minting, `"client_id": "c", "client_secret_value": "s"`,
+	smart     = strings.Replace(withToken, `"client_secret_value": "s"`, `"type": "smart_backend_services", "private_key_value": `+strconv.Quote(ecKey), 1)
+	asserting = strings.Replace(withToken, `"client_id": "c", "client_secret_value": "s"`,
 		`"type": "oauth2_jwt_bearer", "assertion_issuer": "c", "assertion_subject": "amy@example.com", "private_key_value": `+strconv.Quote(ecKey), 1)
 )
 
@@ -199,10 +199,10 @@ func TestUpdate(t *testing.T) {
 			when: `{"endpoints": [{"name": "e", "description": "d", "path": "/", "base_url": "https://b.example.com", "auth": {"bearer_token_value": "b"}}]}`,
 		},
 		{name: "another host with the secret is fine", given: keyed, when: `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k1"}}`, changed: []string{"/auth/secrets/api_key_value", "/base_url"}, seals: 1},
-		{name: "another path of the token endpoint keeps the secret", given: minting, when: `{"auth": {"token_url": "https://id.example.com/v2/token"}}`, changed: []string{"/auth/token_url"}},
-		{name: "another token endpoint needs the secret again", given: minting, when: `{"auth": {"token_url": "https://evil.example.com/token"}}`, code: "secret_required"},
-		{name: "who gets the token doesn't get the secret", given: minting, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
-		{name: "who gets the secret doesn't get the token", given: minting, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
+		{name: "another path of the token endpoint keeps the secret", given: withToken, when: `{"auth": {"token_url": "https://id.example.com/v2/token"}}`, changed: []string{"/auth/token_url"}},
+		{name: "another token endpoint needs the secret again", given: withToken, when: `{"auth": {"token_url": "https://evil.example.com/token"}}`, code: "secret_required"},
+		{name: "who gets the token doesn't get the secret", given: withToken, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
+		{name: "who gets the secret doesn't get the token", given: withToken, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
 		{name: "another place of the token needs it again", given: exchanging, when: `{"auth": {"exchange_token_field": "data.other"}}`, code: "secret_required"},
 		{name: "another place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": "data.token"}}`, code: "secret_required"},
 		{name: "no place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": null}}`, code: "secret_required"},
@@ -213,7 +213,7 @@ func TestUpdate(t *testing.T) {
 		{name: "another issuer needs the private key again", given: asserting, when: `{"auth": {"assertion_issuer": "other"}}`, code: "secret_required"},
 		{name: "another subject needs the private key again", given: asserting, when: `{"auth": {"assertion_subject": "ceo@example.com"}}`, code: "secret_required"},
 		{name: "no subject needs the private key again", given: asserting, when: `{"auth": {"assertion_subject": null}}`, code: "secret_required"},
-		{name: "another place in the request needs it again", given: minting, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
+		{name: "another place in the request needs it again", given: withToken, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
 		{name: "another type needs its own secret", given: keyed, when: `{"auth": {"type": "bearer_token"}}`, code: "required"},
 		{name: "the name stays for ever", given: keyed, when: `{"name": "other"}`, code: "immutable"},
 		{name: "even the same name is not to be given", given: keyed, when: `{"name": "crm"}`, code: "immutable"},
@@ -271,7 +271,7 @@ func TestUpdate(t *testing.T) {
 // Earlier versions recorded of a secret that is exchanged for tokens only that it
 // was given for both, the token endpoint and the base URL.
 func TestASecretOfAnEarlierVersionStaysWhereItGoes(t *testing.T) {
-	given := created(t, minting)
+	given := created(t, withToken)
 	ref := given.Auth.Secret()
 	ref.Destinations = []string{"https://crm.example.com:443 client_secret_basic", "https://id.example.com:443 client_secret_basic"}
 	given.Auth.Secrets["client_secret_value"] = ref

@@ -2,13 +2,13 @@ package domain
 
 import "encoding/json"
 
-// Discovery is what an upstream offers, as endpoints that could be configured.
-// Nothing of it is written anywhere.
+// Discovery lists what an upstream offers, as endpoints that could be configured.
+// It is never stored.
 type Discovery struct {
-	Source    string // what it was read from: tools/list, CapabilityStatement or OpenAPI
+	Source    string // what was read: tools/list, CapabilityStatement or OpenAPI
 	Offers    []Offer
-	Truncated bool   // there is more than is told
-	Error     string // "" when it was read, else a sentence a person can act on
+	Truncated bool   // the upstream offers more
+	Error     string // "" on success, else a sentence for a person
 	ErrorCode ErrorCode
 }
 
@@ -18,13 +18,13 @@ type Offer struct {
 	Description string          `json:"description"`
 	Method      string          `json:"method"`
 	Path        string          `json:"path"`
-	BaseURL     string          `json:"base_url,omitempty"` // "" is that of the integration
+	BaseURL     string          `json:"base_url,omitempty"` // "": that of the integration
 	InputSchema json.RawMessage `json:"input_schema"`
 	BodyFormat  string          `json:"body_format"`
 }
 
-// Problems says what an integration would be refused for that is created with
-// the offer as its first endpoint, by rules.
+// Problems returns the problems that rules find in an integration whose first
+// endpoint is the offer.
 func (o Offer) Problems(rules Rules) []Problem {
 	var problems []Problem
 	var endpoints []Endpoint
@@ -34,7 +34,7 @@ func (o Offer) Problems(rules Rules) []Problem {
 }
 
 // Description is a document that describes a REST or FHIR API: OpenAPI 3, in
-// JSON or YAML, given itself or by its URL.
+// JSON or YAML, by value or by URL.
 type Description struct {
 	URL  string
 	Text []byte
@@ -43,7 +43,7 @@ type Description struct {
 // Given reports whether there is one.
 func (d Description) Given() bool { return d.URL != "" || len(d.Text) > 0 }
 
-// URLProblem says what is wrong with a URL that is to be called, "" when nothing is.
+// URLProblem returns what is wrong with a URL to call, "" when nothing is.
 func URLProblem(s string) string {
 	_, detail := webURL(s)
 	return detail

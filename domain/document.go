@@ -11,14 +11,13 @@ import (
 )
 
 // A Document is a decoded JSON object of a request: strings, bools, nil,
-// json.Number, []any and map[string]any. Reading it member by member is what
-// tells absent from null from a value, and lets a refusal list every problem at
-// once with the place it stands.
+// json.Number, []any and map[string]any. Reading it member by member distinguishes
+// absent from null, and lets a refusal list every problem with its pointer.
 type Document map[string]any
 
-// object reads one JSON object over the values a configuration already has.
-// An absent member leaves its value alone, and so does null where the member
-// isn't nullable. Members nobody asked for are problems.
+// object reads one JSON object over the present values of a configuration. An
+// absent member keeps its value; so does null where the member isn't nullable.
+// Unknown members are problems.
 type object struct {
 	at       string // the JSON pointer of the object
 	members  map[string]any
@@ -59,7 +58,7 @@ func (o *object) null(name string) bool {
 	return there && v == nil
 }
 
-// member reads a member as a T. It reports whether there was one.
+// member reads a member as a T and reports whether it was present.
 func member[T any](o *object, name, kind string) (value T, ok bool) {
 	v, given := o.given(name)
 	if !given {
@@ -71,10 +70,10 @@ func member[T any](o *object, name, kind string) (value T, ok bool) {
 	return value, ok
 }
 
-// A rule says what is wrong with a text: a code and a sentence, or nothing.
+// A rule returns a code and a sentence if a string breaks it, else "" twice.
 type rule func(string) (code, detail string)
 
-// text reads a string that keeps every rule.
+// text reads a string that satisfies every rule.
 func (o *object) text(name string, into *string, rules ...rule) {
 	s, ok := member[string](o, name, "a string")
 	if !ok {
@@ -84,7 +83,7 @@ func (o *object) text(name string, into *string, rules ...rule) {
 	o.check(name, s, rules...)
 }
 
-// nullableText is text for a member that null empties.
+// nullableText is text for a member that null clears.
 func (o *object) nullableText(name string, into *string, rules ...rule) {
 	if o.null(name) {
 		*into = ""
@@ -92,7 +91,7 @@ func (o *object) nullableText(name string, into *string, rules ...rule) {
 	o.text(name, into, rules...)
 }
 
-// check holds s to rules, and reports the first that it breaks.
+// check applies rules to s and reports the first one that it breaks.
 func (o *object) check(name, s string, rules ...rule) bool {
 	for _, broken := range rules {
 		if code, detail := broken(s); code != "" {
@@ -103,7 +102,7 @@ func (o *object) check(name, s string, rules ...rule) bool {
 	return true
 }
 
-// choice reads a string out of a closed set.
+// choice reads a string from a closed set.
 func choice[T ~string](o *object, name string, into *T, among ...T) {
 	s, ok := member[string](o, name, "a string")
 	if !ok {
@@ -138,7 +137,7 @@ func (o *object) integer(name string, into *int, low, high int) {
 	}
 	n, err := strconv.Atoi(string(v))
 	if err != nil {
-		if f, ferr := v.Float64(); ferr == nil && f == float64(int(f)) { // 3.0 and 3e0 are whole as well
+		if f, ferr := v.Float64(); ferr == nil && f == float64(int(f)) { // 3.0 and 3e0 are whole too
 			n, err = int(f), nil
 		}
 	}
@@ -152,14 +151,14 @@ func (o *object) integer(name string, into *int, low, high int) {
 	}
 }
 
-// list reads an array, each element by read.
-func (o *object) list(name string, most int, read func(at string, element any)) bool {
+// list reads an array and calls read for each element.
+func (o *object) list(name string, limit int, read func(at string, element any)) bool {
 	elements, ok := member[[]any](o, name, "an array")
 	if !ok {
 		return false
 	}
-	if len(elements) > most {
-		o.problem(name, "too_many", "has %d elements; at most %d are allowed", len(elements), most)
+	if len(elements) > limit {
+		o.problem(name, "too_many", "has %d elements; at most %d are allowed", len(elements), limit)
 		return false
 	}
 	for n, element := range elements {
@@ -169,9 +168,9 @@ func (o *object) list(name string, most int, read func(at string, element any)) 
 }
 
 // texts reads an array of strings.
-func (o *object) texts(name string, into *[]string, most int, rules ...rule) {
+func (o *object) texts(name string, into *[]string, limit int, rules ...rule) {
 	var all []string
-	if o.list(name, most, func(at string, element any) {
+	if o.list(name, limit, func(at string, element any) {
 		s, ok := element.(string)
 		place := &object{at: at, problems: o.problems}
 		if !ok {
@@ -185,21 +184,21 @@ func (o *object) texts(name string, into *[]string, most int, rules ...rule) {
 	}
 }
 
-// object reads an object by its members.
+// object reads an object with read.
 func (o *object) object(name string, read func(*object)) {
 	if members, ok := member[map[string]any](o, name, "an object"); ok {
 		read(newObject(o.pointer(name), members, o.problems))
 	}
 }
 
-// each calls read for every member, in the order of their names.
+// each calls read for every member, sorted by name.
 func (o *object) each(read func(name string)) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		read(name)
 	}
 }
 
-// done reports the members that nobody asked for.
+// done reports the unknown members.
 func (o *object) done() {
 	o.each(func(name string) {
 		if !o.known[name] {
@@ -208,7 +207,7 @@ func (o *object) done() {
 	})
 }
 
-// required reports a member that has no value after all was read. A member
+// required reports a member that has no value after everything was read. A member
 // that already has a problem is not reported again.
 func (o *object) required(name string, has bool) {
 	if !has && !slices.ContainsFunc(*o.problems, func(p Problem) bool { return p.Pointer == o.pointer(name) }) {
@@ -217,7 +216,7 @@ func (o *object) required(name string, has bool) {
 }
 
 // refuseGiven reports a member that doesn't apply. Null, an empty array and an
-// empty object say as much, so they pass: what was read can be sent back.
+// empty object pass, so that a document that was read can be sent back.
 func (o *object) refuseGiven(name, why string) {
 	v, given := o.given(name)
 	switch v := v.(type) {
@@ -231,7 +230,7 @@ func (o *object) refuseGiven(name, why string) {
 	}
 }
 
-// length is the rule that a text has from low to high characters.
+// length is the rule that a string has from low to high characters.
 func length(low, high int) rule {
 	return func(s string) (string, string) {
 		switch n := utf8.RuneCountInString(s); {

@@ -22,22 +22,22 @@ type Endpoint struct {
 	ResponseMapping map[string]string `json:"response_mapping,omitempty"` // new name to JMESPath
 	ResultKey       string            `json:"result_key,omitempty"`       // JMESPath
 	ResultTemplate  string            `json:"result_template,omitempty"`
-	MaxResultLength int               `json:"max_result_length"` // characters; 0 is no cut
+	MaxResultLength int               `json:"max_result_length"` // characters; 0: unlimited
 	ResultDelivery  string            `json:"result_delivery"`   // interrupt or queue; kept for the caller
 	Retry           RetryConfig       `json:"retry_config"`
 	TimeoutMS       int               `json:"timeout_ms"`
 }
 
-// RetryConfig says how often and on which statuses a call is tried again.
+// RetryConfig configures how often, and on which statuses, a call is retried.
 type RetryConfig struct {
 	MaxRetries    int   `json:"max_retries"`
 	RetryOnStatus []int `json:"retry_on_status"`
 }
 
-// maxEndpoints is how many endpoints an integration may have.
+// maxEndpoints is the most endpoints that an integration may have.
 const maxEndpoints = 50
 
-// defaultEndpoint returns an endpoint of which nothing was said.
+// defaultEndpoint returns an endpoint with default values.
 func defaultEndpoint() Endpoint {
 	return Endpoint{
 		Method:         "POST",
@@ -58,9 +58,9 @@ func (e Endpoint) Parameters() []string {
 	return names
 }
 
-// readEndpoints reads the endpoints member, which replaces the array. The auth
-// of an endpoint is read over that of the present endpoint of the same name. It
-// returns the secrets that were given, by the index of the endpoint.
+// readEndpoints reads the endpoints member, which replaces the array. The auth of
+// an endpoint is read over that of the present endpoint with the same name. It
+// returns the secrets that were given, by index of the endpoint.
 func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]*Secret {
 	present := *into
 	endpoints, given := []Endpoint{}, map[int]*Secret{}
@@ -132,9 +132,9 @@ func (e *Endpoint) readHeaders(in *object) {
 	})
 }
 
-// refuseAuthHeaders refuses a header that the auth of its endpoint sets: it is
-// shown in clear, and would be written over. One from before there was this rule
-// stays while nothing is said about it, so that the key can still be changed.
+// refuseAuthHeaders refuses a header that the auth of its endpoint sets: its value
+// is stored in clear and would be overwritten. A header stored before this rule
+// existed stays until the request names it, so that the key can still be changed.
 func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
 	if o.members["endpoints"] == nil && i.Auth.header() == now.Auth.header() {
 		return
@@ -151,8 +151,8 @@ func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
 	}
 }
 
-// header returns the name of the header that calls carry the secret in, "" where
-// it is no header of its own. The auth may be absent.
+// header returns the name of the header that carries the secret, "" if it isn't
+// sent in a header of its own. The auth may be nil.
 func (a *Auth) header() string {
 	if a == nil {
 		return ""
@@ -180,7 +180,7 @@ func (e *Endpoint) readSchema(in *object, rules Rules) {
 	e.InputSchema = data
 }
 
-// takesObject reports whether the type of a schema, a name or several, includes object.
+// takesObject reports whether the type of a schema, one name or several, includes object.
 func takesObject(kind any) bool {
 	among, _ := kind.([]any)
 	return kind == "object" || slices.Contains(among, any("object"))

@@ -6,38 +6,38 @@ import (
 	"strings"
 )
 
-// Kind says who has to act on an error, and how.
+// Kind classifies an error by who must act on it, and how.
 type Kind string
 
-// The kinds of error a caller can tell apart. Anything else is internal.
+// The kinds of error that callers distinguish. Anything else is internal.
 const (
 	Invalid         Kind = "invalid"         // the caller sent something that can't be accepted
 	Unauthenticated Kind = "unauthenticated" // the caller is not known
 	Forbidden       Kind = "forbidden"       // the caller is known and may not do this
-	NotFound        Kind = "not_found"       // there is no such thing in this workspace
-	Conflict        Kind = "conflict"        // the present state refuses the request
+	NotFound        Kind = "not_found"       // the workspace has no such thing
+	Conflict        Kind = "conflict"        // the request conflicts with the present state
 	Stale           Kind = "stale"           // the caller decided on an older version
-	TooLarge        Kind = "too_large"       // the request is over a limit of size
-	Unsupported     Kind = "unsupported"     // the request is in a format nobody reads here
-	Limited         Kind = "limited"         // the caller is over a limit of rate
-	Unavailable     Kind = "unavailable"     // a part of the service is away; asking again helps
-	Internal        Kind = "internal"        // a fault of ours
+	TooLarge        Kind = "too_large"       // the request exceeds a size limit
+	Unsupported     Kind = "unsupported"     // the request is in an unsupported format
+	Limited         Kind = "limited"         // the caller exceeds a rate limit
+	Unavailable     Kind = "unavailable"     // a part of the service is unavailable; the caller may retry
+	Internal        Kind = "internal"        // a bug
 )
 
-// Error is a refusal whose message is written for the caller of the API.
+// Error is an error whose message is written for the caller of the API.
 type Error struct {
 	Kind     Kind
-	Code     string    // a stable word for programs, such as name_taken
-	Message  string    // one sentence for a person; never the value of a secret
-	Problems []Problem // what is wrong with the request, all of it; only for Invalid
+	Code     string    // stable, for programs, such as name_taken
+	Message  string    // one sentence for a person; never contains a secret
+	Problems []Problem // everything wrong with the request; only for Invalid
 	cause    error
 }
 
 // Problem is one thing wrong with a request.
 type Problem struct {
-	Pointer string `json:"pointer"` // where, as a JSON pointer (RFC 6901)
-	Code    string `json:"code"`    // a stable word for programs
-	Detail  string `json:"detail"`  // one sentence for a person; never the value of a secret
+	Pointer string `json:"pointer"` // a JSON pointer (RFC 6901)
+	Code    string `json:"code"`    // stable, for programs
+	Detail  string `json:"detail"`  // one sentence for a person; never contains a secret
 }
 
 func (e *Error) Error() string {
@@ -52,24 +52,24 @@ func (e *Error) Error() string {
 	return all.String()
 }
 
-// Unwrap returns what caused the refusal, which is not for the caller's eyes.
+// Unwrap returns the cause, which callers of the API don't see.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Errorf returns an Error of the given kind and code. An error among args that
-// is wrapped with %w stays reachable, and is left out of nothing: word the
-// format for the caller.
+// Errorf returns an Error of the given kind and code. An error in args that is
+// wrapped with %w can be unwrapped, and its text appears in the message: write the
+// format for the caller of the API.
 func Errorf(kind Kind, code, format string, args ...any) error {
 	wrapped := fmt.Errorf(format, args...)
 	return &Error{Kind: kind, Code: code, Message: wrapped.Error(), cause: errors.Unwrap(wrapped)}
 }
 
-// Because returns an Error of the given kind and code whose cause is kept for
-// the log and hidden from the caller.
+// Because returns an Error of the given kind and code. Its cause is logged and
+// hidden from the caller.
 func Because(cause error, kind Kind, code, message string) error {
 	return &Error{Kind: kind, Code: code, Message: message, cause: cause}
 }
 
-// KindOf returns the kind of err, Internal when it is not one of ours.
+// KindOf returns the kind of err, Internal when it isn't an Error.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
@@ -77,8 +77,8 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// RefuseAll returns nil when there are no problems, else an Invalid error that
-// lists them all. Its code is theirs when they agree on one.
+// RefuseAll returns nil without problems, else an Invalid error that lists them
+// all. Its code is that of the problems when they share one.
 func RefuseAll(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil

@@ -2,26 +2,26 @@ package domain
 
 import "time"
 
-// An Event is a fact about one integration: something that happened and can no
-// longer be refused. The set is closed; Evolve handles every member of it.
+// An Event is a fact about one integration: something that has happened. The set is
+// closed; Evolve handles every member of it.
 //
 //sumtype:decl
 type Event interface{ event() }
 
-// IntegrationCreated opens the history of an integration, or opens it again
-// after a deletion. It carries the whole state it leads to.
+// IntegrationCreated records that an integration was created, or created again
+// after a deletion. It carries the whole resulting state.
 type IntegrationCreated struct {
 	Integration Integration `json:"integration"`
 }
 
-// IntegrationUpdated gives an integration another configuration. It carries the
-// whole state it leads to.
+// IntegrationUpdated records another configuration of an integration. It carries
+// the whole resulting state.
 type IntegrationUpdated struct {
 	Integration Integration `json:"integration"`
 	Changed     []string    `json:"changed"` // JSON pointers into the configuration, sorted
 }
 
-// IntegrationDeleted ends an integration until it is created again.
+// IntegrationDeleted records a deletion. An integration may be created again.
 type IntegrationDeleted struct {
 	ID        ID        `json:"id"`
 	Workspace Workspace `json:"workspace_id"`
@@ -31,37 +31,36 @@ type IntegrationDeleted struct {
 	Reason    string    `json:"reason,omitempty"`
 }
 
-// IntegrationProbed records what was seen when an integration was probed. It
-// changes no configuration, so it never moves a version.
+// IntegrationProbed records the result of a probe. It changes no configuration, so
+// the version stays the same.
 type IntegrationProbed struct {
 	ID          ID          `json:"id"`
 	Workspace   Workspace   `json:"workspace_id"`
 	Incarnation uint64      `json:"incarnation"`
 	Probe       Probe       `json:"probe"`
-	Previous    ProbeStatus `json:"previous,omitempty"` // what the probe before saw; empty: there was none
-	Days        []ProbeDay  `json:"days"`               // the last 30 with a probe, this one counted, oldest first
+	Previous    ProbeStatus `json:"previous,omitempty"` // the status of the previous probe; empty: there was none
+	Days        []ProbeDay  `json:"days"`               // the last 30 days with a probe, including this one, oldest first
 }
 
-// CallKind says why an endpoint was called.
+// CallKind is the reason why an endpoint was called.
 type CallKind string
 
 // The reasons of a call.
 const (
-	ToolCall CallKind = "invoke" // on somebody's behalf
-	TestCall CallKind = "test"   // to see what happens
+	ToolCall CallKind = "invoke" // a call by a user of the integration
+	TestCall CallKind = "test"   // a trial of the configuration
 )
 
-// IntegrationInvoked records that an endpoint was called on somebody's behalf, or
-// as a test.
-// It never has what was sent or answered, and it changes no configuration.
+// IntegrationInvoked records that an endpoint was called or tested. It never
+// contains what was sent or returned, and it changes no configuration.
 type IntegrationInvoked struct {
 	ID          ID            `json:"id"`
 	Workspace   Workspace     `json:"workspace_id"`
 	Incarnation uint64        `json:"incarnation"`
 	Endpoint    string        `json:"endpoint"`
 	Kind        CallKind      `json:"kind"`
-	StatusCode  int           `json:"status_code,omitempty"` // 0: no answer
-	ErrorCode   ErrorCode     `json:"error_code,omitempty"`  // empty: it succeeded
+	StatusCode  int           `json:"status_code,omitempty"` // 0: no response
+	ErrorCode   ErrorCode     `json:"error_code,omitempty"`  // empty: success
 	Attempts    int           `json:"attempts"`
 	Duration    time.Duration `json:"duration_ns"`
 	At          time.Time     `json:"at"`
@@ -73,10 +72,10 @@ func (IntegrationDeleted) event() {}
 func (IntegrationProbed) event()  {}
 func (IntegrationInvoked) event() {}
 
-// Metadata says who caused an event, when and how. It travels beside the event
+// Metadata records who caused an event, when and how. It is stored beside the event
 // as CloudEvents attributes.
 type Metadata struct {
-	CommandID   string    // names the command that caused it; the same after a retry
+	CommandID   string    // the command that caused it; the same after a retry
 	At          time.Time // UTC
 	Actor       string    // the id of the API key, or "system"
 	Address     string    // the IP address the request came from

@@ -27,7 +27,7 @@ func everything(t testing.TB) domain.Integration {
 	return created(t, string(data))
 }
 
-// samples are one event of each type, with every field set.
+// samples has one event of each type, with every field set.
 func samples(t testing.TB) map[string]domain.Event {
 	t.Helper()
 	i := asFirstStored(everything(t))
@@ -46,9 +46,9 @@ func samples(t testing.TB) map[string]domain.Event {
 	}
 }
 
-// asFirstStored is i with the destinations of its secrets as they were told at
-// first: of a token that the secret is exchanged for, the place of the secret; and
-// nothing of where in an answer a token is, nor of whom a private key speaks for.
+// asFirstStored is i with its secret destinations as the first version recorded
+// them: a token had the place of the secret it was issued for, and neither the path
+// of a token in a response nor the identity of a private key was recorded.
 func asFirstStored(i domain.Integration) domain.Integration {
 	auths := []*domain.Auth{i.Auth}
 	for _, e := range i.Endpoints {
@@ -74,9 +74,9 @@ func asFirstStored(i domain.Integration) domain.Integration {
 	return i
 }
 
-// TestEveryVersionEverStoredIsRead reads testdata/history, which has one file of
-// every version of every event that was ever stored. A file there is never
-// changed; a new version adds one.
+// TestEveryVersionEverStoredIsRead reads testdata/history, which has one file for
+// each version of each event that was ever stored. Files there never change; a new
+// version adds one.
 func TestEveryVersionEverStoredIsRead(t *testing.T) {
 	var codec domain.Codec
 	present := samples(t)
@@ -106,7 +106,7 @@ func TestEveryVersionEverStoredIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyKnowsIsNotDecoded(t *testing.T) {
+func TestUnknownEventsAreNotDecoded(t *testing.T) {
 	var codec domain.Codec
 	for _, stored := range []domain.Encoded{
 		{Name: "integration.renamed", Version: 1, Data: []byte(`{}`)},
@@ -128,14 +128,14 @@ func TestAProbeAndACallChangeNothing(t *testing.T) {
 }
 
 func TestAnyHistoryHasVersionsWithoutGaps(t *testing.T) {
-	wishes := []string{
+	updates := []string{
 		`{"enabled": false}`, `{"enabled": true}`, `{"auth": null}`, `{"auth": {"bearer_token_value": "t"}}`, `{"base_url": "https://b.example.com"}`,
 		`{"base_url": "https://crm.example.com/v2"}`, `{"endpoints": []}`, `{"endpoints": [{"name": "e", "description": "d", "path": "/p", "base_url": "https://c.example.com"}]}`, `{"protocol": "soap"}`,
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		var state domain.Integration
 		recorded := uint64(0)
-		for n := range rapid.IntRange(1, 30).Draw(rt, "wishes") {
+		for n := range rapid.IntRange(1, 30).Draw(rt, "updates") {
 			stamp := domain.Stamp{At: noon, Attempt: fmt.Sprint("a", n)}
 			var d domain.Decision
 			var err error
@@ -145,21 +145,21 @@ func TestAnyHistoryHasVersionsWithoutGaps(t *testing.T) {
 			case 1:
 				d, err = state.Delete("", stamp)
 			default:
-				d, err = state.Update(doc(t, rapid.SampledFrom(wishes).Draw(rt, "wish")), stamp, rules)
+				d, err = state.Update(doc(t, rapid.SampledFrom(updates).Draw(rt, "update")), stamp, rules)
 			}
 			if err != nil || d.Event == nil {
-				require.Empty(rt, d.Seal, "what is not recorded seals nothing")
+				require.Empty(rt, d.Seal, "a decision without an event seals nothing")
 				continue
 			}
 			recorded++
 			state = domain.Evolve(state, d.Event)
 			require.Equal(rt, recorded, state.Version)
 			for _, s := range d.Seal {
-				require.Contains(rt, state.Secrets(), s.Ref, "what is sealed is named")
+				require.Contains(rt, state.Secrets(), s.Ref, "the state references every sealed secret")
 			}
 			for _, ref := range state.Secrets() {
 				require.NotEmpty(rt, ref.ID)
-				require.NotEmpty(rt, ref.Destinations, "a secret always has where it goes")
+				require.NotEmpty(rt, ref.Destinations, "a secret always has a destination")
 			}
 		}
 	})
@@ -177,7 +177,7 @@ func FuzzDecodeAndEvolve(f *testing.F) {
 		if err != nil {
 			return
 		}
-		i := domain.Evolve(domain.Integration{}, e) // whatever was recorded, nothing after it panics
+		i := domain.Evolve(domain.Integration{}, e) // no recorded event makes later code panic
 		i = domain.Evolve(i, e)
 		_ = i.Secrets()
 		_, _ = i.Update(domain.Document{"enabled": false, "auth": map[string]any{}}, domain.Stamp{At: noon}, rules)
@@ -208,7 +208,7 @@ func TestAWorkspaceHasNoDotsAndNoWildcards(t *testing.T) {
 	}
 }
 
-func TestTheBuiltinsAreTheSameInEveryWorkspaceButForTheirIDs(t *testing.T) {
+func TestTheBuiltinsDifferBetweenWorkspacesOnlyInTheirIDs(t *testing.T) {
 	settings := domain.BuiltinSettings{FHIRURL: "https://fhir.example.com/{workspace_id}/r4", SearchEngineID: "cx 1", Disabled: []string{domain.GoogleSearch}}
 	all := domain.Builtins("acme", settings)
 	require.Len(t, all, 3)

@@ -1,9 +1,9 @@
-// Package domain is the model of an integration: the facts that can be recorded
-// about it (Event), the state those facts add up to (Integration), and the
-// decisions that turn a wish into a fact (Create, Update, Delete).
+// Package domain is the model of an integration: the facts that are recorded about
+// it (Event), the state that the facts add up to (Integration), and the decisions
+// that turn a request into a fact (Create, Update, Delete).
 //
-// It imports the standard library only and performs no I/O: every function here
-// is a function of its arguments.
+// It imports only the standard library and performs no I/O: every function depends
+// on its arguments alone.
 package domain
 
 import (
@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Workspace is the id of a workspace. Get one from ParseWorkspace, which is
-// what keeps dots and wildcards out of subjects.
+// Workspace is the id of a workspace. ParseWorkspace keeps dots and wildcards out
+// of it, and so out of subjects.
 type Workspace string
 
 var workspaceSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -35,11 +35,11 @@ type ID string
 
 var uuidSyntax = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// namespace is the UUID under which the ids of integrations are derived.
+// namespace is the UUID from which the ids of integrations are derived.
 var namespace = [16]byte{0x6f, 0x1d, 0x3c, 0x5a, 0x8e, 0x42, 0x4b, 0x9c, 0x9a, 0x77, 0x0b, 0x25, 0xd4, 0xe8, 0x31, 0xfe}
 
 // NewID returns the id of the integration called name in workspace w: a UUID
-// version 5 (RFC 9562) of both, so a unique name is a unique id.
+// version 5 (RFC 9562) of both, so that a unique name has a unique id.
 func NewID(w Workspace, name string) ID {
 	h := sha1.New() //nolint:gosec // see the import
 	h.Write(namespace[:])
@@ -50,8 +50,8 @@ func NewID(w Workspace, name string) ID {
 	return ID(fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16]))
 }
 
-// ParseID returns the integration that idOrName means in workspace w. Anything
-// shaped like a UUID is an id; nothing may be named like one.
+// ParseID returns the id of the integration that idOrName refers to in workspace w.
+// A UUID is an id; names can't look like one.
 func ParseID(w Workspace, idOrName string) ID {
 	if lower := strings.ToLower(idOrName); uuidSyntax.MatchString(lower) {
 		return ID(lower)
@@ -59,10 +59,10 @@ func ParseID(w Workspace, idOrName string) ID {
 	return NewID(w, idOrName)
 }
 
-// Protocol is the language an integration speaks.
+// Protocol is the protocol of an integration.
 type Protocol string
 
-// The protocols an integration may speak.
+// The supported protocols.
 const (
 	REST Protocol = "rest"
 	FHIR Protocol = "fhir"
@@ -72,7 +72,7 @@ const (
 // Protocols lists them all.
 func Protocols() []Protocol { return []Protocol{REST, FHIR, MCP} }
 
-// MCPTransport says how an MCP server is reached.
+// MCPTransport is the transport to an MCP server.
 type MCPTransport string
 
 // The transports of MCP.
@@ -82,8 +82,8 @@ const (
 	HTTP  MCPTransport = "http"
 )
 
-// Integration is what the history of an integration adds up to. The zero value
-// is the integration that does not exist yet.
+// Integration is the state that the history of an integration adds up to. The zero
+// value is an integration that does not exist yet.
 type Integration struct {
 	ID          ID        `json:"id"`
 	Workspace   Workspace `json:"workspace_id"`
@@ -97,7 +97,7 @@ type Integration struct {
 	Configuration
 }
 
-// Configuration is what a caller may set.
+// Configuration is the part of an integration that callers set.
 type Configuration struct {
 	DisplayName  string               `json:"display_name"`
 	Protocol     Protocol             `json:"protocol"`
@@ -117,8 +117,8 @@ type Configuration struct {
 type HealthCheck struct {
 	Method          string `json:"method"`                  // GET or HEAD
 	Path            string `json:"path"`                    // below the base URL
-	ExpectStatus    int    `json:"expect_status,omitempty"` // 0: any status below 500 that isn't a refusal of the credentials
-	IntervalSeconds int    `json:"interval_seconds"`        // 0: only on request
+	ExpectStatus    int    `json:"expect_status,omitempty"` // 0: any status below 500 except a rejection of the credentials
+	IntervalSeconds int    `json:"interval_seconds"`        // 0: on request only
 }
 
 // Exists reports whether the integration was created and not deleted since.
@@ -138,8 +138,7 @@ func (i Integration) Endpoint(name string) (Endpoint, error) {
 	return i.Endpoints[at], nil
 }
 
-// Secrets returns the reference of every secret the configuration names, in a
-// fixed order.
+// Secrets returns every secret reference in the configuration, in a fixed order.
 func (c Configuration) Secrets() []SecretRef {
 	var refs []SecretRef
 	add := func(more map[string]SecretRef) {
@@ -160,7 +159,7 @@ func (c Configuration) Secrets() []SecretRef {
 	return refs
 }
 
-// clone returns a copy that a decision may write to.
+// clone returns a copy that a decision may modify.
 func (c Configuration) clone() Configuration {
 	c.Auth = c.Auth.clone()
 	c.Endpoints = slices.Clone(c.Endpoints)
@@ -179,14 +178,14 @@ func (a *Auth) clone() *Auth {
 	return &copied
 }
 
-// NoSuchIntegration is the answer to an id that means nothing in the
-// workspace, whether it never did, no longer does or does in another one.
+// NoSuchIntegration is the error for an id that the workspace doesn't have: never
+// created, deleted, or of another workspace.
 func NoSuchIntegration() error {
 	return Errorf(NotFound, "integration_not_found", "there is no such integration in this workspace")
 }
 
-// Evolve returns the integration as it is after e. It never fails: a recorded
-// fact has happened, whatever today's rules say.
+// Evolve returns the integration after e. It never fails: a recorded event has
+// happened, whatever the present rules are.
 func Evolve(i Integration, e Event) Integration {
 	switch e := e.(type) {
 	case IntegrationCreated:

@@ -7,24 +7,24 @@ import (
 	"strconv"
 )
 
-// A Place says where in a JSON document a value is, by members and indexes:
-// data.tokens[0]."access token". It is a JMESPath expression that computes
-// nothing, so that who chooses it learns nothing of the document but whether
-// there is such a value.
+// A Place is a path to a value in a JSON document, by members and indexes:
+// data.tokens[0]."access token". It is a JMESPath expression that computes nothing,
+// so a caller who chooses it learns nothing about the document except whether the
+// value exists.
 type Place struct{ steps []placeStep }
 
 type placeStep struct {
 	member string
 	index  int
-	array  bool // an element of an array, by its index
+	array  bool // an array element, by index
 }
 
 var placeSyntax = regexp.MustCompile(`^(?:(\.?)(?:([A-Za-z_][A-Za-z0-9_]*)|("(?:[^"\\]|\\.)*"))|\[(-?\d{1,9})\])`)
 
 var errNoPlace = errors.New("it must be a path of members and indexes, such as data.tokens[0]")
 
-// ParsePlace reads a place. It has no functions, slices, wildcards, literals or
-// operators.
+// ParsePlace parses a place. Functions, slices, wildcards, literals and operators
+// are errors.
 func ParsePlace(text string) (Place, error) {
 	var p Place
 	for rest := text; rest != ""; {
@@ -53,7 +53,7 @@ func ParsePlace(text string) (Place, error) {
 	return p, nil
 }
 
-// In returns the value at the place in decoded JSON, nil where there is none. A
+// In returns the value at the place in decoded JSON, nil if there is none. A
 // negative index counts from the end.
 func (p Place) In(v any) any {
 	for _, step := range p.steps {
@@ -75,9 +75,9 @@ func (p Place) In(v any) any {
 	return v
 }
 
-// tokenPlace is the rule for the place of a token, or of its lifetime.
+// tokenPlace is the rule for the path of a token, or of its lifetime.
 func tokenPlace(s string) (string, string) {
-	return broken("expression_invalid", "is not a place in an answer", placeProblem(s))
+	return broken("expression_invalid", "is not a path in a response", placeProblem(s))
 }
 
 func placeProblem(s string) error {

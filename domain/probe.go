@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// ProbeStatus says what a probe saw.
+// ProbeStatus is the result of a probe.
 type ProbeStatus string
 
-// What a probe may see. Only Healthy is good.
+// The results of a probe. Only Healthy is good.
 const (
 	Healthy       ProbeStatus = "healthy"
 	AuthFailed    ProbeStatus = "auth_failed"
@@ -18,18 +18,18 @@ const (
 	Misconfigured ProbeStatus = "misconfigured"
 )
 
-// Probe is what was seen when an integration was probed once.
+// Probe is the outcome of one probe of an integration.
 type Probe struct {
-	Status       ProbeStatus   `json:"status"`                // empty: there was no room for it here, so nothing was seen
-	AuthResolved bool          `json:"auth_resolved"`         // every secret opened and every token was had; true when there is no auth
-	HTTPStatus   int           `json:"http_status,omitempty"` // 0: no answer
+	Status       ProbeStatus   `json:"status"`                // empty: not probed, for lack of capacity
+	AuthResolved bool          `json:"auth_resolved"`         // every secret opened and every token was issued; true without auth
+	HTTPStatus   int           `json:"http_status,omitempty"` // 0: no response
 	Duration     time.Duration `json:"duration_ns"`
-	Message      string        `json:"message"` // a sentence a person can act on
+	Message      string        `json:"message"` // a sentence for a person
 	At           time.Time     `json:"at"`
 	Steps        []ProbeStep   `json:"steps,omitempty"`
 }
 
-// ProbeStep is one thing a probe did.
+// ProbeStep is one step of a probe.
 type ProbeStep struct {
 	Name   string `json:"name"` // such as resolve_auth, request
 	OK     bool   `json:"ok"`
@@ -43,11 +43,11 @@ type ProbeDay struct {
 	Total   int    `json:"total"`
 }
 
-// probeDays is how many days are counted.
+// probeDays is how many days are kept.
 const probeDays = 30
 
-// Probed returns the record of a probe of i that followed last, the zero record
-// when none did. What an earlier incarnation saw is not carried on.
+// Probed returns the record of a probe of i, given the previous record, or the zero
+// record if there was none. Counts of an earlier incarnation are dropped.
 func (i Integration) Probed(last IntegrationProbed, p Probe) IntegrationProbed {
 	next := IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Probe: p}
 	if last.Incarnation == i.Incarnation && last.ID == i.ID {
@@ -57,7 +57,7 @@ func (i Integration) Probed(last IntegrationProbed, p Probe) IntegrationProbed {
 	if n := len(next.Days); n == 0 || next.Days[n-1].Date < today {
 		next.Days = append(next.Days, ProbeDay{Date: today})
 	}
-	day := &next.Days[len(next.Days)-1] // a clock that went back counts for the day it had come to
+	day := &next.Days[len(next.Days)-1] // if the clock goes back, the probe counts for the latest day
 	day.Total++
 	if p.Status == Healthy {
 		day.Healthy++
@@ -67,18 +67,18 @@ func (i Integration) Probed(last IntegrationProbed, p Probe) IntegrationProbed {
 	return next
 }
 
-// Changed reports whether the probe saw another status than the one before.
+// Changed reports whether the status differs from that of the previous probe.
 func (e IntegrationProbed) Changed() bool { return e.Previous != e.Probe.Status }
 
-// HealthReport is what a check of all enabled integrations of a workspace saw.
+// HealthReport is the outcome of a check of all enabled integrations of a workspace.
 type HealthReport struct {
 	CheckedAt    time.Time
 	Integrations []HealthResult
 }
 
-// HealthResult is what the check saw of one integration.
+// HealthResult is the outcome of the check of one integration.
 type HealthResult struct {
 	Integration Integration
 	Probe       Probe
-	Known       bool // false: it could not be probed, or not in time; Probe.Message says why
+	Known       bool // false: it could not be probed, or not in time; Probe.Message has the reason
 }

@@ -24,7 +24,7 @@ func TestProbesAreCountedByTheDay(t *testing.T) {
 	require.True(t, third.Changed())
 	require.Equal(t, domain.Healthy, third.Previous)
 	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 2, Total: 2}, {Date: "2026-05-07", Total: 1}}, third.Days)
-	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 1, Total: 1}}, first.Days, "what was recorded stays")
+	require.Equal(t, []domain.ProbeDay{{Date: "2026-05-06", Healthy: 1, Total: 1}}, first.Days, "a later probe doesn't modify an earlier record")
 
 	late := seen(third, domain.Healthy, noon) // a clock that went back
 	require.Equal(t, domain.ProbeDay{Date: "2026-05-07", Healthy: 1, Total: 2}, late.Days[1])
@@ -36,7 +36,7 @@ func TestProbesAreCountedByTheDay(t *testing.T) {
 	require.Equal(t, "2026-06-07", third.Days[0].Date)
 }
 
-func TestAnotherIncarnationIsCountedAnew(t *testing.T) {
+func TestAnotherIncarnationStartsNewCounts(t *testing.T) {
 	i := created(t, plain)
 	last := i.Probed(domain.IntegrationProbed{}, domain.Probe{Status: domain.Healthy, At: noon})
 	i.Incarnation = 5

@@ -18,8 +18,8 @@ func stdio(command string) string {
 
 const endpoint = `"name": "e", "description": "d", "path": "/p"`
 
-// refusals are wrong values of every field: what is sent over a good document,
-// and where and with what code it is refused.
+// refusals has wrong values for every field: a change to a valid document, and the
+// pointer and code of its refusal.
 var refusals = []struct{ over, pointer, code string }{
 	{`{"name": null}`, "/name", "required"},
 	{`{"name": 7}`, "/name", "type"},
@@ -210,7 +210,7 @@ var refusals = []struct{ over, pointer, code string }{
 	{stdio(`"files", "mcp_args": ["/srv/a", "x"], "endpoints": [{` + endpoint + `, "base_url": "https://a"}]`), "/endpoints/0/base_url", "not_allowed"},
 }
 
-func TestEveryWrongValueIsRefusedWhereItStands(t *testing.T) {
+func TestEveryWrongValueIsRefusedAtItsPointer(t *testing.T) {
 	for _, tt := range refusals {
 		t.Run(tt.pointer+" "+tt.code, func(t *testing.T) {
 			d, err := domain.Integration{}.Create("acme", merge(t, plain, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
@@ -235,7 +235,7 @@ func TestAHeaderIsRefusedOnceAuthSetsIt(t *testing.T) {
 	_, err = i.Update(doc(t, `{"auth": {"type": "api_key_header", "header_name": "X-Token", "api_key_value": "k1"}}`), by, rules)
 	require.NoError(t, err)
 
-	old := created(t, keyed) // of a time when it was not refused
+	old := created(t, keyed) // stored before the rule existed
 	old.Endpoints = i.Endpoints
 	for _, change := range []string{`{"enabled": false}`, `{"auth": {"api_key_value": "k2"}}`} {
 		_, err = old.Update(doc(t, change), by, rules)
@@ -270,7 +270,7 @@ func TestARefusalListsEveryProblemAtOnce(t *testing.T) {
 	require.Equal(t, "validation_failed", refusal.Code)
 }
 
-func TestARefusalNeverTellsASecret(t *testing.T) {
+func TestARefusalNeverContainsASecret(t *testing.T) {
 	const canary = "canary-5e0c"
 	for _, over := range []string{
 		`{"auth": {"type": "api_key_header", "api_key_value": "` + canary + `\n"}}`,

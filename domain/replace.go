@@ -6,8 +6,8 @@ import (
 	"maps"
 )
 
-// Document returns the configuration as a caller would write it, without its
-// secrets: Replace makes the same configuration of it again.
+// Document returns the configuration as a request would carry it, without its
+// secrets. Replace turns it back into the same configuration.
 func (c Configuration) Document() Document {
 	doc := documentOf(c)
 	withoutRefs(doc)
@@ -27,7 +27,7 @@ func (c Configuration) Document() Document {
 	return doc
 }
 
-// documentOf returns plain data as a request carries it.
+// documentOf returns plain data as a request would carry it.
 func documentOf(v any) Document {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -42,24 +42,23 @@ func documentOf(v any) Document {
 	return doc
 }
 
-// withoutRefs takes the references of secrets out of an auth.
+// withoutRefs removes the secret references from an auth.
 func withoutRefs(members map[string]any) {
 	if auth, ok := members["auth"].(map[string]any); ok {
 		delete(auth, "secrets")
 	}
 }
 
-// Replace decides to give the integration the configuration that doc describes,
-// and nothing of the present one: a member that is absent takes its default. A
-// secret that is absent stays the present one, where it would go to the same
-// place. It refuses as Update does.
+// Replace decides to give the integration exactly the configuration in doc: an
+// absent member takes its default. An absent secret keeps its present value if it
+// would go to the same place. It refuses as Update does.
 func (i Integration) Replace(doc Document, by Stamp, rules Rules) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}
 	blank := i
 	blank.Configuration = Configuration{Protocol: REST, Enabled: true, Auth: i.Auth.blank(), Endpoints: []Endpoint{}, MCPHeaders: i.MCPHeaders}
-	for _, e := range i.Endpoints { // so that the auth of one that stays finds its secret
+	for _, e := range i.Endpoints { // so that the auth of an endpoint that stays keeps its secret
 		blank.Endpoints = append(blank.Endpoints, Endpoint{Name: e.Name, Auth: e.Auth.blank()})
 	}
 	whole := Document{"auth": nil}
@@ -73,7 +72,7 @@ func (i Integration) Replace(doc Document, by Stamp, rules Rules) (Decision, err
 	return i.updated(blank.Configuration, whole, by, rules)
 }
 
-// blank returns what is left of an auth of which only the secret is kept.
+// blank returns the auth with its secrets and defaults only.
 func (a *Auth) blank() *Auth {
 	if a == nil {
 		return nil

@@ -11,8 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// configurations are documents that differ in everything that can differ. They
-// keep the name that every one of them has.
+// configurations are documents that differ in every field but the name.
 func configurations(t *testing.T) map[string]string {
 	t.Helper()
 	everything, err := os.ReadFile("testdata/everything.json")
@@ -32,7 +31,7 @@ func configurations(t *testing.T) map[string]string {
 	return all
 }
 
-func TestAConfigurationIsBroughtBackWholly(t *testing.T) {
+func TestAConfigurationIsRestoredCompletely(t *testing.T) {
 	all := configurations(t)
 	for first, given := range all {
 		for second, between := range all {
@@ -59,7 +58,7 @@ func TestAConfigurationIsBroughtBackWholly(t *testing.T) {
 	}
 }
 
-func TestASecretComesBackOnlyToThePlaceItIsFor(t *testing.T) {
+func TestASecretIsKeptOnlyForItsDestination(t *testing.T) {
 	before := created(t, keyed)
 	decision, err := before.Update(doc(t, `{"display_name": "Other", "auth": {"api_key_value": "k2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
 	require.NoError(t, err)
@@ -68,7 +67,7 @@ func TestASecretComesBackOnlyToThePlaceItIsFor(t *testing.T) {
 	require.NoError(t, err)
 	restored := domain.Evolve(now, decision.Event)
 	require.Equal(t, "CRM", restored.DisplayName)
-	require.Equal(t, now.Auth.Secrets, restored.Auth.Secrets, "the secret stays the present one")
+	require.Equal(t, now.Auth.Secrets, restored.Auth.Secrets, "the secret keeps its present value")
 	require.Equal(t, []string{"/display_name"}, decision.Event.(domain.IntegrationUpdated).Changed)
 
 	decision, err = before.Update(doc(t, `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
@@ -77,7 +76,7 @@ func TestASecretComesBackOnlyToThePlaceItIsFor(t *testing.T) {
 	require.ErrorContains(t, err, "/auth/api_key_value")
 }
 
-func TestReplacingWithTheSameChangesNothing(t *testing.T) {
+func TestReplacingWithTheSameConfigurationChangesNothing(t *testing.T) {
 	for name, text := range configurations(t) {
 		i := created(t, text)
 		decision, err := i.Replace(i.Document(), domain.Stamp{At: later, Attempt: "a2"}, rules)
@@ -86,7 +85,7 @@ func TestReplacingWithTheSameChangesNothing(t *testing.T) {
 	}
 }
 
-func TestNothingIsReplacedThatIsNotThere(t *testing.T) {
+func TestOnlyAnExistingIntegrationIsReplaced(t *testing.T) {
 	_, err := domain.Integration{}.Replace(domain.Document{}, domain.Stamp{At: noon}, rules)
 	require.Equal(t, domain.NotFound, domain.KindOf(err))
 	_, err = domain.Integration{ID: "x", Builtin: true}.Replace(domain.Document{}, domain.Stamp{At: noon}, rules)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Secret is a secret in the clear, on its way from the caller to the vault or
-// from the vault to a connector. It holds a pointer, so that what fmt and the
-// encoders reach without calling a method is an address, not the text.
+// Secret is a plaintext secret, on its way from the caller to the vault or from the
+// vault to a connector. It holds a pointer, so that fmt and the encoders can only
+// reach an address without calling a method.
 type Secret struct{ text *string }
 
 // redacted is what is shown in place of a secret.
@@ -19,7 +19,7 @@ const redacted = "[secret]"
 // NewSecret wraps text.
 func NewSecret(text string) Secret { return Secret{text: &text} }
 
-// Reveal returns the text, for the one place that needs it.
+// Reveal returns the text. Call it only where the text is sent or sealed.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -42,14 +42,14 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON keeps the text out of every document.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// SecretRef names one value in the vault. It is safe to record, to log and to
-// show. A secret belongs to the destinations it was given for: it opens for
-// them and for nothing else.
+// SecretRef names one value in the vault. It is safe to record, log and show. A
+// secret is bound to the destinations that it was given for and opens for no
+// others.
 type SecretRef struct {
 	ID           string    `json:"id"`           // the vault's name for the value
-	Field        string    `json:"field"`        // where in the configuration it stands, such as auth.api_key_value
-	Version      uint64    `json:"version"`      // counts the values this field has had, from 1
-	UpdatedAt    time.Time `json:"updated_at"`   // when this value was given
+	Field        string    `json:"field"`        // its place in the configuration, such as auth.api_key_value
+	Version      uint64    `json:"version"`      // counts the values of this field, from 1
+	UpdatedAt    time.Time `json:"updated_at"`   // when this value was set
 	Destinations []string  `json:"destinations"` // origin and place, such as "https://api.example.com header X-API-Key"
 }
 
@@ -59,7 +59,7 @@ type SealedSecret struct {
 	Secret Secret
 }
 
-// Owner is the integration a secret belongs to. A deleted integration that is
+// Owner is the integration that a secret belongs to. A deleted integration that is
 // created again is another owner.
 type Owner struct {
 	Workspace   Workspace
@@ -67,6 +67,6 @@ type Owner struct {
 	Incarnation uint64
 }
 
-// A Keyring opens secrets at the last moment before they are used. An error of
-// kind Invalid is for the caller's eyes: the secret is missing or doesn't open.
+// A Keyring opens a secret just before it is used. An error of kind Invalid is
+// shown to the caller: the secret is missing or can't be opened.
 type Keyring func(context.Context, SecretRef) (Secret, error)

@@ -12,8 +12,8 @@ type Slot struct {
 	Pattern *regexp.Regexp // anchored at both ends
 }
 
-// Fits says what is wrong with a value for the slot: a code and a sentence, or
-// nothing. Whatever the pattern lets pass, nothing is taken for an option.
+// Fits returns a code and a sentence if a value may not fill the slot, else "" twice.
+// A value that looks like an option is always refused, whatever the pattern.
 func (s Slot) Fits(value string) (code, detail string) {
 	if code, detail := length(1, 4096)(value); code != "" {
 		return code, detail
@@ -25,13 +25,13 @@ func (s Slot) Fits(value string) (code, detail string) {
 		return "pattern", "must not begin with a hyphen"
 	}
 	if !s.Pattern.MatchString(value) {
-		return "pattern", fmt.Sprintf("does not match what the profile asks of {%s}", s.Name)
+		return "pattern", fmt.Sprintf("does not match the profile's pattern for {%s}", s.Name)
 	}
 	return "", ""
 }
 
-// ArgumentProblems says what is wrong with values for the slots of a profile,
-// by pointers below /mcp_args.
+// ArgumentProblems returns the problems of the values for the slots of a profile,
+// with pointers below /mcp_args.
 func ArgumentProblems(slots []Slot, values []string) []Problem {
 	var problems []Problem
 	problem := func(n int, code, detail string) {
@@ -52,21 +52,21 @@ func ArgumentProblems(slots []Slot, values []string) []Problem {
 	return problems
 }
 
-// mostArgs is how many arguments an integration may give.
-const mostArgs = 50
+// maxArgs is the most arguments that an integration may give.
+const maxArgs = 50
 
-// readStdio reads which profile a process is started by, and what fills its
-// slots. A process has no URL and no headers.
+// readStdio reads the profile that starts the process, and the values of its slots.
+// A process has no URL and no headers.
 func (i *Integration) readStdio(o *object, profiles map[string][]Slot) {
-	o.refuseGiven("mcp_headers", "a process that is started is sent no headers")
+	o.refuseGiven("mcp_headers", "headers don't apply to the stdio transport")
 	for _, name := range []string{"base_url", "mcp_url"} {
-		o.refuseGiven(name, "a process that is started has no URL")
+		o.refuseGiven(name, "the stdio transport has no URL")
 	}
 	i.BaseURL, i.MCPURL, i.MCPHeaders = "", "", nil
 	before := len(*o.problems)
 	o.text("mcp_command", &i.MCPCommand, length(1, 512))
 	o.required("mcp_command", i.MCPCommand != "")
-	o.texts("mcp_args", &i.MCPArgs, mostArgs)
+	o.texts("mcp_args", &i.MCPArgs, maxArgs)
 	if len(profiles) == 0 {
 		o.problem("mcp_transport", "mcp_stdio_disabled", "starting a process is not enabled on this service")
 		return
@@ -76,19 +76,19 @@ func (i *Integration) readStdio(o *object, profiles map[string][]Slot) {
 	}
 	slots, known := profiles[i.MCPCommand]
 	if !known {
-		o.problem("mcp_command", "profile_unknown", "is not the name of a profile that the operator of this service has set up")
+		o.problem("mcp_command", "profile_unknown", "is not a profile that the operator of this service has configured")
 		return
 	}
 	*o.problems = append(*o.problems, ArgumentProblems(slots, i.MCPArgs)...)
 }
 
-// onlyWhatStdioCarries refuses what would go into the headers of a request, and
-// drops it where it is left over: a process is not sent any.
+// onlyWhatStdioCarries refuses the parts of an HTTP request that a process can't be
+// sent, and clears them where they are left over.
 func (i *Integration) onlyWhatStdioCarries(o *object) {
 	if i.Protocol != MCP || i.MCPTransport != Stdio {
 		return
 	}
-	const why = "a process that is started is not signed in to; the operator gives it what it needs"
+	const why = "auth doesn't apply to the stdio transport; the operator's profile provides credentials"
 	o.refuseGiven("auth", why)
 	i.Auth = nil
 	_, given := o.given("endpoints")
@@ -99,10 +99,10 @@ func (i *Integration) onlyWhatStdioCarries(o *object) {
 			at.problem("auth", "not_allowed", why)
 		}
 		if given && len(e.Headers) > 0 {
-			at.problem("headers", "not_allowed", "a process that is started is sent no headers")
+			at.problem("headers", "not_allowed", "headers don't apply to the stdio transport")
 		}
 		if given && e.BaseURL != "" {
-			at.problem("base_url", "not_allowed", "a process that is started has no URL")
+			at.problem("base_url", "not_allowed", "the stdio transport has no URL")
 		}
 		e.Auth, e.Headers, e.BaseURL = nil, map[string]string{}, ""
 	}

@@ -11,7 +11,7 @@ import (
 const started = `{"name": "files", "display_name": "Files", "protocol": "mcp", "mcp_transport": "stdio", "mcp_command": "files", "mcp_args": ["/srv/a", "x"],
 	"endpoints": [{"name": "list", "description": "List.", "path": ""}]}`
 
-func TestAnMCPServerIsStartedByAProfileAndWhatFillsItsSlots(t *testing.T) {
+func TestAnMCPServerIsStartedByAProfileAndItsArguments(t *testing.T) {
 	i := created(t, started)
 	require.Equal(t, domain.Stdio, i.MCPTransport)
 	require.Equal(t, "files", i.MCPCommand)
@@ -22,7 +22,7 @@ func TestAnMCPServerIsStartedByAProfileAndWhatFillsItsSlots(t *testing.T) {
 	require.Equal(t, []string{"/mcp_args/0"}, d.Event.(domain.IntegrationUpdated).Changed)
 	d, err = i.Update(doc(t, `{"base_url": null, "mcp_url": null, "mcp_headers": {}, "auth": null, "mcp_args": ["/srv/a", "x"]}`), domain.Stamp{At: later, Attempt: "b"}, rules)
 	require.NoError(t, err)
-	require.Nil(t, d.Event, "what was read is sent back")
+	require.Nil(t, d.Event, "a document that was read can be sent back")
 	_, err = i.Update(doc(t, `{"mcp_args": ["/etc", "x"]}`), domain.Stamp{At: later, Attempt: "b"}, rules)
 	requireProblem(t, err, "/mcp_args/0", "pattern")
 }
@@ -33,7 +33,7 @@ func TestWithoutProfilesNoProcessIsStarted(t *testing.T) {
 	_, err := domain.Integration{}.Create("acme", doc(t, started), domain.Stamp{At: noon, Attempt: "a"}, without)
 	requireProblem(t, err, "/mcp_transport", "mcp_stdio_disabled")
 
-	// Neither is one that was configured while there were some, whatever is changed.
+	// Nor can one that was configured while there were profiles, whatever is changed.
 	_, err = created(t, started).Update(doc(t, `{"display_name": "Other"}`), domain.Stamp{At: later, Attempt: "b"}, without)
 	requireProblem(t, err, "/mcp_transport", "mcp_stdio_disabled")
 	_, err = created(t, started).Update(doc(t, `{"mcp_transport": "http", "mcp_url": "https://mcp.example.com"}`), domain.Stamp{At: later, Attempt: "b"}, without)
@@ -42,7 +42,7 @@ func TestWithoutProfilesNoProcessIsStarted(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhatATransportHasNotIsDroppedWithTheOther(t *testing.T) {
+func TestFieldsOfAnotherTransportAreDroppedWithIt(t *testing.T) {
 	over := func(i domain.Integration, text string) domain.Integration {
 		t.Helper()
 		d, err := i.Update(doc(t, text), domain.Stamp{At: later, Attempt: "b"}, rules)
@@ -58,7 +58,7 @@ func TestWhatATransportHasNotIsDroppedWithTheOther(t *testing.T) {
 	require.Empty(t, process.MCPURL)
 	require.Empty(t, process.BaseURL)
 	require.Empty(t, process.Endpoints[0].Headers)
-	require.Len(t, http.Secrets(), 3, "the state before is as it was")
+	require.Len(t, http.Secrets(), 3, "the previous state is unchanged")
 
 	back := over(process, `{"mcp_transport": "http", "mcp_url": "https://mcp.example.com/mcp"}`)
 	require.Empty(t, back.MCPCommand)

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// A Tool is an endpoint as an LLM is told of it.
+// A Tool is an endpoint as it is offered to an LLM.
 type Tool struct {
-	Name        string          // of letters, digits, hyphens and underscores, at most 64
+	Name        string          // letters, digits, hyphens and underscores, at most 64
 	Description string          // written for an LLM
 	InputSchema json.RawMessage // JSON Schema, always of an object
 	Integration Integration
@@ -31,13 +31,13 @@ func (i Integration) Tools() []Tool {
 }
 
 const (
-	maxToolName   = 64 // what every provider of LLMs takes
+	maxToolName   = 64 // every LLM provider accepts this length
 	toolSeparator = "__"
 )
 
-// ToolName returns the name of an endpoint as a tool: both names with two
-// underscores between them. Names that are too long for that, or that could be
-// taken apart in another way, end in a hash.
+// ToolName returns the tool name of an endpoint: both names joined by two
+// underscores. A name that would be too long, or that could be split in another
+// way, ends in a hash.
 func ToolName(integration, endpoint string) string {
 	plain := integration + toolSeparator + endpoint
 	if len(plain) <= maxToolName && !strings.Contains(integration+"_", toolSeparator) && !strings.Contains("_"+endpoint, toolSeparator) {
@@ -49,15 +49,16 @@ func ToolName(integration, endpoint string) string {
 }
 
 // SplitToolName is the reverse of ToolName. It fails for a name that ends in a
-// hash, which has to be looked for.
+// SplitToolName is the reverse of ToolName. It fails for a name that ends in a
+// hash, which must be looked up.
 func SplitToolName(tool string) (integration, endpoint string, ok bool) {
 	integration, endpoint, ok = strings.Cut(tool, toolSeparator)
 	return integration, endpoint, ok && ToolName(integration, endpoint) == tool
 }
 
-// toolSchema returns the input schema as every provider takes it: that of an
-// object, which has the parameters of the path as well. Events of before a
-// schema of anything else was refused still hold such.
+// toolSchema returns the input schema in a form that every provider accepts: that of
+// an object, with the path parameters included. Events stored before other types
+// were refused may still hold them.
 func (e Endpoint) toolSchema() json.RawMessage {
 	schema := map[string]any{}
 	numbersAsWritten := json.NewDecoder(bytes.NewReader(e.InputSchema))

@@ -31,7 +31,7 @@ func TestNoTwoToolsShareAName(t *testing.T) {
 	names := map[string][2]string{}
 	long := strings.Repeat("a", 90)
 	i, e, ok := domain.SplitToolName(domain.ToolName("0__0", "-"))
-	require.False(t, ok, "a name with a hash is looked for, not taken apart into %s and %s", i, e)
+	require.False(t, ok, "a name with a hash is looked up, not split into %s and %s", i, e)
 	for _, i := range []string{"a", "a_", "a__b", "a_b", "ab", "a___b", long, long + "b"} {
 		for _, e := range []string{"c", "_c", "__c", "b__c", "b_c", "_b__c", long, long + "c"} {
 			name := domain.ToolName(i, e)
@@ -41,7 +41,7 @@ func TestNoTwoToolsShareAName(t *testing.T) {
 	}
 }
 
-func TestAToolTakesAnObjectWithThePathsParameters(t *testing.T) {
+func TestAToolTakesAnObjectWithThePathParameters(t *testing.T) {
 	for schema, want := range map[string]string{
 		`{}`: `{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}`,
 		`{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q"]}`: `{"type":"object","properties":{"id":{"type":"integer"},"q":{"type":"string"}},"required":["q","id"]}`,

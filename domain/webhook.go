@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// WebhookDestination is where a workspace wants to be told what happens. It
-// holds no secret: the one that signs follows from its id and SecretVersion.
+// WebhookDestination is a URL to which a workspace wants events sent. It holds no
+// secret: the signing secret is derived from its id and SecretVersion.
 type WebhookDestination struct {
-	ID          string    `json:"id"` // a UUID, never used again
+	ID          string    `json:"id"` // a UUID, never reused
 	Workspace   Workspace `json:"workspace_id"`
 	URL         string    `json:"url"`
 	Description string    `json:"description"`
@@ -19,26 +19,25 @@ type WebhookDestination struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 
 	SecretVersion   uint64    `json:"secret_version"`               // counts the secrets, from 1
-	PreviousExpires time.Time `json:"previous_expires_at,omitzero"` // until when the secret before signs as well
+	PreviousExpires time.Time `json:"previous_expires_at,omitzero"` // until when the previous secret signs too
 	AfterChange     uint64    `json:"after_change"`                 // the head of the log when it was created
-	AfterProbe      uint64    `json:"after_probe"`                  // the same of the log of probes
-	DisabledReason  string    `json:"disabled_reason,omitempty"`    // why the service disabled it; empty: it did not
+	AfterProbe      uint64    `json:"after_probe"`                  // the head of the probe log at that time
+	DisabledReason  string    `json:"disabled_reason,omitempty"`    // why the service disabled it; empty: it didn't
 }
 
-// The types of the events that a destination can be told, beside those of
-// changes.
+// The types of events that a destination can receive, besides those of changes.
 const (
-	HealthChanged = "integration.health_changed" // a probe saw another status than the one before
-	WebhookTest   = "webhook.test"               // somebody tries a destination; sent whatever it wants
+	HealthChanged = "integration.health_changed" // the status differs from that of the previous probe
+	WebhookTest   = "webhook.test"               // a test of a destination; sent whatever its event types
 )
 
-// WebhookTypes are the types of event that a destination may want.
+// WebhookTypes returns the event types that a destination may subscribe to.
 func WebhookTypes() []string { return []string{createdName, updatedName, deletedName, HealthChanged} }
 
 const anyType, anyOfIntegration = "*", "integration.*"
 
-// NewWebhookDestination decides to make a destination of what doc describes: all
-// events, unless it names some. It refuses with Invalid, every problem at once.
+// NewWebhookDestination decides to create a destination from doc. Without event
+// types it receives all events. It refuses with Invalid, which lists every problem.
 func NewWebhookDestination(w Workspace, id string, doc Document, at time.Time) (WebhookDestination, error) {
 	d := WebhookDestination{
 		ID: id, Workspace: w, EventTypes: []string{anyType}, Enabled: true, CreatedAt: at, UpdatedAt: at, SecretVersion: 1,
@@ -46,8 +45,8 @@ func NewWebhookDestination(w Workspace, id string, doc Document, at time.Time) (
 	return d, d.read(doc)
 }
 
-// Update decides to change what doc names. What is absent stays as it is. It
-// refuses with Invalid, every problem at once.
+// Update decides to change the members that doc has. An absent member keeps its
+// value. It refuses with Invalid, which lists every problem.
 func (d WebhookDestination) Update(doc Document, at time.Time) (WebhookDestination, error) {
 	next := d
 	if err := next.read(doc); err != nil {
@@ -80,8 +79,8 @@ func eventPattern(s string) (string, string) {
 	return "", ""
 }
 
-// Wants reports whether one of the patterns means a type of event: the type
-// itself, what begins alike before a final asterisk, or an asterisk alone.
+// Wants reports whether a pattern matches an event type: the type itself, a prefix
+// before a final asterisk, or an asterisk alone.
 func (d WebhookDestination) Wants(eventType string) bool {
 	return slices.ContainsFunc(d.EventTypes, func(pattern string) bool {
 		before, open := strings.CutSuffix(pattern, "*")
@@ -89,8 +88,8 @@ func (d WebhookDestination) Wants(eventType string) bool {
 	})
 }
 
-// Rotate decides to sign with another secret. The one before signs as well for
-// overlap; one before that no longer does.
+// Rotate decides to sign with a new secret. The previous one signs too for overlap;
+// any earlier one no longer signs.
 func (d WebhookDestination) Rotate(overlap time.Duration, at time.Time) WebhookDestination {
 	d.SecretVersion++
 	d.UpdatedAt, d.PreviousExpires = at, time.Time{}
@@ -100,8 +99,7 @@ func (d WebhookDestination) Rotate(overlap time.Duration, at time.Time) WebhookD
 	return d
 }
 
-// Signing returns the versions of the secret that sign at a time, the newest
-// first.
+// Signing returns the versions of the secret that sign at a time, newest first.
 func (d WebhookDestination) Signing(at time.Time) []uint64 {
 	if at.Before(d.PreviousExpires) {
 		return []uint64{d.SecretVersion, d.SecretVersion - 1}
@@ -109,13 +107,13 @@ func (d WebhookDestination) Signing(at time.Time) []uint64 {
 	return []uint64{d.SecretVersion}
 }
 
-// Disable decides to send nothing more, for a reason that is shown.
+// Disable decides to stop sending, for a reason that is shown.
 func (d WebhookDestination) Disable(reason string, at time.Time) WebhookDestination {
 	d.Enabled, d.DisabledReason, d.UpdatedAt = false, reason, at
 	return d
 }
 
-// NoSuchWebhookDestination is the refusal for one that is not in the workspace.
+// NoSuchWebhookDestination is the error for an id that the workspace doesn't have.
 func NoSuchWebhookDestination() error {
 	return Errorf(NotFound, "webhook_destination_not_found", "there is no such webhook destination in this workspace")
 }

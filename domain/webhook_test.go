@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func TestADestinationWantsWhatItsPatternsMean(t *testing.T) {
+func TestADestinationReceivesTheTypesThatItsPatternsMatch(t *testing.T) {
 	for _, row := range []struct {
 		patterns []string
 		wants    []string
@@ -33,7 +33,7 @@ func TestADestinationWantsWhatItsPatternsMean(t *testing.T) {
 	require.False(t, domain.WebhookDestination{EventTypes: []string{"integration.*"}}.Wants("webhook.test"))
 }
 
-func TestADestinationIsReadStrictlyWithEveryProblemAtOnce(t *testing.T) {
+func TestADestinationIsReadStrictlyAndEveryProblemIsListed(t *testing.T) {
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	made, err := domain.NewWebhookDestination("acme", "id", domain.Document{"url": "https://a.example/hook?x=1"}, at)
 	require.NoError(t, err)
@@ -65,12 +65,12 @@ func TestADestinationIsReadStrictlyWithEveryProblemAtOnce(t *testing.T) {
 	later := at.Add(time.Hour)
 	changed, err := made.Disable("gone", at).Update(domain.Document{"enabled": true, "url": nil}, later)
 	require.NoError(t, err)
-	require.Equal(t, made.URL, changed.URL, "null leaves what can't be null alone")
+	require.Equal(t, made.URL, changed.URL, "null keeps the value of a member that isn't nullable")
 	require.Empty(t, changed.DisabledReason)
 	require.Equal(t, later, changed.UpdatedAt)
 }
 
-func TestTheSecretBeforeSignsUntilTheOverlapEnds(t *testing.T) {
+func TestThePreviousSecretSignsUntilTheOverlapEnds(t *testing.T) {
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	d := domain.WebhookDestination{SecretVersion: 1}
 	require.Equal(t, []uint64{1}, d.Signing(at))
