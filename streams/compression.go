@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// StopCompressing has the streams of these names written without compression from
-// now on. A NATS cluster may lose a compressed stream when its servers are killed.
-// What is compressed on disk stays so. It returns the names of those that it changed,
+// StopCompressing switches off compression for the named streams, because a NATS
+// cluster may lose a compressed stream when its servers are killed. Data that is
+// already compressed stays so. It returns the names of the streams that it changed,
 // and an error that names those that it could not change.
 func StopCompressing(ctx context.Context, js jetstream.JetStream, names []string) (changed []string, err error) {
 	for _, name := range names {
@@ -35,7 +35,7 @@ func StopCompressing(ctx context.Context, js jetstream.JetStream, names []string
 }
 
 func stopCompressing(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a user who may not is not answered
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a user without the permission gets no reply
 	defer cancel()
 	cfg.Compression = jetstream.NoCompression
 	_, err := js.UpdateStream(ctx, cfg)

@@ -27,7 +27,7 @@ var deletes = map[string]func(context.Context, jetstream.JetStream, jetstream.St
 	"plainly": streams.Delete, "securely": streams.SecureDelete,
 }
 
-func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
+func TestDeletingAMessageThatIsGoneSucceeds(t *testing.T) {
 	js := on(t, natstest.Connect(t))
 	for how, del := range deletes {
 		stream := filled(t, js, jetstream.StreamConfig{Name: how, Subjects: []string{how + ".*"}, AllowDirect: true})
@@ -43,7 +43,7 @@ func TestAMessageThatIsGoneIsDeleted(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsStillThereIsNotDeleted(t *testing.T) {
+func TestDeletingAMessageThatStaysFails(t *testing.T) {
 	js := on(t, natstest.Connect(t))
 	for how, del := range deletes {
 		stream := filled(t, js, jetstream.StreamConfig{Name: how, Subjects: []string{how + ".*"}, DenyDelete: true})
@@ -51,7 +51,7 @@ func TestAMessageThatIsStillThereIsNotDeleted(t *testing.T) {
 	}
 }
 
-func TestNothingIsDeletedWithoutNATS(t *testing.T) {
+func TestDeletingWithoutNATSFails(t *testing.T) {
 	nc, end := natstest.Start(t, t.TempDir())
 	js := on(t, nc)
 	stream := filled(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"S.*"}})

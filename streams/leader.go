@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LastFromLeader returns the last message on a subject as the leader of its stream
-// has it, nil when there is none.
+// LastFromLeader asks the leader of a stream for the last message on a subject. It
+// returns nil when there is none.
 func LastFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
@@ -20,14 +20,14 @@ func LastFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string) 
 	return fromLeader(ctx, nc, stream, request)
 }
 
-// FromLeader returns the message at a sequence as the leader of its stream has it, nil
-// when there is none.
+// FromLeader asks the leader of a stream for the message at a sequence. It returns
+// nil when there is none.
 func FromLeader(ctx context.Context, nc *nats.Conn, stream string, sequence uint64) (*jetstream.RawStreamMsg, error) {
 	return fromLeader(ctx, nc, stream, fmt.Appendf(nil, `{"seq":%d}`, sequence))
 }
 
-// NextFromLeader returns the first message on a subject, which may have wildcards, from
-// a sequence on, as the leader of its stream has it; nil when there is none.
+// NextFromLeader asks the leader of a stream for the first message at or after a
+// sequence on a subject, which may have wildcards. It returns nil when there is none.
 func NextFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string, from uint64) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(struct {
 		From    uint64 `json:"seq"`
@@ -39,8 +39,8 @@ func NextFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string, 
 	return fromLeader(ctx, nc, stream, request)
 }
 
-// LastSequence returns the last sequence that the leader of a stream knows of, 0 when
-// the stream holds nothing.
+// LastSequence returns the last sequence that the leader of a stream has, 0 when the
+// stream is empty.
 func LastSequence(ctx context.Context, js jetstream.JetStream, stream string) (uint64, error) {
 	s, err := js.Stream(ctx, stream) // a fresh handle: its info is the leader's
 	if err != nil || s.CachedInfo().State.Msgs == 0 {

@@ -1,6 +1,6 @@
-// Package streams opens what is kept in JetStream, and knows what a refusal there
-// means. What it opens answers: a cluster that has just started, or was just asked
-// for a stream, elects a leader first, and has nobody to answer until then.
+// Package streams opens streams and buckets of JetStream and classifies its errors. A
+// cluster that has just started, or has just created a stream, first elects a leader;
+// this package waits until the stream answers.
 package streams
 
 import (
@@ -18,12 +18,12 @@ import (
 const (
 	answersWithin = 30 * time.Second // an election takes a few seconds
 	askAgain      = 50 * time.Millisecond
-	nothing       = "nothing" // a subject and a key that no stream has
+	nothing       = "nothing" // a subject and a key that don't exist
 )
 
-// Ensure returns the stream once it answers, creating it when it is not there. A
-// stream that is there is left as its operator made it. It gives up after half a
-// minute without an answer, or when ctx ends.
+// Ensure returns the stream once it answers, and creates it if it doesn't exist. An
+// existing stream keeps its configuration. Ensure gives up after half a minute
+// without an answer, or when ctx ends.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := answering(ctx, func() (jetstream.Stream, error) {
 		stream, err := js.Stream(ctx, cfg.Name)
@@ -71,7 +71,7 @@ func EnsureBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.Key
 	return bucket, nil
 }
 
-// answering calls open until it succeeds, as long as what it fails of may pass.
+// answering calls open until it succeeds or fails with an error that won't pass.
 func answering[T any](ctx context.Context, open func() (T, error)) (T, error) {
 	return backoff.Retry(ctx, func() (T, error) {
 		v, err := open()
@@ -82,8 +82,8 @@ func answering[T any](ctx context.Context, open func() (T, error)) (T, error) {
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(askAgain)), backoff.WithMaxElapsedTime(answersWithin))
 }
 
-// What a cluster says while it has no leader, or does not know yet which of its
-// servers are there (nats-server, errors.json).
+// The errors of a cluster that has no leader, or doesn't know its servers yet
+// (nats-server, errors.json).
 const (
 	codeNoPeers      jetstream.ErrorCode = 10005 // JSClusterNoPeersErr
 	codeNotAvailable jetstream.ErrorCode = 10008 // JSClusterNotAvailErr
@@ -91,7 +91,7 @@ const (
 	codeOffline      jetstream.ErrorCode = 10118 // JSStreamOfflineErr
 )
 
-// passes reports whether an error says that nobody answers yet.
+// passes reports whether an error only means that nobody answers yet.
 func passes(err error) bool {
 	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return slices.Contains([]jetstream.ErrorCode{codeNoPeers, codeNotAvailable, codeNotLeader, codeOffline}, e.ErrorCode)
@@ -99,8 +99,8 @@ func passes(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// IsConflict reports whether the server refused a publish because the subject
-// had moved on. Replicated streams answer with a code of their own.
+// IsConflict reports whether the server refused a publish because the subject has a
+// later message. Replicated streams use a different code.
 func IsConflict(err error) bool {
 	e, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)

@@ -27,8 +27,8 @@ func three(name string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{Name: name, Subjects: []string{name + ".*"}, AllowDirect: true, Replicas: 3}
 }
 
-// The server that a client is connected to may hear that a stream was made before
-// it hears who answers for it.
+// The server that a client is connected to may learn that a stream exists before it
+// learns which server leads it.
 func TestAStreamOfAClusterAnswersOnceItIsOpen(t *testing.T) {
 	c := natstest.NewCluster(t)
 	for n := range 10 {
@@ -55,7 +55,7 @@ func TestAClusterThatHasNoLeaderIsWaitedFor(t *testing.T) {
 	soon, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err = streams.Ensure(soon, js, three("NEW"))
-	require.ErrorIs(t, err, context.DeadlineExceeded, "one server of three can't make a stream, and a caller need not wait")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "one server of three can't create a stream, and a caller need not wait")
 
 	var waiting errgroup.Group
 	for _, name := range []string{"MADE", "NEW"} {
@@ -69,7 +69,7 @@ func TestAClusterThatHasNoLeaderIsWaitedFor(t *testing.T) {
 	require.NoError(t, waiting.Wait())
 }
 
-func TestOfThoseWhoOpenAStreamAtTheSameTimeEachGetsIt(t *testing.T) {
+func TestConcurrentCallersAllOpenTheStream(t *testing.T) {
 	js := on(t, natstest.Connect(t))
 	var racing errgroup.Group
 	for range 16 {
@@ -85,7 +85,7 @@ func TestOfThoseWhoOpenAStreamAtTheSameTimeEachGetsIt(t *testing.T) {
 	require.NoError(t, racing.Wait())
 }
 
-func TestAStreamThatIsThereIsLeftAsItIs(t *testing.T) {
+func TestAnExistingStreamKeepsItsConfiguration(t *testing.T) {
 	js := on(t, natstest.Connect(t))
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.*"}, MaxMsgs: 7})
 	require.NoError(t, err)
@@ -95,8 +95,8 @@ func TestAStreamThatIsThereIsLeftAsItIs(t *testing.T) {
 	require.Equal(t, []string{"s.*"}, stream.CachedInfo().Config.Subjects)
 }
 
-// What does not pass is said before the caller gives up.
-func TestARefusalIsNotWaitedFor(t *testing.T) {
+// A permanent error is returned before the caller gives up.
+func TestAPermanentErrorIsReturnedImmediately(t *testing.T) {
 	js := on(t, natstest.Connect(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
