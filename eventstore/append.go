@@ -14,15 +14,15 @@ import (
 // ErrConflict is returned by Append when another append came first.
 var ErrConflict = errors.New("eventstore: another append came first")
 
-// Append stores e as the event that follows position after on its integration,
-// and returns its own position once it is on disk.
+// Append stores e after position after on its integration, and returns its own
+// position once it is on disk.
 //
-// It returns ErrConflict when another event follows after already. When the
-// answer is lost it reads the log back: the event is there under the same
-// command id, or it is not. If that fails as well, the error is of kind
-// Unavailable with the code outcome_unknown, and repeating the command is safe.
-// While events are missing from the log, nothing is appended: the error is of kind
-// Unavailable with the code log_incomplete.
+// It returns ErrConflict when another event already follows after. When the reply is
+// lost it reads the log back, to find out whether an event with the same command id
+// is there. If that fails too, the error is of kind Unavailable with the code
+// outcome_unknown, and repeating the command is safe. While events are missing from
+// the log, nothing is appended: the error is of kind Unavailable with the code
+// log_incomplete.
 func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, e domain.Event, m domain.Metadata) (uint64, error) {
 	to := subject(logPrefix, w, id)
 	if err := s.Intact(); err != nil {
@@ -32,8 +32,8 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", to, err)
 	}
-	if most := s.nc.MaxPayload() - addedHeaders; int64(msg.Size()) > most {
-		return 0, domain.Errorf(domain.TooLarge, "configuration_too_large", "the configuration is over the limit of %d bytes", most)
+	if limit := s.nc.MaxPayload() - addedHeaders; int64(msg.Size()) > limit {
+		return 0, domain.Errorf(domain.TooLarge, "configuration_too_large", "the configuration exceeds the limit of %d bytes", limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -42,7 +42,7 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	position, err := s.appends.append(ctx, msg, after)
 	switch {
 	case err == nil:
-		if s.highest.see(log, position); position <= before { // the log lost its end meanwhile
+		if s.highest.see(log, position); position <= before { // the log lost its end in the meantime
 			s.refuse(Integrity{Missing: before - position + 1, Ranges: []Range{{position, before}}}.Err())
 		}
 		return position, nil
@@ -52,7 +52,7 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	return s.settle(ctx, w, id, m.CommandID, err)
 }
 
-// settle finds out what became of an append that was not acknowledged.
+// settle finds out whether an append without an acknowledgement was stored.
 func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, command string, cause error) (uint64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
@@ -62,28 +62,28 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 		return last.Position, nil
 	case streams.IsConflict(cause):
 		return 0, ErrConflict
-	case err == nil: // the message may still be on its way, so it can't be said to have failed
+	case err == nil: // the message may still be on its way, so the append has not failed for certain
 		err = cause
 	}
 	return 0, domain.Because(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
-		"the event log did not confirm the change; it may or may not have been made. Read it back, or repeat the request with the same Idempotency-Key")
+		"the event log did not confirm the change; the change may or may not have been made. Read the integration, or repeat the request with the same Idempotency-Key")
 }
 
-// refusedByServer reports whether the server answered at all.
+// refusedByServer reports whether the server replied with an error.
 func refusedByServer(err error) bool {
 	_, ok := errors.AsType[*jetstream.APIError](err)
 	return ok
 }
 
-// RecordProbe stores what a probe saw after the result at a position, apart from
-// the integration's history. It returns its own position in the stream of probe
-// results, or ErrConflict when another result follows already.
+// RecordProbe stores a probe result after the result at a position, outside the
+// integration's history. It returns its position in the stream of probe results, or
+// ErrConflict when another result already follows.
 func (s *Store) RecordProbe(ctx context.Context, after uint64, e domain.IntegrationProbed, m domain.Metadata) (uint64, error) {
 	return s.record(ctx, subject(probePrefix, e.Workspace, e.ID), e, m, jetstream.WithExpectLastSequencePerSubject(after))
 }
 
-// RecordCall stores that an endpoint was called, apart from the integration's
-// history. It returns the position in the stream of calls.
+// RecordCall stores that an endpoint was called, outside the integration's history.
+// It returns the position in the stream of calls.
 func (s *Store) RecordCall(ctx context.Context, e domain.IntegrationInvoked, m domain.Metadata) (uint64, error) {
 	return s.record(ctx, subject(callPrefix, e.Workspace, e.ID), e, m)
 }

@@ -26,8 +26,8 @@ func opened(b *testing.B, nc *nats.Conn) *eventstore.Store {
 	return s
 }
 
-// BenchmarkAppend appends from one process: to a log that takes batches, and to
-// one that takes them one by one.
+// BenchmarkAppend appends from one process to a log with batches, and to a log
+// without.
 func BenchmarkAppend(b *testing.B) {
 	for _, writers := range []int{1, 8, 32, 64, 128} {
 		for _, mode := range []string{"grouped", "single"} {
@@ -69,8 +69,7 @@ func create(b *testing.B, s *eventstore.Store, n uint64) {
 	require.NoError(b, err)
 }
 
-// BenchmarkBatchOfTwo is what an append would cost that writes two messages or
-// neither.
+// BenchmarkBatchOfTwo measures an append that writes two messages atomically.
 func BenchmarkBatchOfTwo(b *testing.B) {
 	nc := natstest.Connect(b)
 	js, err := jetstream.New(nc)

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Checkpoint reads into v, as JSON, what a reader of the log stored under a name,
-// and reports whether it stored anything. Names are as those of Position.
+// Checkpoint decodes into v the JSON that a reader of the log stored under a name,
+// and reports whether there is any. Names follow the rules of Position.
 func (s *Store) Checkpoint(ctx context.Context, name string, v any) (known bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

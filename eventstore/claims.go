@@ -9,18 +9,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A Claim ties an idempotency key to the request that first came with it. The
-// answer itself is not kept: the event that the request caused is the answer, or
-// the one that was the last when it caused none.
+// A Claim binds an idempotency key to the first request that used it. The response
+// is not stored: it is derived from the event that the request caused, or from the
+// last event before it if it changed nothing.
 type Claim struct {
 	CommandID string `json:"command_id"`
 	Request   string `json:"request"`             // a hash of the request
-	After     uint64 `json:"after"`               // the position of the integration before it
-	Unchanged bool   `json:"unchanged,omitempty"` // the request changed nothing: what is at After is the answer
+	After     uint64 `json:"after"`               // the position of the integration before the request
+	Unchanged bool   `json:"unchanged,omitempty"` // the request changed nothing: the event at After is the result
 }
 
-// Claimed returns the claim under key, and whether there is one. Key is made of
-// letters, digits, hyphens and underscores.
+// Claimed returns the claim under key, if there is one. Key consists of letters,
+// digits, hyphens and underscores.
 func (s *Store) Claimed(ctx context.Context, key string) (claim Claim, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -37,8 +37,8 @@ func (s *Store) Claimed(ctx context.Context, key string) (claim Claim, there boo
 	return claim, true, nil
 }
 
-// Claim stores c under key for 24 hours, unless another claim is there already.
-// It returns the one that is there after that.
+// Claim stores c under key for 24 hours unless the key is already claimed. It returns
+// the claim that is stored then.
 func (s *Store) Claim(ctx context.Context, key string, c Claim) (Claim, error) {
 	data, err := json.Marshal(c)
 	if err != nil {
@@ -53,13 +53,13 @@ func (s *Store) Claim(ctx context.Context, key string, c Claim) (Claim, error) {
 	case !errors.Is(err, jetstream.ErrKeyExists):
 		return Claim{}, unavailable(err, "claim idempotency key")
 	}
-	// A follower may not have it yet, and what is not there would look like a claim of
+	// A follower may not have the claim yet; a missing one would look like the claim of
 	// another request.
 	msg, err := s.lastFromLeader(ctx, "KV_"+claimBucket, "$KV."+claimBucket+"."+key)
 	if err != nil {
 		return Claim{}, err
 	}
-	if msg == nil { // its time ended in between
+	if msg == nil { // it expired in between
 		return Claim{}, unavailable(errClaimGone, "claim idempotency key")
 	}
 	var first Claim
@@ -69,4 +69,4 @@ func (s *Store) Claim(ctx context.Context, key string, c Claim) (Claim, error) {
 	return first, nil
 }
 
-var errClaimGone = errors.New("the claim is gone")
+var errClaimGone = errors.New("the claim has expired")

@@ -24,7 +24,7 @@ func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
 	return s
 }
 
-func TestAStaleAppendToThreeCopiesIsRefused(t *testing.T) {
+func TestAStaleAppendToThreeReplicasIsRefused(t *testing.T) {
 	c := natstest.NewCluster(t)
 	s := openThree(t, c.Connect(t, 0))
 	first := appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
@@ -37,7 +37,7 @@ func TestAStaleAppendToThreeCopiesIsRefused(t *testing.T) {
 	require.Equal(t, first+1, again, "the same command is recognised, not refused and not stored twice")
 }
 
-func TestOfRacingCreatorsOnThreeServersOneWins(t *testing.T) {
+func TestOneOfTheRacingCreatorsOnThreeServersWins(t *testing.T) {
 	c := natstest.NewCluster(t)
 	stores := make([]*eventstore.Store, len(c.Servers))
 	for n := range stores {
@@ -49,9 +49,9 @@ func TestOfRacingCreatorsOnThreeServersOneWins(t *testing.T) {
 	require.Equal(t, uint64(1), head)
 }
 
-// A cluster refuses what is stale with one code, and what races with an append
-// that is on its way to the copies with another. Both are conflicts.
-func TestBothCodesOfAClusterAreConflicts(t *testing.T) {
+// A cluster refuses a stale append with one code, and one that races with an append
+// still being replicated with another. Both are conflicts.
+func TestBothConflictCodesOfAClusterAreConflicts(t *testing.T) {
 	c := natstest.NewCluster(t)
 	nc := c.Connect(t, 0)
 	openThree(t, nc)
@@ -93,8 +93,8 @@ func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T)
 	}
 }
 
-// conflictsBehind reports whether the follower of a cluster of its own was behind:
-// reads may go to another one that is not.
+// conflictsBehind reports whether a follower of a new cluster was behind. A read may
+// go to another follower that is up to date.
 func conflictsBehind(t *testing.T) bool {
 	t.Helper()
 	c := natstest.NewCluster(t)
@@ -107,7 +107,7 @@ func conflictsBehind(t *testing.T) bool {
 	}, time.Minute, 10*time.Millisecond)
 	c.Lag(t, 1500*time.Millisecond)
 	var stale eventstore.Commit
-	for version := uint64(2); ; version++ { // a machine that is slow may look too late
+	for version := uint64(2); ; version++ { // a slow machine may look too late
 		if version == 20 {
 			return false
 		}
@@ -129,7 +129,7 @@ func conflictsBehind(t *testing.T) bool {
 	return true
 }
 
-func TestAppendsThatWaitGoOutTogetherToThreeCopies(t *testing.T) {
+func TestWaitingAppendsAreBatchedToThreeReplicas(t *testing.T) {
 	c := natstest.NewCluster(t)
 	nc := c.Connect(t, 0)
 	s := openThree(t, nc)
@@ -151,8 +151,8 @@ func TestAppendsThatWaitGoOutTogetherToThreeCopies(t *testing.T) {
 	require.Positive(t, batched(t, nc, 300))
 }
 
-// A server comes back with an empty disk, and is read from before it has caught up.
-func TestAReplicaThatIsBehindIsNotTakenForTheLog(t *testing.T) {
+// A server returns with an empty disk, and is read before it has caught up.
+func TestAReplicaThatIsBehindIsNotTrustedAsTheLog(t *testing.T) {
 	c := natstest.NewCluster(t)
 	s := openThree(t, c.Connect(t, 0))
 	const events = 300
@@ -173,8 +173,8 @@ func TestAReplicaThatIsBehindIsNotTakenForTheLog(t *testing.T) {
 	}
 }
 
-// What nobody else lacks is not taken for the claim of another request.
-func TestAClaimIsReadWhereAFollowerLacksIt(t *testing.T) {
+// A claim that only a follower lacks doesn't look like the claim of another request.
+func TestAClaimIsReadThoughAFollowerLacksIt(t *testing.T) {
 	c := natstest.NewCluster(t)
 	near, far := openThree(t, c.Connect(t, 0)), openThree(t, c.Connect(t, 2))
 	c.Lead(t, "KV_IDEMPOTENCY")

@@ -22,8 +22,8 @@ const (
 	deadPrefix = "deadletters."
 )
 
-// The headers of a dead letter. Those of the event follow behind originalPrefix:
-// under their own names some would tell the server what to do.
+// The headers of a dead letter. The headers of the event get originalPrefix, because
+// the server would act on some of their names.
 const (
 	headerDeadSubject  = "dead-subject"
 	headerDeadPosition = "dead-position"
@@ -31,7 +31,7 @@ const (
 	originalPrefix     = "original-"
 )
 
-// deadConfig bounds the record: what it tells of stays in the log.
+// deadConfig bounds the stream of dead letters. The events themselves stay in the log.
 func deadConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: deadName, Subjects: []string{deadPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
@@ -39,7 +39,7 @@ func deadConfig(cfg Config) jetstream.StreamConfig {
 	}
 }
 
-// A DeadLetter tells of an event that could not be applied.
+// A DeadLetter records an event that could not be applied.
 type DeadLetter struct {
 	Workspace domain.Workspace `json:"workspace_id"`
 	ID        domain.ID        `json:"integration_id"`
@@ -48,9 +48,9 @@ type DeadLetter struct {
 	At        time.Time        `json:"at"` // when it was found
 }
 
-// DeadLetter records that the event at a position of an integration can't be
-// applied, with the event as it was stored. However many find that out, however
-// often, it is recorded once.
+// DeadLetter records that the event at a position of an integration can't be applied,
+// together with the stored event. It is recorded once, however many processes report
+// it and however often.
 func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID, position uint64, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -60,7 +60,7 @@ func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID
 	}
 	for ctx.Err() == nil {
 		last, recorded, err := s.lastDead(ctx, msg.Subject)
-		if err != nil || recorded >= position { // an integration's events are found in their order
+		if err != nil || recorded >= position { // an integration's events are processed in order
 			return err
 		}
 		_, err = s.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
@@ -74,8 +74,8 @@ func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID
 	return unavailable(ctx.Err(), "record a dead letter")
 }
 
-// deadLetter returns the message that tells of an event. One that would be too
-// large leaves out the data, which is in the log.
+// deadLetter returns the message that records an event. If it would be too large it
+// omits the data, which is in the log.
 func (s *Store) deadLetter(ctx context.Context, to string, position uint64, reason string) (*nats.Msg, error) {
 	event, err := s.log.GetMsg(ctx, position)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Store) deadLetter(ctx context.Context, to string, position uint64, reas
 	return msg, nil
 }
 
-// oneLine keeps a text from ending the header it is in.
+// oneLine replaces characters that would end a header.
 func oneLine(r rune) rune {
 	if r == '\n' || r == '\r' {
 		return ' '
@@ -102,8 +102,8 @@ func oneLine(r rune) rune {
 	return r
 }
 
-// lastDead returns the sequence of the last dead letter on a subject, and the
-// position it tells of.
+// lastDead returns the sequence of the last dead letter on a subject, and the position
+// of its event.
 func (s *Store) lastDead(ctx context.Context, subject string) (sequence, position uint64, err error) {
 	stream, err := s.js.Stream(ctx, deadName)
 	if err != nil {
@@ -129,14 +129,14 @@ func readDead(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
 	return DeadLetter{Workspace: w, ID: id, Position: position, Reason: msg.Header.Get(headerDeadReason), At: msg.Time}, nil
 }
 
-// DeadLetters returns the last dead letters, the newest first, and how many
-// there are in all.
+// DeadLetters returns the latest dead letters, newest first, and how many there are
+// in total.
 func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []DeadLetter, total uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	stream, err := s.js.Stream(ctx, deadName)
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound): // no service of this version has run here
+	case errors.Is(err, jetstream.ErrStreamNotFound): // no service of this version has run yet
 		return nil, 0, nil
 	case err != nil:
 		return nil, 0, unavailable(err, "read dead letters")
@@ -159,7 +159,7 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []DeadLette
 	return letters, state.Msgs, nil
 }
 
-// StreamSize says how large a stream is.
+// StreamSize is the size of a stream.
 type StreamSize struct {
 	Name     string `json:"name"`
 	Messages uint64 `json:"messages"`

@@ -20,7 +20,7 @@ func (c Config) checkDurable(ctx context.Context) error {
 		return nil
 	}
 	if c.Durable == nil {
-		return errors.New("nothing tells whether the NATS server syncs before it acknowledges: " +
+		return errors.New("can't determine whether the NATS server syncs before it acknowledges: " +
 			"give --nats-monitor-url, or --allow-lazy-sync to risk losing acknowledged events in a power cut")
 	}
 	durable, err := c.Durable(ctx)

@@ -11,11 +11,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Begin begins an epoch: the log gets another identity. Its events up to e.After,
-// and the results of probes up to e.Probes, stay what they were; what followed them
-// is gone. Missing is how many events an operator goes on without. Formerly is the
-// identity of a log that this one took the place of without being made from it, or
-// empty.
+// Begin starts an epoch: the log gets a new identity. Its events up to e.After, and
+// the probe results up to e.Probes, are those of the previous epoch; later ones are
+// lost. Missing is how many lost events an operator accepts. Formerly is the identity
+// of a log that this one replaces without being made from it, or empty.
 func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
 	return s.changeLineage(ctx, func(known Lineage, created time.Time) (Lineage, bool) {
 		e := e
@@ -32,8 +31,8 @@ func streamCreated(info *jetstream.StreamInfo) time.Time {
 	return info.Created.UTC().Truncate(time.Millisecond)
 }
 
-// Restored begins an epoch on a log that was restored from a backup: whatever
-// followed it is gone. It refuses a log that is not whole.
+// Restored starts an epoch on a log that was restored from a backup: later events are
+// lost. It refuses an incomplete log.
 func Restored(ctx context.Context, nc *nats.Conn, cfg Config, now time.Time) error {
 	js, err := jetstream.New(nc)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package eventstore keeps the history of every integration in one JetStream
-// stream: a subject per integration, a message per event. What Append has
-// acknowledged is on disk, and no two appends follow the same event.
+// Package eventstore keeps the history of every integration in one JetStream stream:
+// a subject per integration, a message per event. An event that Append acknowledged
+// is on disk, and no two events follow the same one.
 package eventstore
 
 import (
@@ -20,17 +20,17 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Config says how the streams are kept.
+// Config configures the streams.
 type Config struct {
 	Replicas      int           // copies of each stream in a cluster; default 1
-	AllowLazySync bool          // start even when acknowledged events could be lost in a power cut; default false
-	Durable       DurableFunc   // how to find out whether the server syncs before it acknowledges; nil: it can't be told
-	Node          string        // names this process on the canary subject; default "local"
-	Timeout       time.Duration // for one request to NATS; default 5 s
+	AllowLazySync bool          // start even if a power cut could lose acknowledged events; default false
+	Durable       DurableFunc   // reports whether the server syncs before it acknowledges; nil: unknown
+	Node          string        // the name of this process on the canary subject; default "local"
+	Timeout       time.Duration // of one request to NATS; default 5 s
 }
 
-// Codec returns what turns events into what the streams hold, and back. It reads
-// them in half the time that encoding/json takes.
+// Codec returns the codec of the stored events. It decodes them twice as fast as
+// encoding/json.
 func Codec() domain.Codec {
 	return domain.Codec{Unmarshal: func(data []byte, v any) error { return json.Unmarshal(data, v) }}
 }
@@ -42,20 +42,20 @@ type Store struct {
 	log      jetstream.Stream // INTEGRATIONS
 	probes   jetstream.Stream
 	claims   jetstream.KeyValue
-	leases   jetstream.KeyValue // entries end when nobody renews them
-	reached  jetstream.KeyValue // how far subscribers have come
-	state    jetstream.KeyValue // which log this is
+	leases   jetstream.KeyValue // entries expire unless they are renewed
+	reached  jetstream.KeyValue // of subscribers
+	state    jetstream.KeyValue // the lineage of the log
 	lineage  atomic.Pointer[Lineage]
-	damage   atomic.Pointer[error] // why nothing may be changed
+	damage   atomic.Pointer[error] // why changes are refused
 	highest  highest
 	reading  reading
-	savedIn  sync.Map // the log of the position that a subscriber saved last
+	savedIn  sync.Map // by subscriber, the log of the position saved last
 	appends  *group
-	recent   *recent // nil: each reader has events of its own
+	recent   *recent // nil: every reader decodes for itself
 	codec    domain.Codec
-	asks     chan struct{} // one for each page that is on its way
+	asks     chan struct{} // one for each page being read
 	canary   string
-	required []string // streams that the service can't do without
+	required []string // streams that the service can't run without
 	timeout  time.Duration
 }
 
@@ -72,9 +72,9 @@ const (
 	readBucket  = "SUBSCRIBERS"
 )
 
-// Open returns the store, creating its streams when they are not there yet. It
-// refuses a server that acknowledges before it syncs, a log that could lose events
-// by a limit, and one that is not restored yet.
+// Open returns the store and creates its streams if they don't exist. It refuses a
+// server that acknowledges before it syncs, a log with a limit that could drop events,
+// and one whose restore is unfinished.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err := cfg.checkDurable(ctx); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
@@ -123,8 +123,8 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Attach returns a store over streams that are there, for a program that reads
-// the log and creates nothing.
+// Attach returns a store over existing streams, for a program that reads the log and
+// creates nothing.
 func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {

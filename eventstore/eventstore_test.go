@@ -51,12 +51,12 @@ func appendTo(t *testing.T, s *eventstore.Store, after uint64, e domain.Event, c
 	return position
 }
 
-func TestWhatWasAppendedIsLoaded(t *testing.T) {
+func TestAnAppendedEventIsLoaded(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	none, err := s.Load(t.Context(), "acme", crm(1).ID)
 	require.NoError(t, err)
-	require.Equal(t, eventstore.Commit{}, none, "what never was has no last event")
+	require.Equal(t, eventstore.Commit{}, none, "an unknown integration has no last event")
 
 	created := domain.IntegrationCreated{Integration: crm(1)}
 	position := appendTo(t, s, 0, created, "c1")
@@ -103,12 +103,12 @@ func TestAStaleAppendIsRefused(t *testing.T) {
 	}
 }
 
-func TestOfRacingCreatorsOneWins(t *testing.T) {
+func TestOneOfTheRacingCreatorsWins(t *testing.T) {
 	raceToCreate(t, 32, open(t, natstest.Connect(t)))
 }
 
-// raceToCreate has stores create the same integration at once, in turns. One
-// append is made and all others conflict.
+// raceToCreate lets the stores create the same integration at once. One append
+// succeeds and all others conflict.
 func raceToCreate(t *testing.T, appends int, stores ...*eventstore.Store) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func TestARetryAfterALostAckSucceeds(t *testing.T) {
 	require.Equal(t, first, head)
 }
 
-func TestWhatIsTooLargeForNATSIsRefusedAsSuch(t *testing.T) {
+func TestAnEventThatIsTooLargeForNATSIsRefusedAsTooLarge(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	large := crm(1)
 	large.DisplayName = string(make([]byte, 2<<20))
@@ -150,7 +150,7 @@ func TestWhatIsTooLargeForNATSIsRefusedAsSuch(t *testing.T) {
 	require.Equal(t, domain.TooLarge, domain.KindOf(err))
 }
 
-func TestAfterGivesHistoryThenLiveWithoutAGap(t *testing.T) {
+func TestAfterYieldsHistoryThenLiveEventsWithoutAGap(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	const events = 3000
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -189,7 +189,7 @@ func TestAfterGivesHistoryThenLiveWithoutAGap(t *testing.T) {
 	}
 }
 
-func TestAnEventThatCanNotBeReadIsHandedOverAsSuch(t *testing.T) {
+func TestAnUnreadableEventIsYieldedWithItsError(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	js, err := jetstream.New(nc)
@@ -221,7 +221,7 @@ func TestAnEventThatCanNotBeReadIsHandedOverAsSuch(t *testing.T) {
 	require.Error(t, err, "no decision is made on a state that can't be read")
 }
 
-func TestWhatIsOnDiskIsThereAfterARestart(t *testing.T) {
+func TestEventsSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	nc, stop := natstest.Start(t, dir)
 	position := appendTo(t, open(t, nc), 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
@@ -236,9 +236,9 @@ func TestWhatIsOnDiskIsThereAfterARestart(t *testing.T) {
 func TestAServerThatAcknowledgesBeforeItSyncsIsRefused(t *testing.T) {
 	nc := natstest.Connect(t)
 	for name, durable := range map[string]eventstore.DurableFunc{
-		"it says it doesn't": func(context.Context) (bool, error) { return false, nil },
-		"nothing tells":      nil,
-		"it can't be asked":  func(context.Context) (bool, error) { return true, errors.New("no route") },
+		"it doesn't":        func(context.Context) (bool, error) { return false, nil },
+		"unknown":           nil,
+		"it can't be asked": func(context.Context) (bool, error) { return true, errors.New("no route") },
 	} {
 		_, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable})
 		require.ErrorContains(t, err, "sync", name)
@@ -247,7 +247,7 @@ func TestAServerThatAcknowledgesBeforeItSyncsIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheMonitoringPortTellsWhetherTheServerSyncs(t *testing.T) {
+func TestTheMonitoringPortReportsWhetherTheServerSyncs(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"config":{"sync_interval":120000000000,"sync_always":true}}`: true,
 		`{"config":{"sync_interval":120000000000}}`:                    false,
@@ -316,10 +316,10 @@ func TestProbesAreRecordedApartFromTheHistory(t *testing.T) {
 	require.Equal(t, position, last.Position)
 	require.Equal(t, seen, last.Event)
 	_, err = s.RecordProbe(t.Context(), 0, seen, meta("p2"))
-	require.ErrorIs(t, err, eventstore.ErrConflict, "each result counts on from the one before")
+	require.ErrorIs(t, err, eventstore.ErrConflict, "each result follows the previous one")
 	head, err := s.Head(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, head, "a heartbeat never moves an integration's history")
+	require.Zero(t, head, "a probe never extends an integration's history")
 	for batch, err := range s.ProbesAfter(t.Context(), 0) {
 		require.NoError(t, err)
 		require.Equal(t, position, batch[0].Position)

@@ -32,7 +32,7 @@ func behindProxy(t *testing.T) (far, near *eventstore.Store, proxy *toxiproxy.Pr
 	return connect(proxy.Listen), connect(address), proxy
 }
 
-func TestAnAckThatIsLostOnTheWayIsFoundInTheLog(t *testing.T) {
+func TestAnAppendWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 	far, near, proxy := behindProxy(t)
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "mute", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`))
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestAnAckThatIsLostOnTheWayIsFoundInTheLog(t *testing.T) {
 	require.Equal(t, uint64(1), position)
 }
 
-func TestWithoutNATSEverythingIsUnavailableAndHealsByItself(t *testing.T) {
+func TestWithoutNATSEverythingIsUnavailableAndRecoversByItself(t *testing.T) {
 	far, _, proxy := behindProxy(t)
 	proxy.Stop()
 	_, err := far.Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta("c1"))

@@ -12,22 +12,21 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Follower is a reader of a log that keeps its position: the dispatchers of
-// webhooks, the timetable of probes, and the subscribers of other programs.
+// Follower is a reader of a log that saves its position: the webhook dispatchers, the
+// probe schedule, and the subscribers of other programs.
 type Follower struct {
 	Name     string    `json:"name"` // of its position, such as webhooks.integrations._all._all
 	Position uint64    `json:"position"`
 	Head     uint64    `json:"head"`             // of the log
-	Lag      uint64    `json:"lag"`              // positions up to the head; 0 when none of the events that it reads is left
-	Oldest   time.Time `json:"oldest,omitzero"`  // when the first event that is left was recorded
-	Progress time.Time `json:"last_progress_at"` // when it last kept its position: it got on, or had nothing left and said so
+	Lag      uint64    `json:"lag"`              // positions up to the head; 0 when it has read all its events
+	Oldest   time.Time `json:"oldest,omitzero"`  // when its next event was recorded
+	Progress time.Time `json:"last_progress_at"` // when it last saved its position: it made progress, or had nothing left to read
 }
 
-// positionName is the name of a position: of a subscriber, a log, a workspace and an
-// integration.
+// positionName is the name of a position: subscriber, log, workspace and integration.
 var positionName = regexp.MustCompile(`^.+\.(integrations|probes)\.([^.]+)\.([^.]+)$`)
 
-// Followers returns all that keep a position, by name.
+// Followers returns every reader that saves a position, by name.
 func (s *Store) Followers(ctx context.Context) ([]Follower, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -40,7 +39,7 @@ func (s *Store) Followers(ctx context.Context) ([]Follower, error) {
 	for {
 		select {
 		case entry := <-watch.Updates():
-			if entry == nil { // all that is there has come
+			if entry == nil { // every present entry has arrived
 				slices.SortFunc(all, func(a, b Follower) int { return strings.Compare(a.Name, b.Name) })
 				return all, s.measure(ctx, all)
 			}
@@ -54,7 +53,7 @@ func (s *Store) Followers(ctx context.Context) ([]Follower, error) {
 	}
 }
 
-// measure finds out how far each is behind.
+// measure determines how far each follower is behind.
 func (s *Store) measure(ctx context.Context, all []Follower) error {
 	heads := map[string]uint64{}
 	for n := range all {
@@ -87,8 +86,8 @@ func (s *Store) measure(ctx context.Context, all []Follower) error {
 	return nil
 }
 
-// firstAfter returns the first message on the subjects of a filter after a
-// position, nil when there is none.
+// firstAfter returns the first message after a position on the subjects of a filter,
+// nil when there is none.
 func (s *Store) firstAfter(ctx context.Context, stream, filter string, position uint64) (*jetstream.RawStreamMsg, error) {
 	handle, err := s.js.Stream(ctx, stream)
 	if err != nil {

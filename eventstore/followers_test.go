@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-func TestFollowersTellHowFarTheyAreBehindAndWhenTheyLastGotOn(t *testing.T) {
+func TestFollowersReportTheirLagAndTheirLastProgress(t *testing.T) {
 	t.Parallel()
 	s := open(t, natstest.Connect(t))
 	began := time.Now().Add(-time.Second)
@@ -43,5 +43,5 @@ func TestFollowersTellHowFarTheyAreBehindAndWhenTheyLastGotOn(t *testing.T) {
 	require.Equal(t, map[string]uint64{
 		"webhooks.integrations._all._all": 0, "slow.integrations._all._all": 4, "billing.integrations.acme._all": 0,
 		"lazy.integrations.globex._all": 2, "seen.probes._all._all": 0,
-	}, lags, "what belongs to others is nothing that is left")
+	}, lags, "the events of others don't count as lag")
 }

@@ -14,59 +14,57 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// group sends appends to the log. While few are under way, each goes out by
-// itself. When many are, those that come wait, and go out together as one atomic
-// batch (NATS ADR-50), which is synced to disk once for all of them: group
-// commit.
+// group commits appends to the log in groups. While few are in flight, each is sent
+// alone. Otherwise new ones wait and are sent together as one atomic batch (NATS
+// ADR-50), which the server syncs to disk once.
 type group struct {
 	js      jetstream.JetStream
-	batches bool // whether the stream takes batches
+	batches bool // whether the stream accepts batches
 	timeout time.Duration
 
 	mu      sync.Mutex
-	single  int       // appends that are under way by themselves
-	batched bool      // whether a batch is under way
-	waiting []*waiter // in the order in which they came
+	single  int       // appends in flight alone
+	batched bool      // whether a batch is in flight
+	waiting []*waiter // in order of arrival
 }
 
 const (
-	// mostSingle is how many appends are under way by themselves before others
-	// wait for a batch, and the fewest that make one. A batch costs the server a
-	// folder of its own, about as much as that many appends: ADR 14.
-	mostSingle = 16
-	mostBatch  = 500     // appends of one batch; the server takes 1,000
+	// maxSingle is how many appends are sent alone before others wait for a batch,
+	// and the fewest that make a batch. A batch costs the server a folder of its
+	// own, about as much as that many appends: ADR 14.
+	maxSingle  = 16
+	maxAppends = 500     // of one batch; the server accepts 1,000
 	batchBytes = 4 << 20 // of one batch, unless its first append alone is more
 
-	// addedHeaders is more than the headers take that a message is given on its
-	// way out. One that the connection refused for its size would spoil its batch.
+	// addedHeaders is a bound on the headers that are added to a message when it is
+	// sent. A message that the connection refused for its size would fail its batch.
 	addedHeaders = 256
 )
 
-// errNotSent is why an append was not made that nobody waits for any more.
+// errNotSent means that the caller gave up before its append was sent.
 var errNotSent = errors.New("eventstore: gave up before the append was sent")
 
-// waiter is an append that waits for others.
+// waiter is an append that may wait for others.
 type waiter struct {
 	msg      *nats.Msg
 	after    uint64
-	told     chan struct{} // closed when the rest is decided
-	alone    bool          // it has to go out by itself
+	decided  chan struct{} // closed when the following fields are set
+	alone    bool          // the caller sends it alone
 	position uint64
 	err      error
 }
 
-// append publishes msg after a position on its subject, and returns where it is
-// once it is on disk. Its errors are those of jetstream.PublishMsg, or
-// errNotSent.
+// append publishes msg after a position on its subject, and returns its position once
+// it is on disk. Its errors are those of jetstream.PublishMsg, or errNotSent.
 func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
 	w := g.enter(msg, after)
 	select {
-	case <-w.told:
+	case <-w.decided:
 	case <-ctx.Done():
 		if g.leave(w) {
 			return 0, errors.Join(errNotSent, ctx.Err())
 		}
-		<-w.told
+		<-w.decided
 	}
 	if !w.alone {
 		return w.position, w.err
@@ -80,12 +78,12 @@ func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64
 	return ack.Sequence, nil
 }
 
-// enter lines an append up. It is told at once when it need not wait.
+// enter queues an append, or decides at once that it is sent alone.
 func (g *group) enter(msg *nats.Msg, after uint64) *waiter {
-	w := &waiter{msg: msg, after: after, told: make(chan struct{})}
+	w := &waiter{msg: msg, after: after, decided: make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.batches || !g.batched && g.single < mostSingle {
+	if !g.batches || !g.batched && g.single < maxSingle {
 		g.sendAlone(w)
 	} else {
 		g.waiting = append(g.waiting, w)
@@ -93,7 +91,7 @@ func (g *group) enter(msg *nats.Msg, after uint64) *waiter {
 	return w
 }
 
-// leave takes an append out of the line, unless it is on its way already.
+// leave removes an append from the queue. It reports false if it was sent already.
 func (g *group) leave(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,8 +103,7 @@ func (g *group) leave(w *waiter) bool {
 	return true
 }
 
-// done tells those that wait that one that went by itself is back, and where it
-// was stored.
+// done records that an append that was sent alone has returned, and its position.
 func (g *group) done(made map[string]uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,8 +112,8 @@ func (g *group) done(made map[string]uint64) {
 	g.next()
 }
 
-// pass sends those by themselves that wait to follow an event that another
-// follows by now: they conflict, and would spoil their batch.
+// pass lets the waiting appends that conflict by now be sent alone: in a batch they
+// would fail all the others.
 func (g *group) pass(made map[string]uint64) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(w *waiter) bool {
 		overtaken := w.after < made[w.msg.Subject]
@@ -127,31 +124,31 @@ func (g *group) pass(made map[string]uint64) {
 	})
 }
 
-// next sends those that wait: many of them as a batch, few by themselves. The
-// lock is held, as in what follows.
+// next sends waiting appends: many as a batch, few alone. The caller holds the lock,
+// as for the methods below.
 func (g *group) next() {
 	if g.batched {
 		return
 	}
-	if len(g.waiting) >= mostSingle {
-		if batch, rest := split(g.waiting); len(batch) >= mostSingle {
+	if len(g.waiting) >= maxSingle {
+		if batch, rest := split(g.waiting); len(batch) >= maxSingle {
 			g.batched, g.waiting = true, rest
 			go g.sendBatch(batch)
 			return
 		}
 	}
-	for len(g.waiting) > 0 && g.single < mostSingle {
+	for len(g.waiting) > 0 && g.single < maxSingle {
 		g.sendAlone(g.waiting[0])
 		g.waiting = g.waiting[1:]
 	}
 }
 
-// split returns the appends that can go out together, at most one of each
-// integration, and those that can't.
+// split returns the appends that can be sent together, at most one of each
+// integration, and the others.
 func split(waiting []*waiter) (batch, rest []*waiter) {
 	taken, size := map[string]bool{}, 0
 	for _, w := range waiting {
-		if len(batch) == mostBatch || taken[w.msg.Subject] || size > 0 && size+w.msg.Size() > batchBytes {
+		if len(batch) == maxAppends || taken[w.msg.Subject] || size > 0 && size+w.msg.Size() > batchBytes {
 			rest = append(rest, w)
 			continue
 		}
@@ -161,15 +158,15 @@ func split(waiting []*waiter) (batch, rest []*waiter) {
 	return batch, rest
 }
 
-// sendAlone has an append sent by whoever waits for it.
+// sendAlone lets the caller of append send it.
 func (g *group) sendAlone(w *waiter) {
 	g.single++
 	w.alone = true
-	close(w.told)
+	close(w.decided)
 }
 
-// sendBatch sends appends together. When the server refuses one of them it
-// refuses all, so each goes out by itself then and has an answer of its own.
+// sendBatch sends appends together. When the server refuses one of them it refuses
+// all, so then each is sent alone and gets its own result.
 func (g *group) sendBatch(batch []*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
@@ -180,23 +177,23 @@ func (g *group) sendBatch(batch []*waiter) {
 	made := map[string]uint64{}
 	for n, w := range batch {
 		switch {
-		case refusedByServer(err), errors.Is(err, nats.ErrNoResponders): // none is made
+		case refusedByServer(err), errors.Is(err, nats.ErrNoResponders): // none is stored
 			g.sendAlone(w)
 			continue
 		case err != nil:
 			w.err = err
-		default: // they follow each other in the log
+		default: // they have consecutive positions
 			w.position = ack.Sequence - ack.BatchSize + 1 + uint64(n)
 			made[w.msg.Subject] = w.position
 		}
-		close(w.told)
+		close(w.decided)
 	}
 	g.pass(made)
 	g.next()
 }
 
-// messages returns what is published of a batch. The headers are copies: an
-// append that goes out by itself after all must not name its batch.
+// messages returns the messages of a batch. The headers are copies, because an append
+// that is sent alone after all must not name its batch.
 func messages(batch []*waiter) []*nats.Msg {
 	all := make([]*nats.Msg, len(batch))
 	for n, w := range batch {

@@ -17,15 +17,15 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// appended is what became of one of many appends.
+// appended is the result of one of many appends.
 type appended struct {
 	id       domain.ID
 	position uint64
 	err      error
 }
 
-// appendMany appends the creation of integrations that are named, all at once,
-// after a position that may differ by name.
+// appendMany appends the creation of the named integrations concurrently, each after a
+// position that may depend on its name.
 func appendMany(ctx context.Context, s *eventstore.Store, names []string, after func(name string) uint64) []appended {
 	out := make([]appended, len(names))
 	done := make(chan struct{})
@@ -54,7 +54,7 @@ func named(prefix string, n int) []string {
 
 func nothing(string) uint64 { return 0 }
 
-// batched returns how many messages of the log came in a batch.
+// batched returns how many messages of the log were sent in a batch.
 func batched(t *testing.T, nc *nats.Conn, positions uint64) (count int) {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -71,7 +71,7 @@ func batched(t *testing.T, nc *nats.Conn, positions uint64) (count int) {
 	return count
 }
 
-func TestAppendsThatWaitGoOutTogetherAndEachIsWhereItWasSaidToBe(t *testing.T) {
+func TestWaitingAppendsAreBatchedAndEachHasTheReportedPosition(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	all := appendMany(t.Context(), s, named("crm", 300), nothing)
@@ -87,7 +87,7 @@ func TestAppendsThatWaitGoOutTogetherAndEachIsWhereItWasSaidToBe(t *testing.T) {
 	require.Greater(t, batched(t, nc, 300), 150)
 }
 
-func TestOfAppendsThatFollowTheSameEventOneIsMade(t *testing.T) {
+func TestOnlyOneOfTheAppendsThatFollowTheSameEventIsStored(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	for range 5 {
 		head, err := s.Head(t.Context())
@@ -111,7 +111,7 @@ func TestOfAppendsThatFollowTheSameEventOneIsMade(t *testing.T) {
 		}) {
 			switch {
 			case names[n] != "hot":
-				require.NoError(t, a.err, "what others do to another integration is no concern of this one")
+				require.NoError(t, a.err, "conflicts on another integration don't affect this one")
 			case a.err == nil:
 				made++
 			default:
@@ -122,7 +122,7 @@ func TestOfAppendsThatFollowTheSameEventOneIsMade(t *testing.T) {
 	}
 }
 
-func TestOneThatConflictsInABatchConflictsByItself(t *testing.T) {
+func TestAConflictInABatchFailsOnlyItsOwnAppend(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	for n, a := range appendMany(t.Context(), s, named("crm", 200), func(name string) uint64 {
 		if strings.HasSuffix(name, "7") {
@@ -141,7 +141,7 @@ func TestOneThatConflictsInABatchConflictsByItself(t *testing.T) {
 	require.Equal(t, uint64(180), head)
 }
 
-func TestALogThatTakesNoBatchesTakesAppends(t *testing.T) {
+func TestALogWithoutBatchesAcceptsAppends(t *testing.T) {
 	nc := natstest.Connect(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 		return err == nil && head == 100
 	}
 	require.Eventually(t, made, time.Minute, time.Millisecond)
-	proxy.Stop() // the answer to the batch is on its way still
+	proxy.Stop() // the reply to the batch is still on its way
 	require.NoError(t, proxy.Start())
 	for _, a := range <-all {
 		require.NoError(t, a.err)
@@ -173,10 +173,10 @@ func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.Position, a.position)
 	}
-	require.True(t, made(), "nothing is made twice")
+	require.True(t, made(), "nothing is stored twice")
 }
 
-func TestAnAppendThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
+func TestAnAppendThatItsCallerGaveUpIsNotSent(t *testing.T) {
 	far, near, proxy := behindProxy(t)
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "mute", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`))
 	require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestAnAppendThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
 	require.Equal(t, uint64(17), head)
 }
 
-func TestTheLargestEventThatIsTakenSpoilsNoOther(t *testing.T) {
+func TestTheLargestAcceptedEventFailsNoOther(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	create := func(name string, size int) error {

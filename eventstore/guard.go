@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// How the guard looks at the log.
+// How the guard checks the log.
 const (
 	guardEvery = 5 * time.Second
-	confirmAt  = time.Second // between looks at a log that seems to have lost something
-	confirm    = 3           // looks in a row before it is believed: a new leader may take a moment to know all that it has
+	confirmAt  = time.Second // between checks of a log that seems to have lost events
+	confirm    = 3           // checks in a row before a loss is believed: a new leader may take a moment to know its data
 	scrubEvery = 24 * time.Hour
-	scrubAgain = time.Minute // after a scrub that was cut short
+	scrubAgain = time.Minute // after an interrupted scrub
 )
 
-// A Guard watches over the log while the service runs. While events are missing
-// that no operator has accepted as lost, nothing is appended.
+// A Guard monitors the log while the service runs. While events are missing that no
+// operator has accepted as lost, nothing is appended.
 type Guard struct {
 	Store *Store
-	Saved Mark             // as it was found at the start
-	Save  func(Mark) error // keeps a mark outside NATS
+	Saved Mark             // as read at the start
+	Save  func(Mark) error // stores a mark outside NATS
 	Log   *slog.Logger
 
 	mu       sync.Mutex
@@ -29,8 +29,7 @@ type Guard struct {
 	scrubbed Scrubbed
 }
 
-// Check looks at the log now. It takes some seconds to believe that events are
-// missing.
+// Check checks the log now. It takes some seconds before it reports missing events.
 func (g *Guard) Check(ctx context.Context) (Integrity, error) {
 	var i Integrity
 	for look := range confirm {
@@ -52,14 +51,14 @@ func (g *Guard) Check(ctx context.Context) (Integrity, error) {
 	return i, nil
 }
 
-// Seen returns what was found last.
+// Seen returns the result of the last check.
 func (g *Guard) Seen() Integrity {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.seen
 }
 
-// note acts on what was found.
+// note acts on the result of a check.
 func (g *Guard) note(ctx context.Context, i Integrity) {
 	g.mu.Lock()
 	g.seen = i
@@ -68,14 +67,14 @@ func (g *Guard) note(ctx context.Context, i Integrity) {
 	g.Store.refuse(now)
 	switch {
 	case now != nil && before == nil:
-		g.Log.ErrorContext(ctx, "the event log is incomplete: changes are refused and nothing is destroyed", slog.String("missing", i.Describe()))
+		g.Log.ErrorContext(ctx, "the event log is incomplete: changes are refused and no secrets are destroyed", slog.String("missing", i.Describe()))
 	case now == nil && before != nil:
-		g.Log.InfoContext(ctx, "the event log counts as complete again: changes are accepted")
+		g.Log.InfoContext(ctx, "the event log is complete again: changes are accepted")
 	}
 }
 
-// Run looks at the log every 5 seconds until ctx ends, and keeps a mark of its
-// last event. At its start and then every day it reads the whole log. It returns nil.
+// Run checks the log every 5 seconds until ctx ends, and saves a mark of its last
+// event. At the start and then every day it reads the whole log. It returns nil.
 func (g *Guard) Run(ctx context.Context) error {
 	var scrubbing sync.WaitGroup
 	scrubbing.Go(func() { g.scrub(ctx) })
@@ -84,7 +83,7 @@ func (g *Guard) Run(ctx context.Context) error {
 	for {
 		err := g.once(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			g.Log.WarnContext(ctx, "the state of the event log can't be checked; trying again", slog.Any("err", err))
+			g.Log.WarnContext(ctx, "checking the event log failed; retrying", slog.Any("err", err))
 		}
 		failing = err != nil
 		if !pause(ctx, guardEvery) {
@@ -93,12 +92,12 @@ func (g *Guard) Run(ctx context.Context) error {
 	}
 }
 
-// last keeps a mark of what was recorded since the one before.
+// last saves a mark of the last event if there is a new one.
 func (g *Guard) last(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmAt)
 	defer cancel()
 	if err := g.Keep(ctx); err != nil {
-		g.Log.WarnContext(ctx, "the end of the event log is not marked", slog.Any("err", err))
+		g.Log.WarnContext(ctx, "saving the mark of the last event failed", slog.Any("err", err))
 	}
 	return nil
 }
@@ -132,8 +131,8 @@ func (g *Guard) Keep(ctx context.Context) error {
 	return nil
 }
 
-// scrub reads the whole log from time to time. What seems to be missing is looked
-// for once more before it is believed.
+// scrub reads the whole log from time to time. It checks missing events a second time
+// before it reports them.
 func (g *Guard) scrub(ctx context.Context) {
 	for {
 		found, err := g.Store.Scrub(ctx, func(_, _ uint64) {})
@@ -145,7 +144,7 @@ func (g *Guard) scrub(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			g.Log.DebugContext(ctx, "the event log could not be read whole; trying again", slog.Any("err", err))
+			g.Log.DebugContext(ctx, "scrubbing the event log failed; retrying", slog.Any("err", err))
 			next = scrubAgain
 		default:
 			g.mu.Lock()
@@ -158,7 +157,7 @@ func (g *Guard) scrub(ctx context.Context) {
 	}
 }
 
-// pause waits, and reports whether ctx goes on.
+// pause waits for d and reports whether ctx is still active.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -168,7 +167,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// refuse has changes refused with an error, or accepted with none.
+// refuse makes the store refuse changes with an error; nil accepts them again.
 func (s *Store) refuse(err error) {
 	if err == nil {
 		s.damage.Store(nil)
@@ -177,8 +176,8 @@ func (s *Store) refuse(err error) {
 	}
 }
 
-// Intact returns why nothing may be changed or destroyed, nil while the log is
-// whole as far as the guard has seen.
+// Intact returns why changes and destruction are refused, nil while the guard has
+// found nothing missing.
 func (s *Store) Intact() error {
 	if err := s.damage.Load(); err != nil {
 		return *err

@@ -2,15 +2,15 @@ package eventstore
 
 import "sync"
 
-// highest remembers the last position of the log that this process has seen. The
-// log only grows, so one that ends before it, or is another one, has lost events.
+// highest remembers the last position of the log that this process has seen. The log
+// only grows, so one that ends earlier has lost events or is another log.
 type highest struct {
 	mu sync.Mutex
 	at Mark // without a hash
 }
 
-// see notes a position of a log, and returns the highest one seen before. Another
-// log than before is left to move.
+// see records a position of a log and returns the highest one seen before. It ignores
+// positions of another log; see move.
 func (h *highest) see(log string, position uint64) (before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -31,7 +31,7 @@ func (h *highest) mark() Mark {
 	return h.at
 }
 
-// move goes over to a log that an operator knows to be another one.
+// move switches to a log that an operator knows to be another one.
 func (h *highest) move(log string, position uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -16,49 +16,49 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// A Mark remembers an event that was on disk. It is kept outside NATS, so that a
-// log that lost its end, or is another one, is recognised.
+// A Mark identifies an event that was on disk. It is stored outside NATS, to detect a
+// log that lost its end or was replaced.
 type Mark struct {
 	Log      string `json:"log"`      // the identity of the log
 	Position uint64 `json:"position"` // of the event; 0: the log was empty
-	Hash     string `json:"hash"`     // SHA-256 of the event as it was stored, in hex; empty: not known
+	Hash     string `json:"hash"`     // SHA-256 of the stored event, in hex; empty: unknown
 }
 
-// A Range of positions, both included.
+// A Range is a range of positions, both ends included.
 type Range struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
 
-// Integrity says what of the log is there. The log has no limits and nothing can
-// be deleted from it, so every position from 1 to the last one has its event.
+// Integrity is the result of checking the log. The log has no limits and nothing can
+// be deleted from it, so every position from 1 to the last has an event.
 type Integrity struct {
 	Log      string  `json:"log"` // its identity
 	First    uint64  `json:"first"`
 	Last     uint64  `json:"last"`
 	Messages uint64  `json:"messages"`
-	Missing  uint64  `json:"missing"`            // events that the operator has not accepted as lost
-	Ranges   []Range `json:"ranges,omitempty"`   // where they are missing, the first few
-	Replaced bool    `json:"replaced,omitempty"` // an event that was seen before is another one now
-	Accepted uint64  `json:"accepted"`           // events that are missing, and that the operator goes on without
+	Missing  uint64  `json:"missing"`            // missing events that no operator has accepted as lost
+	Ranges   []Range `json:"ranges,omitempty"`   // the first few ranges of missing positions
+	Replaced bool    `json:"replaced,omitempty"` // an event differs from the one seen before at its position
+	Accepted uint64  `json:"accepted"`           // missing events that an operator has accepted as lost
 }
 
-// maxRanges bounds the ranges that are listed.
+// maxRanges bounds the listed ranges.
 const maxRanges = 20
 
-// Whole reports whether nothing is missing that the operator has not accepted.
+// Whole reports whether no event is missing, except those accepted as lost.
 func (i Integrity) Whole() bool { return i.Missing == 0 && !i.Replaced }
 
-// Err returns what is missing, nil when the log is whole. It is Unavailable with
-// the code log_incomplete.
+// Err returns an Unavailable error with the code log_incomplete that describes what is
+// missing, nil when the log is whole.
 func (i Integrity) Err() error {
 	if i.Whole() {
 		return nil
 	}
-	return domain.Errorf(domain.Unavailable, "log_incomplete", "the event log is incomplete: %s; nothing is changed until an operator restores it, or accepts the loss", i.Describe())
+	return domain.Errorf(domain.Unavailable, "log_incomplete", "the event log is incomplete: %s; changes are refused until an operator restores it or accepts the loss", i.Describe())
 }
 
-// Describe names what is missing.
+// Describe describes what is missing.
 func (i Integrity) Describe() string {
 	var what []string
 	if i.Missing > 0 {
@@ -73,7 +73,7 @@ func (i Integrity) Describe() string {
 		what = append(what, fmt.Sprintf("%d events are missing (positions %s)", i.Missing, strings.Join(ranges, ", ")))
 	}
 	if i.Replaced {
-		what = append(what, "events that were recorded are no longer the same")
+		what = append(what, "recorded events have changed")
 	}
 	if len(what) == 0 {
 		return "nothing is missing"
@@ -81,11 +81,11 @@ func (i Integrity) Describe() string {
 	return strings.Join(what, ", and ")
 }
 
-// info asks the leader of the log how it stands.
+// info asks the leader of the log for its state.
 func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	stream, err := s.js.Stream(ctx, logName) // a fresh handle: Info would write to a shared one
+	stream, err := s.js.Stream(ctx, logName) // a new handle: Info would modify a shared one
 	if err != nil {
 		return nil, unavailable(err, "read the state of the log")
 	}
@@ -99,8 +99,8 @@ func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jet
 	return info, nil
 }
 
-// Inspect compares what the log holds with what it has to hold: every position up
-// to the last one, what a scrub could read of it, and what the marks remember.
+// Inspect compares the log with what it must hold: an event at every position up to
+// the last, everything that a scrub could not read, and the events of the marks.
 func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (Integrity, error) {
 	known, _, err := s.readLineage(ctx)
 	if err != nil {
@@ -160,19 +160,19 @@ func (s *Store) gaps(ctx context.Context) ([]Range, error) {
 	return all.Ranges, nil
 }
 
-// compare holds the log to a mark: the event that it remembers is there still.
+// compare checks that the event of a mark is still in the log.
 func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity) error {
 	at, same := known.Locate(m.Log, m.Position)
 	switch {
 	case m.Position == 0:
 		return nil
-	case !known.explained(m.Log): // this log took the place of the other, and no operator said so
+	case !known.explained(m.Log): // the log was replaced, and no operator recorded why
 		i.Replaced = true
 		if i.Last < m.Position {
 			i.add(Range{i.Last + 1, m.Position})
 		}
 		return nil
-	case !same: // an operator knows that what followed is gone
+	case !same: // an operator knows that later events are lost
 		return nil
 	case at > i.Last:
 		i.add(Range{i.Last + 1, at})
@@ -183,7 +183,7 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 	}
 	hash, err := s.hashOf(ctx, at)
 	switch {
-	case errors.Is(err, errNoEvent) && known.Accepted > 0: // it may be one of these
+	case errors.Is(err, errNoEvent) && known.Accepted > 0: // it may be one of those
 		return nil
 	case errors.Is(err, errNoEvent):
 		i.add(Range{at, at})
@@ -195,7 +195,7 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 	return nil
 }
 
-// add notes that a range is missing at the end of the log.
+// add records a missing range at the end of the log.
 func (i *Integrity) add(r Range) {
 	if n := len(i.Ranges); n > 0 && i.Ranges[n-1].To >= r.From {
 		last := &i.Ranges[n-1]
@@ -207,7 +207,7 @@ func (i *Integrity) add(r Range) {
 	i.Ranges = append(i.Ranges, r)
 }
 
-// errNoEvent says that the log has no event at a position.
+// errNoEvent means that the log has no event at a position.
 var errNoEvent = errors.New("there is no such event in the log")
 
 // hashOf returns the hash of an event as the leader of the log has it, or errNoEvent.
@@ -222,7 +222,7 @@ func (s *Store) hashOf(ctx context.Context, position uint64) (string, error) {
 		return "", errNoEvent
 	}
 	sum := sha256.New()
-	_, _ = io.WriteString(sum, msg.Subject+"\n"+msg.Header.Get(headerID)+"\n"+msg.Header.Get(headerTime)+"\n") // a hash takes everything
+	_, _ = io.WriteString(sum, msg.Subject+"\n"+msg.Header.Get(headerID)+"\n"+msg.Header.Get(headerTime)+"\n") // writing to a hash never fails
 	_, _ = sum.Write(msg.Data)
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// damaged fills a log, ends its server, changes something on the disk, and returns
-// what is found of the log afterwards and the store it is found in.
+// damaged fills a log, stops its server, changes something on the disk, and returns the
+// integrity of the log afterwards and its store.
 func damaged(t *testing.T, do func(t *testing.T, stream string)) (*eventstore.Store, eventstore.Mark, eventstore.Integrity) {
 	t.Helper()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ func block(t *testing.T, stream string) string {
 	return all[0]
 }
 
-func TestALogThatLostSomethingIsRecognised(t *testing.T) {
+func TestALogThatLostEventsIsDetected(t *testing.T) {
 	for name, c := range map[string]struct {
 		do    func(t *testing.T, stream string)
 		whole bool
@@ -81,7 +81,7 @@ func TestALogThatLostSomethingIsRecognised(t *testing.T) {
 	}
 }
 
-// The server goes by its index, and passes over an event that it can't read.
+// The server trusts its index, and skips an event that it can't read.
 func TestAScrubFindsEventsThatCannotBeRead(t *testing.T) {
 	s, _, found := damaged(t, func(t *testing.T, stream string) {
 		data, err := os.ReadFile(block(t, stream))
@@ -91,7 +91,7 @@ func TestAScrubFindsEventsThatCannotBeRead(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(block(t, stream), data, 0o600))
 	})
-	require.True(t, found.Whole(), "nothing shows it before all are read")
+	require.True(t, found.Whole(), "only reading every event detects it")
 	scrubbed, err := s.Scrub(t.Context(), func(uint64, uint64) {})
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), scrubbed.Missing)
@@ -105,7 +105,7 @@ func TestAScrubFindsEventsThatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	found, err = s.Inspect(t.Context(), scrubbed)
 	require.NoError(t, err)
-	require.True(t, found.Whole(), "an operator goes on without it")
+	require.True(t, found.Whole(), "an operator has accepted the loss")
 }
 
 func TestNothingIsAppendedToALogThatLostEvents(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// A server ends a connection on which more than 64 MiB wait to be sent.
-func TestAHundredLargeEventsAreReadInEveryWay(t *testing.T) {
+// A server closes a connection with more than 64 MiB waiting to be sent.
+func TestAHundredLargeEventsAreReadByEveryMethod(t *testing.T) {
 	t.Parallel()
 	nc := natstest.Connect(t)
 	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true, Timeout: time.Minute}) // reading is slow under the race detector

@@ -12,14 +12,14 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Latest is the last event of everyone in a stream, as it is being read. What
-// it costs grows with how many there are, not with how much has happened.
+// Latest reads the last event of each integration in a stream. Its cost grows with the
+// number of integrations, not with the length of the stream.
 type Latest struct {
-	Known    int    // how many events there were to read at its start
-	Position uint64 // once Commits has ended without an error, nothing up to here was missed
+	Known    int    // how many events there are to read at the start
+	Position uint64 // once Commits has ended without an error, every event up to here was considered
 
-	// Commits yields the events in the order of the stream. What is recorded
-	// meanwhile may be among them, so an integration may come again.
+	// Commits yields the events in stream order. Events recorded in the meantime may be
+	// among them, so an integration may appear more than once.
 	Commits iter.Seq2[[]Commit, error]
 }
 
@@ -38,12 +38,12 @@ func (s *Store) LatestProbes(ctx context.Context) (Latest, error) {
 	return s.latest(ctx, probeName, Selection{}.filter(probePrefix))
 }
 
-// errGap says that a message got lost on its way here.
+// errGap means that a message was lost between the server and this process.
 var errGap = errors.New("a message got lost on the way")
 
-// latest makes the consumer, then notes the head, then begins to read. So what
-// was last when the consumer was made is delivered, and all of what came between
-// that and the head: nothing up to the head is missed.
+// latest creates the consumer, then reads the head, then starts to read. So it delivers
+// the last events at the time of the consumer and everything up to the head: nothing up
+// to the head is missed.
 func (s *Store) latest(ctx context.Context, stream, filter string) (Latest, error) {
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -74,7 +74,7 @@ type latestReader struct {
 	waited            time.Duration
 }
 
-// commits reads and decodes ahead of the one who takes.
+// commits reads and decodes ahead of its consumer.
 func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	type step struct {
 		commits []Commit
@@ -108,17 +108,16 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	}
 }
 
-// few messages may be on their way at once: a configuration has up to 1 MiB, and
-// a server holds no more than 64 MiB for a connection. (A limit in bytes won't
-// do: of a consumer like this one, the server passes over the message that
-// doesn't fit any more.)
+// few is how many messages may be in flight at once: a configuration has up to 1 MiB,
+// and a server buffers at most 64 MiB for a connection. (A limit in bytes doesn't work:
+// for a consumer like this one, the server skips the message that no longer fits.)
 const few = 32
 
-// enough is how many bytes of messages are handed on together, at least: whoever
-// writes them somewhere writes them at once.
+// enough is how many bytes of messages are yielded together, at least, so that a
+// caller can write them together.
 const enough = 512 << 10
 
-// next returns some of what is left, nothing at the end.
+// next returns some of the remaining commits, nothing at the end.
 func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 	var commits []Commit
 	size := 0
@@ -153,18 +152,18 @@ func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 	return commits, nil
 }
 
-// How long a replica that is behind is waited for.
+// How long to wait for a replica that is behind.
 const (
-	replicaWait  = 100 * time.Millisecond // between two looks
+	replicaWait  = 100 * time.Millisecond // between two checks
 	replicaGives = 30 * time.Second
 )
 
-// errBehind says that a replica does not have what the leader has.
-var errBehind = errors.New("the replica that is read is behind its leader")
+// errBehind means that a replica lacks messages that the leader has.
+var errBehind = errors.New("the replica is behind its leader")
 
-// drained reports whether there is no more to come, though the head was not
-// reached: its message was dropped by a limit. A replica that is behind, or was
-// emptied, has no more to give either, so the leader is asked.
+// drained reports whether there is nothing left to read though the head was not
+// reached, because a limit dropped its message. A replica that is behind or empty has
+// nothing left either, so drained asks the leader.
 func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.store.timeout)
 	defer cancel()
@@ -191,7 +190,7 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// forget removes the consumer. One that is left over removes itself.
+// forget removes the consumer. One that is not removed expires.
 func (r *latestReader) forget() {
 	ctx, cancel := context.WithTimeout(context.Background(), r.store.timeout)
 	defer cancel()

@@ -63,7 +63,7 @@ func TestTheLatestAreTheLastEventsOnly(t *testing.T) {
 	require.Equal(t, want, last(t, l))
 }
 
-func TestTheLatestMissNothingThatIsRecordedMeanwhile(t *testing.T) {
+func TestTheLatestMissNothingThatIsRecordedInTheMeantime(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	const integrations = 50
 	for n := range integrations {
@@ -74,7 +74,7 @@ func TestTheLatestMissNothingThatIsRecordedMeanwhile(t *testing.T) {
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		at := uint64(1)
-		for n := 0; ; n++ { // the first of them moves on all the time
+		for n := 0; ; n++ { // the first of them changes all the time
 			select {
 			case <-stop:
 				return
@@ -96,7 +96,7 @@ func TestTheLatestMissNothingThatIsRecordedMeanwhile(t *testing.T) {
 	writing.Wait()
 }
 
-func TestTheLatestEndThoughTheirHeadWasDropped(t *testing.T) {
+func TestReadingTheLatestEndsThoughTheHeadWasDropped(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	for n := range 3 {
@@ -119,7 +119,7 @@ func TestTheLatestEndThoughTheirHeadWasDropped(t *testing.T) {
 	require.Empty(t, last(t, l))
 }
 
-func TestALatestReaderThatIsLeftLeavesNoConsumerBehind(t *testing.T) {
+func TestReadingTheLatestPartlyLeavesNoConsumerBehind(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
@@ -137,7 +137,7 @@ func TestALatestReaderThatIsLeftLeavesNoConsumerBehind(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 }
 
-func TestADeadLetterIsRecordedOnceHoweverManyFindIt(t *testing.T) {
+func TestADeadLetterIsRecordedOnceHoweverManyReportIt(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	js, err := jetstream.New(nc)
@@ -184,7 +184,7 @@ func TestADeadLetterIsRecordedOnceHoweverManyFindIt(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, kept.Header["original-x-many"])
 }
 
-func TestADeadLetterThatWouldBeTooLargeLeavesOutTheData(t *testing.T) {
+func TestADeadLetterThatWouldBeTooLargeOmitsTheData(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	reply, err := nc.Request("integrations.acme."+string(crm(1).ID), []byte(strings.Repeat("x", int(nc.MaxPayload()))), 10*time.Second)

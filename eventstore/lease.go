@@ -11,20 +11,20 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// How leases are kept: a holder that is gone is replaced within leaseFor and
-// one try of another.
+// How leases are held: a holder that disappears is replaced within leaseFor plus one
+// retry of another process.
 const (
 	leaseFor   = 4 * time.Second
 	leaseRenew = time.Second
 )
 
-// Lead runs do in one of all processes that call it with the same name, and
-// waits in the others until that one ends or is gone for 4 seconds. The context
-// of do ends with ctx, and when the lead can't be held any longer. Then Lead
-// tries for it again; it returns what do returned, or nil when ctx ends.
+// Lead runs do in one of all processes that call it with the same name. The others wait
+// until that one ends or has been gone for 4 seconds. The context of do ends with ctx,
+// and when the lease is lost; then Lead tries to get it again. Lead returns the result
+// of do, or nil when ctx ends.
 //
-// Two processes may both lead for a moment, when one of them was asleep: what
-// they do has to bear it.
+// Two processes may both lead for a moment, when one of them was suspended: do must
+// tolerate that.
 func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) error) error {
 	for ctx.Err() == nil {
 		revision, err := s.leases.Create(ctx, name, nil)
@@ -33,12 +33,12 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 			if !lost {
 				return err
 			}
-			continue // whatever it ended with, it had to end
+			continue // the loss of the lease ended it, so its error doesn't matter
 		}
-		if errors.Is(err, jetstream.ErrInvalidKey) { // nobody can ever lead under such a name
+		if errors.Is(err, jetstream.ErrInvalidKey) { // the name can never be used
 			return fmt.Errorf("lead %q: %w", name, err)
 		}
-		select { // another leads, or NATS is away
+		select { // another process leads, or NATS is unavailable
 		case <-time.After(leaseRenew):
 		case <-ctx.Done():
 		}
@@ -46,7 +46,7 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 	return nil
 }
 
-// hold runs do while the lease can be renewed. It reports whether it was lost.
+// hold runs do while the lease can be renewed. It reports whether the lease was lost.
 func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(context.Context) error) (lost bool, err error) {
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -69,7 +69,7 @@ func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(
 			revision, renewed = next, time.Now() //nolint:forbidigo // as above
 			continue
 		} else if !errors.Is(err, errLeaseTaken) && time.Since(renewed) < leaseFor-leaseRenew {
-			continue // NATS is away; there is time for another try
+			continue // NATS is unavailable; there is time for a retry
 		}
 		cancel()
 		return true, <-ended
@@ -78,8 +78,8 @@ func (s *Store) hold(ctx context.Context, name string, revision uint64, do func(
 
 var errLeaseTaken = errors.New("another process took the lease")
 
-// renew renews a lease. What was begun is given the time to end: whoever doesn't
-// know the revision that it made can't release the lease.
+// renew renews a lease. Once sent, a renewal gets the time to finish: without its new
+// revision the lease can't be released.
 func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
 	defer cancel()
@@ -90,15 +90,15 @@ func (s *Store) renew(ctx context.Context, name string, revision uint64) (uint64
 	return next, err
 }
 
-// release lets another process take over at once.
+// release lets another process take over immediately.
 func (s *Store) release(ctx context.Context, name string, revision uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
 	defer cancel()
-	_ = s.leases.Delete(ctx, name, jetstream.LastRevision(revision)) // else it ends by itself
+	_ = s.leases.Delete(ctx, name, jetstream.LastRevision(revision)) // else it expires
 }
 
-// Held reports whether a process leads under a name just now, as the leader of the
-// stream of leases knows it.
+// Held reports whether a process leads under a name now, according to the leader of the
+// stream of leases.
 func (s *Store) Held(ctx context.Context, name string) (bool, error) {
 	msg, err := s.lastFromLeader(ctx, "KV_"+leaseBucket, "$KV."+leaseBucket+"."+name)
 	return msg != nil && msg.Header.Get("KV-Operation") == "", err

@@ -13,7 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-func TestOneLeadsAndAnotherTakesOver(t *testing.T) {
+func TestOneProcessLeadsAndAnotherTakesOver(t *testing.T) {
 	t.Parallel()
 	nc := natstest.Connect(t)
 	first, second := open(t, nc), open(t, nc)
@@ -42,7 +42,7 @@ func TestOneLeadsAndAnotherTakesOver(t *testing.T) {
 	require.Equal(t, "second", <-led)
 }
 
-func TestALeaseThatAnotherTookEndsTheWork(t *testing.T) {
+func TestLosingTheLeaseEndsTheWork(t *testing.T) {
 	t.Parallel()
 	nc := natstest.Connect(t)
 	s := open(t, nc)
@@ -62,15 +62,15 @@ func TestALeaseThatAnotherTookEndsTheWork(t *testing.T) {
 		})
 	}()
 	<-began
-	_, err = leases.Put(t.Context(), "projector", nil) // as one does who saw it end
+	_, err = leases.Put(t.Context(), "projector", nil) // as a process does that saw it expire
 	require.NoError(t, err)
 	<-over
-	<-began // it is led again once the other's lease has ended
+	<-began // it leads again once the other's lease has expired
 	cancel()
 	require.NoError(t, <-ended)
 }
 
-func TestTheErrorOfTheWorkComesBackAndTheLeaseIsLetGo(t *testing.T) {
+func TestTheErrorOfTheWorkIsReturnedAndTheLeaseReleased(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	broken := errors.New("broken")
@@ -83,20 +83,20 @@ func TestTheErrorOfTheWorkComesBackAndTheLeaseIsLetGo(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
 
-func TestABucketIsLeftAsItsOperatorMadeIt(t *testing.T) {
+func TestABucketKeepsTheConfigurationOfItsOperator(t *testing.T) {
 	nc := natstest.Connect(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	_, err = js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "SUBSCRIBERS", Description: "three copies", History: 5})
 	require.NoError(t, err)
-	open(t, nc) // as a tool does that knows nothing of the copies
+	open(t, nc) // as a tool does that doesn't know about the replicas
 	stream, err := js.Stream(t.Context(), "KV_SUBSCRIBERS")
 	require.NoError(t, err)
 	require.Equal(t, "three copies", stream.CachedInfo().Config.Description)
 	require.EqualValues(t, 5, stream.CachedInfo().Config.MaxMsgsPerSubject)
 }
 
-func TestANameThatIsNoKeyIsAnErrorNotTheLeadOfAnother(t *testing.T) {
+func TestALeaseNameThatIsNoKeyIsAnError(t *testing.T) {
 	t.Parallel()
 	s := open(t, natstest.Connect(t))
 	for _, name := range []string{"projector-prod:eu", "a b", ".a", "a."} {

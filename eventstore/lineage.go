@@ -17,37 +17,37 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// A Lineage identifies the log. A position means something in one log only: after
-// a restore, or after a loss, the same numbers are given to other events. So the
-// identity of the log changes then, and its lineage keeps the earlier ones, each
-// with the position up to which the events are the same.
+// A Lineage identifies the log. A position is meaningful in one log only: after a
+// restore or a loss, the same numbers are given to other events. So the log gets a new
+// identity then, and its lineage keeps the earlier ones, each with the position up to
+// which the events are the same.
 type Lineage struct {
 	Epochs   []Epoch `json:"epochs"`             // the present one last
-	Accepted uint64  `json:"accepted,omitempty"` // how many events an operator goes on without
+	Accepted uint64  `json:"accepted,omitempty"` // how many lost events an operator has accepted
 }
 
 // An Epoch is the time during which the log only grew.
 type Epoch struct {
 	ID     string    `json:"id"`
-	After  uint64    `json:"after"`  // events up to this position are those of the epoch before
-	Probes uint64    `json:"probes"` // the same for the results of probes
+	After  uint64    `json:"after"`  // events up to this position are those of the previous epoch
+	Probes uint64    `json:"probes"` // the same for probe results
 	Stream time.Time `json:"stream"` // when the stream was created; another stream is another epoch
 	Reason Reason    `json:"reason"`
-	Began  time.Time `json:"began,omitzero"` // when an operator said so
+	Began  time.Time `json:"began,omitzero"` // when an operator started it
 }
 
-// Reason is why an epoch began.
+// Reason is why an epoch started.
 type Reason string
 
-// The reasons. Only the first one is found out by the service: nobody can tell
-// whether what was there before is lost.
+// The reasons. The service detects only the first one itself: it can't know whether
+// earlier events are lost.
 const (
-	Created            Reason = "created" // the stream is a new one
+	Created            Reason = "created" // the stream is new
 	RestoredFromBackup Reason = "restored"
-	Loss               Reason = "accepted" // an operator goes on without what is missing
+	Loss               Reason = "accepted" // an operator accepted the loss
 )
 
-// ID returns the identity of the log, empty when nobody has noted it yet.
+// ID returns the identity of the log, empty when it is not recorded yet.
 func (l Lineage) ID() string {
 	if len(l.Epochs) == 0 {
 		return ""
@@ -55,21 +55,21 @@ func (l Lineage) ID() string {
 	return l.Epochs[len(l.Epochs)-1].ID
 }
 
-// Locate returns where a reader goes on that has reached a position of the log with
-// an id; an empty id means the oldest one, from when readers did not keep it. It
-// reports whether the position still means the same event. If not, the events that
-// are the same end at the position that it returns.
+// Locate returns where a reader continues that has reached a position of the log with an
+// id; an empty id means the oldest log, from before readers stored it. It reports whether
+// the position still denotes the same event. If not, it returns the last position up to
+// which both logs have the same events.
 func (l Lineage) Locate(id string, position uint64) (uint64, bool) {
 	return l.locate(id, position, func(e Epoch) uint64 { return e.After })
 }
 
-// LocateProbe is Locate for a position among the results of probes.
+// LocateProbe is Locate for a position among the probe results.
 func (l Lineage) LocateProbe(id string, position uint64) (uint64, bool) {
 	return l.locate(id, position, func(e Epoch) uint64 { return e.Probes })
 }
 
 func (l Lineage) locate(id string, position uint64, after func(Epoch) uint64) (uint64, bool) {
-	if len(l.Epochs) == 0 { // nobody keeps it
+	if len(l.Epochs) == 0 { // not recorded
 		return position, true
 	}
 	at := l.index(id)
@@ -85,14 +85,14 @@ func (l Lineage) locate(id string, position uint64, after func(Epoch) uint64) (u
 	return position, same
 }
 
-// Since returns the position after which somebody wants events who asked for them at
-// a time, when the log was at a position. Positions that the log has given out again
-// since then are after it.
+// Since returns the position after which a subscription continues that was created at a
+// time, when the log was at a position. Positions that the log has since reused for other
+// events are after it.
 func (l Lineage) Since(asked time.Time, position uint64) uint64 {
 	return l.since(asked, position, func(e Epoch) uint64 { return e.After })
 }
 
-// ProbesSince is Since for a position among the results of probes.
+// ProbesSince is Since for a position among the probe results.
 func (l Lineage) ProbesSince(asked time.Time, position uint64) uint64 {
 	return l.since(asked, position, func(e Epoch) uint64 { return e.Probes })
 }
@@ -106,9 +106,8 @@ func (l Lineage) since(asked time.Time, position uint64, after func(Epoch) uint6
 	return position
 }
 
-// Name returns a text that names a position in this log and in no other: its number,
-// followed by the beginning of the log's identity unless it is the first of its
-// lineage.
+// Name returns a string for a position that is valid in this log only: its number,
+// followed by the start of the log's identity unless it is the first of its lineage.
 func (l Lineage) Name(position uint64) string {
 	text := strconv.FormatUint(position, 10)
 	if len(l.Epochs) < 2 {
@@ -117,16 +116,16 @@ func (l Lineage) Name(position uint64) string {
 	return text + "-" + l.ID()[:nameOfLog]
 }
 
-// nameOfLog is how much of its identity names a log among those of a lineage.
+// nameOfLog is how many characters of its identity name a log within a lineage.
 const nameOfLog = 8
 
-// Parse returns the position that a text of Name is in this log. It is Invalid with
-// the code position_unknown when it is of another one.
+// Parse returns the position of a string from Name. The error is Invalid with the code
+// position_unknown when it is of another log.
 func (l Lineage) Parse(text string) (uint64, error) {
 	number, log, _ := strings.Cut(text, "-")
 	position, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return 0, domain.Errorf(domain.Invalid, "position_invalid", "%q is not a position: a whole number, as it was given out", text)
+		return 0, domain.Errorf(domain.Invalid, "position_invalid", "%q is not a position: pass one exactly as it was returned", text)
 	}
 	at := 0
 	if log != "" {
@@ -139,10 +138,10 @@ func (l Lineage) Parse(text string) (uint64, error) {
 	} else if log == "" {
 		return position, nil
 	}
-	return 0, domain.Errorf(domain.Invalid, "position_unknown", "the position %s is of another log, before a restore or a loss; begin anew", text)
+	return 0, domain.Errorf(domain.Invalid, "position_unknown", "the position %s is of another log, from before a restore or a loss; start from the beginning", text)
 }
 
-// index returns which epoch has an id, -1 if none has.
+// index returns the index of the epoch with an id, -1 if there is none.
 func (l Lineage) index(id string) int {
 	if id == "" {
 		return min(0, len(l.Epochs)-1)
@@ -155,7 +154,7 @@ const (
 	lineageKey  = "lineage"
 )
 
-// Lineage returns which log this is, as it was last read.
+// Lineage returns the lineage as it was last read.
 func (s *Store) Lineage() Lineage {
 	if known := s.lineage.Load(); known != nil {
 		return *known
@@ -163,7 +162,7 @@ func (s *Store) Lineage() Lineage {
 	return Lineage{}
 }
 
-// openLineage reads which log this is, and notes it when nobody has yet.
+// openLineage reads the lineage, and records a first one if there is none.
 func (s *Store) openLineage(ctx context.Context) error {
 	return s.changeLineage(ctx, func(known Lineage, created time.Time) (Lineage, bool) {
 		if n := len(known.Epochs); n > 0 && known.Epochs[n-1].Stream.Equal(created) {
@@ -173,8 +172,8 @@ func (s *Store) openLineage(ctx context.Context) error {
 	})
 }
 
-// changeLineage writes what change makes of the lineage and of when the stream was
-// created, unless it changes nothing; again when somebody else was first.
+// changeLineage applies change to the lineage and the creation time of the stream, and
+// writes the result unless it reports no change. It retries after a conflict.
 func (s *Store) changeLineage(ctx context.Context, change func(Lineage, time.Time) (Lineage, bool)) error {
 	for {
 		known, revision, err := s.readLineage(ctx)
@@ -185,7 +184,7 @@ func (s *Store) changeLineage(ctx context.Context, change func(Lineage, time.Tim
 		if err != nil {
 			return err
 		}
-		known.Epochs = slices.Clone(known.Epochs) // others read what was just read
+		known.Epochs = slices.Clone(known.Epochs) // it is shared with other readers
 		next, changed := change(known, streamCreated(info))
 		if !changed {
 			return nil
@@ -196,10 +195,10 @@ func (s *Store) changeLineage(ctx context.Context, change func(Lineage, time.Tim
 	}
 }
 
-// readLineage returns the lineage and its revision as the leader has them, nothing
-// when there is none: an earlier lineage would end all reading.
+// readLineage returns the lineage and its revision from the leader, zero when there is
+// none: an earlier lineage would end all reading.
 func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
-	if s.state == nil { // attached to a log whose service does not keep it yet
+	if s.state == nil { // attached to a log whose service doesn't record it yet
 		return Lineage{}, 0, nil
 	}
 	msg, err := s.lastFromLeader(ctx, "KV_"+stateBucket, "$KV."+stateBucket+"."+lineageKey)
@@ -214,8 +213,8 @@ func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
 	return known, msg.Sequence, nil
 }
 
-// writeLineage replaces the lineage at a revision. It returns ErrConflict when
-// somebody else was first.
+// writeLineage replaces the lineage at a revision. It returns ErrConflict when another
+// process was first.
 func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error {
 	data, err := json.Marshal(l)
 	if err != nil {
@@ -234,8 +233,8 @@ func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error
 	return nil
 }
 
-// explained reports whether the log with an id is this one, or an operator knows why
-// it is not any more: the last word was a restore, or that a loss is accepted.
+// explained reports whether the log with an id is this one, or an operator has recorded
+// why it no longer is: the latest epoch is a restore or an accepted loss.
 func (l Lineage) explained(id string) bool {
 	at, last := l.index(id), len(l.Epochs)-1
 	return at >= 0 && (at == last || l.Epochs[last].Reason != Created)

@@ -12,7 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-func TestAPositionIsOneOfALog(t *testing.T) {
+func TestAPositionBelongsToOneLog(t *testing.T) {
 	l := eventstore.Lineage{Epochs: []eventstore.Epoch{
 		{ID: "first", Reason: eventstore.Created},
 		{ID: "second", After: 100, Probes: 7, Reason: eventstore.RestoredFromBackup},
@@ -31,7 +31,7 @@ func TestAPositionIsOneOfALog(t *testing.T) {
 		{"first", 80, 80, true},
 		{"first", 90, 80, false},
 		{"first", 300, 80, false},
-		{"", 80, 80, true}, // kept before logs had an identity
+		{"", 80, 80, true}, // stored before logs had an identity
 		{"", 300, 80, false},
 		{"another", 3, 0, false},
 	} {
@@ -44,8 +44,8 @@ func TestAPositionIsOneOfALog(t *testing.T) {
 	require.False(t, same)
 }
 
-// Two readers of one store each keep a position, and the log begins anew.
-func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
+// Two readers of one store each save a position, and the log gets a new identity.
+func TestASubscriberContinuesWhereBothLogsAreTheSame(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	spread(t, s, 0, 9, "acme")
@@ -61,7 +61,7 @@ func TestASubscriberGoesOnWhereBothLogsAreTheSame(t *testing.T) {
 	require.NoError(t, s.SavePosition(t.Context(), "late", s.Lineage().ID(), 8))
 	at, _, err := open(t, nc).Position(t.Context(), "late")
 	require.NoError(t, err)
-	require.Equal(t, uint64(8), at, "a position of this log is as it was saved")
+	require.Equal(t, uint64(8), at, "a position of this log stays as it was saved")
 }
 
 func TestAPositionBeyondTheLogIsItsEnd(t *testing.T) {
@@ -80,7 +80,7 @@ func TestALogKeepsItsIdentity(t *testing.T) {
 	require.Equal(t, first, open(t, nc).Lineage())
 }
 
-func TestThePositionThatALogNamesIsOfNoOther(t *testing.T) {
+func TestANamedPositionIsValidInOneLogOnly(t *testing.T) {
 	first := eventstore.Lineage{Epochs: []eventstore.Epoch{{ID: "AAAAAAAABBBB"}}}
 	require.Equal(t, "12", first.Name(12))
 	second := eventstore.Lineage{Epochs: append(first.Epochs, eventstore.Epoch{ID: "CCCCCCCCDDDD", After: 10})}
@@ -101,7 +101,7 @@ func TestThePositionThatALogNamesIsOfNoOther(t *testing.T) {
 	}
 }
 
-func TestWhoAskedBeforeTheLogWasRestoredIsGivenWhatFollows(t *testing.T) {
+func TestASubscriptionFromBeforeARestoreGetsTheEventsAfterIt(t *testing.T) {
 	l := eventstore.Lineage{Epochs: []eventstore.Epoch{{ID: "first"}, {ID: "second", After: 10, Probes: 4, Began: noon}}}
 	require.Equal(t, uint64(10), l.Since(noon.Add(-time.Hour), 25))
 	require.Equal(t, uint64(5), l.Since(noon.Add(-time.Hour), 5))

@@ -11,29 +11,28 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Load returns the last event of an integration, which carries its state; the
-// zero Commit when it has none. One that can't be read is a Conflict with the code
-// integration_parked. In a cluster a follower that is a moment behind
-// may answer; an Append then conflicts, and LoadFromLeader says more.
+// Load returns the last event of an integration, which carries its state; the zero
+// Commit when it has none. An unreadable event is a Conflict with the code
+// integration_parked. In a cluster a follower that is slightly behind may answer; an
+// Append then conflicts, and LoadFromLeader returns the latest event.
 func (s *Store) Load(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return s.read(s.log.GetLastMsgForSubject(ctx, subject(logPrefix, w, id)))
 }
 
-// Replicated reports whether the log has copies, so that Load may be answered by
-// a follower.
+// Replicated reports whether the log has replicas, so that a follower may answer Load.
 func (s *Store) Replicated() bool { return s.log.CachedInfo().Config.Replicas > 1 }
 
-// LastProbe returns the last probe result of an integration, the zero Commit
-// when it has none. In a cluster it may be a moment behind.
+// LastProbe returns the last probe result of an integration, the zero Commit when it
+// has none. In a cluster it may be slightly behind.
 func (s *Store) LastProbe(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return s.read(s.probes.GetLastMsgForSubject(ctx, subject(probePrefix, w, id)))
 }
 
-// read turns one answer of the server into a commit.
+// read converts a reply of the server to a commit.
 func (s *Store) read(msg *jetstream.RawStreamMsg, err error) (Commit, error) {
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -45,18 +44,17 @@ func (s *Store) read(msg *jetstream.RawStreamMsg, err error) (Commit, error) {
 	return c, parked(c.Err)
 }
 
-// parked is the refusal for an event that can't be read, nil for nil. Another
-// version of the service may read it; trying again won't help.
+// parked returns the error for an unreadable event, nil for nil. Another version of the
+// service may be able to read it; a retry doesn't help.
 func parked(err error) error {
 	if err == nil {
 		return nil
 	}
 	return domain.Because(fmt.Errorf("load: %w", err), domain.Conflict, "integration_parked",
-		"the last event of this integration can't be read by this version of the service; the operator's integrations status says why")
+		"the last event of this integration can't be read by this version of the service; see `integrations status` for the reason")
 }
 
-// LoadFromLeader is Load answered by the leader of the stream, which is never
-// behind.
+// LoadFromLeader is Load answered by the leader of the stream, which is never behind.
 func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
 	msg, err := s.lastFromLeader(ctx, logName, subject(logPrefix, w, id))
 	if err != nil || msg == nil {
@@ -66,8 +64,8 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 	return c, parked(c.Err)
 }
 
-// lastFromLeader returns the last message on a subject as the leader of its stream
-// has it, nil when there is none.
+// lastFromLeader returns the last message on a subject from the leader of its stream,
+// nil when there is none.
 func (s *Store) lastFromLeader(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -78,9 +76,9 @@ func (s *Store) lastFromLeader(ctx context.Context, stream, subject string) (*je
 	return msg, nil
 }
 
-// Next returns the first event of an integration after a position, the zero
-// Commit when there is none. Called with the position of what it returned, it
-// walks the integration's history. An event that can't be read has its Err set.
+// Next returns the first event of an integration after a position, the zero Commit when
+// there is none. Calling it with the position of each result walks the integration's
+// history. An unreadable event has its Err set.
 func (s *Store) Next(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) (Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

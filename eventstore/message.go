@@ -11,17 +11,17 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// A Commit is one event as it was stored.
+// A Commit is one stored event.
 type Commit struct {
 	Workspace domain.Workspace
 	ID        domain.ID
 	Position  uint64 // the sequence in its stream
 	Event     domain.Event
 	Meta      domain.Metadata
-	Err       error // why the event can't be read; Event is nil then
+	Err       error // why the event is unreadable; Event is nil then
 }
 
-// The headers of a message are the attributes of a CloudEvent in binary mode
+// A stored message is a CloudEvent in binary mode: its headers are the attributes
 // (CloudEvents 1.0, NATS protocol binding 3.1).
 const (
 	headerID          = "ce-id"
@@ -66,7 +66,7 @@ func (s *Store) message(to string, e domain.Event, m domain.Metadata) (*nats.Msg
 	return msg, nil
 }
 
-// commit reads a stored message.
+// commit decodes a stored message.
 func (s *Store) commit(subject string, position uint64, header nats.Header, data []byte) Commit {
 	c := Commit{Position: position}
 	c.Workspace, c.ID = parseSubject(subject)

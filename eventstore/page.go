@@ -13,33 +13,32 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// A Selection is whose events are meant: those of one integration, of all in a
-// workspace when ID is empty, of all there are when both are.
+// A Selection selects events: those of one integration, those of all integrations of a
+// workspace when ID is empty, or all events when both are empty.
 type Selection struct {
 	Workspace domain.Workspace
 	ID        domain.ID
 }
 
-// filter returns the subject of the events selected.
+// filter returns the subject of the selected events.
 func (of Selection) filter(prefix string) string {
 	return prefix + orDefault(string(of.Workspace), "*") + "." + orDefault(string(of.ID), "*")
 }
 
-// maxAsked and maxSent bound what is asked for at once. A server that has more
-// on its way to one connection than it may hold (64 MiB) ends the connection,
-// and with it all that others do on it.
+// The limits of one request. A server closes a connection that has more than 64 MiB
+// waiting to be sent, and so ends everything else on that connection.
 const (
 	maxAsked = 500
 	maxSent  = 2 << 20
-	maxAsks  = 8 // of one process at once; others wait
+	maxAsks  = 8 // concurrent requests of one process; others wait
 )
 
 // maxHeld bounds the bytes of a page.
 const maxHeld = 8 << 20
 
-// Page returns up to limit of the selected events after a position, oldest
-// first, and whether there are more: a page of large events is shorter. An event
-// that can't be read has its Err set.
+// Page returns up to limit of the selected events after a position, oldest first, and
+// whether there are more. A page of large events is shorter. An unreadable event has
+// its Err set.
 func (s *Store) Page(ctx context.Context, of Selection, after uint64, limit int) ([]Commit, bool, error) {
 	return s.page(ctx, logName, of.filter(logPrefix), after, limit)
 }
@@ -67,14 +66,14 @@ func (s *Store) page(ctx context.Context, stream, filter string, after uint64, l
 	}
 }
 
-// sized is a commit and how many bytes it was.
+// sized is a commit and its size in bytes.
 type sized struct {
 	Commit
 	size int
 }
 
-// ask makes one request for messages after a position. The server may answer
-// with fewer than were asked for, and says whether it has more.
+// ask requests messages after a position. The server may return fewer than requested,
+// and reports whether it has more.
 func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, limit int) (commits []sized, more bool, err error) {
 	select {
 	case s.asks <- struct{}{}:
@@ -98,31 +97,31 @@ func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, li
 		commits = append(commits, sized{s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data), len(msg.Data)})
 		more = isPending(msg)
 	}
-	if err := ctx.Err(); err != nil { // the sequence ends in silence when time is up
+	if err := ctx.Err(); err != nil { // at the deadline the sequence ends without an error
 		return nil, false, unavailable(err, "read "+filter)
 	}
 	return commits, more, nil
 }
 
-// isPending reports whether the server has more than msg to give.
+// isPending reports whether the server has more messages after msg.
 func isPending(msg *jetstream.RawStreamMsg) bool {
 	pending, err := strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
 	return err != nil || pending > 0
 }
 
-// How many positions PageBefore looks back at once: more each time that it
-// finds too little.
+// How many positions PageBefore reads back at once: more each time that it finds too
+// little.
 const (
 	firstStretch   = 256
 	longestStretch = 1 << 17
 )
 
-// PageBefore returns up to limit of the selected events before a position,
-// newest first, and whether there may be more: a page of large events is shorter.
-// Position 0 is after the last.
+// PageBefore returns up to limit of the selected events before a position, newest first,
+// and whether there may be more. A page of large events is shorter. Position 0 means
+// after the last event.
 //
-// JetStream reads forwards only, so it reads longer and longer stretches of
-// the log, the last one first.
+// JetStream reads forwards only, so it reads ranges of the log of increasing length, the
+// last one first.
 func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, limit int) ([]Commit, bool, error) {
 	if before == 0 {
 		head, err := s.Head(ctx)
@@ -133,7 +132,7 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 	}
 	stretch := uint64(firstStretch)
 	if of.ID != "" {
-		// Versions count the events of an integration, so it is known where to begin.
+		// Versions count the events of an integration, so they give the first position.
 		first, err := s.firstOfLast(ctx, of, before, limit+1)
 		if err != nil {
 			return nil, false, err
@@ -154,7 +153,7 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 	return found.commits, found.cut, nil
 }
 
-// firstOfLast returns a position from which on an integration has a number of events
+// firstOfLast returns a position from which an integration has at least count events
 // before another position, and few more.
 func (s *Store) firstOfLast(ctx context.Context, of Selection, before uint64, count int) (uint64, error) {
 	last, err := s.Before(ctx, of.Workspace, of.ID, before)
@@ -169,17 +168,17 @@ func (s *Store) firstOfLast(ctx context.Context, of Selection, before uint64, co
 	return max(first.Position, 1), err
 }
 
-// newest gathers commits, newest first, of bounded number and size.
+// newest collects commits, newest first, up to a number and a size.
 type newest struct {
 	commits []Commit
 	limit   int
 	held    int
-	cut     bool // there was no room for one
+	cut     bool // a commit did not fit
 }
 
 func (n *newest) full() bool { return n.cut || len(n.commits) >= n.limit }
 
-// take adds commits that are older than all before, given oldest first.
+// take adds commits that are older than all added before, oldest first.
 func (n *newest) take(older []sized) {
 	for _, c := range slices.Backward(older) {
 		if n.cut = n.cut || len(n.commits) > 0 && n.held+c.size > maxHeld; n.full() {

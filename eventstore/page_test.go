@@ -16,8 +16,8 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// busy fills the log with events of three workspaces, one of which is rare, and
-// returns them all in order.
+// busy fills the log with events of three workspaces, one of which is rare, and returns
+// all of them in order.
 func busy(t *testing.T, s *eventstore.Store, count int) []eventstore.Commit {
 	t.Helper()
 	last := map[domain.ID]uint64{}
@@ -48,7 +48,7 @@ func selected(all []eventstore.Commit, of eventstore.Selection, within func(uint
 	})
 }
 
-func TestAPageIsAStretchOfWhatWasSelected(t *testing.T) {
+func TestAPageIsARangeOfTheSelectedEvents(t *testing.T) {
 	t.Parallel()
 	s := open(t, natstest.Connect(t))
 	all := busy(t, s, 700)
@@ -78,7 +78,7 @@ func same(a, b eventstore.Commit) bool {
 	return a.Position == b.Position && a.ID == b.ID && a.Meta == b.Meta && b.Event != nil && b.Err == nil
 }
 
-func TestATailOfAWorkspaceSeesNoOther(t *testing.T) {
+func TestATailOfAWorkspaceYieldsNoEventsOfOthers(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	all := busy(t, s, 40)
@@ -95,12 +95,12 @@ func TestATailOfAWorkspaceSeesNoOther(t *testing.T) {
 	require.True(t, slices.EqualFunc(want, got, same))
 }
 
-func TestReadersAttachToALogThatIsThere(t *testing.T) {
+func TestReadersAttachToAnExistingLog(t *testing.T) {
 	_, err := eventstore.Attach(t.Context(), natstest.Connect(t), 0)
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
-func TestAPageOfALogThatIsAwayIsUnavailable(t *testing.T) {
+func TestAPageWithoutNATSIsUnavailable(t *testing.T) {
 	t.Parallel()
 	address, stop := natstest.ListenOn(t, t.TempDir(), "127.0.0.1:0")
 	nc, err := nats.Connect(address)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// documented returns the block of a language in docs/subscribing.md.
+// documented returns the code block of a language in docs/subscribing.md.
 func documented(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/subscribing.md")
@@ -30,8 +30,8 @@ func documented(t *testing.T, language string) string {
 	return block
 }
 
-// configured starts a server with a configuration, on a folder and a port of its
-// own, and returns its URL.
+// configured starts a server with a configuration, on its own folder and port, and
+// returns its URL.
 func configured(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "nats.conf")
@@ -48,7 +48,7 @@ func configured(t *testing.T, text string) string {
 	return srv.ClientURL()
 }
 
-// user is a connection and what the server refused on it.
+// user is a connection and the permission errors that the server reported on it.
 type user struct {
 	*nats.Conn
 	mu      sync.Mutex
@@ -71,7 +71,7 @@ func signIn(t *testing.T, url, name, password string) *user {
 	return u
 }
 
-// isRefused waits until the server has refused something on a subject.
+// isRefused waits until the server has reported a permission error for a subject.
 func (u *user) isRefused(t *testing.T, subject string) {
 	t.Helper()
 	require.NoError(t, u.Flush())
@@ -124,7 +124,7 @@ func TestASubscriberReadsItsWorkspaceAndNothingElse(t *testing.T) {
 	}
 	read(1, 3, 5)
 	_, err = consumer.Next(jetstream.FetchMaxWait(50 * time.Millisecond))
-	require.ErrorIs(t, err, nats.ErrTimeout, "the events of the other workspace are not for it")
+	require.ErrorIs(t, err, nats.ErrTimeout, "it doesn't get the events of the other workspace")
 
 	inbox := u.NewInbox()
 	for _, subject := range refusedSubjects() {
@@ -137,19 +137,19 @@ func TestASubscriberReadsItsWorkspaceAndNothingElse(t *testing.T) {
 		u.isRefused(t, subject)
 	}
 
-	// What it may ask for is answered to nobody else, and so not into the log.
-	spread(t, s, 6, 7, "acme") // an event that is there to be asked for
+	// Replies to its requests go to nobody else, and so not into the log.
+	spread(t, s, 6, 7, "acme") // an event to request
 	for _, subject := range []string{
 		"LOG.API.CONSUMER.INFO.INTEGRATIONS.acme-billing", "LOG.API.CONSUMER.MSG.NEXT.INTEGRATIONS.acme-billing", "$JS.ACK.INTEGRATIONS.acme-billing.1.1.1.1.1",
 	} {
 		require.NoError(t, u.PublishRequest(subject, "integrations.globex.x", nil))
 	}
-	_, err = consumer.Info(t.Context()) // it is answered after what was asked before
+	_, err = consumer.Info(t.Context()) // its reply follows those of earlier requests
 	require.NoError(t, err)
 	require.Never(t, func() bool { head, err := s.Head(t.Context()); return err != nil || head != 7 }, 200*time.Millisecond, 5*time.Millisecond)
 }
 
-// refusedSubjects are what a subscriber could do harm with.
+// refusedSubjects are subjects with which a subscriber could do harm.
 func refusedSubjects() []string {
 	all := []string{
 		"integrations.acme.x", "integrations.globex.x", "probes.acme.x", "secrets.acme.x.y", "$KV.API_KEYS.x", "$KV.SUBSCRIBERS.x",
@@ -185,8 +185,8 @@ func TestAUserInTheAccountOfTheServiceCouldWriteToTheLog(t *testing.T) {
 	require.Eventually(t, func() bool { head, err := s.Head(t.Context()); return err == nil && head == 1 }, time.Minute, time.Millisecond)
 }
 
-// This is why nobody should subscribe to the subjects themselves.
-func TestAPlainSubscriptionHearsWhatNeverHappened(t *testing.T) {
+// This is why nobody should subscribe to the subjects directly.
+func TestAPlainSubscriptionReceivesEventsThatNeverHappened(t *testing.T) {
 	service := signIn(t, configured(t, documented(t, "conf")), "service", "change-me")
 	s := open(t, service.Conn)
 	heard, err := service.SubscribeSync("integrations.acme.*")

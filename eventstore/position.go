@@ -9,16 +9,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A position is kept under the name of its subscriber. Once the log is no longer
-// the first of its lineage, the identity of the log is kept beside it.
+// A position is stored under the name of its subscriber. Once the log has more than one
+// epoch, the identity of the log is stored beside it.
 const logOf = ".log"
 
-// Position returns the position in the log that the subscriber of a name has
-// reached, and whether one was ever stored. A name is made of letters, digits, dots,
-// hyphens and underscores.
+// Position returns the position in the log that the named subscriber has reached, and
+// whether one was ever stored. A name consists of letters, digits, dots, hyphens and
+// underscores.
 //
-// A position of another log is no position in this one: it returns the last one up
-// to which both logs are the same, so that nothing is passed over.
+// For a position of another log it returns the last position up to which both logs are
+// the same, so that no event is skipped.
 func (s *Store) Position(ctx context.Context, subscriber string) (position uint64, known bool, err error) {
 	return s.position(ctx, subscriber, Lineage.Locate, s.Head)
 }
@@ -48,7 +48,7 @@ func (s *Store) position(ctx context.Context, subscriber string, locate func(Lin
 	return min(position, end), true, err
 }
 
-// keptFor returns what is kept under a key, and whether anything is.
+// keptFor returns the value stored under a key, and whether there is one.
 func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -62,8 +62,8 @@ func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
 	return string(entry.Value()), true, nil
 }
 
-// SavePosition stores the position that the subscriber of a name has reached in the
-// log with an identity, as Lineage has it.
+// SavePosition stores the position that the named subscriber has reached in the log with
+// an identity from Lineage.
 func (s *Store) SavePosition(ctx context.Context, subscriber, log string, position uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *Store) SavePosition(ctx context.Context, subscriber, log string, positi
 	if saved, known := s.savedIn.Load(subscriber); len(lineage.Epochs) < 2 || known && saved == log {
 		return nil
 	}
-	// Behind the position: one of the log before is never taken for one of this log.
+	// Written last, so that a position of an earlier log is never taken for one of this log.
 	if _, err := s.reached.PutString(ctx, subscriber+logOf, log); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
@@ -82,15 +82,15 @@ func (s *Store) SavePosition(ctx context.Context, subscriber, log string, positi
 	return nil
 }
 
-// ReaderLog returns the identity of the log that SetReaderLog kept for a reader, empty
-// when it kept none.
+// ReaderLog returns the identity of the log that SetReaderLog stored for a reader, empty
+// when there is none.
 func (s *Store) ReaderLog(ctx context.Context, reader string) (string, error) {
 	log, _, err := s.keptFor(ctx, reader+logOf)
 	return log, err
 }
 
-// SetReaderLog keeps the identity of the log that a reader reads, which keeps its
-// position itself. Names are as those of subscribers.
+// SetReaderLog stores the identity of the log for a reader that stores its position
+// itself. Names follow the rules of Position.
 func (s *Store) SetReaderLog(ctx context.Context, reader, log string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

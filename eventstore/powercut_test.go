@@ -17,8 +17,8 @@ import (
 	"github.com/seed677028b5/integrations/internal/powercut"
 )
 
-// What a server loses that doesn't sync is shown by the tests of powercut.
-func TestWhatWasAppendedTogetherSurvivesAPowerCut(t *testing.T) {
+// The tests of powercut show what a server loses that doesn't sync.
+func TestBatchedAppendsSurviveAPowerCut(t *testing.T) {
 	const writers, rounds = 128, 3
 	disk := powercut.New(t)
 	server := natstest.Spawn(t, disk.Dir(), true)
@@ -47,7 +47,7 @@ func TestWhatWasAppendedTogetherSurvivesAPowerCut(t *testing.T) {
 				}
 			})
 		}
-		enough := writers * (3 + rand.IntN(10)) // each has written some, and is writing still
+		enough := writers * (3 + rand.IntN(10)) // each has written some and is still writing
 		require.Eventually(t, func() bool {
 			mu.Lock()
 			defer mu.Unlock()

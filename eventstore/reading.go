@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// ErrOtherLog ends the reading of a log that is another one now. Who goes on has to
-// find out where, by Locate.
-var ErrOtherLog = errors.New("the log is another one than before: it was restored, or a loss was accepted")
+// ErrOtherLog ends the reading of a log that has been replaced. The reader must find its
+// new position with Locate.
+var ErrOtherLog = errors.New("the log was replaced: it was restored, or a loss was accepted")
 
-// reading is all reading of the log that goes on.
+// reading tracks all active readers of the log.
 type reading struct {
 	mu   sync.Mutex
 	next int
 	all  map[int]context.CancelCauseFunc
-	end  context.CancelFunc // of looking which log it is
+	end  context.CancelFunc // ends the watch of the lineage
 }
 
-// startReading returns a context that ends when the log is another one, and a function that
-// has to be called at the end. While anybody reads, it is looked which log this is.
+// startReading returns a context that ends when the log is replaced, and a function that
+// must be called at the end. While there are readers, the lineage is watched.
 func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &s.reading
@@ -46,14 +46,14 @@ func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// look reads again and again which log this is.
+// look reads the lineage periodically.
 func (s *Store) look(ctx context.Context) {
 	for pause(ctx, guardEvery) {
-		_, _, _ = s.readLineage(ctx) // tried again
+		_, _, _ = s.readLineage(ctx) // retried
 	}
 }
 
-// learn notes which log this is, and ends all reading when it is another one.
+// learn records the lineage, and ends all reading when the log was replaced.
 func (s *Store) learn(l Lineage) {
 	before := s.lineage.Swap(&l)
 	if before == nil || before.ID() == l.ID() {

@@ -7,15 +7,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// recent keeps what was read last at the end of the streams. Everything in a
-// process that follows a log reads the same messages at about the same time, so
-// each is decoded once. Nobody changes an event that was read.
+// recent caches the messages that were read last from the end of the streams. All
+// followers of a log in a process read the same messages at about the same time, so each
+// is decoded once. Readers must not modify events.
 type recent struct {
 	slots [256]slot
 }
 
-// mostKept is the size of the largest message that is kept, in bytes.
-const mostKept = 16 << 10
+// maxCachedSize is the size of the largest cached message, in bytes.
+const maxCachedSize = 16 << 10
 
 type slot struct {
 	mu     sync.Mutex
@@ -24,11 +24,10 @@ type slot struct {
 	commit Commit
 }
 
-// read returns the commit of a message, which is decoded unless it was just
-// now. A position alone doesn't say which message it is: after a backup was
-// restored another one may be there.
+// read returns the commit of a message, and decodes it unless it is cached. A position
+// alone doesn't identify a message: after a restore it may have another one.
 func (r *recent) read(stream string, position uint64, header nats.Header, data []byte, decode func() Commit) Commit {
-	if r == nil || len(data) > mostKept {
+	if r == nil || len(data) > maxCachedSize {
 		return decode()
 	}
 	s := &r.slots[position%uint64(len(r.slots))]

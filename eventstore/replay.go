@@ -11,19 +11,18 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// A Replay is what is read once more, as it was stored.
+// A Replay selects stored events to read.
 type Replay struct {
 	Of     Selection
-	Probes bool      // read the log of probe results instead
-	After  uint64    // begin after this position
-	From   time.Time // begin with what was stored at this time or later; zero: from the first
-	Follow bool      // go on with what is to come; else end with the last event of when it began
+	Probes bool      // read the probe results instead
+	After  uint64    // start after this position
+	From   time.Time // start with the first event stored at this time or later; zero: the first event
+	Follow bool      // continue with new events; else end with the last event at the start
 }
 
-// Replay yields what r selects in the order of the log, without decoding it. A
-// batch is what is ready at the moment, at least one event. An error ends the
-// sequence, and so does ctx; another Replay goes on after the last position, except
-// after ErrOtherLog.
+// Replay yields the events that r selects in log order, without decoding them. A batch
+// has the events that are ready, at least one. An error or ctx ends the sequence; another
+// Replay can continue after the last position, except after ErrOtherLog.
 func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error] {
 	return func(yield func([]Stored, error) bool) {
 		ctx, end := s.startReading(ctx)
@@ -42,12 +41,12 @@ func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error]
 	}
 }
 
-// replaying is a replay on its way.
+// replaying is a running replay.
 type replaying struct {
 	Replay
 	store          *Store
 	stream, filter string
-	at             uint64 // the position it has come to
+	at             uint64 // the position it has reached
 	head           uint64 // where it ends, unless it follows
 }
 
@@ -72,8 +71,8 @@ func (p *replaying) run(ctx context.Context, take func([]Stored) bool) error {
 	return nil
 }
 
-// begin finds out where to begin and where to end, and whether there is
-// anything in between.
+// begin determines the first and last positions, and whether there are events in
+// between.
 func (p *replaying) begin(ctx context.Context) (more bool, err error) {
 	if p.head, err = p.store.head(ctx, p.stream); err != nil {
 		return false, err
@@ -91,18 +90,18 @@ func (p *replaying) begin(ctx context.Context) (more bool, err error) {
 	return p.left(ctx)
 }
 
-// left reports whether there is anything between where it is and its end.
+// left reports whether there are events between the current position and the end.
 func (p *replaying) left(ctx context.Context) (bool, error) {
 	if p.at >= p.head {
 		return false, nil
 	}
-	// A replica may be behind, and what it lacks is no end.
+	// A replica may be behind, so its last event isn't necessarily the end.
 	first, err := streams.NextFromLeader(ctx, p.store.nc, p.stream, p.filter, p.at+1)
 	return first != nil && first.Sequence <= p.head, err
 }
 
-// first returns the position of the first of what is selected from some place
-// on, 0 when there is none.
+// first returns the position of the first selected event from a starting point on, 0 when
+// there is none.
 func (p *replaying) first(ctx context.Context, from jetstreamext.GetBatchOpt) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.store.timeout)
 	defer cancel()
@@ -122,11 +121,11 @@ func (p *replaying) first(ctx context.Context, from jetstreamext.GetBatchOpt) (u
 	return 0, context.Cause(ctx)
 }
 
-// quiet is how long nothing may come before a replay asks whether anything is
-// left: what was counted may have been dropped by a limit.
+// quiet is how long a replay waits without messages before it checks whether any are
+// left: a limit may have dropped some.
 const quiet = time.Second
 
-// next returns what is ready, and whether that is the end.
+// next returns the events that are ready, and whether the replay has ended.
 func (p *replaying) next(ctx context.Context, messages <-chan sequenced) (batch []Stored, ended bool, err error) {
 	patient, cancel := context.WithTimeout(ctx, quiet)
 	defer cancel()

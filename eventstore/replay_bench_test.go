@@ -15,8 +15,8 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// BenchmarkReplay reads 100,000 events of 1 KB: as CloudEvents, and beside that
-// as an ordered consumer that does nothing with them.
+// BenchmarkReplay reads 100,000 events of 1 KB as CloudEvents, and for comparison with an
+// ordered consumer that discards them.
 func BenchmarkReplay(b *testing.B) {
 	const events = 100_000
 	address, _ := natstest.ListenMonitored(b, false)

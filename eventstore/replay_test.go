@@ -31,7 +31,7 @@ func replayed(t *testing.T, s *eventstore.Store, r eventstore.Replay) []uint64 {
 	return all
 }
 
-// spread appends the creation of integrations to several workspaces in turn.
+// spread appends the creation of integrations to several workspaces in rotation.
 func spread(t *testing.T, s *eventstore.Store, from, to int, workspaces ...domain.Workspace) {
 	t.Helper()
 	for n := from; n < to; n++ {
@@ -43,7 +43,7 @@ func spread(t *testing.T, s *eventstore.Store, from, to int, workspaces ...domai
 	}
 }
 
-func TestAReplayYieldsWhatIsSelectedAndEnds(t *testing.T) {
+func TestAReplayYieldsTheSelectedEventsAndEnds(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	require.Empty(t, replayed(t, s, eventstore.Replay{}), "nothing has happened")
 	spread(t, s, 0, 600, "acme", "globex") // positions 1 to 600, the odd ones are of acme
@@ -63,7 +63,7 @@ func TestAReplayYieldsWhatIsSelectedAndEnds(t *testing.T) {
 	require.Empty(t, replayed(t, s, eventstore.Replay{From: time.Now()}))
 }
 
-func TestAReplayThatFollowsGoesOnWithWhatIsToCome(t *testing.T) {
+func TestAReplayThatFollowsContinuesWithNewEvents(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	spread(t, s, 0, 3, "acme")
 	ctx, end := context.WithCancel(t.Context())
@@ -84,7 +84,7 @@ func TestAReplayThatFollowsGoesOnWithWhatIsToCome(t *testing.T) {
 	require.Equal(t, []uint64{2, 3, 4, 5}, all)
 }
 
-func TestAReplayOfProbesPassesOverWhatWasDropped(t *testing.T) {
+func TestAReplayOfProbesSkipsDroppedResults(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	for n := range uint64(4) {
@@ -100,7 +100,7 @@ func TestAReplayOfProbesPassesOverWhatWasDropped(t *testing.T) {
 	require.Equal(t, []uint64{1, 3}, replayed(t, s, eventstore.Replay{Probes: true}))
 }
 
-func TestAReplayFailsWhenNATSGoesAway(t *testing.T) {
+func TestAReplayFailsWhenNATSStops(t *testing.T) {
 	nc, stop := natstest.Start(t, t.TempDir())
 	s := open(t, nc)
 	spread(t, s, 0, 3, "acme")
@@ -123,7 +123,7 @@ type structured struct {
 	DataBase64                                                          []byte `json:"data_base64"`
 }
 
-func TestWhatIsReplayedIsACloudEventOnOneLine(t *testing.T) {
+func TestAReplayedEventIsACloudEventOnOneLine(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
@@ -158,7 +158,7 @@ func TestWhatIsReplayedIsACloudEventOnOneLine(t *testing.T) {
 		Sequence: fmt.Sprintf("%020d", 1), Time: noon, Data: data,
 	}, got[0])
 	require.Equal(t, `quote " and é`, got[1].ID)
-	require.Equal(t, "integration.created.v9", got[1].Type, "a version that is not known is handed on")
+	require.Equal(t, "integration.created.v9", got[1].Type, "an unknown version is passed through")
 	require.JSONEq(t, `{"of": "the future"}`, string(got[1].Data))
 	require.Equal(t, "not\njson", string(got[2].DataBase64))
 }

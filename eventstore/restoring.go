@@ -12,15 +12,15 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// restoringName is a stream that is there while a backup is restored. One that was
-// killed leaves a part of the streams, which must not be taken for all there was.
+// restoringName is a stream that exists while a backup is restored. A killed restore
+// leaves some of the streams, which must not be taken for all of them.
 const restoringName = "RESTORING"
 
-// ErrRestoring says that a restore is under way, or was begun and did not end.
-var ErrRestoring = errors.New("a restore of a backup is under way here, or was cut short")
+// ErrRestoring means that a restore is running, or was interrupted.
+var ErrRestoring = errors.New("a restore of a backup is running, or was interrupted")
 
-// BeginRestore notes that a restore is under way, until EndRestore. It returns
-// ErrRestoring when one is, unless again is true.
+// BeginRestore records that a restore is running, until EndRestore. It returns
+// ErrRestoring when one already is, unless again is true.
 func BeginRestore(ctx context.Context, nc *nats.Conn, replicas int, again bool) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -28,7 +28,7 @@ func BeginRestore(ctx context.Context, nc *nats.Conn, replicas int, again bool) 
 	}
 	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: restoringName, Subjects: []string{"restoring"}, MaxMsgs: 1, Replicas: max(replicas, 1),
-		Metadata: map[string]string{"by": rand.Text()}, // so that of two who begin at once one is refused
+		Metadata: map[string]string{"by": rand.Text()}, // so that one of two concurrent restores is refused
 	})
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		if again {
@@ -42,7 +42,7 @@ func BeginRestore(ctx context.Context, nc *nats.Conn, replicas int, again bool) 
 	return nil
 }
 
-// EndRestore notes that all is restored, or that nothing of it is left.
+// EndRestore records that the restore is complete, or was rolled back.
 func EndRestore(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc)
 	if err == nil {
@@ -54,7 +54,7 @@ func EndRestore(ctx context.Context, nc *nats.Conn) error {
 	return nil
 }
 
-// CheckRestored refuses a server where a restore has not ended. It is Unavailable with
+// CheckRestored refuses a server with an unfinished restore. The error is Unavailable with
 // the code restore_unfinished.
 func CheckRestored(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc)
@@ -64,7 +64,7 @@ func CheckRestored(ctx context.Context, nc *nats.Conn) error {
 	switch {
 	case err == nil:
 		return domain.Because(ErrRestoring, domain.Unavailable, "restore_unfinished",
-			"a restore of a backup is under way here, or was cut short; wait for it, or run `integrations restore FILE --again`")
+			"a restore of a backup is running, or was interrupted; wait for it, or run `integrations restore FILE --again`")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil
 	default:

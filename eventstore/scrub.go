@@ -10,21 +10,21 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// How a scrub reads: fast enough to be through a million events in a minute, and
-// slow enough to leave the server to others.
+// How a scrub reads: fast enough to read a million events in a minute, and slow enough
+// not to disturb others.
 const (
 	scrubBatch = 1000
 	scrubPause = 25 * time.Millisecond // between two batches
 )
 
-// errScrubCut says that a scrub has to begin again.
-var errScrubCut = errors.New("the consumer of a scrub lost its place")
+// errScrubCut means that a scrub must start again.
+var errScrubCut = errors.New("the consumer of a scrub lost its position")
 
-// Scrubbed is what reading the whole log came across.
+// Scrubbed is the result of reading the whole log.
 type Scrubbed struct {
-	Missing uint64  // positions without an event that can be read
-	Ranges  []Range // where they are, the first few
-	Log     string  // the identity of the log then
+	Missing uint64  // positions without a readable event
+	Ranges  []Range // the first few ranges of them
+	Log     string  // the identity of the log at that time
 }
 
 // note adds the positions between two events.
@@ -38,9 +38,9 @@ func (f *Scrubbed) note(at, next uint64) {
 	}
 }
 
-// Scrub reads the whole log once and returns where events are missing or can't be
-// read. The server checks each event as it reads it, and passes over those that are
-// damaged, which no count of messages shows.
+// Scrub reads the whole log once and returns where events are missing or unreadable. The
+// server verifies each event as it reads it, and skips damaged ones, which no message
+// count shows.
 func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64)) (Scrubbed, error) {
 	found := Scrubbed{Log: s.Lineage().ID()}
 	head, err := s.Head(ctx)
@@ -59,7 +59,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 	defer func() {
 		gone, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 		defer cancel()
-		_ = s.js.DeleteConsumer(gone, logName, consumer.CachedInfo().Name) // else it removes itself
+		_ = s.js.DeleteConsumer(gone, logName, consumer.CachedInfo().Name) // else it expires
 	}()
 	var at, received uint64
 	for at < head {
@@ -78,7 +78,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			}
 			found.note(at, meta.Sequence.Stream)
 			at = meta.Sequence.Stream
-			if at >= head || meta.NumPending == 0 { // else it would wait for a full batch
+			if at >= head || meta.NumPending == 0 { // without this it would wait for a full batch
 				break
 			}
 		}
@@ -104,8 +104,8 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 	return found, s.confirmMissing(ctx, found)
 }
 
-// confirmMissing returns an error when the leader has an event that could not be
-// read: the replica that was read is behind, or damaged, and the log is not.
+// confirmMissing returns an error when the leader has an event that could not be read:
+// then the replica is behind or damaged, and the log is not.
 func (s *Store) confirmMissing(ctx context.Context, found Scrubbed) error {
 	for _, r := range found.Ranges {
 		for _, position := range []uint64{r.From, r.To} {

@@ -6,10 +6,9 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Search returns the first event of an integration for which reached is true, the
-// zero Commit when there is none. It has to stay true for later events. Those that
-// can't be read are passed over. It reads a number of events that grows with the
-// logarithm of the log's length.
+// Search returns the first event of an integration for which reached is true, the zero
+// Commit when there is none. Reached must stay true for later events. Unreadable events
+// are skipped. The number of events read grows with the logarithm of the log's length.
 func (s *Store) Search(ctx context.Context, w domain.Workspace, id domain.ID, reached func(Commit) bool) (Commit, error) {
 	head, err := s.Head(ctx)
 	if err != nil {
@@ -34,7 +33,7 @@ func (s *Store) Search(ctx context.Context, w domain.Workspace, id domain.ID, re
 	return found, nil
 }
 
-// nextRead is Next without events that can't be read.
+// nextRead is Next without unreadable events.
 func (s *Store) nextRead(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) (Commit, error) {
 	for {
 		c, err := s.Next(ctx, w, id, after)
@@ -45,8 +44,8 @@ func (s *Store) nextRead(ctx context.Context, w domain.Workspace, id domain.ID, 
 	}
 }
 
-// Before returns the last event of an integration before a position that can be
-// read, the zero Commit when there is none. It reads as little as Search does.
+// Before returns the last readable event of an integration before a position, the zero
+// Commit when there is none. It reads as few events as Search.
 func (s *Store) Before(ctx context.Context, w domain.Workspace, id domain.ID, position uint64) (Commit, error) {
 	var found Commit
 	low, high := uint64(0), max(position, 1)-1
@@ -68,7 +67,7 @@ func (s *Store) Before(ctx context.Context, w domain.Workspace, id domain.ID, po
 	return found, nil
 }
 
-// VersionOf returns the version that an event led to, 0 when it can't be read.
+// VersionOf returns the version that an event led to, 0 when it is unreadable.
 func VersionOf(c Commit) uint64 {
 	if c.Err != nil || c.Event == nil {
 		return 0

@@ -13,9 +13,9 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// Searches find what reading everything finds, wherever the events of the
-// integration are, and also when some can't be read.
-func TestASearchFindsWhatAWalkFinds(t *testing.T) {
+// A search finds the same event as reading everything, wherever the events of the
+// integration are, and also when some are unreadable.
+func TestASearchFindsTheSameEventAsAWalk(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	id := crm(1).ID
@@ -30,7 +30,7 @@ func TestASearchFindsWhatAWalkFinds(t *testing.T) {
 			var err error
 			other, err = s.Append(t.Context(), "acme", i.ID, other, domain.IntegrationUpdated{Integration: i}, meta(fmt.Sprint("o", n)))
 			require.NoError(t, err)
-		case rand.IntN(10) == 0: // by a version to come
+		case rand.IntN(10) == 0: // by a future version
 			_, err := nc.RequestMsg(&nats.Msg{Subject: "integrations.acme." + string(id), Header: nats.Header{"ce-type": {"integration.improved.v1"}}}, 5e9)
 			require.NoError(t, err)
 			c, err := s.Next(t.Context(), "acme", id, last)

@@ -9,16 +9,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Stored is an event as it was stored, in the version that it has there.
+// Stored is an event in its stored form and version.
 type Stored struct {
 	Position uint64
 	header   nats.Header
 	data     []byte
 }
 
-// AppendJSON appends the event as a CloudEvent in structured mode (CloudEvents
-// 1.0, JSON format), on one line and without its end. What is not an attribute of
-// CloudEvents is an extension; sequence is the position.
+// AppendJSON appends the event as a CloudEvent in structured mode (CloudEvents 1.0, JSON
+// format), on one line without a line end. Attributes outside of CloudEvents become
+// extensions; sequence is the position.
 func (m Stored) AppendJSON(to []byte) []byte {
 	to = append(to, `{"specversion":"1.0"`...)
 	for _, of := range [...]struct{ name, header string }{
@@ -41,12 +41,12 @@ func (m Stored) AppendJSON(to []byte) []byte {
 			to = appendText(to, value)
 		}
 	}
-	to = fmt.Appendf(to, `,"sequence":"%020d"`, m.Position) // as texts they have the order of their numbers
+	to = fmt.Appendf(to, `,"sequence":"%020d"`, m.Position) // padded, so that strings sort like numbers
 	return append(m.appendData(to), '}')
 }
 
-// appendData appends the data as they were stored. What is no JSON, and so not
-// from this program, is handed on byte by byte.
+// appendData appends the data as stored. Data that is not JSON, and so not from this
+// program, is appended in base64.
 func (m Stored) appendData(to []byte) []byte {
 	if !json.Valid(m.data) {
 		to = append(to, `,"data_base64":"`...)
@@ -57,7 +57,7 @@ func (m Stored) appendData(to []byte) []byte {
 		return append(to, m.data...)
 	}
 	line := bytes.NewBuffer(to)
-	_ = json.Compact(line, m.data) // it was just found to be valid
+	_ = json.Compact(line, m.data) // it is valid, as checked above
 	return line.Bytes()
 }
 
@@ -65,7 +65,7 @@ func (m Stored) appendData(to []byte) []byte {
 func appendText(to []byte, text string) []byte {
 	for n := range len(text) {
 		if c := text[n]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // a string is always marshalled
+			quoted, _ := json.Marshal(text) // marshalling a string never fails
 			return append(to, quoted...)
 		}
 	}

@@ -14,23 +14,22 @@ import (
 // maxBatch bounds how many events After yields at once.
 const maxBatch = 500
 
-// maxAhead is what the server counts of a message beside what a publisher may
-// give it: the subjects.
+// maxAhead is what the server counts for a message beyond the payload limit: the
+// subjects.
 const maxAhead = 4 << 10
 
-// underWay bounds what the server may have on its way to one reader, because it
-// cuts off a connection that is 64 MiB behind: many messages, unless they are
-// large. Any one fits. (A consumer of the last messages per subject passes over
-// the message that doesn't fit any more; one of all messages sends it next.)
+// underWay bounds what the server may have in flight to one reader, because it closes a
+// connection that is 64 MiB behind: many messages, unless they are large. Any single one
+// fits. (A consumer of the last message per subject skips a message that no longer fits;
+// a consumer of all messages sends it next.)
 func (s *Store) underWay() jetstream.PullConsumeOpt {
 	return jetstream.PullMaxMessagesWithBytesLimit(maxBatch, int(s.nc.MaxPayload())+maxAhead)
 }
 
-// After yields every event after a position in the order of the log, history
-// first and then live until ctx ends, with no gap and no event twice. A batch is
-// what is ready at the moment, at least one event. An error ends the sequence;
-// calling After again with the last position goes on from there. ErrOtherLog says
-// that the position is of another log by now.
+// After yields every event after a position in log order, first history and then live
+// until ctx ends, without gaps or duplicates. A batch has the events that are ready, at
+// least one. An error ends the sequence; calling After again with the last position
+// continues from there. ErrOtherLog means that the position is of an earlier log.
 func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
 	return s.tail(ctx, logName, nil, position)
 }
@@ -40,8 +39,8 @@ func (s *Store) AfterIn(ctx context.Context, of Selection, position uint64) iter
 	return s.tail(ctx, logName, []string{of.filter(logPrefix)}, position)
 }
 
-// ProbesAfter is After for the stream of probe results. Results that were
-// dropped by its limits are passed over.
+// ProbesAfter is After for the stream of probe results. Results that its limits dropped
+// are skipped.
 func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
 	return s.tail(ctx, probeName, nil, position)
 }
@@ -51,8 +50,7 @@ func (s *Store) ProbesAfterIn(ctx context.Context, of Selection, position uint64
 	return s.tail(ctx, probeName, []string{of.filter(probePrefix)}, position)
 }
 
-// CallsAfter is After for the stream of calls. Those that were dropped by its
-// limits are passed over.
+// CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped.
 func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
 	return s.tail(ctx, callName, nil, position)
 }
@@ -100,8 +98,8 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 	}
 }
 
-// checkGaps refuses a batch that leaves out events which the leader of the log has.
-// The replica that is read may be damaged, and passes over what it can't read.
+// checkGaps refuses a batch that lacks events which the leader of the log has. A damaged
+// replica skips events that it can't read.
 func (s *Store) checkGaps(ctx context.Context, after uint64, batch []sequenced) error {
 	for _, m := range batch {
 		if m.sequence > after+1 {
@@ -121,12 +119,12 @@ func (s *Store) checkGaps(ctx context.Context, after uint64, batch []sequenced) 
 type sequenced struct {
 	msg      jetstream.Msg
 	sequence uint64
-	pending  uint64 // how many more there were to send
+	pending  uint64 // how many more were pending
 	err      error
 }
 
-// consume feeds the messages after a position into a channel until ctx ends.
-// The ordered consumer behind it restarts itself where it was interrupted.
+// consume sends the messages after a position to a channel until ctx ends. Its ordered
+// consumer restarts itself after an interruption.
 func (s *Store) consume(ctx context.Context, stream string, filter []string, position uint64) (<-chan sequenced, error) {
 	start, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -157,7 +155,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 		return nil, err
 	}
 	context.AfterFunc(ctx, consuming.Stop)
-	go func() { // a consumer that ends by itself ended because the connection did
+	go func() { // a consumer ends by itself only when the connection does
 		<-consuming.Closed()
 		if ctx.Err() == nil {
 			send(sequenced{err: jetstream.ErrConnectionClosed})
@@ -166,7 +164,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 	return messages, nil
 }
 
-// next waits for a message and takes with it what else is ready.
+// next waits for a message and returns it with all others that are ready.
 func next(ctx context.Context, messages <-chan sequenced) ([]sequenced, error) {
 	var batch []sequenced
 	select {

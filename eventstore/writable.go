@@ -15,7 +15,7 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// What the server answers when it has no room (nats-server, errors.json).
+// The errors of a server that is out of space (nats-server, errors.json).
 var limitCodes = []jetstream.ErrorCode{
 	10002, // JSAccountResourcesExceededErr
 	10023, // JSInsufficientResourcesErr
@@ -23,23 +23,23 @@ var limitCodes = []jetstream.ErrorCode{
 	10047, // JSStorageResourcesExceededErr
 }
 
-// unavailable wraps err, a failure of NATS, as what the caller may know of it.
+// unavailable wraps err, a failure of NATS, with a message for the caller.
 func unavailable(err error, doing string) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(limitCodes, refused.ErrorCode) {
 		return domain.Because(err, domain.Unavailable, "log_full",
-			"the event log has reached a storage limit of the NATS server; an operator has to raise it or free space")
+			"the event log has reached a storage limit of the NATS server; an operator must raise it or free space")
 	}
-	return domain.Because(err, domain.Unavailable, "event_log_unavailable", "the event log can't be reached just now; try again")
+	return domain.Because(err, domain.Unavailable, "event_log_unavailable", "the event log is unavailable; try again")
 }
 
-// room is what has to be left of a storage limit: the largest event, and the same
+// room is how much of a storage limit must be left: the largest event, and as much again
 // for the index.
 const room = 2 << 20
 
-// CheckWritable proves that an event would be stored now: the log has a leader, it
-// is whole, there is room, the disk takes a write, and no stream is missing of those
-// that Require has noted.
+// CheckWritable verifies that an event could be stored now: the log has a leader, it is
+// whole, there is space, the disk can be written, and every stream given to Require
+// exists.
 func (s *Store) CheckWritable(ctx context.Context) error {
 	if err := s.Intact(); err != nil {
 		return err
@@ -50,11 +50,11 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 	if err := s.checkRoom(ctx); err != nil {
 		return err
 	}
-	// The leader of the log refuses this append, so it adds nothing.
+	// The leader of the log refuses this append, so it stores nothing.
 	msg := &nats.Msg{Subject: logPrefix + "none.none"}
 	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequence(math.MaxUint64), jetstream.WithRetryAttempts(0))
 	if !streams.IsConflict(err) {
-		return unavailable(errors.Join(errors.New("the log did not refuse an append that follows nothing"), err), "prove the log")
+		return unavailable(errors.Join(errors.New("the log accepted an append after a position that doesn't exist"), err), "prove the log")
 	}
 	if _, err := s.js.Publish(ctx, s.canary, nil, jetstream.WithRetryAttempts(0)); err != nil {
 		return unavailable(err, "write canary")
@@ -62,7 +62,7 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 	return nil
 }
 
-// Require notes the streams that the service can't do without.
+// Require sets the streams that the service can't run without.
 func (s *Store) Require(names []string) { s.required = names }
 
 func (s *Store) checkRequired(ctx context.Context) error {
@@ -82,10 +82,10 @@ func (s *Store) checkRequired(ctx context.Context) error {
 		return nil
 	}
 	return domain.Errorf(domain.Unavailable, "streams_missing",
-		"streams are missing on the NATS server: %s; restore them, or restart the service to have them made again", strings.Join(missing, ", "))
+		"streams are missing on the NATS server: %s; restore them, or restart the service to create them again", strings.Join(missing, ", "))
 }
 
-// checkRoom refuses an account that has no room left for a large event.
+// checkRoom refuses an account without space for a large event.
 func (s *Store) checkRoom(ctx context.Context) error {
 	info, err := s.js.AccountInfo(ctx)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Store) checkRoom(ctx context.Context) error {
 	for _, tier := range tiers {
 		if limit := tier.Limits.MaxStore; limit > 0 && tier.Store+room > uint64(limit) {
 			return domain.Errorf(domain.Unavailable, "log_full",
-				"the NATS account has used %d of %d bytes of its storage; an operator has to raise the limit or free space", tier.Store, limit)
+				"the NATS account has used %d of %d bytes of its storage; an operator must raise the limit or free space", tier.Store, limit)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ func codeOf(t *testing.T, err error) string {
 	return refusal.Code
 }
 
-func TestTheProofOfTheLogAddsNothingToIt(t *testing.T) {
+func TestCheckingThatTheLogIsWritableAddsNothingToIt(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	require.NoError(t, s.CheckWritable(t.Context()))
 	spread(t, s, 0, 3, "acme")
@@ -30,7 +30,7 @@ func TestTheProofOfTheLogAddsNothingToIt(t *testing.T) {
 	require.Equal(t, uint64(3), head)
 }
 
-func TestALogThatIsGoneTakesNoEvent(t *testing.T) {
+func TestAMissingLogIsNotWritable(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	js, err := jetstream.New(nc)
@@ -39,7 +39,7 @@ func TestALogThatIsGoneTakesNoEvent(t *testing.T) {
 	require.Equal(t, "event_log_unavailable", codeOf(t, s.CheckWritable(t.Context())))
 }
 
-func TestAStreamThatIsMissingIsNamed(t *testing.T) {
+func TestAMissingStreamIsNamed(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
 	s.Require([]string{"INTEGRATIONS", "WEBHOOKS", "PROBES"})
@@ -48,7 +48,7 @@ func TestAStreamThatIsMissingIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "NATS server: WEBHOOKS;")
 }
 
-// A limit does not pass by itself, so nobody is asked to try again.
+// A limit does not go away by itself, so the caller is not asked to retry.
 func TestALimitOfTheAccountIsNamed(t *testing.T) {
 	nc := signIn(t, configured(t, `
 		jetstream { sync_interval: always }

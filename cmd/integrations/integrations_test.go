@@ -208,7 +208,7 @@ func TestAWrongCommandLineSaysWhatIsWrong(t *testing.T) {
 		"is not a permission":              {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
 		"a workspace id is":                {"history", "a.b", "crm", "--data", t.TempDir()},
 		"no such integration":              {"history", "acme", "crm", "--data", emptyData(t)},
-		"nothing tells whether":            {"serve", "--data", t.TempDir(), "--nats-url", natsWithoutMonitor(t)},
+		"can't determine whether":          {"serve", "--data", t.TempDir(), "--nats-url", natsWithoutMonitor(t)},
 	} {
 		exit, out := tool(t, args...)
 		require.NotZero(t, exit, args)
