@@ -1,8 +1,7 @@
-// Package audit tells what has happened to integrations, and to whom it matters
-// while it happens. The log of events is the audit; nothing is kept beside it.
+// Package audit reads the history of integrations from the event log, and notifies
+// listeners of new events. The event log is the audit trail; nothing else is stored.
 //
-// Its one promise: what it tells is what was recorded, all of it and in order,
-// and never a secret.
+// It returns exactly what was recorded, in order, and never a secret.
 package audit
 
 import (
@@ -19,7 +18,7 @@ type Log struct {
 	Builtins domain.BuiltinSettings
 }
 
-// An Entry is one event, told for a person.
+// An Entry is one event in a form for people.
 type Entry struct {
 	Position  uint64
 	ID        domain.ID
@@ -31,12 +30,12 @@ type Entry struct {
 	Address   string
 	RequestID string
 	Changed   []string        // JSON pointers into the configuration
-	Changes   []domain.Change // what Changed was and is; only in the history of one integration
+	Changes   []domain.Change // the old and new values; only in the history of one integration
 	Reason    string          // of a deletion
-	Unread    string          // why the event can't be read, "" when it can
+	Unread    string          // why the event is unreadable, "" when it is readable
 }
 
-// EntryOf tells what can be told of an event by itself.
+// EntryOf returns the entry of an event without its changes.
 func EntryOf(c eventstore.Commit) Entry {
 	e := Entry{
 		Position: c.Position, ID: c.ID, At: c.Meta.At, Actor: c.Meta.Actor, Address: c.Meta.Address, RequestID: c.Meta.RequestID,

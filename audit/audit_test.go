@@ -19,8 +19,8 @@ var rules = domain.Rules{Expression: anything[string], Template: anything[string
 
 func anything[T any](T) error { return nil }
 
-// told records what a document does to crm, and returns the state after it.
-func (r *record) told(before domain.Integration, text string, at time.Time) domain.Integration {
+// apply records a change of crm and returns the state after it. A null document deletes it.
+func (r *record) apply(before domain.Integration, text string, at time.Time) domain.Integration {
 	r.Helper()
 	var doc domain.Document
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -45,12 +45,12 @@ func (r *record) told(before domain.Integration, text string, at time.Time) doma
 	return state
 }
 
-func TestHistoryTellsWhatChangedAndNoSecret(t *testing.T) {
+func TestHistoryShowsWhatChangedAndNoSecret(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
 	past := audit.Log{Events: r.events}
-	crm := r.told(domain.Integration{}, `{"name": "crm", "display_name": "CRM", "base_url": "https://a.example", "auth": {"bearer_token_value": "canary-1"}}`, noon)
-	crm = r.told(crm, `{"display_name": "CRM 2", "auth": {"bearer_token_value": "canary-2"}}`, noon.Add(time.Hour))
-	crm = r.told(crm, `{}`, noon.Add(2*time.Hour))
+	crm := r.apply(domain.Integration{}, `{"name": "crm", "display_name": "CRM", "base_url": "https://a.example", "auth": {"bearer_token_value": "canary-1"}}`, noon)
+	crm = r.apply(crm, `{"display_name": "CRM 2", "auth": {"bearer_token_value": "canary-2"}}`, noon.Add(time.Hour))
+	crm = r.apply(crm, `{}`, noon.Add(2*time.Hour))
 
 	var all []audit.Entry
 	for after, more := uint64(0), true; more; {
@@ -76,12 +76,12 @@ func TestHistoryTellsWhatChangedAndNoSecret(t *testing.T) {
 	require.NotContains(t, string(data), "canary")
 
 	_, _, err = past.History(t.Context(), "other", crm.ID, 0, 10)
-	require.Equal(t, domain.NotFound, domain.KindOf(err), "another workspace has another history")
+	require.Equal(t, domain.NotFound, domain.KindOf(err), "the history belongs to its workspace")
 	_, _, err = past.History(t.Context(), "acme", crm.ID, 99, 10)
-	require.ErrorContains(t, err, "does not belong to this history")
+	require.ErrorContains(t, err, "is not a token of this history")
 }
 
-func TestAnIntegrationIsShownAsOfAnyMomentSinceItBegan(t *testing.T) {
+func TestAnIntegrationIsShownAsOfAnyPointInItsHistory(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
 	past := audit.Log{Events: r.events}
 	states := map[time.Duration]domain.Integration{}
@@ -90,7 +90,7 @@ func TestAnIntegrationIsShownAsOfAnyMomentSinceItBegan(t *testing.T) {
 		`{"name": "crm", "display_name": "CRM", "base_url": "https://a.example"}`, `{"display_name": "CRM 2"}`, `{}`,
 		`{"name": "crm", "display_name": "CRM again", "base_url": "https://b.example"}`, `{"enabled": false}`,
 	} {
-		crm = r.told(crm, text, noon.Add(time.Duration(n)*time.Hour))
+		crm = r.apply(crm, text, noon.Add(time.Duration(n)*time.Hour))
 		states[time.Duration(n)*time.Hour] = crm
 	}
 	for since, want := range states {
@@ -110,13 +110,13 @@ func TestAnIntegrationIsShownAsOfAnyMomentSinceItBegan(t *testing.T) {
 	}
 }
 
-func TestAFilterThatMatchesLittleFindsItFromBothEnds(t *testing.T) {
+func TestAFilterThatMatchesFewEventsFindsThemInBothOrders(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
 	past := audit.Log{Events: r.events}
 	for n := range 900 {
 		r.change("acme", fmt.Sprint("crm-", n%4))
 	}
-	rare := r.told(domain.Integration{}, `{"name": "rare", "display_name": "Rare", "base_url": "https://a.example"}`, noon)
+	rare := r.apply(domain.Integration{}, `{"name": "rare", "display_name": "Rare", "base_url": "https://a.example"}`, noon)
 	for _, newest := range []bool{false, true} {
 		found, beyond := 0, uint64(0)
 		for more := true; more; more = beyond > 0 {
@@ -132,17 +132,17 @@ func TestAFilterThatMatchesLittleFindsItFromBothEnds(t *testing.T) {
 	}
 }
 
-func TestAnEventThatCantBeReadHidesNoOther(t *testing.T) {
+func TestAnUnreadableEventHidesNoOther(t *testing.T) {
 	nc := natstest.Connect(t)
 	r := openOn(t, nc)
 	past := audit.Log{Events: r.events}
-	crm := r.told(domain.Integration{}, `{"name": "crm", "display_name": "CRM", "base_url": "https://a.example"}`, noon)
+	crm := r.apply(domain.Integration{}, `{"name": "crm", "display_name": "CRM", "base_url": "https://a.example"}`, noon)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	ack, err := js.Publish(t.Context(), "integrations.acme."+string(crm.ID), []byte("?"))
 	require.NoError(t, err)
 	r.last[crm.ID] = ack.Sequence
-	r.told(crm, `{"display_name": "CRM 2"}`, noon.Add(time.Hour))
+	r.apply(crm, `{"display_name": "CRM 2"}`, noon.Add(time.Hour))
 
 	var changes [][]domain.Change
 	for after, more := uint64(0), true; more; {
@@ -153,7 +153,7 @@ func TestAnEventThatCantBeReadHidesNoOther(t *testing.T) {
 		changes = append(changes, page[0].Changes)
 	}
 	require.Len(t, changes, 3)
-	require.Equal(t, []domain.Change{{Pointer: "/display_name", Old: "CRM", New: "CRM 2"}}, changes[2], "wherever the pages end")
+	require.Equal(t, []domain.Change{{Pointer: "/display_name", Old: "CRM", New: "CRM 2"}}, changes[2], "independent of the page size")
 
 	feed, _, err := past.Feed(t.Context(), "acme", audit.Filter{Newest: true, From: noon}, 0, 10)
 	require.NoError(t, err)

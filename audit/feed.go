@@ -9,31 +9,30 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Filter says which events of a workspace are meant. Its zero value means all,
-// oldest first.
+// A Filter selects events of a workspace. The zero value selects all, oldest first.
 type Filter struct {
 	Types    []string  // such as integration.created; empty: any
 	Actor    string    // the id of an API key; empty: any
 	ID       domain.ID // of an integration; empty: any
-	From, To time.Time // when it was recorded: not before From, before To. Zero: any
+	From, To time.Time // when it was recorded: From inclusive, To exclusive. Zero: any
 	Newest   bool      // newest first
 }
 
-// most is how many events a page looks at before it ends, so that a filter that
-// matches little takes bounded time.
-const most = 20_000
+// maxScanned is how many events a page scans before it ends, so that a filter with few
+// matches takes bounded time.
+const maxScanned = 20_000
 
-// Feed returns up to limit of the events of a workspace that f means, beyond a
-// position in the order of f: after it, or before it when the newest come
-// first. Position 0 is where the order begins. It returns where the next page
-// begins, 0 when there is none. A page may be short, or empty, and have a next.
+// Feed returns up to limit of the events of a workspace that f selects, beyond a
+// position in the order of f: after it, or before it when the newest come first.
+// Position 0 is the start. It returns the start of the next page, 0 when there is none.
+// A page may be short, or even empty, and still have a next one.
 func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint64, limit int) (page []Entry, next uint64, err error) {
 	of := eventstore.Selection{Workspace: w, ID: f.ID}
 	read := l.Events.Page
 	if f.Newest {
 		read = l.Events.PageBefore
 	}
-	for looked := 0; looked < most; {
+	for scanned := 0; scanned < maxScanned; {
 		commits, more, err := read(ctx, of, beyond, 200)
 		if err != nil {
 			return nil, 0, err
@@ -53,20 +52,19 @@ func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint
 		if !more || len(commits) == 0 {
 			return page, 0, nil
 		}
-		looked += len(commits)
+		scanned += len(commits)
 	}
 	return page, beyond, nil
 }
 
-// slack is how far apart the order of the log and the order of times may be:
-// longer than a command takes.
+// slack is how far the order of positions and the order of times may differ: longer
+// than a command takes.
 const slack = time.Minute
 
-// passed reports whether c and everything beyond it is out of the time that f
-// means.
+// passed reports whether c and everything beyond it is outside the times of f.
 func (f Filter) passed(c eventstore.Commit) bool {
 	if c.Meta.At.IsZero() {
-		return false // it can't be read when it was recorded; that says nothing of the others
+		return false // the time of an unreadable event is unknown
 	}
 	if f.Newest {
 		return !f.From.IsZero() && c.Meta.At.Before(f.From.Add(-slack))

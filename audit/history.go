@@ -7,9 +7,9 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// History returns up to limit events of an integration after a position, oldest
-// first, and whether there are more. A deleted integration still has its
-// history; one that never was is NotFound.
+// History returns up to limit events of an integration after a position, oldest first,
+// and whether there are more. A deleted integration still has a history; one that never
+// existed is NotFound.
 func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, limit int) ([]Entry, bool, error) {
 	if _, ok := domain.Builtin(w, id, l.Builtins); ok {
 		return nil, false, nil
@@ -50,13 +50,13 @@ func (l Log) stateAt(ctx context.Context, w domain.Workspace, id domain.ID, at u
 		return domain.Integration{}, err
 	}
 	if c.Position != at {
-		return domain.Integration{}, domain.Refuse("/continuation_token", "token_mismatch", "does not belong to this history")
+		return domain.Integration{}, domain.Refuse("/continuation_token", "token_mismatch", "is not a token of this history")
 	}
 	state := domain.Evolve(domain.Integration{}, c.Event)
 	if c.Err == nil {
 		return state, nil
 	}
-	err = l.walk(ctx, w, id, func(c eventstore.Commit) bool { // it is still what it was before the event that can't be read
+	err = l.walk(ctx, w, id, func(c eventstore.Commit) bool { // the state stays as before an unreadable event
 		if c.Position < at && c.Err == nil {
 			state = domain.Evolve(state, c.Event)
 		}

@@ -9,21 +9,20 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Listen yields the events of a workspace after a position, first those that
-// were recorded and then live, with no gap and none twice, until ctx ends.
-// Without a position it begins with the events to come, and says where that is.
-// An error ends it: ErrSlow, ErrEnded, of kind Invalid for a position that the
-// log does not have yet, or of kind Unavailable.
+// Listen yields the events of a workspace after a position, first recorded ones and then
+// live ones, without gaps or duplicates, until ctx ends. Without a position it starts with
+// new events, and first yields the position of the start. An error ends it: ErrSlow,
+// ErrEnded, Invalid for a position that the log does not have, or Unavailable.
 func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) iter.Seq2[Told, error] {
 	return func(yield func(Told, error) bool) {
-		var told uint64
+		var last uint64
 		if after != nil {
 			if err := l.check(ctx, *after); err != nil {
 				yield(Told{}, err)
 				return
 			}
 			var ok bool
-			if told, ok = l.recall(ctx, w, *after, 0, yield); !ok {
+			if last, ok = l.recall(ctx, w, *after, 0, yield); !ok {
 				return
 			}
 		}
@@ -35,32 +34,32 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 		defer l.leave(one)
 		if after != nil {
 			var ok bool
-			if told, ok = l.recall(ctx, w, told, from, yield); !ok {
+			if last, ok = l.recall(ctx, w, last, from, yield); !ok {
 				return
 			}
 		}
-		one.from = max(told, from) // what was recalled may be ahead of what is told live
+		one.from = max(last, from) // the recorded events may be ahead of the live ones
 		if yield(Told{Position: one.from}, nil) {
 			l.follow(ctx, one, yield)
 		}
 	}
 }
 
-// check refuses a position beyond the end of the log: it is of another one, and
-// whoever went on from there would be told nothing until this one has come so far.
+// check refuses a position beyond the end of the log. It is of another log, and a listener
+// that continued from there would get nothing until this log reached it.
 func (l *Live) check(ctx context.Context, after uint64) error {
 	if after <= l.position() {
 		return nil
 	}
 	head, err := l.Log.Events.Head(ctx)
 	if err == nil && after > head {
-		err = domain.Errorf(domain.Invalid, "position_unknown", "the log ends at position %d, so %d is of another log; begin anew", head, after)
+		err = domain.Errorf(domain.Invalid, "position_unknown", "the log ends at position %d, so %d is of another log; start again without a position", head, after)
 	}
 	return err
 }
 
-// recall yields what was recorded after a position, up to another one; 0 is the
-// end. It returns where it came to, and whether to go on.
+// recall yields the recorded events after a position, up to another one; 0 means the end.
+// It returns the position it reached, and whether to continue.
 func (l *Live) recall(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Told, error) bool) (uint64, bool) {
 	for more := true; more && (until == 0 || after < until); {
 		var commits []eventstore.Commit
@@ -82,7 +81,7 @@ func (l *Live) recall(ctx context.Context, w domain.Workspace, after, until uint
 	return after, true
 }
 
-// follow yields what one is told.
+// follow yields the live events of a listener.
 func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error) bool) {
 	every := l.Every
 	if every <= 0 {
@@ -92,7 +91,7 @@ func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error
 	defer quiet.Stop()
 	for {
 		select {
-		case told, open := <-one.told:
+		case note, open := <-one.events:
 			switch {
 			case !open && one.slow:
 				yield(Told{}, ErrSlow)
@@ -100,7 +99,7 @@ func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error
 			case !open:
 				yield(Told{}, ErrEnded)
 				return
-			case told.Position > one.from && !yield(told, nil):
+			case note.Position > one.from && !yield(note, nil):
 				return
 			}
 		case <-quiet.C:

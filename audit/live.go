@@ -11,51 +11,50 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Live tells listeners what is recorded, when it is. However many they are, they
-// share one reader of the log.
+// Live notifies listeners of events as they are recorded. All listeners share one reader
+// of the log.
 type Live struct {
 	Log    Log
-	Encode func(Entry) []byte // how an event is told; once for all listeners
-	Every  time.Duration      // how often a listener is told that nothing happened; default 15 s
+	Encode func(Entry) []byte // encodes an event, once for all listeners
+	Every  time.Duration      // how often an idle listener gets its position; default 15 s
 	Logger *slog.Logger
 
 	mu        sync.Mutex
-	at        uint64             // told up to here
-	moved     time.Time          // when at moved last
-	reading   bool               // the log is being read, so what comes is told
-	listeners map[*listener]bool // nil before Run has begun
+	at        uint64             // listeners were notified up to here
+	moved     time.Time          // when at last changed
+	reading   bool               // the log is being read
+	listeners map[*listener]bool // nil before Run has started
 	ended     bool
 }
 
-// Told is what a listener is told: an event, or with none that nothing happened
-// in its workspace up to a position.
+// Told is a notification: an event, or without one the position up to which nothing more
+// happened in the workspace.
 type Told struct {
 	Position uint64
 	Event    []byte
 }
 
-// listener is one who listens. Its channel is closed when it is too slow, and
-// when Run ends.
+// A listener's channel is closed when the listener is too slow, and when Run ends.
 type listener struct {
 	workspace domain.Workspace
-	told      chan Told
+	events    chan Told
 	slow      bool
-	from      uint64 // it knows everything up to here already
+	from      uint64 // it already has everything up to here
 }
 
 const (
-	behind        = 256    // events that a listener may be behind
-	mostListeners = 20_000 // of one process
+	maxBehind    = 256    // events that a listener may be behind
+	maxListeners = 20_000 // of one process
 )
 
-// ErrSlow ends a listener that does not take what it is told. It loses nothing:
-// it can listen again after the last position it was told.
+// ErrSlow ends a listener that falls behind. It can listen again after its last position
+// without losing an event.
 var ErrSlow = errors.New("audit: the listener is too slow")
 
 // ErrEnded ends all listeners when the service does.
 var ErrEnded = errors.New("audit: the service is ending")
 
-// Run reads the log and tells what it reads, until ctx ends; it returns nil then.
+// Run reads the log and notifies the listeners until ctx ends. It returns nil.
 func (l *Live) Run(ctx context.Context) error {
 	defer l.end()
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
@@ -68,7 +67,7 @@ func (l *Live) Run(ctx context.Context) error {
 			pause = firstPause
 		}
 		if ctx.Err() == nil {
-			l.Logger.WarnContext(ctx, "listeners are not told what happens; trying again", slog.Duration("pause", pause), slog.Any("err", err))
+			l.Logger.WarnContext(ctx, "reading events for listeners failed; retrying", slog.Duration("pause", pause), slog.Any("err", err))
 		}
 		select {
 		case <-time.After(pause):
@@ -78,15 +77,15 @@ func (l *Live) Run(ctx context.Context) error {
 	return nil
 }
 
-// How long Run pauses after a failure: twice as long each time.
+// The pause after a failure doubles each time.
 const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
-// begin finds out, once, where the log ends.
+// begin determines the end of the log, once.
 func (l *Live) begin(ctx context.Context) error {
-	if l.listeners != nil { // which only Run changes
+	if l.listeners != nil { // only Run changes it
 		return nil
 	}
 	head, err := l.Log.Events.Head(ctx)
@@ -100,7 +99,7 @@ func (l *Live) begin(ctx context.Context) error {
 	return nil
 }
 
-// read tells what is recorded until ctx ends or reading fails.
+// read publishes new events until ctx ends or reading fails.
 func (l *Live) read(ctx context.Context) error {
 	log := l.Log.Events.Lineage().ID()
 	l.mu.Lock()
@@ -118,13 +117,13 @@ func (l *Live) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.tell(commits)
+		l.publish(commits)
 	}
 	return ctx.Err()
 }
 
-// restart goes on in another log than the one with an identity. Who listens may have
-// heard what is not in it, and finds out when it connects again.
+// restart continues in another log than the one with an identity. Listeners may have
+// events that it lacks; they find out when they connect again.
 func (l *Live) restart(before string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,8 +133,8 @@ func (l *Live) restart(before string) {
 	}
 }
 
-// Standing returns the position up to which listeners were told, and when it last
-// moved. Reading reports whether the log is being read.
+// Standing returns the position up to which listeners were notified, and when it last
+// changed. Reading reports whether the log is being read.
 func (l *Live) Standing() (position uint64, moved time.Time, reading bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,23 +147,23 @@ func (l *Live) position() uint64 {
 	return l.at
 }
 
-// tell hands events to those who listen to their workspaces.
-func (l *Live) tell(commits []eventstore.Commit) {
+// publish sends events to the listeners of their workspaces.
+func (l *Live) publish(commits []eventstore.Commit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.moved = time.Now() //nolint:forbidigo // for metrics
 	for _, c := range commits {
 		l.at = c.Position
-		var told Told
+		var note Told
 		for one := range l.listeners {
 			if one.workspace != c.Workspace {
 				continue
 			}
-			if told.Event == nil {
-				told = Told{Position: c.Position, Event: l.Encode(EntryOf(c))}
+			if note.Event == nil {
+				note = Told{Position: c.Position, Event: l.Encode(EntryOf(c))}
 			}
 			select {
-			case one.told <- told:
+			case one.events <- note:
 			default:
 				one.slow = true
 				l.drop(one)
@@ -177,7 +176,7 @@ func (l *Live) tell(commits []eventstore.Commit) {
 func (l *Live) drop(one *listener) {
 	if l.listeners[one] {
 		delete(l.listeners, one)
-		close(one.told)
+		close(one.events)
 	}
 }
 
@@ -190,7 +189,7 @@ func (l *Live) end() {
 	}
 }
 
-// join begins to listen, and returns the position from which on.
+// join adds a listener, and returns the position from which it listens.
 func (l *Live) join(w domain.Workspace) (*listener, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -198,11 +197,11 @@ func (l *Live) join(w domain.Workspace) (*listener, uint64, error) {
 	case l.ended:
 		return nil, 0, ErrEnded
 	case l.listeners == nil:
-		return nil, 0, domain.Errorf(domain.Unavailable, "events_unavailable", "events can't be told just now; try again")
-	case len(l.listeners) >= mostListeners:
-		return nil, 0, domain.Errorf(domain.Unavailable, "too_many_listeners", "too many are listening already; try again")
+		return nil, 0, domain.Errorf(domain.Unavailable, "events_unavailable", "live events are unavailable; try again")
+	case len(l.listeners) >= maxListeners:
+		return nil, 0, domain.Errorf(domain.Unavailable, "too_many_listeners", "too many listeners; try again")
 	}
-	one := &listener{workspace: w, told: make(chan Told, behind)}
+	one := &listener{workspace: w, events: make(chan Told, maxBehind)}
 	l.listeners[one] = true
 	return one, l.at, nil
 }
@@ -213,10 +212,10 @@ func (l *Live) leave(one *listener) {
 	l.drop(one)
 }
 
-// idle returns the position up to which one was told everything, and whether
-// nothing waits for it.
+// idle returns the position up to which a listener has everything, and whether no event
+// is waiting for it.
 func (l *Live) idle(one *listener) (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at, l.listeners[one] && len(one.told) == 0
+	return l.at, l.listeners[one] && len(one.events) == 0
 }

@@ -46,8 +46,8 @@ func (r *record) change(w domain.Workspace, name string) uint64 {
 	return r.last[i.ID]
 }
 
-// tell starts telling, in a way that is easy to read.
-func (r *record) tell(every time.Duration) *audit.Live {
+// live starts a Live whose events are encoded in a readable way.
+func (r *record) live(every time.Duration) *audit.Live {
 	r.Helper()
 	live := &audit.Live{
 		Log: audit.Log{Events: r.events}, Every: every, Logger: slog.New(slog.DiscardHandler),
@@ -66,32 +66,32 @@ func (r *record) tell(every time.Duration) *audit.Live {
 	return live
 }
 
-func TestAListenerThatTakesNothingIsLetGoAndLosesNothing(t *testing.T) {
+func TestASlowListenerIsDroppedAndLosesNothing(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
-	live := r.tell(time.Hour)
+	live := r.live(time.Hour)
 	const changes = 600
 	var names []string
 	var last uint64
-	for told, err := range live.Listen(t.Context(), "acme", nil) {
+	for note, err := range live.Listen(t.Context(), "acme", nil) {
 		if err != nil {
 			require.ErrorIs(t, err, audit.ErrSlow)
 			break
 		}
-		if last = told.Position; told.Event == nil { // it listens; while it is busy, much happens
+		if last = note.Position; note.Event == nil { // it listens; while it is busy, many events are recorded
 			for n := range changes {
 				r.change("acme", fmt.Sprintf("crm-%d", n))
 			}
 			continue
 		}
-		names = append(names, string(told.Event))
+		names = append(names, string(note.Event))
 	}
 	require.Less(t, len(names), changes)
-	for told, err := range live.Listen(t.Context(), "acme", &last) {
+	for note, err := range live.Listen(t.Context(), "acme", &last) {
 		require.NoError(t, err)
-		if told.Event == nil {
+		if note.Event == nil {
 			break
 		}
-		names = append(names, string(told.Event))
+		names = append(names, string(note.Event))
 	}
 	require.Len(t, names, changes)
 	for n, name := range names {
@@ -102,19 +102,19 @@ func TestAListenerThatTakesNothingIsLetGoAndLosesNothing(t *testing.T) {
 func TestManyListenersShareOneReader(t *testing.T) {
 	nc := natstest.Connect(t)
 	r := openOn(t, nc)
-	live := r.tell(time.Hour)
+	live := r.live(time.Hour)
 	const listeners = 2000
 	var listening, done sync.WaitGroup
 	listening.Add(listeners)
 	for range listeners {
 		done.Go(func() {
 			got := 0
-			for told, err := range live.Listen(t.Context(), "acme", nil) {
+			for note, err := range live.Listen(t.Context(), "acme", nil) {
 				switch {
 				case err != nil:
 					t.Error(err)
 					return
-				case told.Event == nil:
+				case note.Event == nil:
 					listening.Done()
 				default:
 					got++
@@ -138,22 +138,22 @@ func TestManyListenersShareOneReader(t *testing.T) {
 	done.Wait()
 }
 
-func TestListenersAreToldAgainOnceNATSIsBack(t *testing.T) {
+func TestListenersGetEventsAgainOnceNATSIsBack(t *testing.T) {
 	dir := t.TempDir()
 	address, stop := natstest.ListenOn(t, dir, "127.0.0.1:0")
 	nc, err := nats.Connect(address, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	require.NoError(t, err)
 	defer nc.Close()
 	r := openOn(t, nc)
-	live := r.tell(time.Hour)
+	live := r.live(time.Hour)
 	var got []string
-	for told, err := range live.Listen(t.Context(), "acme", nil) {
+	for note, err := range live.Listen(t.Context(), "acme", nil) {
 		require.NoError(t, err)
-		if told.Event == nil {
+		if note.Event == nil {
 			r.change("acme", "first")
 			continue
 		}
-		if got = append(got, string(told.Event)); len(got) == 2 {
+		if got = append(got, string(note.Event)); len(got) == 2 {
 			break
 		}
 		stop()
@@ -165,9 +165,9 @@ func TestListenersAreToldAgainOnceNATSIsBack(t *testing.T) {
 	require.Equal(t, []string{"first", "second"}, got)
 }
 
-func TestAListenerIsNotLeftToWaitForAnotherLog(t *testing.T) {
+func TestAListenerDoesNotWaitForAnotherLog(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
-	live := r.tell(time.Hour)
+	live := r.live(time.Hour)
 	end := r.change("acme", "crm")
 	for _, after := range []uint64{end + 1, math.MaxUint64 - 1, math.MaxUint64} {
 		for _, err := range live.Listen(t.Context(), "acme", &after) {
@@ -175,9 +175,9 @@ func TestAListenerIsNotLeftToWaitForAnotherLog(t *testing.T) {
 			break
 		}
 	}
-	for told, err := range live.Listen(t.Context(), "acme", &end) {
+	for note, err := range live.Listen(t.Context(), "acme", &end) {
 		require.NoError(t, err)
-		require.Equal(t, end, told.Position)
+		require.Equal(t, end, note.Position)
 		break
 	}
 }
@@ -186,7 +186,7 @@ func TestListenersEndWithTheService(t *testing.T) {
 	r := openOn(t, natstest.Connect(t))
 	live := &audit.Live{Log: audit.Log{Events: r.events}, Encode: func(audit.Entry) []byte { return nil }, Logger: slog.New(slog.DiscardHandler)}
 	for _, err := range live.Listen(t.Context(), "acme", nil) {
-		require.Equal(t, domain.Unavailable, domain.KindOf(err), "it has not begun")
+		require.Equal(t, domain.Unavailable, domain.KindOf(err), "it has not started")
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -8,14 +8,13 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Moment is a point in the history of an integration: a version, or else a
-// time.
+// A Moment is a point in the history of an integration: a version if set, else a time.
 type Moment struct {
 	Version uint64
 	Time    time.Time
 }
 
-// AsOf returns an integration as it was at a moment. It is NotFound when it did
+// AsOf returns an integration as it was at a moment. It is NotFound if the integration did
 // not exist then.
 func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at Moment) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
@@ -30,16 +29,16 @@ func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at Mome
 	case state.ID == "":
 		return domain.Integration{}, domain.NoSuchIntegration()
 	case at.Version > 0 && state.Version != at.Version:
-		return domain.Integration{}, domain.Errorf(domain.NotFound, "version_not_found", "the integration has no version %d that can be read; its last is %d", at.Version, state.Version)
+		return domain.Integration{}, domain.Errorf(domain.NotFound, "version_not_found", "the integration has no readable version %d; its last version is %d", at.Version, state.Version)
 	case state.Deleted:
-		return domain.Integration{}, domain.Errorf(domain.NotFound, "integration_deleted", "the integration was deleted then, at version %d", state.Version)
+		return domain.Integration{}, domain.Errorf(domain.NotFound, "integration_deleted", "the integration was deleted at that point, with version %d", state.Version)
 	}
 	return state, nil
 }
 
-// find returns the event that led to the integration as it was at a moment. Without
-// one of that version it returns the last event, and the zero Commit when the
-// integration did not exist yet.
+// find returns the event that led to the integration as it was at a moment. Without an
+// event of that version it returns the last event, or the zero Commit if the integration
+// did not exist yet.
 func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at Moment) (eventstore.Commit, error) {
 	found, err := l.Events.Search(ctx, w, id, func(c eventstore.Commit) bool {
 		if at.Version > 0 {
@@ -51,7 +50,7 @@ func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at Mome
 		return found, err
 	}
 	end := found.Position
-	if end == 0 || at.Version > 0 { // nothing was recorded later, or it is the last version that is asked for
+	if end == 0 || at.Version > 0 { // nothing was recorded later, or the last version is requested
 		if end, err = l.Events.Head(ctx); err != nil {
 			return found, err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Probed is what a probe saw, and where that is recorded.
+// Probed is a recorded probe result and its position.
 type Probed struct {
 	Position uint64
 	Actor    string // the id of the API key, or "system"
@@ -18,22 +18,22 @@ type Probed struct {
 
 // Uptime counts probes since a time.
 type Uptime struct {
-	Since          time.Time // of the first probe that is counted; zero when there is none
+	Since          time.Time // of the first counted probe; zero when there is none
 	Healthy, Total int
 }
 
-// Probes is a page of what was seen of an integration, and what that comes to.
+// Probes is a page of the probe results of an integration, and its uptime.
 type Probes struct {
 	Items      []Probed // newest first
-	Next       uint64   // where the next page begins; 0: there is none
-	Day, Month Uptime   // over the last 24 hours, as far as results are kept, and over the last 30 days
+	Next       uint64   // the start of the next page; 0: none
+	Day, Month Uptime   // of the last 24 hours, as far as results are kept, and of the last 30 days
 }
 
-// keptProbes is how many results are kept of an integration.
+// keptProbes is how many results are kept for each integration.
 const keptProbes = 1000
 
-// Probes returns up to limit of what was seen of an integration since it was
-// created last, before a position; 0 is after the last.
+// Probes returns up to limit probe results of the present incarnation, newest first,
+// before a position; 0 means after the last.
 func (l Log) Probes(ctx context.Context, i domain.Integration, now time.Time, before uint64, limit int) (Probes, error) {
 	commits, _, err := l.Events.ProbePage(ctx, eventstore.Selection{Workspace: i.Workspace, ID: i.ID}, 0, keptProbes)
 	if err != nil {
@@ -72,7 +72,7 @@ func (u *Uptime) count(at time.Time, healthy bool) {
 	u.Since = at
 }
 
-// month adds up the days that the last result counts.
+// month sums the days in the last result.
 func month(last domain.IntegrationProbed, now time.Time) Uptime {
 	var u Uptime
 	oldest := now.UTC().AddDate(0, 0, -29).Format(time.DateOnly)
