@@ -1,5 +1,5 @@
-// Package access knows who may do what: it issues API keys, recognises them and
-// says what they permit. Only a hash of a key is kept.
+// Package access issues API keys, authenticates them and checks their permissions. It
+// stores only a hash of a key.
 package access
 
 import (
@@ -16,16 +16,16 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Permission is something a key may do in its workspace.
+// Permission is an action that a key may perform in its workspace.
 type Permission string
 
-// The permissions. Admin stands for all of them.
+// The permissions. Admin includes all of them.
 const (
 	View        Permission = "Integration.view"
 	Create      Permission = "Integration.create"
 	Update      Permission = "Integration.update"
 	Delete      Permission = "Integration.delete"
-	Exec        Permission = "Integration.exec"   // start a stdio process, on top of the others
+	Exec        Permission = "Integration.exec"   // start a stdio process, in addition to the others
 	Invoke      Permission = "Integration.invoke" // call endpoints as a tool
 	ManageKeys  Permission = "ApiKey.manage"
 	ManageHooks Permission = "Webhook.manage"
@@ -37,8 +37,8 @@ func Permissions() []Permission {
 	return []Permission{View, Create, Update, Delete, Exec, Invoke, ManageKeys, ManageHooks, Admin}
 }
 
-// Key is an API key without its secret. It belongs to one workspace, or to the
-// operator, who may act in every one.
+// Key is an API key without its secret. It belongs to one workspace, or to the operator,
+// who may act in every workspace.
 type Key struct {
 	ID          string           `json:"id"`
 	Workspace   domain.Workspace `json:"workspace_id,omitempty"` // empty: the operator's
@@ -47,14 +47,14 @@ type Key struct {
 	CreatedAt   time.Time        `json:"created_at"`
 	CreatedBy   string           `json:"created_by"`          // the id of a key, or "system"
 	ExpiresAt   time.Time        `json:"expires_at,omitzero"` // zero: never
-	RotatedAt   time.Time        `json:"rotated_at,omitzero"` // when the present secret was made, if not with the key
-	Hashes      []Hash           `json:"hashes"`              // the present secret last
+	RotatedAt   time.Time        `json:"rotated_at,omitzero"` // when the present secret was created; zero: with the key
+	Hashes      []Hash           `json:"hashes"`              // of the valid secrets, the present one last
 }
 
-// Hash recognises one secret of a key.
+// Hash verifies one secret of a key.
 type Hash struct {
 	SHA256 string    `json:"sha256"`         // of the secret, in hex; 256 random bits need no slow hash
-	Until  time.Time `json:"until,omitzero"` // zero: as long as the key
+	Until  time.Time `json:"until,omitzero"` // when it expires; zero: with the key
 }
 
 // Operator reports whether the key is an operator's.
@@ -68,7 +68,7 @@ func (k Key) May(p Permission) bool {
 	return slices.Contains(k.Permissions, Admin) || slices.Contains(k.Permissions, p)
 }
 
-// Expired reports whether the key's time is over.
+// Expired reports whether the key has expired.
 func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt) }
 
 // Outlives reports whether the key is valid for longer than another.
@@ -94,8 +94,8 @@ func hashOf(secret string) string {
 
 const keyPrefix = "itk_"
 
-// format returns the text of a key: itk_<id>_<secret>_<checksum>. The checksum
-// lets a scanner tell a key from a look-alike without asking the service.
+// format returns the text of a key: itk_<id>_<secret>_<checksum>. The checksum lets a
+// secret scanner recognise keys offline.
 func format(id, secret string) string {
 	body := keyPrefix + id + "_" + secret
 	return body + "_" + checksum(body)
@@ -120,10 +120,10 @@ func newSecret(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// ParsePermission returns the permission of that name.
+// ParsePermission returns the permission with a name.
 func ParsePermission(name string) (Permission, error) {
 	if !slices.Contains(Permissions(), Permission(name)) {
-		return "", fmt.Errorf("%q is not a permission; there are %v", name, Permissions())
+		return "", fmt.Errorf("%q is not a permission; use one of %v", name, Permissions())
 	}
 	return Permission(name), nil
 }

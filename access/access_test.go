@@ -42,7 +42,7 @@ func start(t *testing.T) (*access.Keys, *clock, *nats.Conn) {
 
 var reader = access.Key{Workspace: "acme", Name: "reader", Permissions: []access.Permission{access.View}, CreatedBy: "system"}
 
-func TestAKeyOpensWhatItWasIssuedFor(t *testing.T) {
+func TestAKeyGrantsWhatItWasIssuedFor(t *testing.T) {
 	k, _, _ := start(t)
 	made, text, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestAKeyOpensWhatItWasIssuedFor(t *testing.T) {
 	require.False(t, got.Operator())
 }
 
-func TestAnAdminMayEverythingInItsWorkspaceAndAnOperatorEverywhere(t *testing.T) {
+func TestAnAdminMayDoEverythingInItsWorkspaceAndAnOperatorEverywhere(t *testing.T) {
 	admin := access.Key{Workspace: "acme", Permissions: []access.Permission{access.Admin}}
 	for _, p := range access.Permissions() {
 		require.True(t, admin.May(p), p)
@@ -66,7 +66,7 @@ func TestAnAdminMayEverythingInItsWorkspaceAndAnOperatorEverywhere(t *testing.T)
 	require.True(t, access.Key{Permissions: []access.Permission{access.Admin}}.MayEnter("other"))
 }
 
-func TestNothingElseOpensAnything(t *testing.T) {
+func TestOtherTextsDoNotAuthenticate(t *testing.T) {
 	k, _, _ := start(t)
 	_, text, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestAKeyExpires(t *testing.T) {
 	require.Equal(t, domain.Unauthenticated, domain.KindOf(err))
 }
 
-func TestARotatedKeyOverlapsWithTheOneBefore(t *testing.T) {
+func TestARotatedKeyOverlapsWithThePreviousOne(t *testing.T) {
 	k, c, _ := start(t)
 	made, first, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -117,27 +117,27 @@ func TestARotatedKeyOverlapsWithTheOneBefore(t *testing.T) {
 	_, third, err := k.Rotate(t.Context(), "acme", made.ID, 0)
 	require.NoError(t, err)
 	_, err = k.Authenticate(t.Context(), second)
-	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "without overlap it ends at once")
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "without overlap it ends immediately")
 	_, err = k.Authenticate(t.Context(), third)
 	require.NoError(t, err)
 }
 
-func TestARevokedKeyEndsEverywhere(t *testing.T) {
+func TestARevokedKeyEndsInEveryProcess(t *testing.T) {
 	k, c, nc := start(t)
 	other := open(t, nc, c)
 	made, text, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err == nil }, time.Minute, time.Millisecond, "another process learns of it")
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err == nil }, time.Minute, time.Millisecond, "other processes learn of the key")
 	require.NoError(t, k.Revoke(t.Context(), "acme", made.ID))
 	_, err = k.Authenticate(t.Context(), text)
-	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
-	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and there soon")
+	require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here immediately")
+	require.Eventually(t, func() bool { _, err := other.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and in the other process soon")
 	require.Equal(t, domain.NotFound, domain.KindOf(k.Revoke(t.Context(), "acme", made.ID)))
 	require.Empty(t, k.List("acme"))
 }
 
-// A process that does not hear of changes any more finds out as it revokes.
-func TestAKeyIsRevokedThoughItWasChangedMeanwhile(t *testing.T) {
+// A process that no longer gets changes finds out when it revokes.
+func TestAKeyIsRevokedThoughItWasChangedConcurrently(t *testing.T) {
 	k, c, nc := start(t)
 	made, first, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -150,12 +150,12 @@ func TestAKeyIsRevokedThoughItWasChangedMeanwhile(t *testing.T) {
 	require.NoError(t, deaf.Revoke(t.Context(), "acme", made.ID))
 	for _, text := range []string{first, second} {
 		_, err = deaf.Authenticate(t.Context(), text)
-		require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here at once")
-		require.Eventually(t, func() bool { _, err := k.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and there soon")
+		require.Equal(t, domain.Unauthenticated, domain.KindOf(err), "here immediately")
+		require.Eventually(t, func() bool { _, err := k.Authenticate(t.Context(), text); return err != nil }, time.Minute, time.Millisecond, "and in the other process soon")
 	}
 }
 
-func TestAKeyThatIsRotatedAndRevokedAtOnceEnds(t *testing.T) {
+func TestAKeyThatIsRotatedAndRevokedConcurrentlyEnds(t *testing.T) {
 	k, _, _ := start(t)
 	for range 50 {
 		made, _, err := k.Issue(t.Context(), reader)
@@ -172,7 +172,7 @@ func TestAKeyThatIsRotatedAndRevokedAtOnceEnds(t *testing.T) {
 	}
 }
 
-func TestAKeyRevokedElsewhereEndsSoonAfterNATSWasAway(t *testing.T) {
+func TestAKeyRevokedElsewhereEndsSoonAfterNATSIsBack(t *testing.T) {
 	dir := t.TempDir()
 	address, stop := natstest.ListenOn(t, dir, "127.0.0.1:0")
 	connect := func() *nats.Conn {
@@ -195,7 +195,7 @@ func TestAKeyRevokedElsewhereEndsSoonAfterNATSWasAway(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-func TestTheKeysOfAWorkspaceAreItsOwn(t *testing.T) {
+func TestAWorkspaceHasOnlyItsOwnKeys(t *testing.T) {
 	k, _, _ := start(t)
 	made, _, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestOnlyAHashIsStored(t *testing.T) {
 	require.NotContains(t, string(entry.Value()), strings.Split(text, "_")[2])
 }
 
-func TestTheLastUseIsKept(t *testing.T) {
+func TestTheLastUseIsStored(t *testing.T) {
 	k, c, nc := start(t)
 	made, text, err := k.Issue(t.Context(), reader)
 	require.NoError(t, err)
@@ -229,10 +229,10 @@ func TestTheLastUseIsKept(t *testing.T) {
 	_, err = k.Authenticate(t.Context(), text)
 	require.NoError(t, err)
 	require.Equal(t, c.now(), k.LastUsed(made.ID))
-	require.Eventually(t, func() bool { return open(t, nc, c).LastUsed(made.ID).Equal(c.now()) }, time.Minute, 10*time.Millisecond, "for the next start as well")
+	require.Eventually(t, func() bool { return open(t, nc, c).LastUsed(made.ID).Equal(c.now()) }, time.Minute, 10*time.Millisecond, "it survives a restart")
 }
 
-func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
+func TestTheOperatorKeyIsCreatedOnceAndReadableByItsOwnerOnly(t *testing.T) {
 	k, c, nc := start(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "operator.key")
@@ -254,7 +254,7 @@ func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
 
 	ensure(open(t, nc, c), file, access.OperatorReady) // at the next start
 	ensure(k, filepath.Join(dir, "another.key"), access.OperatorElsewhere)
-	require.NoFileExists(t, filepath.Join(dir, "another.key"), "another data folder on the same log gets no key of its own")
+	require.NoFileExists(t, filepath.Join(dir, "another.key"), "no second key is created for another data folder on the same log")
 	require.NoError(t, os.WriteFile(file, []byte("itk_lost\n"), 0o600))
 	ensure(k, file, access.OperatorElsewhere)
 
@@ -262,6 +262,6 @@ func TestTheOperatorKeyIsMadeOnceAndForItsOwnersEyesOnly(t *testing.T) {
 	ensure(k, file, access.OperatorMade)
 	old, err := os.ReadFile(file + ".old")
 	require.NoError(t, err)
-	require.Equal(t, "itk_lost\n", string(old), "it may open another log")
+	require.Equal(t, "itk_lost\n", string(old), "it may be valid on another log")
 	require.Len(t, k.List(""), 1)
 }

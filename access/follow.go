@@ -13,11 +13,11 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// follow calls learn for every entry that the leader of a bucket has, then goes on in
-// the background until ctx ends. A replica that is behind, or was emptied, ends what it
-// has with the same mark as one that is whole: so the last revision has to come. After NATS was away it starts again at once: the
-// watch would take up to half a minute to notice, and what was revoked
-// meanwhile would go on opening.
+// follow calls learn for every entry that the leader of a bucket has, then continues in
+// the background until ctx ends. A replica that is behind or empty marks the end of its
+// entries like a complete one, so follow waits for the last revision. After a reconnect
+// it starts a new watch immediately: the old one would take up to half a minute to
+// notice, and meanwhile revoked keys would stay valid.
 func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
 	connected := nc.StatusChanged(nats.CONNECTED)
 	last, err := streams.LastSequence(ctx, k.js, "KV_"+bucket.Bucket())
@@ -49,14 +49,14 @@ func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyVa
 		defer nc.RemoveStatusListener(connected)
 		for ctx.Err() == nil && !nc.IsClosed() {
 			k.learnAll(ctx, watch, connected, learn)
-			_ = watch.Stop() // what it holds at a server that is gone is gone with it
+			_ = watch.Stop() // an error only means that its server is gone
 			watch = k.watchAgain(ctx, nc, bucket)
 		}
 	}()
 	return ctx.Err()
 }
 
-// learnAll learns what a watch brings, until it ends or NATS was away.
+// learnAll calls learn for the entries of a watch, until it ends or NATS reconnects.
 func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connected <-chan nats.Status, learn func(jetstream.KeyValueEntry) error) {
 	for {
 		select {
@@ -68,7 +68,7 @@ func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connect
 				continue
 			}
 			if err := learn(e); err != nil {
-				k.log.ErrorContext(ctx, "an API key record can't be read", slog.String("key", e.Key()), slog.Any("err", err))
+				k.log.ErrorContext(ctx, "an API key record is unreadable", slog.String("key", e.Key()), slog.Any("err", err))
 			}
 		case <-connected:
 			return
@@ -78,15 +78,15 @@ func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connect
 	}
 }
 
-// watchAgain starts another watch of a bucket, however long it takes. It returns
-// nothing only when ctx ends or the connection is closed.
+// watchAgain starts another watch of a bucket, however long it takes. It returns nil only
+// when ctx ends or the connection is closed.
 func (k *Keys) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue) jetstream.KeyWatcher {
 	for {
 		watch, err := bucket.WatchAll(ctx)
 		if err == nil || ctx.Err() != nil || nc.IsClosed() {
 			return watch
 		}
-		k.log.WarnContext(ctx, "API keys are not kept current; trying again", slog.Any("err", err))
+		k.log.WarnContext(ctx, "watching API keys failed; retrying", slog.Any("err", err))
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
@@ -115,7 +115,7 @@ func (k *Keys) learn(e jetstream.KeyValueEntry) error {
 func (k *Keys) learnUse(e jetstream.KeyValueEntry) error {
 	at, err := time.Parse(time.RFC3339, string(e.Value()))
 	if err != nil || e.Operation() != jetstream.KeyValuePut {
-		return nil //nolint:nilerr // a last use is a convenience; one that can't be read is as good as none
+		return nil //nolint:nilerr // a last use is a convenience; an unreadable one counts as none
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -25,8 +25,8 @@ const (
 	useBucket = "API_KEY_USE"
 )
 
-// Keys issues and recognises API keys. All of them are held in memory, kept up
-// to date by a watch, so that recognising one asks nobody.
+// Keys issues and authenticates API keys. It holds all of them in memory, updated by a
+// watch, so that authentication makes no request.
 type Keys struct {
 	js  jetstream.JetStream
 	kv  jetstream.KeyValue
@@ -34,11 +34,11 @@ type Keys struct {
 	now func() time.Time
 	log *slog.Logger
 
-	changes atomic.Uint64 // of keys
+	changes atomic.Uint64 // how often keys changed
 
 	mu   sync.RWMutex
 	keys map[string]entry
-	used map[string]time.Time // last use, as far as it was recorded
+	used map[string]time.Time // last recorded use
 }
 
 type entry struct {
@@ -46,8 +46,7 @@ type entry struct {
 	revision uint64
 }
 
-// Open returns the keys once all of them are known, and follows changes until
-// ctx ends.
+// Open returns the keys once all of them are loaded, and follows changes until ctx ends.
 func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time, log *slog.Logger) (*Keys, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -70,10 +69,10 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 	return k, nil
 }
 
-// Authenticate returns the key that text is, or an Unauthenticated error that
-// doesn't say what is wrong with it.
+// Authenticate returns the key with a text, or an Unauthenticated error that doesn't
+// reveal why.
 func (k *Keys) Authenticate(ctx context.Context, text string) (Key, error) {
-	refused := domain.Errorf(domain.Unauthenticated, "unauthenticated", "give a valid API key as a bearer token")
+	refused := domain.Errorf(domain.Unauthenticated, "unauthenticated", "pass a valid API key as a bearer token")
 	id, secret, ok := parse(text)
 	if !ok {
 		return Key{}, refused
@@ -89,18 +88,18 @@ func (k *Keys) Authenticate(ctx context.Context, text string) (Key, error) {
 	return key, nil
 }
 
-// Changes counts the changes of keys that are known here. While it stays, who was
-// authenticated and has not expired still is.
+// Changes counts the key changes that this process has seen. While it stays the same,
+// an authenticated key that has not expired is still valid.
 func (k *Keys) Changes() uint64 { return k.changes.Load() }
 
-// put notes what a key is by now. The lock is held.
+// put records the present state of a key. The caller holds the lock.
 func (k *Keys) put(id string, e entry) {
 	k.keys[id] = e
 	k.changes.Add(1)
 }
 
-// noteUse records that a key was used, at most once a minute and without
-// keeping the request waiting.
+// noteUse records that a key was used, at most once a minute and without delaying the
+// request.
 func (k *Keys) noteUse(ctx context.Context, id string, at time.Time) {
 	k.mu.RLock()
 	recent := at.Sub(k.used[id]) < time.Minute
@@ -115,12 +114,12 @@ func (k *Keys) noteUse(ctx context.Context, id string, at time.Time) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if _, err := k.use.PutString(ctx, id, at.UTC().Format(time.RFC3339)); err != nil {
-			k.log.DebugContext(ctx, "the last use of an API key was not recorded", slog.String("key", id), slog.Any("err", err))
+			k.log.DebugContext(ctx, "recording the last use of an API key failed", slog.String("key", id), slog.Any("err", err))
 		}
 	}()
 }
 
-// LastUsed returns when a key was last used, zero when it never was.
+// LastUsed returns when a key was last used, zero if never.
 func (k *Keys) LastUsed(id string) time.Time {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -143,7 +142,7 @@ func (k *Keys) List(w domain.Workspace) []Key {
 	return keys
 }
 
-// Issue stores a new key and returns it with its text, which is shown this once.
+// Issue stores a new key and returns it with its text, which can't be read again.
 func (k *Keys) Issue(ctx context.Context, key Key) (Key, string, error) {
 	key, text := k.draft(key)
 	if err := k.store(ctx, key, 0); err != nil {
@@ -152,7 +151,7 @@ func (k *Keys) Issue(ctx context.Context, key Key) (Key, string, error) {
 	return key, text, nil
 }
 
-// draft completes a key that is not stored yet, and returns its text.
+// draft completes a new key and returns its text. It doesn't store the key.
 func (k *Keys) draft(key Key) (Key, string) {
 	secret := newSecret(32)
 	key.ID, key.CreatedAt = newSecret(8), k.now().UTC().Truncate(time.Second)
@@ -160,8 +159,8 @@ func (k *Keys) draft(key Key) (Key, string) {
 	return key, format(key.ID, secret)
 }
 
-// Rotate gives a key of workspace w another secret and returns its text. The
-// one before goes on working for overlap.
+// Rotate gives a key of workspace w a new secret and returns its text. The previous
+// secret stays valid for overlap.
 func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overlap time.Duration) (Key, string, error) {
 	e, err := k.find(w, id)
 	if err != nil {
@@ -178,8 +177,7 @@ func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overla
 	return key, format(id, secret), nil
 }
 
-// Revoke ends a key of workspace w at once, and decides anew when someone else
-// was faster.
+// Revoke ends a key of workspace w immediately. It retries after a conflict.
 func (k *Keys) Revoke(ctx context.Context, w domain.Workspace, id string) error {
 	for range 8 {
 		e, err := k.find(w, id)
@@ -201,10 +199,10 @@ func (k *Keys) Revoke(ctx context.Context, w domain.Workspace, id string) error 
 	return errChanging
 }
 
-var errChanging = domain.Errorf(domain.Conflict, "changing_too_fast", "the key was changed by someone else just now; try again")
+var errChanging = domain.Errorf(domain.Conflict, "changing_too_fast", "the key was changed concurrently; try again")
 
-// catchUp learns what a key is by now. That it is gone only the watch tells: who
-// answers here may not have it yet.
+// catchUp reads the present state of a key. Only the watch learns of a deletion: the
+// server that answers here may not have the key yet.
 func (k *Keys) catchUp(ctx context.Context, id string) error {
 	latest, err := k.kv.Get(ctx, id)
 	switch {
@@ -216,7 +214,7 @@ func (k *Keys) catchUp(ctx context.Context, id string) error {
 	return k.learn(latest)
 }
 
-// forget ends a key here, unless something later than a revision is known.
+// forget removes a key here, unless a later revision is known.
 func (k *Keys) forget(id string, revision uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -235,7 +233,7 @@ func (k *Keys) find(w domain.Workspace, id string) (entry, error) {
 	return e, nil
 }
 
-// store writes a key that follows a revision, and knows it at once.
+// store writes a key after a revision, and updates it here immediately.
 func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 	data, err := json.Marshal(key)
 	if err != nil {
@@ -257,5 +255,5 @@ func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 }
 
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "keys_unavailable", "the API keys can't be changed just now; try again")
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "keys_unavailable", "the API keys are unavailable; try again")
 }

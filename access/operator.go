@@ -11,20 +11,20 @@ import (
 	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
-// Operator says what became of the operator key.
+// Operator is the result of EnsureOperator.
 type Operator int
 
-// What EnsureOperator may find or do.
+// The results of EnsureOperator.
 const (
-	OperatorReady     Operator = iota // the file holds a valid one
-	OperatorMade                      // there was none, so one was made
-	OperatorElsewhere                 // there is one, and the file does not hold it
+	OperatorReady     Operator = iota // the file has a valid key
+	OperatorMade                      // there was no key, so one was created
+	OperatorElsewhere                 // there is a key, and the file doesn't have it
 )
 
-// EnsureOperator makes an operator key when there is none, in a file readable by
-// its owner only. Each start on another data folder would leave a key that opens
-// everything and never expires, so where there is one already, none is made. A file
-// whose key opens nothing is kept beside the new one, with the ending .old.
+// EnsureOperator creates an operator key if there is none, in a file readable by its
+// owner only. If there is one already, it creates none: each start on another data folder
+// would leave a key that permits everything and never expires. A file whose key is not
+// valid is kept beside the new one, with the extension .old.
 func (k *Keys) EnsureOperator(ctx context.Context, file string) (Operator, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator's own data folder
 	switch {
@@ -44,8 +44,8 @@ func (k *Keys) EnsureOperator(ctx context.Context, file string) (Operator, error
 		}
 	}
 	key, fresh := k.draft(Key{Name: "operator", Permissions: []Permission{Admin}, CreatedBy: "system"})
-	// In this order: a key that is stored and that nobody holds would keep another
-	// from being made.
+	// In this order: a stored key that nobody has would prevent another from being
+	// created.
 	if err := durablefile.Write(file, []byte(fresh+"\n"), 0o600); err != nil {
 		return OperatorElsewhere, fmt.Errorf("operator key: %w", err)
 	}
@@ -55,7 +55,7 @@ func (k *Keys) EnsureOperator(ctx context.Context, file string) (Operator, error
 	return OperatorMade, nil
 }
 
-// hasOperator reports whether there is a key that may do everything everywhere.
+// hasOperator reports whether an operator key with every permission exists.
 func (k *Keys) hasOperator() bool {
 	now := k.now()
 	for _, key := range k.List("") {
