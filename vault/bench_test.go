@@ -12,8 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// The figures of docs/adr 6 come from here. A sealed secret is on disk when
-// Seal returns.
+// The figures of docs/adr 6 come from here. A sealed secret is on disk when Seal returns.
 func BenchmarkVault(b *testing.B) {
 	v, err := vault.Open(b.Context(), natstest.Connect(b), vault.RootKeys{File: filepath.Join(b.TempDir(), "root.keyset")}, 1)
 	require.NoError(b, err)

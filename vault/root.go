@@ -20,14 +20,14 @@ import (
 	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
-// RootKeys is where the root keyset comes from: a Tink keyset in JSON. Keyset
-// wins over File; a File that is not there is made, readable by its owner only.
+// RootKeys is the source of the root keyset, a Tink keyset in JSON. Keyset takes precedence
+// over File. A File that doesn't exist is created, readable by its owner only.
 type RootKeys struct {
 	File   string
 	Keyset string
 }
 
-// from is where a keyset that is not given comes from, empty when it is given.
+// from names the source of a keyset that is in a file, empty otherwise.
 func (k RootKeys) from() string {
 	if k.Keyset != "" {
 		return ""
@@ -35,22 +35,22 @@ func (k RootKeys) from() string {
 	return k.File
 }
 
-// root holds the root keyset. It reads the file again when it was replaced, so
-// that a rotation by another process is noticed before anything is sealed.
+// root holds the root keyset. It reads the file again when it was replaced, so that it
+// notices a rotation by another process before it seals.
 type root struct {
 	keys   RootKeys
 	mu     sync.Mutex
-	read   os.FileInfo // the file as it was read
+	read   os.FileInfo // of the file when it was read
 	handle *keyset.Handle
 	cipher tink.AEAD
 }
 
-// ErrRotating is returned while another process changes the root keyset file:
-// the keys that both added would not both be kept.
-var ErrRotating = errors.New("vault: another process changes the root keyset just now")
+// ErrRotating is returned while another process changes the root keyset file: one of two
+// concurrent changes would be lost.
+var ErrRotating = errors.New("vault: another process is changing the root keyset")
 
-// lock keeps other processes from changing the file, until release is called or
-// this process ends.
+// lock keeps other processes from changing the file, until release is called or this
+// process ends.
 func (k RootKeys) lock() (release func(), err error) {
 	if k.Keyset != "" {
 		return func() {}, nil
@@ -69,7 +69,7 @@ func (k RootKeys) lock() (release func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// rootAAD keeps a wrapped key apart from anything else sealed under the root.
+// rootAAD separates a wrapped key from anything else sealed under the root.
 var rootAAD = []byte("integrations wrapped key")
 
 func openRoot(keys RootKeys) (*root, error) {
@@ -77,7 +77,7 @@ func openRoot(keys RootKeys) (*root, error) {
 	return r, r.load()
 }
 
-// missing reports whether the keyset would come from a file that is not there.
+// missing reports whether the keyset would come from a file that doesn't exist.
 func (k RootKeys) missing() bool {
 	if k.Keyset != "" {
 		return false
@@ -86,7 +86,7 @@ func (k RootKeys) missing() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// makeRootFile makes the file unless it is there or not needed.
+// makeRootFile creates the file unless it exists or isn't needed.
 func makeRootFile(keys RootKeys) error {
 	release, err := keys.lock()
 	if err != nil {
@@ -103,8 +103,7 @@ func makeRootFile(keys RootKeys) error {
 	return writeRootFile(keys.File, handle)
 }
 
-// writeRootFile replaces the file in one step, so that a crash leaves the old
-// one or the new one.
+// writeRootFile replaces the file atomically.
 func writeRootFile(file string, handle *keyset.Handle) error {
 	var text bytes.Buffer
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
@@ -116,7 +115,7 @@ func writeRootFile(file string, handle *keyset.Handle) error {
 	return nil
 }
 
-// load reads the keyset. The caller holds mu, or is alone.
+// load reads the keyset. The caller holds mu, or is the only user.
 func (r *root) load() error {
 	text := []byte(r.keys.Keyset)
 	if len(text) == 0 {
@@ -130,7 +129,7 @@ func (r *root) load() error {
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
 	if err != nil {
-		return fmt.Errorf("%s holds no root keyset (Tink JSON; it has %d bytes); put a copy of the right one in its place: %w",
+		return fmt.Errorf("%s holds no root keyset (Tink JSON; it has %d bytes); restore the right one from a copy: %w",
 			cmp.Or(r.keys.from(), "the configuration"), len(text), err)
 	}
 	cipher, err := aead.New(handle)
@@ -141,7 +140,7 @@ func (r *root) load() error {
 	return nil
 }
 
-// refresh reads the file again when it is another one by now. The caller holds mu.
+// refresh reads the file again if it was replaced. The caller holds mu.
 func (r *root) refresh() error {
 	if r.keys.Keyset != "" {
 		return nil
@@ -150,7 +149,7 @@ func (r *root) refresh() error {
 	if err != nil {
 		return err
 	}
-	// The inode alone doesn't tell: that of a file replaced before may be in use again.
+	// The inode alone isn't enough: it may be reused for the new file.
 	if os.SameFile(now, r.read) && now.ModTime().Equal(r.read.ModTime()) && now.Size() == r.read.Size() {
 		return nil
 	}
@@ -194,7 +193,7 @@ func (r *root) primary() string {
 	return keyName(entry)
 }
 
-// add makes a new primary key; the old ones go on opening.
+// add creates a new primary key. The old keys still open.
 func (r *root) add() error {
 	return r.change(func(manager *keyset.Manager) error {
 		id, err := manager.Add(aead.AES256GCMKeyTemplate())
@@ -226,8 +225,8 @@ func (r *root) drop(used map[string]bool) error {
 
 func keyName(e *keyset.Entry) string { return strconv.FormatUint(uint64(e.KeyID()), 10) }
 
-// change changes the keyset in the file as it is by now. A keyset from the
-// environment is its operator's to change, so it is taken as it is.
+// change applies do to the present keyset in the file. A keyset from the environment is
+// only changed by its operator, so it stays as it is.
 func (r *root) change(do func(*keyset.Manager) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

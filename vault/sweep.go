@@ -25,7 +25,7 @@ type Stored struct {
 	data     []byte
 }
 
-// Ref returns enough of a reference to destroy what s is a revision of.
+// Ref returns enough of a reference to destroy the secret that s is a revision of.
 func (s Stored) Ref() domain.SecretRef { return domain.SecretRef{ID: s.ID} }
 
 func sealedMessage(to string, wrapped []byte, rootID string, data []byte) *nats.Msg {
@@ -34,8 +34,7 @@ func sealedMessage(to string, wrapped []byte, rootID string, data []byte) *nats.
 	}}
 }
 
-// Each calls visit for every stored secret, in the order they were stored, and
-// stops at the first error.
+// Each calls visit for every stored secret in storage order, and stops at the first error.
 func (v *Vault) Each(ctx context.Context, visit func(Stored) error) error {
 	for next := uint64(1); ; {
 		msg, err := v.next(ctx, next)
@@ -59,27 +58,27 @@ func (v *Vault) Each(ctx context.Context, visit func(Stored) error) error {
 	}
 }
 
-// next returns the first message from a sequence on, nil when there is none. The leader
-// is asked: a secret that a replica lacks would be taken for one that no longer needs
-// its root key.
+// next returns the first message at or after a sequence, nil when there is none. It asks
+// the leader: a secret that a replica lacks would look like one that no longer needs its
+// root key.
 func (v *Vault) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	return streams.NextFromLeader(ctx, v.js.Conn(), streamName, ">", from)
 }
 
-// A Rotation says how far a rotation of the root key has come.
+// A Rotation is the progress of a rotation of the root key.
 type Rotation struct {
-	Total     int // secrets seen
+	Total     int // secrets processed
 	Rewrapped int // secrets whose key is now sealed under the new root key
-	Remaining int // secrets still under an old one; 0 when it is finished
+	Remaining int // secrets still under an old root key; 0 when finished
 }
 
-// RotateRoot makes a new root key and seals every secret's own key under it,
-// calling progress as it goes. The values themselves are not opened. It may be
-// stopped and run again. A root key that no secret has used since the rotation
-// before is dropped; one that a running service might still be using is not.
-// It fails with ErrRotating while another process rotates the same file.
+// RotateRoot creates a new root key and seals every secret's own key under it, and calls
+// progress as it goes. It doesn't open the values. It can be stopped and run again. It
+// drops a root key that no secret has used since the previous rotation; it keeps one that a
+// running service may still use. It fails with ErrRotating while another process rotates
+// the same file.
 func (v *Vault) RotateRoot(ctx context.Context, progress func(Rotation)) (Rotation, error) {
 	var r Rotation
 	release, err := v.root.keys.lock()
@@ -98,7 +97,7 @@ func (v *Vault) RotateRoot(ctx context.Context, progress func(Rotation)) (Rotati
 	if err == nil {
 		err = v.rewrapCheck(ctx)
 	}
-	for old := 1; err == nil && old > 0; { // a pass that meets nothing old is the last
+	for old := 1; err == nil && old > 0; { // the last pass is the one that finds no old key
 		old, err = v.rewrapAll(ctx, &r, progress)
 	}
 	if err != nil {
@@ -107,8 +106,7 @@ func (v *Vault) RotateRoot(ctx context.Context, progress func(Rotation)) (Rotati
 	return r, nil
 }
 
-// rewrapAll rewraps every secret that is under an old root key and returns how
-// many there were.
+// rewrapAll rewraps every secret that is under an old root key and returns their number.
 func (v *Vault) rewrapAll(ctx context.Context, r *Rotation, progress func(Rotation)) (int, error) {
 	var old []Stored
 	r.Total = 0
@@ -148,8 +146,8 @@ func (v *Vault) rewrap(ctx context.Context, s Stored) error {
 		return err
 	}
 	to := subject(s.Owner, s.Ref())
-	// The old revision must still be the last: a secret destroyed meanwhile stays
-	// so, and one rewrapped by a rotation that was cut short is only shredded.
+	// The old revision must still be the last: a secret destroyed in the meantime stays
+	// destroyed, and one rewrapped by an interrupted rotation is only shredded.
 	_, err = v.js.PublishMsg(ctx, sealedMessage(to, wrapped, rootID, s.data), jetstream.WithExpectLastSequencePerSubject(s.sequence))
 	if err != nil && !streams.IsConflict(err) {
 		return unavailable(err, "rewrap")

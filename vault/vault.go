@@ -1,6 +1,6 @@
-// Package vault keeps the secrets of integrations. A value is sealed before it
-// is stored and opens only for the owner, the field, the version and the
-// destinations it was sealed for; a destroyed value is overwritten on disk.
+// Package vault stores the secrets of integrations. A value is sealed before it is stored,
+// and opens only for the owner, the field, the version and the destinations it was sealed
+// for. A destroyed value is overwritten on disk.
 package vault
 
 import (
@@ -33,12 +33,12 @@ const (
 	rootHeader    = "Root-Key"        // the id of the root key that sealed it
 )
 
-// ErrWrongRootKey is returned by Open when the root keyset is not the one that
-// sealed the stored secrets.
+// ErrWrongRootKey is returned by Open when the root keyset is not the one that sealed the
+// stored secrets.
 var ErrWrongRootKey = errors.New("vault: the root keyset does not open the stored secrets")
 
-// Vault seals, opens and destroys secrets. Each value has a key of its own,
-// which is stored beside it, sealed under the root keyset.
+// Vault seals, opens and destroys secrets. Each value has its own key, which is stored
+// beside it, sealed under the root keyset.
 type Vault struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
@@ -47,14 +47,14 @@ type Vault struct {
 	timeout time.Duration
 }
 
-// Open returns the vault, creating its stream when it is not there yet. It
-// returns ErrWrongRootKey when keys can't open what is stored.
+// Open returns the vault and creates its stream if it doesn't exist. It returns
+// ErrWrongRootKey when keys can't open the stored secrets.
 func Open(ctx context.Context, nc *nats.Conn, keys RootKeys, replicas int) (*Vault, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
-	// No compression: a destroyed message is overwritten where it lies.
+	// No compression: a destroyed message is overwritten in place.
 	stream, err := streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{subjectPrefix + "*.*.*", checkSubject}, AllowDirect: true, Replicas: replicas,
 	})
@@ -68,15 +68,15 @@ func Open(ctx context.Context, nc *nats.Conn, keys RootKeys, replicas int) (*Vau
 	return v, nil
 }
 
-// openRoot reads the root keyset and proves it on the known value. A new keyset
-// is made for a new vault only: for one with secrets in it, it would open nothing.
+// openRoot reads the root keyset and verifies it with the known value. It creates a new
+// keyset only for an empty vault: it couldn't open existing secrets.
 func (v *Vault) openRoot(ctx context.Context, keys RootKeys) error {
 	_, err := v.stream.GetLastMsgForSubject(ctx, checkSubject)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		err = makeRootFile(keys)
 	case err == nil && keys.missing():
-		err = fmt.Errorf("%w: %s is not there; put it back", ErrWrongRootKey, keys.File)
+		err = fmt.Errorf("%w: %s doesn't exist; restore it", ErrWrongRootKey, keys.File)
 	}
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (v *Vault) openRoot(ctx context.Context, keys RootKeys) error {
 	return err
 }
 
-// checkRoot opens the known value, or stores one when there is none.
+// checkRoot opens the known value, or stores one if there is none.
 func (v *Vault) checkRoot(ctx context.Context) ([]byte, error) {
 	for {
 		msg, err := v.stream.GetLastMsgForSubject(ctx, checkSubject)
@@ -130,7 +130,7 @@ func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret)
 		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
 	}
 	wrapped, rootID, err := v.root.wrap(key.Bytes())
-	if err != nil { // the file is not there, or not whole: it can be put back
+	if err != nil { // the file is missing or damaged and can be restored
 		return unavailable(err, "seal "+s.Ref.Field)
 	}
 	cipher, err := aead.New(handle)
@@ -149,9 +149,9 @@ func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret)
 	return nil
 }
 
-// Open returns the secret that ref names. It fails with kind Invalid and the
-// code secret_missing when there is no such value, and secret_unreadable when
-// there is and it was sealed for something else.
+// Open returns the secret that ref names. It fails with kind Invalid and the code
+// secret_missing when the value doesn't exist, and secret_unreadable when it was sealed
+// for something else.
 func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) (domain.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
@@ -161,14 +161,14 @@ func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) 
 	}
 	switch {
 	case err == nil && msg == nil:
-		return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; give it again", ref.Field)
+		return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; set it again", ref.Field)
 	case err != nil:
 		return domain.Secret{}, unavailable(err, "open "+ref.Field)
 	}
 	text, err := v.open(msg, associated(o, ref))
 	if err != nil {
 		return domain.Secret{}, domain.Because(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
-			"the secret of "+ref.Field+" can't be opened; give it again")
+			"the secret of "+ref.Field+" can't be opened; set it again")
 	}
 	return domain.NewSecret(string(text)), nil
 }
@@ -193,8 +193,8 @@ func (v *Vault) open(msg *jetstream.RawStreamMsg, aad []byte) ([]byte, error) {
 	return cipher.Decrypt(msg.Data, aad)
 }
 
-// Destroy overwrites every revision of a secret on disk. A secret that is gone
-// already is no error.
+// Destroy overwrites every revision of a secret on disk. It succeeds if the secret is
+// already gone.
 func (v *Vault) Destroy(ctx context.Context, o domain.Owner, ref domain.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
@@ -217,14 +217,14 @@ func (v *Vault) shred(ctx context.Context, sequence uint64) error {
 	return streams.SecureDelete(ctx, v.js, v.stream, sequence)
 }
 
-// subject returns where a secret is stored. The incarnation is not in it, so
-// that a sweep finds what an earlier life left behind.
+// subject returns the subject of a secret. It omits the incarnation, so that a sweep finds
+// the secrets of earlier incarnations.
 func subject(o domain.Owner, ref domain.SecretRef) string {
 	return subjectPrefix + string(o.Workspace) + "." + string(o.ID) + "." + ref.ID
 }
 
-// associated is what a value is bound to, each part with its length before it,
-// so that no two bindings read the same.
+// associated returns what a value is bound to. Each part is preceded by its length, so
+// that different bindings have different encodings.
 func associated(o domain.Owner, ref domain.SecretRef) []byte {
 	parts := []string{
 		string(o.Workspace), string(o.ID), strconv.FormatUint(o.Incarnation, 10), ref.ID, ref.Field, strconv.FormatUint(ref.Version, 10),
@@ -238,5 +238,5 @@ func associated(o domain.Owner, ref domain.SecretRef) []byte {
 }
 
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "vault_unavailable", "the vault can't be reached just now; try again")
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "vault_unavailable", "the vault is unavailable; try again")
 }

@@ -43,7 +43,7 @@ func fileIn(t *testing.T) vault.RootKeys {
 	return vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}
 }
 
-func TestWhatWasSealedOpens(t *testing.T) {
+func TestASealedSecretOpens(t *testing.T) {
 	v := open(t, natstest.Connect(t), fileIn(t))
 	s := secret("s1", "hunter2")
 	require.NoError(t, v.Seal(t.Context(), owner, s))
@@ -52,7 +52,7 @@ func TestWhatWasSealedOpens(t *testing.T) {
 	require.Equal(t, "hunter2", got.Reveal())
 }
 
-func TestASecretOpensForNothingElseThanItWasSealedFor(t *testing.T) {
+func TestASecretOpensOnlyForWhatItWasSealedFor(t *testing.T) {
 	nc := natstest.Connect(t)
 	v := open(t, nc, fileIn(t))
 	s := secret("s1", "hunter2")
@@ -70,7 +70,7 @@ func TestASecretOpensForNothingElseThanItWasSealedFor(t *testing.T) {
 		"one more destination": func(_ *domain.Owner, r *domain.SecretRef) {
 			r.Destinations = append([]string{"https://a:443 x"}, r.Destinations...)
 		},
-		"its destination cut apart": func(_ *domain.Owner, r *domain.SecretRef) {
+		"its destination split": func(_ *domain.Owner, r *domain.SecretRef) {
 			r.Destinations = []string{"https://crm.example.com:443", " header x-api-key"}
 		},
 	} {
@@ -86,8 +86,8 @@ func TestASecretOpensForNothingElseThanItWasSealedFor(t *testing.T) {
 	}
 }
 
-// move copies the stored message of a secret to where another would be stored,
-// as someone with access to the stream might.
+// move copies the stored message of a secret to the subject of another, as someone with
+// access to the stream could.
 func move(t *testing.T, nc *nats.Conn, from domain.Owner, ref domain.SecretRef, to domain.Owner, as domain.SecretRef) {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -97,12 +97,12 @@ func move(t *testing.T, nc *nats.Conn, from domain.Owner, ref domain.SecretRef, 
 	msg, err := stream.GetLastMsgForSubject(t.Context(), "secrets."+string(from.Workspace)+"."+string(from.ID)+"."+ref.ID)
 	require.NoError(t, err)
 	_, err = js.PublishMsg(t.Context(), &nats.Msg{Subject: "secrets." + string(to.Workspace) + "." + string(to.ID) + "." + as.ID, Header: nats.Header{
-		"Wrapped-Key": msg.Header["Wrapped-Key"], "Root-Key": msg.Header["Root-Key"], // and none of those that say where it was read
+		"Wrapped-Key": msg.Header["Wrapped-Key"], "Root-Key": msg.Header["Root-Key"], // and none of those that name its origin
 	}, Data: msg.Data})
 	require.NoError(t, err)
 }
 
-func TestADestroyedSecretIsGoneFromTheDataFolder(t *testing.T) {
+func TestADestroyedSecretIsErasedFromTheDataFolder(t *testing.T) {
 	dir := t.TempDir()
 	nc, stop := natstest.Start(t, dir)
 	v := open(t, nc, fileIn(t))
@@ -111,10 +111,10 @@ func TestADestroyedSecretIsGoneFromTheDataFolder(t *testing.T) {
 	require.NoError(t, v.Seal(t.Context(), owner, kept))
 	require.NoError(t, v.Seal(t.Context(), owner, replaced))
 	sealed := stored(t, nc, replaced.Ref)
-	require.True(t, onDisk(t, dir, sealed), "what is sealed is on disk, or this test shows nothing")
+	require.True(t, onDisk(t, dir, sealed), "the sealed form is on disk, or this test shows nothing")
 
 	require.NoError(t, v.Destroy(t.Context(), owner, replaced.Ref))
-	require.NoError(t, v.Destroy(t.Context(), owner, replaced.Ref), "what is gone can be destroyed again")
+	require.NoError(t, v.Destroy(t.Context(), owner, replaced.Ref), "destroying again succeeds")
 	_, err := v.Open(t.Context(), owner, replaced.Ref)
 	require.ErrorContains(t, err, "not in the vault")
 	got, err := v.Open(t.Context(), owner, kept.Ref)
@@ -161,14 +161,14 @@ func TestAnotherRootKeyIsRefusedAtStart(t *testing.T) {
 	none := fileIn(t)
 	_, err := vault.Open(t.Context(), nc, none, 1)
 	require.ErrorIs(t, err, vault.ErrWrongRootKey)
-	require.NoFileExists(t, none.File, "no new keyset is made that would open nothing")
+	require.NoFileExists(t, none.File, "no new keyset is created, which could open nothing")
 	open(t, natstest.Connect(t), none)
 	_, err = vault.Open(t.Context(), nc, none, 1)
 	require.ErrorIs(t, err, vault.ErrWrongRootKey)
 	open(t, nc, right)
 }
 
-func TestTheRootKeyFileIsItsOwnersOnly(t *testing.T) {
+func TestTheRootKeyFileIsReadableByItsOwnerOnly(t *testing.T) {
 	keys := fileIn(t)
 	open(t, natstest.Connect(t), keys)
 	info, err := os.Stat(keys.File)
@@ -180,7 +180,7 @@ func TestTheRootKeyFileIsItsOwnersOnly(t *testing.T) {
 	require.ErrorContains(t, err, "root keyset")
 }
 
-func TestWhileTheRootKeyFileIsAwayNothingIsSealedAndWhatIsStoredOpens(t *testing.T) {
+func TestWithoutTheRootKeyFileNothingIsSealedAndStoredSecretsOpen(t *testing.T) {
 	keys := fileIn(t)
 	v := open(t, natstest.Connect(t), keys)
 	require.NoError(t, v.Seal(t.Context(), owner, secret("s1", "hunter2")))
@@ -218,14 +218,14 @@ func TestARotationRewrapsEverySecretUnderARunningService(t *testing.T) {
 		require.NoError(t, running.Seal(t.Context(), owner, s))
 	}
 	for round := range 3 {
-		told := 0
-		r, err := tool.RotateRoot(t.Context(), func(vault.Rotation) { told++ })
+		passes := 0
+		r, err := tool.RotateRoot(t.Context(), func(vault.Rotation) { passes++ })
 		require.NoError(t, err)
 		require.Equal(t, vault.Rotation{Total: len(all), Rewrapped: len(all)}, r, "round %d", round)
-		require.Equal(t, len(all), told)
+		require.Equal(t, len(all), passes)
 		for _, s := range all {
 			got, err := running.Open(t.Context(), owner, s.Ref)
-			require.NoError(t, err, "the service that runs meanwhile goes on opening, round %d", round)
+			require.NoError(t, err, "the running service still opens secrets, round %d", round)
 			require.Equal(t, s.Secret.Reveal(), got.Reveal())
 		}
 		one := secret("new"+string(rune('a'+round)), "sealed after the rotation")
@@ -234,7 +234,7 @@ func TestARotationRewrapsEverySecretUnderARunningService(t *testing.T) {
 	}
 	again, err := open(t, nc, keys).DeriveKey("cursors")
 	require.NoError(t, err)
-	require.Equal(t, derived, again, "what is derived stays the same")
+	require.Equal(t, derived, again, "derived keys stay the same")
 }
 
 func TestOldRootKeysAreDroppedWhenNothingUsesThem(t *testing.T) {
@@ -250,15 +250,15 @@ func TestOldRootKeysAreDroppedWhenNothingUsesThem(t *testing.T) {
 		require.NoError(t, err)
 		sizes = append(sizes, info.Size())
 	}
-	require.InDelta(t, sizes[1], sizes[3], 16, "the keyset doesn't grow with every rotation")
+	require.InDelta(t, sizes[1], sizes[3], 16, "the keyset doesn't grow with each rotation")
 }
 
-func TestARotationFinishesOneThatWasCutShortBetweenTwoRevisions(t *testing.T) {
+func TestARotationFinishesAnInterruptedOne(t *testing.T) {
 	nc := natstest.Connect(t)
 	v := open(t, nc, fileIn(t))
 	s := secret("s1", "hunter2")
 	require.NoError(t, v.Seal(t.Context(), owner, s))
-	move(t, nc, owner, s.Ref, owner, s.Ref) // stored again, and the revision before not shredded yet
+	move(t, nc, owner, s.Ref, owner, s.Ref) // stored again, and the previous revision not shredded yet
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	r, err := v.RotateRoot(ctx, func(vault.Rotation) {})
@@ -270,7 +270,7 @@ func TestARotationFinishesOneThatWasCutShortBetweenTwoRevisions(t *testing.T) {
 	require.Equal(t, "hunter2", got.Reveal())
 }
 
-func TestARotationGoesOnWhenASecretIsDestroyedMeanwhile(t *testing.T) {
+func TestARotationContinuesWhenASecretIsDestroyed(t *testing.T) {
 	v := open(t, natstest.Connect(t), fileIn(t))
 	kept, destroyed := secret("s1", "hunter2"), secret("s2", "hunter3")
 	require.NoError(t, v.Seal(t.Context(), owner, kept))
@@ -281,10 +281,10 @@ func TestARotationGoesOnWhenASecretIsDestroyedMeanwhile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", got.Reveal())
 	_, err = v.Open(t.Context(), owner, destroyed.Ref)
-	require.ErrorContains(t, err, "not in the vault", "what was destroyed stays so")
+	require.ErrorContains(t, err, "not in the vault", "a destroyed secret stays destroyed")
 }
 
-func TestRotationsAtTheSameTimeLoseNoRootKey(t *testing.T) {
+func TestConcurrentRotationsLoseNoRootKey(t *testing.T) {
 	nc := natstest.Connect(t)
 	keys := fileIn(t)
 	s := secret("s1", "hunter2")
@@ -323,7 +323,7 @@ func TestSealedSecretsAreListed(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestAnySecretSurvivesTheVault(t *testing.T) {
+func TestAnySecretOpensUnchanged(t *testing.T) {
 	v := open(t, natstest.Connect(t), fileIn(t))
 	rapid.Check(t, func(rt *rapid.T) {
 		s := secret(rapid.StringMatching(`[a-z0-9-]{1,40}`).Draw(rt, "id"), rapid.String().Draw(rt, "text"))
