@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A backup is a tar archive, followed by the SHA-256 of all of it as 32 bytes: a
-// file that was cut or changed is recognised before anything of it is used.
+// A backup is a tar archive, followed by its SHA-256 as 32 bytes: a truncated or modified
+// file is detected before any of it is used.
 const (
 	manifestFile = "backup.json"
 	keysetFile   = "root.keyset"
@@ -20,8 +20,8 @@ const (
 	dataEnd      = ".snapshot"
 )
 
-// ErrDamaged says that a file is no backup, or not all of one.
-var ErrDamaged = errors.New("the file is not a whole backup: it was cut or changed")
+// ErrDamaged means that a file is not a complete backup.
+var ErrDamaged = errors.New("the file is not a complete backup: it was truncated or modified")
 
 // archive writes a backup.
 type archive struct {
@@ -65,7 +65,7 @@ func (a *archive) copy(name string, size int64, from io.Reader) error {
 	return err
 }
 
-// close ends the archive.
+// close completes the archive.
 func (a *archive) close() error {
 	if err := a.tar.Close(); err != nil {
 		return err
@@ -74,8 +74,8 @@ func (a *archive) close() error {
 	return err
 }
 
-// Check reads a whole backup and returns its manifest. It returns ErrDamaged when the
-// file is cut or changed. Progress is called with the bytes that were read.
+// Check reads a whole backup and returns its manifest. It returns ErrDamaged when the file
+// is truncated or modified. It calls progress with the number of bytes read.
 func Check(file io.ReadSeeker, progress func(bytes, total int64)) (Manifest, error) {
 	end, err := file.Seek(-sha256.Size, io.SeekEnd)
 	if err != nil {
@@ -105,7 +105,7 @@ func Check(file io.ReadSeeker, progress func(bytes, total int64)) (Manifest, err
 	entries := tar.NewReader(io.LimitReader(file, end))
 	first, err := entries.Next()
 	if err != nil || first.Name != manifestFile {
-		return m, fmt.Errorf("%w: it does not begin with %s", ErrDamaged, manifestFile)
+		return m, fmt.Errorf("%w: it does not start with %s", ErrDamaged, manifestFile)
 	}
 	if err := json.NewDecoder(entries).Decode(&m); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrDamaged, err)

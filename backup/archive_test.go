@@ -12,7 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/backup"
 )
 
-// archived is a file with a first entry, and the checksum of everything at its end.
+// archived returns a file with a first entry, and the checksum at its end.
 func archived(t *testing.T, name string, manifest any) []byte {
 	t.Helper()
 	var file bytes.Buffer
@@ -31,14 +31,14 @@ func check(file []byte) (backup.Manifest, error) {
 	return backup.Check(bytes.NewReader(file), func(int64, int64) {})
 }
 
-func TestAFileThatIsWholeIsChecked(t *testing.T) {
+func TestACompleteFileIsAccepted(t *testing.T) {
 	m, err := check(archived(t, "backup.json", backup.Manifest{Format: backup.Format, Version: "v1"}))
 	require.NoError(t, err)
 	require.Equal(t, "v1", m.Version)
 }
 
-// Every bit counts, wherever it is.
-func TestAFileThatWasChangedAnywhereIsRefused(t *testing.T) {
+// Every bit is protected, wherever it is.
+func TestAFileModifiedAnywhereIsRefused(t *testing.T) {
 	whole := archived(t, "backup.json", backup.Manifest{Format: backup.Format})
 	for at := range whole {
 		changed := bytes.Clone(whole)
@@ -52,7 +52,7 @@ func TestAFileThatWasChangedAnywhereIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, backup.ErrDamaged)
 }
 
-func TestAFileOfAnotherKindIsRefused(t *testing.T) {
+func TestAFileOfAnotherTypeIsRefused(t *testing.T) {
 	_, err := check(archived(t, "something.json", backup.Manifest{Format: backup.Format}))
 	require.ErrorIs(t, err, backup.ErrDamaged)
 	_, err = check(archived(t, "backup.json", "no object"))

@@ -1,7 +1,7 @@
-// Package backup writes all that the service keeps in JetStream to one file while
-// the service runs, and restores it on an empty server or cluster. What is restored
-// is consistent: every secret that its log names is in it, and no position of a
-// reader is beyond its log.
+// Package backup writes everything that the service stores in JetStream to one file while
+// the service runs, and restores it on an empty server or cluster. A restored backup is
+// consistent: it has every secret that its log references, and no reader's position is
+// beyond its log.
 package backup
 
 import (
@@ -23,10 +23,10 @@ const (
 	secretsName = "SECRETS"
 )
 
-// order returns the streams in the order in which they are read, in three stages.
-// What follows the log comes before it, so that nothing in the backup is ahead of
-// its log. The secrets come after it, so that none is missing that it names. What
-// can be made again (CANARY, KV_LEASES, PROBE_WORK) is left out.
+// order returns the streams in the order in which they are read, in three stages. The
+// followers of the log come before it, so that none of them is ahead of the log. The
+// secrets come after it, so that none is missing that it references. Streams that can be
+// created again (CANARY, KV_LEASES, PROBE_WORK) are omitted.
 func order() (followers, log, rest []string) {
 	return []string{"KV_SUBSCRIBERS", "WEBHOOKS", "KV_WEBHOOK_DESTINATIONS"},
 		[]string{logName, secretsName},
@@ -38,38 +38,38 @@ func order() (followers, log, rest []string) {
 // Format is the version of the file.
 const Format = 1
 
-// A Manifest says what a backup is.
+// A Manifest describes a backup.
 type Manifest struct {
 	Format     int       `json:"format"`
 	CreatedAt  time.Time `json:"created_at"`
-	Version    string    `json:"version"`     // of the program that made it
+	Version    string    `json:"version"`     // of the program that wrote it
 	RootKeyset bool      `json:"root_keyset"` // whether the root keyset is in it
 }
 
-// Progress is called with the stream that is being read or restored, and how many
-// bytes of it are done; total is 0 while it is not known.
+// Progress is called with the stream that is being read or restored, and how many bytes of
+// it are done. Total is 0 while it is unknown.
 type Progress func(stream string, bytes, total int64)
 
-// Source is what a backup is made of.
+// Source is what to back up.
 type Source struct {
 	NATS       *nats.Conn // of a user who may take snapshots
 	Events     *eventstore.Store
-	Lease      string // under which nobody destroys secrets
+	Lease      string // while it is held, no secrets are destroyed
 	Version    string
-	RootKeyset func() ([]byte, error) // reads what is to be put in; nil: it is kept apart
+	RootKeyset func() ([]byte, error) // reads the keyset to include; nil: it is not included
 	Now        func() time.Time
 	Progress   Progress
 }
 
-// Stream is what a backup holds of one stream.
+// Stream describes a stream in a backup.
 type Stream struct {
 	Name     string `json:"name"`
-	Messages uint64 `json:"messages"` // when the reading began
+	Messages uint64 `json:"messages"` // at the start of reading
 	Bytes    int64  `json:"bytes"`    // in the file
 }
 
-// Write writes a backup to w, which is used up to its end. Scratch is a folder for
-// temporary files; one stream at a time is in it.
+// Write writes a backup to w, up to its end. Scratch is a folder for temporary files; it
+// holds one stream at a time.
 func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream, error) {
 	mgr, err := jsm.New(s.NATS, jsm.WithTimeout(requestTime))
 	if err != nil {
@@ -109,11 +109,10 @@ func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream
 	return b.done, nil
 }
 
-// errRotated ends a backup whose secrets its root keyset may not open.
-var errRotated = errors.New("the root key was rotated meanwhile; try again once that is over")
+// errRotated ends a backup whose root keyset may not open its secrets.
+var errRotated = errors.New("the root key was rotated during the backup; try again when the rotation is finished")
 
-// unrotated refuses a root keyset that is no longer what it was before the secrets
-// were read.
+// unrotated returns an error if the root keyset changed while the secrets were read.
 func unrotated(read func() ([]byte, error), before []byte) error {
 	now, err := read()
 	if err == nil && !bytes.Equal(now, before) {
@@ -132,9 +131,9 @@ type writing struct {
 }
 
 // errHoldLost ends a backup during which secrets may have been destroyed.
-var errHoldLost = errors.New("secrets were not kept from being destroyed all the time; try again")
+var errHoldLost = errors.New("the backup lost the lease that protects secrets from destruction; try again")
 
-// held reads streams while nobody destroys secrets.
+// held reads streams while no secrets are destroyed.
 func (b *writing) held(ctx context.Context, names []string) error {
 	begun := false
 	return b.Events.Lead(ctx, b.Lease, func(ctx context.Context) error {
@@ -158,7 +157,7 @@ func (b *writing) streams(ctx context.Context, names []string) error {
 	return ctx.Err()
 }
 
-// stream reads one stream. One that an earlier version did not have yet is left out.
+// stream reads one stream. It omits a stream that an earlier version did not create yet.
 func (b *writing) stream(ctx context.Context, name string) error {
 	stream, err := b.mgr.LoadStream(name)
 	if jsm.IsNatsError(err, 10059) { // JSStreamNotFoundErr

@@ -23,25 +23,25 @@ import (
 type Target struct {
 	NATS     *nats.Conn                  // of a user who may restore snapshots
 	Replicas int                         // copies of each stream; 0: 1
-	Again    bool                        // delete first what a restore left that was cut short
-	Keyset   func([]byte) error          // keeps the root keyset of the backup; nil: it is left in the file
-	Secrets  func(context.Context) error // proves that the root key opens the secrets, once they are restored
+	Again    bool                        // delete first what an interrupted restore left
+	Keyset   func([]byte) error          // stores the root keyset of the backup; nil: it is not restored
+	Secrets  func(context.Context) error // verifies that the root key opens the restored secrets
 	Now      func() time.Time
 	Progress Progress
 }
 
-// File is a backup as it lies on disk.
+// File is a backup on disk.
 type File interface {
 	io.ReadSeeker
 	io.ReaderAt
 }
 
-// ErrOccupied says that a target holds streams of a service already.
-var ErrOccupied = errors.New("there are streams of a service already; a backup is restored where there are none")
+// ErrOccupied means that a target already has streams of a service.
+var ErrOccupied = errors.New("the server already has streams of a service; restore to an empty server")
 
-// Read restores a file that Check found whole. It returns what was restored. When it
-// fails, it deletes the streams that it made. While it goes on, and after it was cut
-// short, no service starts there.
+// Read restores a file that Check accepted, and returns the restored streams. If it fails,
+// it deletes the streams that it created. While it runs, and after an interruption, no
+// service starts on the target.
 func Read(ctx context.Context, file File, t Target) (restored []Stream, err error) {
 	mgr, err := jsm.New(t.NATS, jsm.WithTimeout(requestTime))
 	if err != nil {
@@ -61,13 +61,13 @@ func Read(ctx context.Context, file File, t Target) (restored []Stream, err erro
 		return nil, fmt.Errorf("restore: %w", errors.Join(explain(err), r.undo(ctx)))
 	}
 	if err := eventstore.EndRestore(ctx, t.NATS); err != nil {
-		return nil, fmt.Errorf("restore: everything is restored: %w", err)
+		return nil, fmt.Errorf("restore: everything is restored, but: %w", err)
 	}
 	return r.done, nil
 }
 
-// begin finds the target empty, or empties it of what a restore left that was cut
-// short, and notes that a restore is under way.
+// begin checks that the target is empty, or deletes what an interrupted restore left, and
+// records that a restore is running.
 func (r *reading) begin(ctx context.Context) error {
 	if err := eventstore.CheckRestored(ctx, r.NATS); errors.Is(err, eventstore.ErrRestoring) {
 		if !r.Again {
@@ -88,13 +88,13 @@ func (r *reading) begin(ctx context.Context) error {
 	if err := eventstore.BeginRestore(ctx, r.NATS, r.Replicas, r.Again); err != nil {
 		return err
 	}
-	if err := vacant(r.mgr); err != nil { // a service that began before it saw this
+	if err := vacant(r.mgr); err != nil { // a service may have started in between
 		return errors.Join(err, eventstore.EndRestore(ctx, r.NATS))
 	}
 	return nil
 }
 
-// vacant refuses an account with streams of a service.
+// vacant refuses an account that has streams of a service.
 func vacant(mgr *jsm.Manager) error {
 	there, err := mgr.StreamNames(nil)
 	if err != nil {
@@ -112,13 +112,13 @@ func vacant(mgr *jsm.Manager) error {
 	return nil
 }
 
-// restoredNames are the streams that a restore may make.
+// restoredNames returns the streams that a restore may create.
 func restoredNames() []string {
 	followers, log, rest := order()
 	return slices.Concat(followers, log, rest)
 }
 
-// leasesName is a stream that a restore makes beside those of the backup.
+// leasesName is a stream that a restore creates in addition to those of the backup.
 const leasesName = "KV_LEASES"
 
 // reading is a backup that is being restored.
@@ -170,8 +170,8 @@ func (r *reading) complete() error {
 	return nil
 }
 
-// stream restores one stream, with as many copies as the target is to have, and not
-// compressed, which a cluster may lose.
+// stream restores one stream with the replicas of the target, and uncompressed, because a
+// cluster may lose a compressed one.
 func (r *reading) stream(ctx context.Context, name string, config []byte, size int64) error {
 	var meta struct {
 		Config api.StreamConfig `json:"config"`
@@ -181,14 +181,14 @@ func (r *reading) stream(ctx context.Context, name string, config []byte, size i
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if meta.Config.Name != name {
-		return fmt.Errorf("%w: the configuration of %q stands before %q", ErrDamaged, meta.Config.Name, name)
+		return fmt.Errorf("%w: the configuration of %q precedes %q", ErrDamaged, meta.Config.Name, name)
 	}
 	meta.Config.Replicas = max(r.Replicas, 1)
 	meta.Config.Compression = api.NoCompression
 	if meta.Config.Replicas > 1 {
 		meta.Config.PersistMode = api.DefaultPersistMode // replicated streams offer no other
 	}
-	begin, err := r.file.Seek(0, io.SeekCurrent) // where the archive is read next
+	begin, err := r.file.Seek(0, io.SeekCurrent) // the present position in the archive
 	if err != nil {
 		return err
 	}
@@ -204,16 +204,16 @@ func (r *reading) stream(ctx context.Context, name string, config []byte, size i
 		if err == nil {
 			break
 		}
-		// The server that the client is connected to may not know yet who takes the
-		// snapshot.
-		if try == 1 && jsm.IsNatsError(err, 10130) { // somebody else made it
+		// The server that the client is connected to may not know yet which server receives
+		// the snapshot.
+		if try == 1 && jsm.IsNatsError(err, 10130) { // another process created it
 			r.done = r.done[:len(r.done)-1]
 		}
 		passes := errors.Is(err, nats.ErrNoResponders) || try > 1 && jsm.IsNatsError(err, 10130) // JSStreamNameExistRestoreFailedErr
 		if !passes || try == tries {
 			return err
 		}
-		if err := r.mgr.DeleteStream(name); err != nil && !jsm.IsNatsError(err, 10059) { // what the try before began
+		if err := r.mgr.DeleteStream(name); err != nil && !jsm.IsNatsError(err, 10059) { // left by the previous try
 			return err
 		}
 		select {
@@ -229,15 +229,15 @@ func (r *reading) stream(ctx context.Context, name string, config []byte, size i
 	return nil
 }
 
-// How often the restore of a stream is tried in a cluster, and the pause after the
-// first failure.
+// How often restoring a stream is tried in a cluster, and the pause after the first
+// failure.
 const (
 	tries = 8
 	pause = 250 * time.Millisecond
 )
 
-// lateEOF tells of the end of a reader only after its last bytes: the library drops
-// bytes that come together with it.
+// lateEOF returns EOF only after the last bytes of a reader: the library drops bytes that
+// are returned together with it.
 type lateEOF struct{ io.Reader }
 
 func (r lateEOF) Read(p []byte) (int, error) {
@@ -248,7 +248,7 @@ func (r lateEOF) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// undo deletes what was restored, so that it can be tried again.
+// undo deletes what was restored, so that a restore can be tried again.
 func (r *reading) undo(ctx context.Context) error {
 	if err := r.remove(); err != nil {
 		return err

@@ -17,8 +17,8 @@ const (
 	stalled     = 30 * time.Second // without a chunk of a snapshot
 )
 
-// snapshot is what the server gives of one stream: its configuration as JSON, and
-// its messages in a temporary file.
+// snapshot is the server's snapshot of one stream: its configuration as JSON, and its
+// messages in a temporary file.
 type snapshot struct {
 	config []byte
 	data   *os.File
@@ -27,7 +27,7 @@ type snapshot struct {
 
 func (s *snapshot) close() { _ = s.data.Close() }
 
-// errStalled ends a snapshot whose server has gone.
+// errStalled ends a snapshot whose server has stopped sending.
 var errStalled = fmt.Errorf("the server sent nothing for %s", stalled)
 
 // take takes a snapshot of a stream, and calls progress with the bytes received.
@@ -36,7 +36,7 @@ func take(ctx context.Context, stream *jsm.Stream, scratch string, progress func
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(file.Name()); err != nil { // it goes with its handle, however this ends
+	if err := os.Remove(file.Name()); err != nil { // it disappears when its handle is closed
 		return nil, errors.Join(err, file.Close())
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -64,17 +64,16 @@ func take(ctx context.Context, stream *jsm.Stream, scratch string, progress func
 	return s, nil
 }
 
-// explain adds to the error of a request that was not answered what is most often
-// the reason.
+// explain adds the most likely reason to the error of a request that got no reply.
 func explain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || err != nil && err.Error() == "nats: timeout" {
-		return fmt.Errorf("%w: the NATS server did not answer; the user may have to be one who may take snapshots and restore them", err)
+		return fmt.Errorf("%w: the NATS server did not answer; the NATS user may lack the permission to take and restore snapshots", err)
 	}
 	return err
 }
 
-// receiver is a writer that counts. The library closes it when it is done, which
-// here is left to whoever opened what is behind it.
+// receiver is a writer that counts. The library closes it; receiver ignores that, because
+// the underlying writer is closed by its owner.
 type receiver struct {
 	to   io.Writer
 	took func(int)

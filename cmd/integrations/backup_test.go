@@ -175,7 +175,7 @@ func TestABackupDuringARotationOfTheRootKeyIsRefused(t *testing.T) {
 		return []byte(next), nil
 	}}
 	_, err = backup.Write(t.Context(), from, io.Discard, t.TempDir())
-	require.ErrorContains(t, err, "the root key was rotated meanwhile")
+	require.ErrorContains(t, err, "the root key was rotated during the backup")
 }
 
 // A restore that was killed leaves some of the streams. What is missing is not taken for
@@ -213,7 +213,7 @@ func TestARestoreThatWasCutShortIsNotGoneOnWith(t *testing.T) {
 	require.Zero(t, exit, out)
 	exit, out = tool(t, "restore", file, "--data", cut, "--again")
 	require.Equal(t, 1, exit)
-	require.Contains(t, out, "there are streams of a service already", "a restore that ended is not undone")
+	require.Contains(t, out, "already has streams of a service", "a restore that ended is not undone")
 	exit, found := verified(t, cut)
 	require.Zero(t, exit)
 	require.Equal(t, 1, found.Secrets)
@@ -241,7 +241,7 @@ func TestABackupThatWasCutOrChangedIsRefused(t *testing.T) {
 		require.NoError(t, os.WriteFile(bad, text, 0o600))
 		exit, out := tool(t, "restore", bad, "--data", to)
 		require.Equal(t, 1, exit, name)
-		require.Contains(t, out, "is not a whole backup", name)
+		require.Contains(t, out, "is not a complete backup", name)
 		left, err := os.ReadDir(to)
 		require.NoError(t, err)
 		require.Empty(t, left, name)
@@ -275,7 +275,7 @@ func TestABackupMovesToAClusterAndBack(t *testing.T) {
 	require.Contains(t, out, "is there already")
 	exit, out = tool(t, append(append([]string{"restore", again}, cluster.Flags()...), "--data", t.TempDir())...)
 	require.Equal(t, 1, exit)
-	require.Contains(t, out, "there are streams of a service already")
+	require.Contains(t, out, "already has streams of a service")
 	restored := t.TempDir()
 	exit, out = tool(t, "restore", again, "--data", restored)
 	require.Zero(t, exit, out)
