@@ -1,8 +1,8 @@
-// Package admission bounds what all requests hold in memory together. What one
-// request may hold is bounded where it is read; that says nothing of a thousand.
+// Package admission bounds the memory that all requests hold together. The limits of a
+// single request don't bound a thousand of them.
 //
-// Its promise: whoever does not fit is told so within their time, and whoever was
-// let in never waits for one who was let in later.
+// A request that doesn't fit is refused within its time, and an admitted request never
+// waits for one that was admitted later.
 package admission
 
 import (
@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	// Patience is how long a request that has done nothing yet waits to be let in.
+	// Patience is how long a new request waits to be admitted.
 	Patience = time.Second
 
 	// FreeBytes is how much of a text each request may hold without being counted.
 	FreeBytes = 64 << 10
 
-	slotMemory = 512 << 10 // of a call that is let in, for all that is not counted
+	slotMemory = 512 << 10 // of an admitted call, for everything that isn't counted
 	minSlots   = 64
 )
 
-// Gate lets requests in. What it has is taken in one order, and each once, so that
-// no two wait for each other: room for what the caller sent, a place for a call,
-// room for a long text, room for the values of an answer, room for what is written
-// of it. A nil Gate lets everybody in.
+// Gate admits requests. Each pool is acquired at most once, and in a fixed order, so that
+// requests can't deadlock: memory for the request, a slot for a call, memory for a long
+// text, for the decoded response, and for the encoded response. A nil Gate admits
+// everything.
 type Gate struct {
 	requests, calls, texts, answers, writing pool
 }
@@ -42,8 +42,8 @@ type pool struct {
 
 func newPool(size int64) pool { return pool{semaphore.NewWeighted(size), size} }
 
-// New returns a gate for a service that may use so many bytes of memory. Half of
-// them are for the service itself, and for what the collector has not come to yet.
+// New returns a gate for a service with so many bytes of memory. Half of them are reserved
+// for the service itself and for garbage.
 func New(memory int64) *Gate {
 	return &Gate{
 		requests: newPool(max(memory/8, 1)),
@@ -54,7 +54,7 @@ func New(memory int64) *Gate {
 	}
 }
 
-// lease is what one request holds until it is over.
+// lease holds what one request has acquired.
 type lease struct {
 	gate *Gate
 
@@ -66,9 +66,8 @@ type lease struct {
 
 type leaseKey struct{}
 
-// Open returns a context for a request, with which it takes what it needs, and a
-// function that gives all of it back. Within a request that is open already it
-// changes nothing.
+// Open returns a context with which a request acquires resources, and a function that
+// releases all of them. Inside an open request it does nothing.
 func (g *Gate) Open(ctx context.Context) (context.Context, func()) {
 	if g == nil || of(ctx) != nil {
 		return ctx, func() {}
@@ -92,7 +91,7 @@ func (l *lease) end() {
 	l.held = nil
 }
 
-// hold notes what was taken, or gives it back when the request is over.
+// hold records a release function, or calls it if the request is over.
 func (l *lease) hold(give func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,33 +102,33 @@ func (l *lease) hold(give func()) {
 	l.held = append(l.held, give)
 }
 
-// Request takes room for what a caller sent, and for what it is decoded to.
+// Request acquires memory for a request and its decoded form.
 func Request(ctx context.Context, text []byte) error {
 	return of(ctx).room(ctx, func(g *Gate) pool { return g.requests }, int64(len(text))+Weight(text))
 }
 
-// Call takes a place for a call of an upstream.
+// Call acquires a slot for a call to an upstream.
 func Call(ctx context.Context) error {
 	return of(ctx).take(ctx, func(g *Gate) pool { return g.calls }, 1)
 }
 
-// Text takes room for a text of at most so many bytes.
-func Text(ctx context.Context, most int) error {
-	return of(ctx).room(ctx, func(g *Gate) pool { return g.texts }, int64(most))
+// Text acquires memory for a text of up to size bytes.
+func Text(ctx context.Context, size int) error {
+	return of(ctx).room(ctx, func(g *Gate) pool { return g.texts }, int64(size))
 }
 
-// Answer takes room for so many bytes of an answer's values.
+// Answer acquires memory for size bytes of decoded response.
 func Answer(ctx context.Context, size int64) error {
 	return of(ctx).room(ctx, func(g *Gate) pool { return g.answers }, size)
 }
 
-// Writing takes room for an answer of so many bytes, which is in memory whole while
+// Writing acquires memory for an encoded response of size bytes, which is in memory while
 // it is written.
 func Writing(ctx context.Context, size int64) error {
 	return of(ctx).room(ctx, func(g *Gate) pool { return g.writing }, size)
 }
 
-// room is take for what is not too small to be counted.
+// room is take for sizes above FreeBytes.
 func (l *lease) room(ctx context.Context, which func(*Gate) pool, size int64) error {
 	if size <= FreeBytes {
 		return nil
@@ -137,7 +136,7 @@ func (l *lease) room(ctx context.Context, which func(*Gate) pool, size int64) er
 	return l.take(ctx, which, size)
 }
 
-// take waits until ctx is done. What is larger than all there is takes all of it.
+// take waits until ctx is done. A request larger than the pool acquires all of it.
 func (l *lease) take(ctx context.Context, which func(*Gate) pool, n int64) error {
 	if l == nil {
 		return nil
@@ -153,13 +152,13 @@ func (l *lease) take(ctx context.Context, which func(*Gate) pool, n int64) error
 	n = min(n, from.size)
 	if err := from.free.Acquire(ctx, n); err != nil {
 		return domain.Because(fmt.Errorf("wait for memory: %w", err), domain.Unavailable, "overloaded",
-			"the service holds as much as its memory takes just now; try again")
+			"the service has no memory left for this request; try again")
 	}
 	l.hold(func() { from.free.Release(n) })
 	return nil
 }
 
-// Weight is about how many bytes a text of JSON takes once it is decoded.
+// Weight estimates how many bytes a JSON text takes once it is decoded.
 func Weight(text []byte) int64 {
 	const empty, object, member, element, array = 64, 360, 64, 24, 48 // a map has room for eight members
 	size := int64(2 * len(text))

@@ -16,10 +16,10 @@ import (
 
 const memory = 512 << 20
 
-// bomb is decoded to some 40 MiB.
+// bomb decodes to about 40 MiB.
 var bomb = []byte("[" + strings.Repeat("{},", 350_000) + "{}]")
 
-func TestWhatIsHeldTogetherIsBoundedAndGivenBack(t *testing.T) {
+func TestMemoryOfAllRequestsIsBoundedAndReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := admission.New(memory)
 		held := []func(){}
@@ -51,8 +51,8 @@ func TestWhatIsHeldTogetherIsBoundedAndGivenBack(t *testing.T) {
 	})
 }
 
-func TestARequestTakesOnePlaceAndWhatIsLargerThanAllTakesAll(t *testing.T) {
-	gate := admission.New(32 << 20) // 64 places
+func TestARequestTakesOneSlotAndAnOversizedOneTheWholePool(t *testing.T) {
+	gate := admission.New(32 << 20) // 64 slots
 	ctx, release := gate.Open(t.Context())
 	for range 100 {
 		require.NoError(t, admission.Call(ctx))
@@ -69,16 +69,16 @@ func TestARequestTakesOnePlaceAndWhatIsLargerThanAllTakesAll(t *testing.T) {
 	defer leave()
 	soon, cancel := context.WithTimeout(last, time.Millisecond)
 	defer cancel()
-	require.Error(t, admission.Call(soon), "there is no 65th place")
+	require.Error(t, admission.Call(soon), "there is no 65th slot")
 	require.NoError(t, admission.Text(ctx, 1<<30))
 	release()
-	late, end := context.WithCancel(ctx) // of a request that is over: what it takes is given back
+	late, end := context.WithCancel(ctx) // of a request that is over: what it acquires is released
 	defer end()
 	require.NoError(t, admission.Text(late, 1<<30))
 	require.NoError(t, admission.Text(late, 1<<30))
 }
 
-func TestWithoutAGateOrWithLittleNobodyWaits(t *testing.T) {
+func TestWithoutAGateOrWithLittleMemoryNothingWaits(t *testing.T) {
 	var none *admission.Gate
 	ctx, release := none.Open(t.Context())
 	defer release()
