@@ -12,8 +12,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// standIn is Google and a FHIR server in one: it refuses what they would refuse
-// (a wrong path, key, field mask or media type), and answers with what it got.
+// standIn is Google and a FHIR server in one: it refuses what they would refuse (a wrong
+// path, key, field mask or media type), and answers with the request it received.
 func standIn(t *testing.T) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -54,7 +54,7 @@ func standIn(t *testing.T) string {
 	return srv.URL
 }
 
-func TestABuiltinSaysWhichSettingsAreMissing(t *testing.T) {
+func TestABuiltinNamesItsMissingSettings(t *testing.T) {
 	f := start(t)
 	for builtin, missing := range map[string]struct {
 		endpoint string
@@ -78,7 +78,7 @@ func TestABuiltinSaysWhichSettingsAreMissing(t *testing.T) {
 	}
 }
 
-func TestTheBuiltinsAskInTheShapesOfTheirUpstreams(t *testing.T) {
+func TestTheBuiltinsSendTheRequestsOfTheirUpstreams(t *testing.T) {
 	f, base := start(t), standIn(t)
 	f.Builtins = domain.BuiltinSettings{
 		Keyed:      []string{domain.GoogleMaps, domain.GoogleSearch, domain.AmigoFHIR},

@@ -7,9 +7,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// TestEndpoint calls one endpoint of an integration, enabled or not, with params
-// as its parameters, and records that it did unless it is a dry run. What goes
-// wrong outside is told in the result.
+// TestEndpoint calls one endpoint of an integration, enabled or not, with params, and
+// records the call unless it is a dry run. A failure of the upstream is in the result.
 func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any, dryRun bool) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -39,8 +38,8 @@ func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, e
 	return s.Connectors.Call(ctx, c)
 }
 
-// unset is a sentence that says which settings of a built-in the operator has not
-// made, "" when none is missing.
+// unset returns a sentence that names the settings of a built-in that the operator has not
+// set, "" when none is missing.
 func (s *Service) unset(i domain.Integration) string {
 	if !i.Builtin {
 		return ""

@@ -12,18 +12,18 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
-// The log is read from a follower that hears of everything late, and written to
-// through the leader.
-func TestACommandThatReadsFromAFollowerThatIsBehindLosesNothing(t *testing.T) {
-	const longest = 2500 * time.Millisecond // beyond it the follower is taken for gone
+// The log is read from a follower that receives everything late, and written through the
+// leader.
+func TestACommandThatReadsFromALaggingFollowerLosesNothing(t *testing.T) {
+	const longest = 2500 * time.Millisecond // beyond it the follower counts as gone
 	for lag := 700 * time.Millisecond; !losesNothingBehind(t, lag); lag = min(lag+600*time.Millisecond, longest) {
 		require.Less(t, lag, longest, "the follower was never behind")
 	}
 }
 
-// losesNothingBehind reports whether the follower of a cluster of its own was
-// behind: reads may go to another one that is not, and a busy machine may take
-// longer for a change than the follower for hearing of it.
+// losesNothingBehind reports whether the follower of a new cluster was behind. Reads may go
+// to another follower that is up to date, and on a busy machine a change may take longer
+// than the follower needs to receive it.
 func losesNothingBehind(t *testing.T, lag time.Duration) bool {
 	t.Helper()
 	c := natstest.NewCluster(t)
@@ -54,17 +54,17 @@ func losesNothingBehind(t *testing.T, lag time.Duration) bool {
 		}
 		out, err = far.UpdateIntegration(t.Context(), ann, id, doc(t, `{"base_url": "https://crm.example.com/%d", "auth": {"bearer_token_value": "t"}}`, n), commands.Condition{})
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint("CRM ", n), out.Integration.DisplayName, "what the follower had not heard of is kept")
+		require.Equal(t, fmt.Sprint("CRM ", n), out.Integration.DisplayName, "a change that the follower lacked is kept")
 		require.Equal(t, uint64(4*n+3), out.Integration.Version, "each change is one event")
 
-		// What is the same as the follower knows, and no more, is a change.
+		// A document that equals only the state of the follower is a change.
 		_, err = near.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "B"}`), commands.Condition{})
 		require.NoError(t, err)
 		out, err = far.UpdateIntegration(t.Context(), ann, id, doc(t, `{"display_name": "CRM %d"}`, n), commands.Condition{})
 		require.NoError(t, err)
 		require.Equal(t, uint64(4*n+5), out.Integration.Version)
 
-		// What a refusal says is true as well.
+		// A refusal is also based on the latest state.
 		made, err := near.CreateIntegration(t.Context(), ann, doc(t, `{"name": "new-%d", "display_name": "New", "base_url": "https://new.example.com"}`, n), commands.Condition{})
 		require.NoError(t, err)
 		_, err = far.UpdateIntegration(t.Context(), ann, made.Integration.ID, doc(t, `{"display_name": "Newer"}`), commands.Condition{IfVersions: []uint64{1}})

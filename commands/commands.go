@@ -1,6 +1,6 @@
-// Package commands lists everything that can be asked of the service. A change
-// loads the integration, lets the domain decide, seals the secrets that came
-// with it and appends what the domain decided: it is made wholly or not at all.
+// Package commands has every operation that the service offers. A change loads the
+// integration, lets the domain decide, seals the new secrets and appends the event: it is
+// made completely or not at all.
 package commands
 
 import (
@@ -17,18 +17,18 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// Connectors speak to the outside.
+// Connectors call upstreams.
 type Connectors interface {
-	// Call calls an endpoint. Its error is about the call's parameters; what
-	// goes wrong outside is told in the result.
+	// Call calls an endpoint. It returns an error for invalid parameters; a failure of
+	// the upstream is in the result.
 	Call(context.Context, domain.Call) (domain.CallResult, error)
 	// Discover lists what an upstream offers as endpoints.
 	Discover(context.Context, domain.Integration, domain.Keyring, domain.Description) (domain.Discovery, error)
-	// Probe finds out whether an integration can be used.
+	// Probe checks whether an integration can be used.
 	Probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
 }
 
-// Service carries out commands.
+// Service executes commands.
 type Service struct {
 	Events       *eventstore.Store
 	Vault        *vault.Vault
@@ -40,21 +40,21 @@ type Service struct {
 	Now          func() time.Time         // UTC, in microseconds
 	NewID        func() string            // unique, of letters, digits and hyphens
 	Log          *slog.Logger
-	Deferred     *Deferred // secrets to destroy when a backup is over; nil: they are left to the sweep
+	Deferred     *Deferred // secrets to destroy after a backup; nil: the sweep destroys them
 }
 
-// Caller says who asks, where and how.
+// Caller identifies who sends a command, from where and how.
 type Caller struct {
 	Workspace   domain.Workspace
 	Actor       string // the id of the API key
 	Address     string
 	RequestID   string
 	TraceParent string
-	MayExec     bool // may they have processes started? The service itself may
+	MayExec     bool // may they start processes? The service itself may
 }
 
-// May refuses with Forbidden what would start a process, now or at a later call,
-// for a caller who may not have processes started.
+// May refuses with Forbidden an integration that would start a process, now or at a later
+// call, if the caller may not start processes.
 func (c Caller) May(i domain.Integration) error {
 	if i.MCPTransport == domain.Stdio && !c.MayExec {
 		return domain.Errorf(domain.Forbidden, "forbidden",
@@ -63,31 +63,31 @@ func (c Caller) May(i domain.Integration) error {
 	return nil
 }
 
-// Condition narrows when a change is made.
+// Condition restricts when a change is made.
 type Condition struct {
-	IfVersions []uint64 // make it only on one of these versions; nil: on any
-	DryRun     bool     // decide, and neither seal nor append
+	IfVersions []uint64 // make the change only on one of these versions; nil: on any
+	DryRun     bool     // decide without sealing or appending
 
-	// IdempotencyKey makes a repetition answer as the first request did. Request
-	// is a hash of the whole request, to tell a repetition from a mix-up. It is
-	// stored under a key of the vault only.
+	// IdempotencyKey makes a repeated request return the result of the first. Request is
+	// a hash of the whole request, to detect a key that is used for different requests. It
+	// is only stored as an HMAC under a key of the vault.
 	IdempotencyKey string
 	Request        string
 }
 
-// Outcome is what a change came to.
+// Outcome is the result of a change.
 type Outcome struct {
-	Integration domain.Integration // the state after it
+	Integration domain.Integration // the state after the change
 	Position    uint64             // of the integration's last event in the log
-	Changes     []domain.Change    // of a dry run: what would differ from the state before
-	Replayed    bool               // an earlier request with the same idempotency key had made it
+	Changes     []domain.Change    // of a dry run: the differences from the present state
+	Replayed    bool               // an earlier request with the same idempotency key made the change
 }
 
-// attempts is how often a change is decided anew when others keep winning.
+// attempts is how often a change is decided when it conflicts with others.
 const attempts = 8
 
-// change makes one change to one integration: load, decide, seal, append; again
-// when another change got in between.
+// change makes one change to one integration: load, decide, seal, append; again after a
+// conflict.
 func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Stamp) (domain.Decision, error)) (Outcome, error) {
 	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
 	if out, err := s.repeated(ctx, by, id, on, &meta); err != nil || out.Replayed {
@@ -110,7 +110,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
 		forbidden := by.May(out.Integration)
-		if mayLag && (err != nil || forbidden != nil || decision.Event == nil || on.DryRun) { // no append will tell that a follower was behind
+		if mayLag && (err != nil || forbidden != nil || decision.Event == nil || on.DryRun) { // no append will detect that a follower was behind
 			load, mayLag = s.Events.LoadFromLeader, false
 			continue
 		}
@@ -144,19 +144,19 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		s.destroy(ctx, recorded.Integration.Owner(), append(superseded(state, recorded.Integration), superseded(out.Integration, recorded.Integration)...))
 		return recorded, nil
 	}
-	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "others keep changing this integration; try again")
+	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "the integration is being changed too often; try again")
 }
 
 func checkVersion(state domain.Integration, wanted []uint64) error {
 	if wanted == nil || !state.Exists() || slices.Contains(wanted, state.Version) {
 		return nil
 	}
-	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is at version %d by now; read it again", state.Version)
+	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is now at version %d; read it again", state.Version)
 }
 
-// record seals the secrets of a decision and appends its event. The secrets of
-// an event that lost are destroyed; those of one whose outcome is unknown stay
-// until a sweep finds that nothing names them.
+// record seals the secrets of a decision and appends its event. After a conflict it
+// destroys those secrets; if the outcome is unknown they stay until a sweep finds that no
+// event references them.
 func (s *Service) record(ctx context.Context, after uint64, next domain.Integration, d domain.Decision, m domain.Metadata) (uint64, error) {
 	sealing, sealCtx := errgroup.WithContext(ctx)
 	for _, secret := range d.Seal {
@@ -176,7 +176,7 @@ func (s *Service) record(ctx context.Context, after uint64, next domain.Integrat
 	return position, err
 }
 
-// superseded returns the secrets that next no longer names.
+// superseded returns the secrets that next no longer references.
 func superseded(state, next domain.Integration) []domain.SecretRef {
 	kept := next.Secrets()
 	return slices.DeleteFunc(state.Secrets(), func(old domain.SecretRef) bool {
@@ -184,7 +184,7 @@ func superseded(state, next domain.Integration) []domain.SecretRef {
 	})
 }
 
-// callable is current for a caller who wants its upstream to be reached.
+// callable is current for a call: it refuses a caller who may not start a process.
 func (s *Service) callable(ctx context.Context, by Caller, id domain.ID) (domain.Integration, error) {
 	i, err := s.current(ctx, by.Workspace, id)
 	if err != nil {

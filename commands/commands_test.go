@@ -32,7 +32,7 @@ import (
 
 var ann = commands.Caller{Workspace: "acme", Actor: "key-ann", Address: "192.0.2.1", RequestID: "req-1"}
 
-// clock can be moved.
+// clock is a clock that tests move.
 type clock struct{ atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.UnixMicro(c.Load()).UTC() }
@@ -128,16 +128,16 @@ func TestAnIntegrationIsCreatedChangedAndDeleted(t *testing.T) {
 	out, err = f.DeleteIntegration(t.Context(), ann, made.ID, "no longer used", commands.Condition{})
 	require.NoError(t, err)
 	require.Equal(t, head(t, f), out.Position)
-	require.Empty(t, f.secrets(t), "its secrets go with it")
+	require.Empty(t, f.secrets(t), "its secrets are destroyed too")
 	_, err = f.DeleteIntegration(t.Context(), ann, made.ID, "", commands.Condition{})
 	require.Equal(t, "integration_not_found", codeOf(t, err))
 
 	again := f.create(t, doc(t, crm, "t2"))
 	require.Equal(t, made.ID, again.ID)
-	require.Equal(t, uint64(4), again.Version, "its history goes on")
+	require.Equal(t, uint64(4), again.Version, "its history continues")
 }
 
-func TestOfRacingCreatorsOneWinsAndLeavesOneSecret(t *testing.T) {
+func TestOneOfTheRacingCreatorsWinsAndOneSecretIsLeft(t *testing.T) {
 	f := start(t)
 	var won, lost atomic.Int32
 	var wg sync.WaitGroup
@@ -158,7 +158,7 @@ func TestOfRacingCreatorsOneWinsAndLeavesOneSecret(t *testing.T) {
 	require.Len(t, f.secrets(t), 1)
 }
 
-func TestRacingUpdatesAreDecidedAnewAndNoneIsLost(t *testing.T) {
+func TestRacingUpdatesAreDecidedAgainAndNoneIsLost(t *testing.T) {
 	f := start(t)
 	made := f.create(t, doc(t, `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com"}`))
 	const writers = 6
@@ -237,7 +237,7 @@ func TestARepeatedRequestIsMadeOnce(t *testing.T) {
 	again, err := f.CreateIntegration(t.Context(), ann, doc(t, crm, "t1"), once)
 	require.NoError(t, err)
 	require.True(t, again.Replayed)
-	require.Equal(t, first.Integration, again.Integration, "the first answer, whatever happened since")
+	require.Equal(t, first.Integration, again.Integration, "the first result, whatever happened since")
 	require.Equal(t, first.Position, again.Position)
 
 	_, err = f.CreateIntegration(t.Context(), ann, doc(t, crm, "t1"), commands.Condition{IdempotencyKey: "k1", Request: "r2"})
@@ -245,14 +245,14 @@ func TestARepeatedRequestIsMadeOnce(t *testing.T) {
 	bob := ann
 	bob.Actor = "key-bob"
 	_, err = f.CreateIntegration(t.Context(), bob, doc(t, crm, "t1"), once)
-	require.Equal(t, "name_taken", codeOf(t, err), "the keys of callers are their own")
+	require.Equal(t, "name_taken", codeOf(t, err), "each caller has its own keys")
 	require.Equal(t, uint64(2), head(t, f))
 }
 
-func TestWhatIsKeptOfARepeatableRequestTellsNoGuess(t *testing.T) {
+func TestTheStoredHashOfARequestConfirmsNoGuessedSecret(t *testing.T) {
 	nc := natstest.Connect(t)
 	f := startOn(t, nc, 1)
-	const hash = "the hash of a request with a secret in it, as whoever guesses the secret can make it"
+	const hash = "the hash of a request with a secret in it, as someone who guesses the secret can compute it"
 	_, err := f.CreateIntegration(t.Context(), ann, doc(t, crm, "t1"), commands.Condition{IdempotencyKey: "k1", Request: hash})
 	require.NoError(t, err)
 	js, err := jetstream.New(nc)
@@ -287,7 +287,7 @@ func TestARepeatedRequestThatChangedNothingUndoesNothing(t *testing.T) {
 	require.Equal(t, uint64(2), head(t, f))
 }
 
-func TestARefusedRequestDoesNotUseItsIdempotencyKeyUp(t *testing.T) {
+func TestARefusedRequestDoesNotConsumeItsIdempotencyKey(t *testing.T) {
 	f := start(t)
 	_, err := f.CreateIntegration(t.Context(), ann, doc(t, `{"name": "X"}`), commands.Condition{IdempotencyKey: "k1", Request: "r1"})
 	require.Equal(t, domain.Invalid, domain.KindOf(err))
@@ -295,7 +295,7 @@ func TestARefusedRequestDoesNotUseItsIdempotencyKeyUp(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestARepetitionNeverUndoesWhatCameAfterIt(t *testing.T) {
+func TestARepetitionNeverUndoesLaterChanges(t *testing.T) {
 	f := start(t)
 	made := f.create(t, doc(t, crm, "t1"))
 	on := commands.Condition{IdempotencyKey: "k1", Request: "r1"}
@@ -332,7 +332,7 @@ func TestARepetitionIsNotMadeAgainOnTopOfAnotherChange(t *testing.T) {
 	replace := doc(t, `{"auth": {"bearer_token_value": "t2"}}`)
 	slow, meanwhile := *f.Service, sync.Once{}
 	var first commands.Outcome
-	slow.Now = func() time.Time { // after it has read the integration
+	slow.Now = func() time.Time { // called after it has read the integration
 		meanwhile.Do(func() {
 			var err error
 			first, err = f.UpdateIntegration(t.Context(), ann, made.ID, replace, on)
@@ -351,7 +351,7 @@ func TestARepetitionIsNotMadeAgainOnTopOfAnotherChange(t *testing.T) {
 	require.Equal(t, []string{ref.ID}, f.secrets(t))
 }
 
-func TestRacingRepetitionsLeaveTheSecretThatTheRecordedOneNames(t *testing.T) {
+func TestRacingRepetitionsLeaveTheSecretOfTheRecordedOne(t *testing.T) {
 	f := start(t)
 	made := f.create(t, doc(t, crm, "t1"))
 	on := commands.Condition{IdempotencyKey: "k", Request: "r"}
@@ -367,10 +367,10 @@ func TestRacingRepetitionsLeaveTheSecretThatTheRecordedOneNames(t *testing.T) {
 	last, err := f.events.Load(t.Context(), "acme", made.ID)
 	require.NoError(t, err)
 	ref := domain.Evolve(domain.Integration{}, last.Event).Auth.Secret()
-	require.Equal(t, []string{ref.ID}, f.secrets(t), "those of the others are destroyed at once")
+	require.Equal(t, []string{ref.ID}, f.secrets(t), "those of the others are destroyed immediately")
 }
 
-func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
+func TestTheSweepDestroysSecretsThatNoEventReferences(t *testing.T) {
 	f := start(t)
 	made := f.create(t, doc(t, crm, "t1"))
 	orphan := domain.SealedSecret{Ref: domain.SecretRef{ID: "left-over", Field: "auth.bearer_token_value"}, Secret: domain.NewSecret("x")}
@@ -381,7 +381,7 @@ func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, swept)
 	}
-	sweep(0) // it may still be on its way
+	sweep(0) // its event may still be on its way
 	f.clock.add(commands.SweepAfter - time.Minute)
 	sweep(0)
 	f.clock.add(2 * time.Minute)
@@ -390,7 +390,7 @@ func TestTheSweepDestroysWhatNoEventNames(t *testing.T) {
 	require.Equal(t, []string{ref.ID}, f.secrets(t))
 }
 
-// A log that is away, or lost its end, names none of the secrets that it named.
+// A log that is unavailable, or lost its end, references none of its secrets.
 func TestTheSweepDestroysNothingOnTheAbsenceOfEvidence(t *testing.T) {
 	f := start(t)
 	for n := range commands.SweepAtMost + 1 {
@@ -411,20 +411,20 @@ func TestTheSweepDestroysNothingOnTheAbsenceOfEvidence(t *testing.T) {
 	refused(100, "log_empty")
 	f.create(t, doc(t, `{"name": "other", "display_name": "Other", "base_url": "https://other.example.com"}`))
 	backup, over := context.WithCancel(t.Context())
-	begun, ended := make(chan bool), make(chan error)
+	started, ended := make(chan bool), make(chan error)
 	go func() {
-		ended <- f.events.Lead(backup, commands.BackupLease, func(ctx context.Context) error { close(begun); <-ctx.Done(); return nil })
+		ended <- f.events.Lead(backup, commands.BackupLease, func(ctx context.Context) error { close(started); <-ctx.Done(); return nil })
 	}()
-	<-begun
+	<-started
 	refused(100, "backup_running")
 	over()
 	require.NoError(t, <-ended)
 	swept, err := f.Sweep(t.Context(), 100)
 	require.NoError(t, err)
-	require.Equal(t, commands.SweepAtMost+1, swept, "an operator may say so")
+	require.Equal(t, commands.SweepAtMost+1, swept, "an operator may allow it")
 }
 
-func TestAnUnsavedConnectionIsTestedWithTheStoredSecretOnlyWhereItWasGivenFor(t *testing.T) {
+func TestAnUnsavedConnectionIsTestedWithTheStoredSecretOnlyAtItsDestination(t *testing.T) {
 	var got atomic.Value
 	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Authorization")) }))
 	defer upstream.Close()
@@ -477,7 +477,7 @@ func TestABuiltinIsCalledWithTheOperatorsKey(t *testing.T) {
 	require.Equal(t, "builtin", codeOf(t, err))
 }
 
-func TestWithoutNATSAChangeIsUnavailableAndNotHalfMade(t *testing.T) {
+func TestWithoutNATSAChangeIsUnavailableAndNotPartlyMade(t *testing.T) {
 	dir := t.TempDir()
 	nc, stop := natstest.Start(t, dir)
 	f := startOn(t, nc, 1)
@@ -489,8 +489,7 @@ func TestWithoutNATSAChangeIsUnavailableAndNotHalfMade(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
-// Secrets are replaced while endpoints are called: no call finds the one that it was
-// going to use gone.
+// Secrets are replaced while endpoints are called: no call fails because its secret is gone.
 func TestReplacingASecretBreaksNoCall(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	defer upstream.Close()

@@ -9,11 +9,11 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// BackupLease is the name under which a backup leads. While one is being made no
-// secret is destroyed: the log that was read first may name it.
+// BackupLease is the lease that a running backup holds. While it is held no secret is
+// destroyed: the log in the backup may reference it.
 const BackupLease = "backup"
 
-// Deferred holds the secrets that are destroyed when a backup is over.
+// Deferred holds the secrets to destroy after a backup.
 type Deferred struct {
 	mu      sync.Mutex
 	secrets []condemned
@@ -25,13 +25,12 @@ type condemned struct {
 }
 
 const (
-	maxDeferred  = 10_000 // the sweep destroys others
+	maxDeferred  = 10_000 // the sweep destroys the rest
 	retryDestroy = time.Second
 )
 
-// destroy destroys secrets, also when the caller has gone. What can't be
-// destroyed now is destroyed after the backup that is being made, or left to the
-// sweep.
+// destroy destroys secrets, even if the caller has gone. If a backup is running or it
+// fails, they are destroyed after the backup, or by the sweep.
 func (s *Service) destroy(ctx context.Context, o domain.Owner, refs []domain.SecretRef) {
 	if len(refs) == 0 {
 		return
@@ -47,7 +46,7 @@ func (s *Service) destroy(ctx context.Context, o domain.Owner, refs []domain.Sec
 			err = s.Vault.Destroy(ctx, o, ref)
 		}
 		if err != nil {
-			s.Log.WarnContext(ctx, "a superseded secret is left to the sweep",
+			s.Log.WarnContext(ctx, "destroying a superseded secret failed; the sweep destroys it later",
 				slog.String("integration_id", string(o.ID)), slog.String("field", ref.Field), slog.Any("err", err))
 		}
 	}
@@ -72,8 +71,8 @@ func (d *Deferred) take() []condemned {
 	return all
 }
 
-// DestroyDeferred destroys the secrets that were replaced during a backup once it is
-// over, until ctx ends; it returns nil then.
+// DestroyDeferred destroys the secrets that were replaced during a backup once it is over,
+// until ctx ends. It returns nil.
 func (s *Service) DestroyDeferred(ctx context.Context) error {
 	ticks := time.NewTicker(retryDestroy)
 	defer ticks.Stop()
@@ -84,7 +83,7 @@ func (s *Service) DestroyDeferred(ctx context.Context) error {
 		case <-ticks.C:
 		}
 		for _, c := range s.Deferred.take() {
-			s.destroy(ctx, c.owner, []domain.SecretRef{c.ref}) // comes back while the backup goes on
+			s.destroy(ctx, c.owner, []domain.SecretRef{c.ref}) // deferred again while the backup is running
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 // discoverTimeout bounds a discovery, which may take several requests.
 const discoverTimeout = 20 * time.Second
 
-// Discover lists what the upstream of an integration offers as endpoints, from
-// the description if one is given. It writes nothing. It also returns the
-// integration, whose endpoints are configured already.
+// Discover lists what the upstream of an integration offers as endpoints, or what the
+// description does if one is given. It stores nothing. It also returns the integration,
+// for its configured endpoints.
 func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domain.Description) (domain.Discovery, domain.Integration, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {

@@ -11,11 +11,10 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// repeated answers a request that was made before under the same idempotency
-// key: the event it caused is found in the log by its command id, or it is the
-// one that was the last when the request changed nothing. When the first request
-// came to neither, this one goes on under that command id, so that only one of
-// them can ever succeed.
+// repeated returns the outcome of an earlier request with the same idempotency key: that of
+// the event with its command id, or that of the last event if it changed nothing. If the
+// first request has neither, this one continues under its command id, so that only one of
+// them can succeed.
 func (s *Service) repeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata) (Outcome, error) {
 	if on.IdempotencyKey == "" {
 		return Outcome{}, nil
@@ -50,8 +49,8 @@ func replayed(c eventstore.Commit) (Outcome, error) {
 	return Outcome{Integration: domain.Evolve(domain.Integration{}, c.Event), Position: c.Position, Replayed: true}, c.Err
 }
 
-// orRepeated refuses with refusal, unless what refuses the request is the very
-// change that another request under the same key made meanwhile.
+// orRepeated returns refusal, unless a concurrent request with the same key made the change
+// that caused the refusal.
 func (s *Service) orRepeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, refusal error) (Outcome, error) {
 	if out, err := s.repeated(ctx, by, id, on, meta); err != nil || out.Replayed {
 		return out, err
@@ -59,8 +58,8 @@ func (s *Service) orRepeated(ctx context.Context, by Caller, id domain.ID, on Co
 	return Outcome{}, refusal
 }
 
-// asRecorded returns the outcome that is in the log. Repetitions that race each
-// other decide apart under one command id, and one of them is recorded.
+// asRecorded returns the recorded outcome. Concurrent repetitions decide separately under
+// one command id, and one of them is recorded.
 func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out Outcome) Outcome {
 	if on.IdempotencyKey == "" {
 		return out
@@ -76,9 +75,9 @@ func (s *Service) asRecorded(ctx context.Context, by Caller, on Condition, out O
 	return Outcome{Integration: recorded, Position: out.Position, Replayed: true}
 }
 
-// claim ties the idempotency key to this request, before anything is written
-// after a position, or when nothing is to be. When the key was there first and
-// what it came to is known, it returns that.
+// claim binds the idempotency key to this request, before its event is appended or when it
+// has none. If the key is already bound to a request with a known outcome, it returns that
+// outcome.
 func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, after uint64, unchanged bool) (Outcome, error) {
 	if on.IdempotencyKey == "" {
 		return Outcome{}, nil
@@ -97,22 +96,21 @@ func (s *Service) claim(ctx context.Context, by Caller, id domain.ID, on Conditi
 	return Outcome{}, s.adopt(claim, on, meta)
 }
 
-// adopt makes this request one with the claim that was there first.
+// adopt lets this request continue under an existing claim.
 func (s *Service) adopt(claim eventstore.Claim, on Condition, meta *domain.Metadata) error {
 	request, err := s.fingerprint(on)
 	if err != nil {
 		return err
 	}
-	if claim.Request != request && claim.Request != on.Request { // the latter as earlier versions stored it, for a day
-		return domain.Errorf(domain.Invalid, "idempotency_key_reused", "this Idempotency-Key came with another request before")
+	if claim.Request != request && claim.Request != on.Request { // the latter: claims of earlier versions, for a day
+		return domain.Errorf(domain.Invalid, "idempotency_key_reused", "this Idempotency-Key was used for another request")
 	}
 	meta.CommandID = claim.CommandID
 	return nil
 }
 
-// fingerprint is what is stored of a request to know it again. The request may
-// hold a secret, and a plain hash would tell who guesses it, so this one takes a
-// key of the vault.
+// fingerprint returns what is stored to recognise a request. The request may contain a
+// secret, and a plain hash would confirm a guess, so this is an HMAC with a key of the vault.
 func (s *Service) fingerprint(on Condition) (string, error) {
 	key, err := s.Vault.DeriveKey("idempotency")
 	if err != nil {
@@ -123,7 +121,7 @@ func (s *Service) fingerprint(on Condition) (string, error) {
 	return hex.EncodeToString(mac.Sum(nil)), nil
 }
 
-// claimKey keeps the keys of callers apart.
+// claimKey separates the keys of callers.
 func claimKey(by Caller, on Condition) string {
 	h := sha256.Sum256([]byte(string(by.Workspace) + "\x00" + by.Actor + "\x00" + on.IdempotencyKey))
 	return hex.EncodeToString(h[:])

@@ -7,33 +7,33 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// CreateIntegration opens an integration as doc describes it. It refuses a name
-// that is taken with Conflict.
+// CreateIntegration creates an integration from doc. It refuses a name in use with
+// Conflict.
 func (s *Service) CreateIntegration(ctx context.Context, by Caller, doc domain.Document, on Condition) (Outcome, error) {
-	name, _ := doc["name"].(string) // anything else is refused by the decision
+	name, _ := doc["name"].(string) // the decision refuses anything else
 	return s.change(ctx, by, domain.NewID(by.Workspace, name), on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
 		return i.Create(by.Workspace, doc, st, s.Rules)
 	})
 }
 
-// UpdateIntegration changes what doc names and leaves the rest.
+// UpdateIntegration changes the members that doc has.
 func (s *Service) UpdateIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {
 	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Update(doc, st, s.Rules)
 	})
 }
 
-// ReplaceIntegration gives an integration the configuration that doc describes,
-// and nothing of the present one but the secrets that doc leaves out.
+// ReplaceIntegration gives an integration exactly the configuration in doc, except for the
+// secrets that doc omits.
 func (s *Service) ReplaceIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {
 	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Replace(doc, st, s.Rules)
 	})
 }
 
-// RestoreIntegration brings back the configuration of an earlier version, as a
-// new event. Secrets stay the present ones; where the earlier configuration
-// sends one to another place, it refuses with secret_required.
+// RestoreIntegration restores the configuration of an earlier version, as a new event.
+// Secrets keep their present values; if the earlier configuration sends one to another
+// destination, it refuses with secret_required.
 func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.ID, version uint64, on Condition) (Outcome, error) {
 	past := audit.Log{Events: s.Events, Builtins: s.Builtins}
 	earlier, err := past.AsOf(ctx, by.Workspace, id, audit.Moment{Version: version})
@@ -43,14 +43,14 @@ func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.I
 	return s.ReplaceIntegration(ctx, by, id, earlier.Document(), on)
 }
 
-// DeleteIntegration ends an integration and destroys its secrets.
+// DeleteIntegration deletes an integration and destroys its secrets.
 func (s *Service) DeleteIntegration(ctx context.Context, by Caller, id domain.ID, reason string, on Condition) (Outcome, error) {
 	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Delete(reason, st)
 	})
 }
 
-// orBuiltin returns the built-in of that id where there is one.
+// orBuiltin returns the built-in with an id if there is one, else i.
 func (s *Service) orBuiltin(by Caller, id domain.ID, i domain.Integration) domain.Integration {
 	if b, ok := domain.Builtin(by.Workspace, id, s.Builtins); ok {
 		return b

@@ -7,8 +7,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// InvokeEndpoint calls one endpoint of an enabled integration on the caller's
-// behalf, and records that it did. What goes wrong outside is told in the result.
+// InvokeEndpoint calls one endpoint of an enabled integration and records the call. A
+// failure of the upstream is in the result.
 func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -31,8 +31,8 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, e
 	return result, nil
 }
 
-// recordCall stores who called what and what it came to. The call was made
-// already, so a failure to store it is told in the log and not to the caller.
+// recordCall records a call and its result. The call was already made, so a failure to
+// record it is logged and not returned.
 func (s *Service) recordCall(ctx context.Context, by Caller, i domain.Integration, e domain.Endpoint, kind domain.CallKind, result domain.CallResult) {
 	at := s.Now()
 	_, err := s.Events.RecordCall(context.WithoutCancel(ctx), domain.IntegrationInvoked{
@@ -40,7 +40,7 @@ func (s *Service) recordCall(ctx context.Context, by Caller, i domain.Integratio
 		ErrorCode: result.ErrorCode, Attempts: len(result.Attempts), Duration: result.Duration, At: at,
 	}, domain.Metadata{CommandID: s.NewID(), At: at, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent})
 	if err != nil {
-		s.Log.ErrorContext(ctx, "a call was made and could not be recorded", slog.String("integration_id", string(i.ID)),
+		s.Log.ErrorContext(ctx, "recording a call failed", slog.String("integration_id", string(i.ID)),
 			slog.String("endpoint", e.Name), slog.String("actor", by.Actor), slog.String("request_id", by.RequestID), slog.Any("err", err))
 	}
 }

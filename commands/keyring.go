@@ -10,12 +10,12 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// errReplaced says that a secret was replaced again and again while it was needed.
+// errReplaced means that a secret was replaced repeatedly while it was needed.
 var errReplaced = domain.Errorf(domain.Conflict, "secret_replaced", "the secret of this integration is being replaced; try again")
 
-// withSecrets does something with an integration and its secrets. When a secret was
-// replaced before it could be opened, it is done once more with the integration as
-// it is now: nothing was sent yet that needed the secret.
+// withSecrets calls do with an integration and its secrets. When a secret was replaced
+// before it could be opened, it calls do once more with the present integration: no request
+// that needed the secret has been sent yet.
 func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Integration, do func(domain.Integration, domain.Keyring) (T, error)) (T, error) {
 	var none T
 	for range 2 {
@@ -38,8 +38,8 @@ func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Int
 	return none, errReplaced
 }
 
-// watched is the keyring of an integration. It notes when a secret is gone because
-// the integration names another one by now.
+// watched returns the keyring of an integration. It sets replaced when a secret is gone
+// because the integration references another one now.
 func (s *Service) watched(i domain.Integration, replaced *atomic.Bool) domain.Keyring {
 	open := s.keyring(i.Owner(), nil)
 	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
@@ -59,8 +59,8 @@ func (s *Service) watched(i domain.Integration, replaced *atomic.Bool) domain.Ke
 	}
 }
 
-// keyring opens the secrets of an integration: those given with the request,
-// the operator's for a built-in, else the vault's.
+// keyring opens the secrets of an integration: those given with the request, the operator's
+// for a built-in, else those of the vault.
 func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Keyring {
 	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
 		for _, secret := range given {

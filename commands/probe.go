@@ -10,12 +10,12 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// probeTimeout bounds one probe, wherever it was asked for.
+// probeTimeout bounds every probe.
 const probeTimeout = 5 * time.Second
 
-// TestConnection probes an integration, enabled or not, and records the result. With
-// no room for the probe it refuses with Unavailable, and records none.
-// It returns what was seen and its position in the log of probes.
+// TestConnection probes an integration, enabled or not, and records the result. Without
+// capacity for the probe it refuses with Unavailable and records nothing. It returns the
+// result and its position in the log of probes.
 func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (domain.Probe, uint64, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -24,9 +24,9 @@ func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (
 	return s.probeAndRecord(ctx, by, i, s.NewID())
 }
 
-// ProbeEnabled is TestConnection for an integration that has to be enabled: a
-// disabled one is refused with Conflict and the code disabled. The record of a
-// command is made once, however often the command is carried out.
+// ProbeEnabled is TestConnection for enabled integrations: a disabled one is refused with
+// Conflict and the code disabled. The result of a command is recorded once, however often
+// the command runs.
 func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, command string) (domain.Probe, uint64, error) {
 	i, err := s.callable(ctx, by, id)
 	switch {
@@ -43,7 +43,7 @@ func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integr
 		i = now
 		return s.probe(ctx, i, keyring), nil
 	})
-	if err != nil { // what an integration was says nothing of what it is
+	if err != nil { // a cached state doesn't describe the present one
 		return domain.Probe{}, 0, err
 	}
 	if probe.Status == "" {
@@ -55,8 +55,7 @@ func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integr
 	return probe, position, err
 }
 
-// recordProbe appends a result to those before it, again when another got in
-// between.
+// recordProbe appends a result after the previous one; again after a conflict.
 func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domain.Probe, m domain.Metadata) (uint64, error) {
 	for range attempts {
 		last, err := s.Events.LastProbe(ctx, i.Workspace, i.ID)
@@ -66,18 +65,18 @@ func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domai
 		case last.Position > 0 && last.Meta.CommandID == m.CommandID:
 			return last.Position, nil
 		}
-		before, _ := last.Event.(domain.IntegrationProbed) // what can't be read counts for nothing
+		before, _ := last.Event.(domain.IntegrationProbed) // an unreadable result is ignored
 		position, err := s.Events.RecordProbe(ctx, last.Position, i.Probed(before, p), m)
 		if !errors.Is(err, eventstore.ErrConflict) {
 			return position, err
 		}
 	}
-	return 0, domain.Errorf(domain.Conflict, "probed_too_often", "others keep probing this integration; try again")
+	return 0, domain.Errorf(domain.Conflict, "probed_too_often", "the integration is being probed too often; try again")
 }
 
-// TestUnsavedConnection probes what doc describes, without recording anything.
-// With the id of an integration in doc, what doc leaves out is that
-// integration's, its secrets included where they would go to the same place.
+// TestUnsavedConnection probes the configuration in doc without recording anything. If doc
+// has the id of an integration, absent members are taken from it, including secrets that
+// would go to the same destination.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
 	stamp := domain.Stamp{At: s.Now(), Attempt: s.NewID()}
 	doc = maps.Clone(doc)
@@ -116,11 +115,11 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	return probe, nil
 }
 
-// notProbed is the refusal for a probe that found out nothing, because the service
-// had no room for it or the integration changed meanwhile. It is not recorded: it
-// says nothing about the upstream.
+// notProbed is the error for a probe without a result, because of missing capacity or a
+// concurrent change of the integration. It is not recorded, since it doesn't describe the
+// upstream.
 func notProbed(p domain.Probe) error {
-	return domain.Because(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed just now; try again")
+	return domain.Because(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed; try again")
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, keyring domain.Keyring) domain.Probe {

@@ -9,24 +9,23 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// A secret can't be brought back, so the sweep waits for evidence.
+// A destroyed secret can't be restored, so the sweep needs evidence.
 const (
-	// SweepAfter is how long a secret may lie in the vault before an event names it:
-	// longer than any command takes, and than it takes to notice that a log is not
-	// the right one.
+	// SweepAfter is how old an unreferenced secret must be: older than any command takes,
+	// and than it takes to notice that a log is the wrong one.
 	SweepAfter = 24 * time.Hour
 
-	// SweepAtMost is how many secrets one sweep destroys by itself. More of them
-	// look like a log that lost its events, and need an operator's word.
+	// SweepAtMost is how many secrets one sweep destroys by itself. More of them suggest
+	// a log that lost events, and need the consent of an operator.
 	SweepAtMost = 20
 )
 
-// ErrTooMany says that a sweep found more secrets than it destroys by itself.
+// ErrTooMany means that a sweep found more secrets than it destroys by itself.
 var ErrTooMany = domain.Errorf(domain.Conflict, "too_many_secrets",
-	"no event names more than %d of the stored secrets; look at them with `integrations sweep`", SweepAtMost)
+	"more than %d of the stored secrets are not referenced by an event; list them with `integrations sweep`", SweepAtMost)
 
-// Orphans calls visit for every secret that no live event names and that is too
-// old for one to be on its way.
+// Orphans calls visit for every secret that no live event references and that is too old
+// for its event to be on its way.
 func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) error {
 	return s.Vault.Each(ctx, func(secret vault.Stored) error {
 		if s.Now().Sub(secret.At) < SweepAfter {
@@ -36,7 +35,7 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 		switch {
 		case domain.KindOf(err) == domain.Unavailable:
 			return err
-		case err != nil: // nobody can tell what an event that can't be read names
+		case err != nil: // the references of an unreadable event are unknown
 			return nil
 		}
 		named := domain.Evolve(domain.Integration{}, last.Event).Secrets()
@@ -47,10 +46,9 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 	})
 }
 
-// Sweep destroys what Orphans finds, at most a number of them, and returns how many
-// it destroyed. It destroys nothing, and returns an error, when there are more
-// (ErrTooMany), while events are missing from the log, while the log is empty, and
-// while a backup is being made.
+// Sweep destroys the secrets that Orphans finds, at most atMost, and returns their number.
+// It destroys nothing and returns an error when there are more (ErrTooMany), when events
+// are missing from the log, when the log is empty, and during a backup.
 func (s *Service) Sweep(ctx context.Context, atMost int) (int, error) {
 	var found []vault.Stored
 	if err := s.Orphans(ctx, func(secret vault.Stored) error {
@@ -73,7 +71,7 @@ func (s *Service) Sweep(ctx context.Context, atMost int) (int, error) {
 	return len(found), nil
 }
 
-// mayDestroy refuses while something says that the log is not all there.
+// mayDestroy returns an error if the log may be incomplete.
 func (s *Service) mayDestroy(ctx context.Context) error {
 	if err := s.Events.Intact(); err != nil {
 		return err
@@ -87,7 +85,7 @@ func (s *Service) mayDestroy(ctx context.Context) error {
 	}
 	held, err := s.Events.Held(ctx, BackupLease)
 	if err == nil && held {
-		err = domain.Errorf(domain.Unavailable, "backup_running", "a backup is being made; secrets are destroyed after it")
+		err = domain.Errorf(domain.Unavailable, "backup_running", "a backup is running; secrets are destroyed after it")
 	}
 	return err
 }
