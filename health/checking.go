@@ -13,32 +13,32 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// checking is one check that is being made.
+// checking is one running check.
 type checking struct {
 	*Checker
 	by      commands.Caller
 	maxAge  time.Duration
 	parked  map[domain.ID]bool
-	earlier map[domain.ID]result // what an unfinished check before this one saw
-	begun   time.Time
+	earlier map[domain.ID]result // the results of an unfinished earlier check
+	started time.Time
 
 	waiting errgroup.Group // for probes
 	last    atomic.Uint64  // the position of the last probe recorded
 	mu      sync.Mutex
 	seen    map[domain.ID]result
-	missed  bool // not all was seen in time
+	missed  bool // some integrations were not probed in time
 }
 
-// one finds out how an integration is and says so in to, at once or, when it has to
-// be probed, once waiting is over.
+// one sets to to the health of an integration: immediately, or if it must be probed, once
+// waiting is over.
 func (k *checking) one(deadline context.Context, i projections.Integration, to *domain.HealthResult) {
 	if k.parked[i.ID] {
-		*to = unknown(i.Integration, "can't be probed: its last change can't be read by this version of the service")
+		*to = unknown(i.Integration, "can't be probed: this version of the service can't read its last change")
 		return
 	}
 	forbidden := k.by.May(i.Integration)
 	if k.stands(i, k.maxAge) || forbidden != nil && k.stands(i, always) {
-		*to = told(i.Integration, domain.Probe{
+		*to = healthOf(i.Integration, domain.Probe{
 			Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
 			Message: i.LastProbe.Message, At: i.LastProbe.At,
 		})
@@ -50,11 +50,11 @@ func (k *checking) one(deadline context.Context, i projections.Integration, to *
 	}
 	if before, ok := k.earlier[i.ID]; ok && before.Incarnation == i.Incarnation && !before.Probe.At.Before(i.UpdatedAt) {
 		k.saw(i.ID, before)
-		*to = told(i.Integration, before.Probe)
+		*to = healthOf(i.Integration, before.Probe)
 		return
 	}
 	of := domain.Integration{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, UpdatedAt: i.UpdatedAt}
-	label := named(i.Integration) // the page is not kept while probes are waited for
+	label := named(i.Integration) // so that waiting for probes doesn't keep the page in memory
 	k.waiting.Go(func() error {
 		if deadline.Err() != nil {
 			k.miss()
@@ -68,12 +68,12 @@ func (k *checking) one(deadline context.Context, i projections.Integration, to *
 			return nil
 		}
 		k.saw(of.ID, seen)
-		*to = told(label, seen.Probe)
+		*to = healthOf(label, seen.Probe)
 		return nil
 	})
 }
 
-// notInTime is why nothing is said of an integration.
+// notInTime is the message for an integration that was not probed in time.
 const notInTime = "not probed within the time of this check; check again"
 
 func (k *checking) miss() {
@@ -96,19 +96,19 @@ func (k *checking) saw(id domain.ID, seen result) {
 	}
 }
 
-// unfinished is what a check saw that its time was too short for.
+// unfinished has the results of a check that ran out of time.
 type unfinished struct {
 	seen  map[domain.ID]result
 	until time.Time
 }
 
 const (
-	unfinishedFor  = time.Minute
-	mostUnfinished = 200_000 // results, of all workspaces
+	unfinishedFor = time.Minute
+	maxUnfinished = 200_000 // results, of all workspaces
 )
 
-// takeUnfinished returns what an unfinished check of a workspace saw, if it was
-// asked for a short while ago.
+// takeUnfinished returns the results of an unfinished check of a workspace, if it is
+// recent.
 func (c *Checker) takeUnfinished(w domain.Workspace) map[domain.ID]result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,13 +119,13 @@ func (c *Checker) takeUnfinished(w domain.Workspace) map[domain.ID]result {
 	return before.seen
 }
 
-// keepUnfinished keeps what a check saw unless it saw all, for as long as there is
+// keepUnfinished stores the results of a check that did not finish, as far as there is
 // room.
 func (c *Checker) keepUnfinished(w domain.Workspace, k *checking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.unfinished, w)
-	room := mostUnfinished
+	room := maxUnfinished
 	for other, of := range c.unfinished {
 		if c.Now().After(of.until) {
 			delete(c.unfinished, other)

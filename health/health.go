@@ -1,8 +1,8 @@
-// Package health finds out whether integrations can be used: from time to time,
-// by a timetable, and when somebody asks. Probes are a queue
-// that any number of processes work on, and what they see are events.
+// Package health checks whether integrations can be used: on a schedule, and on request.
+// Probes go through a queue that any number of processes work on, and their results are
+// events.
 //
-// Its one promise: nothing is called healthy that was not seen to be.
+// An integration is only reported healthy after a successful probe.
 package health
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Checker checks the enabled integrations of a workspace. It probes nothing
-// itself: it asks, and waits for what is seen.
+// Checker checks the enabled integrations of a workspace. It doesn't probe them itself: it
+// requests probes and waits for their results.
 type Checker struct {
 	Read    projections.Reader
 	Queue   *Queue
@@ -30,7 +30,7 @@ type Checker struct {
 	Within  time.Duration                                    // for a whole check
 	Now     func() time.Time
 
-	Position func() uint64 // up to which the read model shows the log of integrations
+	Position func() uint64 // of the read model in the log of integrations
 
 	running singleflight.Group // checks, by workspace, age and position
 
@@ -39,18 +39,18 @@ type Checker struct {
 }
 
 const (
-	pageSize  = 200 // integrations that are read at a time
-	mostAsked = 64  // probes that one check waits for at once
+	pageSize = 200 // integrations read at a time
+	maxAsked = 64  // probes that one check waits for at once
 )
 
-// Check has every enabled integration of the caller's workspace probed whose
-// last probe is older than maxAge or than its configuration. What is not done in
-// time is told as unknown; what the caller may not have started is told as it was
-// last seen. Those who ask for the same while a check runs share it, unless
-// something has changed since it began, and checks of several processes share
-// probes, so that many callers cost upstreams no more than one; a check goes on
-// when the one who asked first has gone. One that its time was too short for goes on
-// where it was when it is asked for again within a minute.
+// Check requests a probe of every enabled integration of the caller's workspace whose last
+// probe is older than maxAge or than its configuration. Integrations that are not probed in
+// time are unknown; those that the caller may not start show their last probe.
+//
+// Concurrent checks of the same workspace share one run, unless something has changed since
+// it started, and checks of several processes share probes, so that many callers cost an
+// upstream no more than one. A check continues when its first caller has gone. A check that
+// ran out of time continues where it was when it is requested again within a minute.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
 	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t %d", by.Workspace, maxAge, by.MayExec, c.Position()), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
@@ -67,11 +67,11 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 		return domain.HealthReport{}, err
 	}
 	select {
-	case <-c.Results.begun:
+	case <-c.Results.started:
 	case <-deadline.Done():
 	}
-	k := &checking{Checker: c, by: by, maxAge: maxAge, parked: parked, earlier: c.takeUnfinished(by.Workspace), begun: c.Now()}
-	k.waiting.SetLimit(mostAsked)
+	k := &checking{Checker: c, by: by, maxAge: maxAge, parked: parked, earlier: c.takeUnfinished(by.Workspace), started: c.Now()}
+	k.waiting.SetLimit(maxAsked)
 	var pages [][]domain.HealthResult
 	err = c.enabled(ctx, by.Workspace, func(page []projections.Integration) {
 		results := make([]domain.HealthResult, len(page))
@@ -84,9 +84,9 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 	if err != nil {
 		return domain.HealthReport{}, err
 	}
-	report := domain.HealthReport{CheckedAt: k.begun, Integrations: slices.Concat(pages...)}
+	report := domain.HealthReport{CheckedAt: k.started, Integrations: slices.Concat(pages...)}
 	c.keepUnfinished(by.Workspace, k)
-	_ = c.Wait(deadline, k.last.Load()) // the report stands, whether or not listings show it yet
+	_ = c.Wait(deadline, k.last.Load()) // the report is valid, whether or not listings show it yet
 	return report, nil
 }
 
@@ -106,8 +106,8 @@ func (c *Checker) enabled(ctx context.Context, w domain.Workspace, do func([]pro
 	}
 }
 
-// parked returns those of a workspace whose last event can't be read, so that
-// nobody can probe them.
+// parked returns the integrations of a workspace whose last event is unreadable, so that
+// they can't be probed.
 func (c *Checker) parked(ctx context.Context, w domain.Workspace) (map[domain.ID]bool, error) {
 	all, err := c.Read.Store.Parked(ctx)
 	if err != nil {
@@ -122,29 +122,28 @@ func (c *Checker) parked(ctx context.Context, w domain.Workspace) (map[domain.ID
 	return parked, nil
 }
 
-// always is an age that no probe has.
+// always is older than any probe.
 const always = math.MaxInt64
 
-// stands reports whether the last probe still says how the integration is.
+// stands reports whether the last probe is recent enough and of the present configuration.
 func (c *Checker) stands(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
-// askAgain is how long a check waits before it asks again, twice as long each
-// time: who asks while the probe before is recorded, and not yet off the queue,
-// is not heard.
+// askAgain is how long a check waits before it requests a probe again, doubling each time.
+// A request is lost while the previous probe is being recorded and still in the queue.
 const askAgain = 100 * time.Millisecond
 
-// probed asks for a probe of i and returns what it saw, or why nothing was seen.
-// A probe that was under way already will do, unless it began before i was
-// changed last; then the next one does.
+// probed requests a probe of i and returns its result, or why there is none. The result of
+// a running probe is used, unless it started before the last change of i; then the next one
+// is.
 func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result, why string) {
 	results, after, end := c.Results.watch(key{i.Workspace, i.ID})
 	defer end()
-	stale := false // one was seen that began too early
+	stale := false // a result was of a probe that started too early
 	for wait := askAgain; ; wait *= 2 {
 		if err := c.Queue.Ask(ctx, i.Workspace, i.ID, after); err != nil {
-			return result{}, "could not be probed just now; check again"
+			return result{}, "could not be probed; check again"
 		}
 		select {
 		case seen = <-results:
@@ -163,15 +162,15 @@ func unknown(i domain.Integration, why string) domain.HealthResult {
 	return domain.HealthResult{Integration: named(i), Probe: domain.Probe{Message: why}}
 }
 
-// told is what a probe saw. A built-in that the operator has not set up can't be
-// said to be well or ill.
-func told(i domain.Integration, p domain.Probe) domain.HealthResult {
+// healthOf returns the health that a probe shows. That of a built-in which the operator has
+// not configured is unknown.
+func healthOf(i domain.Integration, p domain.Probe) domain.HealthResult {
 	p.Steps = nil
 	return domain.HealthResult{Integration: named(i), Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
 }
 
-// named is what a report says of an integration: a workspace may have many, and
-// their configurations are large.
+// named returns what a report contains of an integration, without its configuration: a
+// workspace may have many, and their configurations are large.
 func named(i domain.Integration) domain.Integration {
 	return domain.Integration{
 		ID: i.ID, Workspace: i.Workspace, Name: i.Name, Builtin: i.Builtin,

@@ -33,14 +33,14 @@ import (
 
 var ann = commands.Caller{Workspace: "acme", Actor: "key-ann"}
 
-// clock can be moved. It stands still otherwise.
+// clock is a clock that tests move.
 type clock struct{ atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.UnixMicro(c.Load()).UTC() }
 
 func (c *clock) add(d time.Duration) { c.Add(d.Microseconds()) }
 
-// fixture is everything that probes, in one process, and the log it probes from.
+// fixture has everything that probes, in one process, and the log it probes from.
 type fixture struct {
 	*health.Checker
 	*commands.Service
@@ -58,7 +58,7 @@ func start(t *testing.T) *fixture {
 	return f
 }
 
-// startOn starts all but a prober.
+// startOn starts everything except a prober.
 func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -89,8 +89,7 @@ func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	return f
 }
 
-// run runs a part of the service until the function it returns is called, or
-// the test ends.
+// run runs a part of the service until the returned function is called or the test ends.
 func (f *fixture) run(t *testing.T, part func(context.Context) error) (end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -117,7 +116,7 @@ func (f *fixture) jetstream(t *testing.T) jetstream.JetStream {
 	return js
 }
 
-// scribble stores an event that this version can't read, and returns where.
+// scribble stores an event that this version can't read, and returns its position.
 func (f *fixture) scribble(t *testing.T, id domain.ID) uint64 {
 	t.Helper()
 	ack, err := f.jetstream(t).PublishMsg(t.Context(), &nats.Msg{
@@ -128,7 +127,7 @@ func (f *fixture) scribble(t *testing.T, id domain.ID) uint64 {
 	return ack.Sequence
 }
 
-// check returns what a check saw, by the name of the integration.
+// check returns the results of a check, by name of the integration.
 func (f *fixture) check(t *testing.T, maxAge time.Duration) map[string]domain.HealthResult {
 	t.Helper()
 	report, err := f.Check(t.Context(), ann, maxAge)
@@ -141,7 +140,7 @@ func (f *fixture) check(t *testing.T, maxAge time.Duration) map[string]domain.He
 	return seen
 }
 
-// upstream answers with the status it is told, and counts how often it is asked.
+// upstream answers with a configurable status, and counts its requests.
 type upstream struct {
 	*httptest.Server
 	status atomic.Int32
@@ -160,20 +159,20 @@ func listen(t *testing.T) *upstream {
 	return u
 }
 
-// held is an upstream that answers nobody before answer is closed.
+// held is an upstream that doesn't answer before answer is closed.
 type held struct {
 	*httptest.Server
-	asked  atomic.Int32
-	begun  chan struct{} // has one for each that it was asked
-	answer chan struct{}
+	asked   atomic.Int32
+	started chan struct{} // has one element for each request
+	answer  chan struct{}
 }
 
 func hold(t *testing.T) *held {
 	t.Helper()
-	h := &held{begun: make(chan struct{}, 100), answer: make(chan struct{})}
+	h := &held{started: make(chan struct{}, 100), answer: make(chan struct{})}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		h.asked.Add(1)
-		h.begun <- struct{}{}
+		h.started <- struct{}{}
 		<-h.answer
 	}))
 	t.Cleanup(h.Close)
@@ -191,25 +190,25 @@ func TestEveryEnabledIntegrationIsProbedAndNoOther(t *testing.T) {
 	require.Equal(t, domain.Healthy, seen["good"].Probe.Status)
 	require.Equal(t, domain.Unreachable, seen["bad"].Probe.Status)
 	require.Equal(t, 500, seen["bad"].Probe.HTTPStatus)
-	require.NotEmpty(t, seen["bad"].Probe.Message, "the reason of a failure is kept")
+	require.NotEmpty(t, seen["bad"].Probe.Message, "the reason of a failure is recorded")
 	require.NotContains(t, seen, "off")
 	require.Zero(t, off.asked.Load())
 	for _, b := range []string{domain.GoogleMaps, domain.GoogleSearch, domain.AmigoFHIR} {
-		require.False(t, seen[b].Known, "a built-in that is not set up is neither well nor ill")
+		require.False(t, seen[b].Known, "the health of a built-in that is not configured is unknown")
 	}
 }
 
-func TestAResultIsInTheListingsAfterTheCheck(t *testing.T) {
+func TestListingsShowAResultAfterTheCheck(t *testing.T) {
 	f := start(t)
 	id := f.create(t, "good", listen(t).URL, true)
 	f.check(t, 0)
 	i, err := f.Read.Get(t.Context(), "acme", id)
 	require.NoError(t, err)
 	require.Equal(t, domain.Healthy, i.LastProbe.Status)
-	require.Equal(t, uint64(1), i.Version, "a probe never moves a version")
+	require.Equal(t, uint64(1), i.Version, "a probe never changes a version")
 }
 
-func TestAFreshResultIsUsedAgainUntilItIsOldOrTheConfigurationChanged(t *testing.T) {
+func TestAResultIsReusedUntilItIsOldOrTheConfigurationChanges(t *testing.T) {
 	f := start(t)
 	u := listen(t)
 	id := f.create(t, "good", u.URL, true)
@@ -231,10 +230,10 @@ func TestAFreshResultIsUsedAgainUntilItIsOldOrTheConfigurationChanged(t *testing
 	f.check(t, 30*time.Second)
 	require.Equal(t, int32(3), u.asked.Load(), "the configuration changed")
 	f.check(t, 0)
-	require.Equal(t, int32(4), u.asked.Load(), "nothing is fresh enough")
+	require.Equal(t, int32(4), u.asked.Load(), "no result is recent enough")
 }
 
-func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
+func TestHangingUpstreamsCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	f.queue.AtOnce, f.Within = 2, 300*time.Millisecond
 	f.run(t, f.prober.Run)
@@ -249,12 +248,12 @@ func TestUpstreamsThatHangCostNoMoreThanTheTimeOfTheCheck(t *testing.T) {
 	for n := range 6 {
 		r := seen[fmt.Sprint("slow-", n)]
 		require.False(t, r.Known)
-		require.NotEqual(t, domain.Healthy, r.Probe.Status, "what was not seen is not called healthy")
+		require.NotEqual(t, domain.Healthy, r.Probe.Status, "an integration that was not probed is not reported healthy")
 		require.Contains(t, r.Probe.Message, "check again")
 	}
 }
 
-func TestACheckThatItsTimeWasTooShortForGoesOnWhereItWas(t *testing.T) {
+func TestACheckThatRanOutOfTimeContinuesWhereItWas(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	f.Within = time.Second
 	f.run(t, f.prober.Run)
@@ -277,13 +276,13 @@ func TestACheckThatItsTimeWasTooShortForGoesOnWhereItWas(t *testing.T) {
 	close(slow.answer)
 	f.Within = 10 * time.Second
 	require.Equal(t, 10, known(f.check(t, 0)))
-	require.LessOrEqual(t, fast.asked.Load(), asked+int32(5-known(first)), "what was seen is not probed again")
+	require.LessOrEqual(t, fast.asked.Load(), asked+int32(5-known(first)), "integrations with a result are not probed again")
 	asked = fast.asked.Load()
 	require.Equal(t, 10, known(f.check(t, 0)))
-	require.Equal(t, asked+5, fast.asked.Load(), "a check that was finished is followed by another one")
+	require.Equal(t, asked+5, fast.asked.Load(), "a finished check is followed by a new one")
 }
 
-func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
+func TestHangingUpstreamsDoNotAffectOtherWorkspaces(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	f.queue.AtOnce, f.queue.AtOnceEach = 3, 2
 	f.run(t, f.prober.Run)
@@ -299,8 +298,8 @@ func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
 
 	var checks sync.WaitGroup
 	checks.Go(func() { f.check(t, 0) })
-	<-hanging.begun
-	<-hanging.begun
+	<-hanging.started
+	<-hanging.started
 	report, err := f.Check(t.Context(), bob, 0)
 	require.NoError(t, err)
 	require.Equal(t, domain.Healthy, report.Integrations[slices.IndexFunc(report.Integrations, func(r domain.HealthResult) bool { return r.Integration.Name == "good" })].Probe.Status)
@@ -308,13 +307,13 @@ func TestUpstreamsThatHangLeaveOtherWorkspacesAlone(t *testing.T) {
 	checks.Wait()
 }
 
-func TestAnIntegrationThatCanNotBeReadIsUnknownAtOnceAndTheOthersAreChecked(t *testing.T) {
+func TestAnUnreadableIntegrationIsUnknownAndTheOthersAreChecked(t *testing.T) {
 	f := start(t)
 	f.create(t, "good", listen(t).URL, true)
 	id := f.create(t, "parked", listen(t).URL, true)
 	position := f.scribble(t, id)
 	require.NoError(t, f.projector.Wait(t.Context(), position))
-	f.Within = time.Minute // is not waited for
+	f.Within = time.Minute // the check doesn't wait for it
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	report, err := f.Check(ctx, ann, 0)
@@ -325,13 +324,13 @@ func TestAnIntegrationThatCanNotBeReadIsUnknownAtOnceAndTheOthersAreChecked(t *t
 	}
 
 	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, 0))
-	require.Eventually(t, func() bool { // nobody tries again for ever
+	require.Eventually(t, func() bool { // the retries end
 		stream, err := f.jetstream(t).Stream(t.Context(), "PROBE_WORK")
 		return err == nil && stream.CachedInfo().State.Msgs == 0
 	}, time.Minute, 5*time.Millisecond)
 }
 
-func TestACheckThatBeganBeforeAChangeIsNotTheAnswerAfterIt(t *testing.T) {
+func TestACheckAfterAChangeDoesNotShareAnEarlierOne(t *testing.T) {
 	f := start(t)
 	slow := hold(t)
 	f.create(t, "slow", slow.URL, true)
@@ -340,7 +339,7 @@ func TestACheckThatBeganBeforeAChangeIsNotTheAnswerAfterIt(t *testing.T) {
 		_, err := f.Check(t.Context(), ann, 0)
 		require.NoError(t, err)
 	})
-	<-slow.begun
+	<-slow.started
 	f.create(t, "late", listen(t).URL, true)
 	checks.Go(func() {
 		report, err := f.Check(t.Context(), ann, 0)
@@ -355,7 +354,7 @@ func TestACheckThatBeganBeforeAChangeIsNotTheAnswerAfterIt(t *testing.T) {
 	checks.Wait()
 }
 
-func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
+func TestConcurrentChecksCostAnUpstreamOneProbe(t *testing.T) {
 	f := start(t)
 	slow := hold(t)
 	f.create(t, "slow", slow.URL, true)
@@ -369,8 +368,8 @@ func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 		})
 	}
 	check(gone)
-	<-slow.begun
-	leave() // the others still get the answer
+	<-slow.started
+	leave() // the others still get the result
 	for range 20 {
 		check(t.Context())
 	}
@@ -386,7 +385,7 @@ func TestManyWhoAskAtOnceCostAnUpstreamOneProbe(t *testing.T) {
 func TestManyIntegrationsAreAllChecked(t *testing.T) {
 	f := start(t)
 	u := listen(t)
-	for n := range 250 { // more than are read at a time
+	for n := range 250 { // more than one page
 		f.create(t, fmt.Sprint("crm-", n), u.URL, true)
 	}
 	require.Len(t, f.check(t, 0), 250+3)
@@ -411,9 +410,9 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 		})
 	}
 	check(f.Checker)
-	<-slow.begun
+	<-slow.started
 	check(other)
-	require.Eventually(t, func() bool { // the other waits for what is under way
+	require.Eventually(t, func() bool { // the other waits for the running probe
 		var stacks strings.Builder
 		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
 	}, time.Minute, time.Millisecond)

@@ -7,53 +7,52 @@ import (
 	"time"
 )
 
-// turns lets some go on at once, and fewer of each workspace, so that upstreams
-// that hang cost their own workspace only. Within a workspace those who came
-// first go first.
-type turns struct {
+// limiter bounds concurrent work in total and per workspace, so that hanging upstreams
+// delay only their own workspace. It is first in, first out within a workspace.
+type limiter struct {
 	all  chan struct{}
 	each int
 
 	mu sync.Mutex
-	of map[string]*turnsOf // a workspace of which nobody is here has none
+	of map[string]*workspaceLimit // workspaces with work only
 }
 
-type turnsOf struct {
+type workspaceLimit struct {
 	slots chan struct{}
-	here  int // those who wait, and those who go on
+	count int // waiting and running
 }
 
-// mostHere bounds those of one workspace who wait and go on.
-const mostHere = 512
+// maxPerWorkspace bounds the work of one workspace that waits or runs.
+const maxPerWorkspace = 512
 
-// errFull says that too many of a workspace wait already.
-var errFull = errors.New("too many of this workspace wait already")
+// errFull means that too much work of a workspace is waiting already.
+var errFull = errors.New("too many probes of this workspace are waiting")
 
-func newTurns(all, each int) *turns {
-	return &turns{all: make(chan struct{}, all), each: each, of: map[string]*turnsOf{}}
+func newLimiter(all, each int) *limiter {
+	return &limiter{all: make(chan struct{}, all), each: each, of: map[string]*workspaceLimit{}}
 }
 
-// take waits for a turn, and returns what ends it. From time to time meanwhile it
-// says that somebody waits. It fails with errFull, or when ctx ends.
-func (t *turns) take(ctx context.Context, workspace string, waits func()) (end func(), err error) {
-	own, err := t.come(workspace)
+// acquire waits for a slot, and returns a function that releases it. While it waits it
+// calls heartbeat periodically. It fails with errFull, or when ctx ends.
+func (l *limiter) acquire(ctx context.Context, workspace string, heartbeat func()) (release func(), err error) {
+	own, err := l.enter(workspace)
 	if err != nil {
 		return nil, err
 	}
-	if !pass(ctx, own.slots, waits) {
-		t.leave(workspace)
+	if !await(ctx, own.slots, heartbeat) {
+		l.leave(workspace)
 		return nil, ctx.Err()
 	}
-	if !pass(ctx, t.all, waits) {
+	if !await(ctx, l.all, heartbeat) {
 		<-own.slots
-		t.leave(workspace)
+		l.leave(workspace)
 		return nil, ctx.Err()
 	}
-	return func() { <-t.all; <-own.slots; t.leave(workspace) }, nil
+	return func() { <-l.all; <-own.slots; l.leave(workspace) }, nil
 }
 
-// pass waits for a slot, and reports whether there was one before ctx ended.
-func pass(ctx context.Context, slots chan<- struct{}, waits func()) bool {
+// await waits for a slot, and reports whether it got one before ctx ended.
+func await(ctx context.Context, slots chan<- struct{}, heartbeat func()) bool {
 	beat := time.NewTicker(takenFor / 3)
 	defer beat.Stop()
 	for {
@@ -61,33 +60,33 @@ func pass(ctx context.Context, slots chan<- struct{}, waits func()) bool {
 		case slots <- struct{}{}:
 			return true
 		case <-beat.C:
-			waits()
+			heartbeat()
 		case <-ctx.Done():
 			return false
 		}
 	}
 }
 
-func (t *turns) come(workspace string) (*turnsOf, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	own := t.of[workspace]
+func (l *limiter) enter(workspace string) (*workspaceLimit, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.of[workspace]
 	if own == nil {
-		own = &turnsOf{slots: make(chan struct{}, t.each)}
-		t.of[workspace] = own
+		own = &workspaceLimit{slots: make(chan struct{}, l.each)}
+		l.of[workspace] = own
 	}
-	if own.here == mostHere {
+	if own.count == maxPerWorkspace {
 		return nil, errFull
 	}
-	own.here++
+	own.count++
 	return own, nil
 }
 
-func (t *turns) leave(workspace string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	own := t.of[workspace]
-	if own.here--; own.here == 0 {
-		delete(t.of, workspace)
+func (l *limiter) leave(workspace string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.of[workspace]
+	if own.count--; own.count == 0 {
+		delete(l.of, workspace)
 	}
 }

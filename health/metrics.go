@@ -10,7 +10,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Metrics tell how probing goes. A nil one counts nothing.
+// Metrics count probes. A nil Metrics counts nothing.
 type Metrics struct {
 	probes   *prometheus.CounterVec
 	lateness *prometheus.HistogramVec
@@ -20,17 +20,17 @@ type Metrics struct {
 func NewMetrics(r prometheus.Registerer, q *Queue) *Metrics {
 	m := &Metrics{
 		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "integrations_probes_total", Help: "Probes made from the queue, by what they saw.",
+			Name: "integrations_probes_total", Help: "Probes made from the queue, by result.",
 		}, []string{"status"}),
 		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "integrations_probe_lateness_seconds", Help: "From when a probe was due, or asked for, until it began.",
+			Name: "integrations_probe_lateness_seconds", Help: "Time from when a probe was due, or requested, until it started.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 30, 120},
 		}, []string{"topic"}),
 	}
 	r.MustRegister(m.probes, m.lateness)
 	for _, topic := range []string{Due, Asked} {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "integrations_probes_waiting", Help: "Probes in the queue that nobody has taken yet; NaN when it can't be seen.",
+			Name: "integrations_probes_waiting", Help: "Probes in the queue that no process has taken yet; NaN when unknown.",
 			ConstLabels: prometheus.Labels{"topic": topic},
 		}, func() float64 { return waiting(q, topic) }))
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Prober makes the probes of the queue and records what they see. Any number of
-// them share the work, on Routers of Watermill.
+// Prober makes the probes of the queue and records their results. Any number of probers
+// share the work, on Watermill Routers.
 type Prober struct {
 	Queue    *Queue
 	Commands *commands.Service
@@ -25,18 +25,17 @@ type Prober struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	underway sync.Map // key: an integration that is being probed
+	underway sync.Map // by key, the integrations being probed
 }
 
-// systemActor is who causes what nobody asked for.
+// systemActor is the actor of events that no caller caused.
 const systemActor = "system"
 
-// Run makes probes until ctx ends, and returns nil then. When NATS is away it
-// tries again.
+// Run makes probes until ctx ends, and returns nil. When NATS is unavailable it retries.
 func (p *Prober) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := p.route(ctx); err != nil && ctx.Err() == nil {
-			p.Log.WarnContext(ctx, "no probes are made just now; trying again", slog.Any("err", err))
+			p.Log.WarnContext(ctx, "making probes failed; retrying", slog.Any("err", err))
 		}
 		pause(ctx, p.Queue.Again)
 	}
@@ -55,13 +54,12 @@ func (p *Prober) route(ctx context.Context) error {
 	return router.Run(ctx)
 }
 
-// quiet is log for what Watermill tells of itself, of which only warnings are
-// news.
+// quiet returns log without Watermill's own messages below warnings.
 func quiet(log *slog.Logger) *slog.Logger {
 	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
 }
 
-// atLeast passes on records of a level and above.
+// atLeast passes records of a level and above.
 type atLeast struct {
 	slog.Handler
 	level slog.Level
@@ -72,36 +70,35 @@ func (a atLeast) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= a.level && a.Handler.Enabled(ctx, level)
 }
 
-// handle makes one probe. An integration that is gone or disabled needs none:
-// its schedule is ended elsewhere. Anything else that keeps the result from
-// being recorded is tried again.
+// handle makes one probe. It skips an integration that is gone or disabled, whose schedule
+// ends elsewhere. Any other failure to record the result is retried.
 func (p *Prober) handle(msg *message.Message, topic string) error {
 	w, err := domain.ParseWorkspace(msg.Metadata[metaWorkspace])
 	if err != nil {
-		return nil //nolint:nilerr // not one of ours; trying again won't help
+		return nil //nolint:nilerr // not one of ours; a retry doesn't help
 	}
 	if since, err := time.Parse(time.RFC3339Nano, msg.Metadata[metaSince]); err == nil {
 		late := p.Now().Sub(since)
 		p.Metrics.late(topic, late)
 		if topic == Asked && late > askedFor {
-			return nil // nobody waits any more
+			return nil // nobody waits for it any longer
 		}
 	}
 	id := domain.ID(msg.Metadata[metaID])
 	if _, busy := p.underway.LoadOrStore(key{w, id}, true); busy {
-		return nil // one that takes longer than its schedule; whoever waits gets what it sees
+		return nil // a probe that takes longer than its interval; its result serves those who wait
 	}
 	defer p.underway.Delete(key{w, id})
 	if topic == Asked && p.answered(msg, w, id) {
 		return nil
 	}
-	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true} // whoever configured it was allowed to
+	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true} // the caller who configured it had the permission
 	probe, _, err := p.Commands.ProbeEnabled(msg.Context(), by, id, msg.UUID)
 	if kind := domain.KindOf(err); kind == domain.NotFound || kind == domain.Conflict {
 		return nil
 	}
 	if err != nil {
-		p.Log.WarnContext(msg.Context(), "a probe was not recorded; making it again", slog.String("workspace_id", string(w)),
+		p.Log.WarnContext(msg.Context(), "recording a probe failed; probing again", slog.String("workspace_id", string(w)),
 			slog.String("integration_id", string(id)), slog.Any("err", err))
 		return err
 	}
@@ -109,8 +106,8 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 	return nil
 }
 
-// answered reports whether who asked has a result already, which was on its way
-// when they asked again.
+// answered reports whether the requester already has a result, which was on its way when
+// the probe was requested again.
 func (p *Prober) answered(msg *message.Message, w domain.Workspace, id domain.ID) bool {
 	after, err := strconv.ParseUint(string(msg.Payload), 10, 64)
 	if err != nil {

@@ -18,43 +18,43 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// Queue is the stream of probes to be made: schedules, what they make due, and
-// what somebody asked for. Any number of processes share the work. It is a
-// Subscriber of Watermill, for the topics Due and Asked.
+// Queue is the stream of probes to make: those due by a schedule and those requested. Any
+// number of processes share the work. It is a Watermill Subscriber for the topics Due and
+// Asked.
 type Queue struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	timeout time.Duration
 
-	AtOnce     int           // probes that one process has under way of one topic; default 128
-	AtOnceEach int           // those of one workspace among them; default 32
-	Again      time.Duration // when a probe that could not be recorded is made again; default 1 s
+	AtOnce     int           // concurrent probes of one topic in one process; default 128
+	AtOnceEach int           // of these, probes of one workspace; default 32
+	Again      time.Duration // the pause before a failed probe is made again; default 1 s
 	Log        *slog.Logger  // default slog.Default()
 }
 
 // The topics of the queue.
 const (
-	Due   = "due"   // by a schedule
-	Asked = "asked" // by somebody who waits
+	Due   = "due"   // due by schedule
+	Asked = "asked" // requested by a caller who waits
 )
 
 const (
 	queueName      = "PROBE_WORK"
 	schedulePrefix = "probe.schedule."
-	takenFor       = 30 * time.Second // a probe whose process is gone by then is made by another
+	takenFor       = 30 * time.Second // after this, another process makes the probe of one that is gone
 	askedFor       = time.Minute      // nobody waits longer for a probe
-	mostTaken      = 2048             // by one process of one topic, with those that wait for their turn
+	maxTaken       = 2048             // by one process for one topic, including those that wait for the limiter
 )
 
-// What a message says beside its payload: what was asked for says the position
-// after which a result is wanted.
+// The metadata of a message. The payload of a requested probe is the position after
+// which a result is wanted.
 const (
 	metaWorkspace = "workspace_id"
 	metaID        = "integration_id"
 	metaSince     = "since" // when it became due, RFC 3339
 )
 
-// OpenQueue returns the queue, creating its stream when it is not there yet.
+// OpenQueue returns the queue and creates its stream if it doesn't exist.
 func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -63,12 +63,12 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 	cfg := jetstream.StreamConfig{
 		Name: queueName, Subjects: []string{schedulePrefix + "*.*", subjectOf(Due, "*", "*"), subjectOf(Asked, "*", "*")}, Replicas: replicas,
 		Retention: jetstream.WorkQueuePolicy, AllowMsgSchedules: true, AllowMsgTTL: true, AllowDirect: true,
-		MaxMsgsPerSubject: 1, // what is still to be done when its schedule fires again is done once
+		MaxMsgsPerSubject: 1, // a probe that is still waiting when it is due again is made once
 	}
 	if replicas <= 1 {
-		// Nothing here waits for a disk: a schedule that is lost with the process is
-		// set again when schedules are settled, and a probe is asked for again.
-		// Replicated streams don't offer this.
+		// The queue doesn't need to be synced: a lost schedule is set again when schedules
+		// are loaded, and a lost probe is requested again. Replicated streams don't support
+		// this mode.
 		cfg.PersistMode = jetstream.AsyncPersistMode
 	}
 	stream, err := streams.Ensure(ctx, js, cfg)
@@ -87,7 +87,7 @@ func OpenQueue(ctx context.Context, nc *nats.Conn, replicas int) (*Queue, error)
 func (q *Queue) consumer(ctx context.Context, topic string) (jetstream.Consumer, error) {
 	return q.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: "probers-" + topic, FilterSubject: subjectOf(topic, "*", "*"), AckPolicy: jetstream.AckExplicitPolicy, AckWait: takenFor,
-		MaxAckPending: -1, // each process bounds its own
+		MaxAckPending: -1, // each process limits its own
 	})
 }
 
@@ -95,9 +95,9 @@ func subjectOf(topic string, w domain.Workspace, id domain.ID) string {
 	return "probe." + topic + "." + string(w) + "." + string(id)
 }
 
-// Ask has an integration probed soon, unless a result is recorded after a
-// position in the log of probes by then. While it is being probed because
-// somebody else asked, this changes nothing.
+// Ask requests a probe of an integration, unless a result after a position in the log of
+// probes is recorded before it is made. It changes nothing while a requested probe of the
+// integration is in the queue.
 func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
@@ -109,8 +109,8 @@ func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after
 	return nil
 }
 
-// Waiting returns how many probes of a topic nobody has taken yet, as the server
-// counts them: a moment after they were asked for.
+// Waiting returns how many probes of a topic no process has taken yet, as the server counts
+// them, shortly after they are requested.
 func (q *Queue) Waiting(ctx context.Context, topic string) (uint64, error) {
 	consumer, err := q.stream.Consumer(ctx, "probers-"+topic)
 	if err != nil {
@@ -119,15 +119,15 @@ func (q *Queue) Waiting(ctx context.Context, topic string) (uint64, error) {
 	return consumer.CachedInfo().NumPending, nil
 }
 
-// Subscribe implements message.Subscriber of Watermill. A message that is not
-// acknowledged comes again, here or elsewhere.
+// Subscribe implements message.Subscriber of Watermill. A message that is not acknowledged
+// is delivered again, here or elsewhere.
 func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	messages := make(chan *message.Message)
 	go func() {
 		defer close(messages)
 		for ctx.Err() == nil {
 			if err := q.take(ctx, topic, messages); err != nil && ctx.Err() == nil {
-				q.Log.WarnContext(ctx, "probes can't be taken just now; trying again", slog.String("topic", topic), slog.Any("err", err))
+				q.Log.WarnContext(ctx, "taking probes from the queue failed; retrying", slog.String("topic", topic), slog.Any("err", err))
 			}
 			pause(ctx, q.Again)
 		}
@@ -135,12 +135,11 @@ func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 	return messages, nil
 }
 
-// Close implements message.Subscriber of Watermill. What Subscribe began ends
-// with its context.
+// Close implements message.Subscriber of Watermill. A subscription ends with its context.
 func (q *Queue) Close() error { return nil }
 
-// take hands messages on, as many at once as have their turn, until ctx ends or
-// something fails.
+// take passes messages on, as many at once as the limiter allows, until ctx ends or an error
+// occurs.
 func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Message) error {
 	opening, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
@@ -148,33 +147,33 @@ func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Messa
 	if err != nil {
 		return err
 	}
-	taken, err := consumer.Messages(jetstream.PullMaxMessages(mostTaken))
+	taken, err := consumer.Messages(jetstream.PullMaxMessages(maxTaken))
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, taken.Stop)()
 	defer taken.Stop()
-	var settling errgroup.Group // Go waits while that many are under way
-	settling.SetLimit(mostTaken)
+	var settling errgroup.Group // Go blocks at the limit
+	settling.SetLimit(maxTaken)
 	defer func() { _ = settling.Wait() }() // nothing is sent after the end
-	turns := newTurns(q.AtOnce, q.AtOnceEach)
+	limits := newLimiter(q.AtOnce, q.AtOnceEach)
 	for {
 		msg, err := taken.Next()
 		if err != nil {
 			return err
 		}
 		settling.Go(func() error {
-			q.settle(ctx, turns, msg, to)
+			q.settle(ctx, limits, msg, to)
 			return nil
 		})
 	}
 }
 
-// settle hands one message on when it has its turn, and tells the server what
-// became of it.
-func (q *Queue) settle(ctx context.Context, turns *turns, msg jetstream.Msg, to chan<- *message.Message) {
-	told := newMessage(ctx, msg)
-	end, err := turns.take(ctx, told.Metadata[metaWorkspace], func() { _ = msg.InProgress() })
+// settle passes one message on when the limiter allows it, and acknowledges it according to
+// the result.
+func (q *Queue) settle(ctx context.Context, limits *limiter, msg jetstream.Msg, to chan<- *message.Message) {
+	probe := newMessage(ctx, msg)
+	end, err := limits.acquire(ctx, probe.Metadata[metaWorkspace], func() { _ = msg.InProgress() })
 	if err != nil {
 		if errors.Is(err, errFull) {
 			_ = msg.NakWithDelay(q.Again)
@@ -183,34 +182,34 @@ func (q *Queue) settle(ctx context.Context, turns *turns, msg jetstream.Msg, to 
 	}
 	defer end()
 	select {
-	case to <- told:
+	case to <- probe:
 	case <-ctx.Done():
 		return
 	}
 	select {
-	case <-told.Acked():
+	case <-probe.Acked():
 		err = msg.Ack()
-	case <-told.Nacked():
+	case <-probe.Nacked():
 		err = msg.NakWithDelay(q.Again)
 	case <-ctx.Done():
 		return
 	}
 	if err != nil {
-		q.Log.WarnContext(ctx, "a probe may be made again", slog.Any("err", err))
+		q.Log.WarnContext(ctx, "acknowledging a probe failed; it may be made again", slog.Any("err", err))
 	}
 }
 
 func newMessage(ctx context.Context, msg jetstream.Msg) *message.Message {
 	meta, err := msg.Metadata()
 	if err != nil {
-		meta = &jetstream.MsgMetadata{} // not a message of a stream; the handler refuses it
+		meta = &jetstream.MsgMetadata{} // not a stream message; the handler refuses it
 	}
-	told := message.NewMessage(fmt.Sprintf("probe-%d", meta.Sequence.Stream), msg.Data())
-	told.SetContext(ctx)
+	probe := message.NewMessage(fmt.Sprintf("probe-%d", meta.Sequence.Stream), msg.Data())
+	probe.SetContext(ctx)
 	if parts := strings.Split(msg.Subject(), "."); len(parts) == 4 {
-		told.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano)}
+		probe.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano)}
 	}
-	return told
+	return probe
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -220,7 +219,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// unavailable wraps err, a failure of NATS, as what the caller may know of it.
+// unavailable wraps err, a failure of NATS, with a message for the caller.
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "probe_queue_unavailable", "the probe queue can't be reached just now; try again")
+	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "probe_queue_unavailable", "the probe queue is unavailable; try again")
 }

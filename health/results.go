@@ -10,57 +10,57 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Results tells those who wait for a probe what it saw, whoever made it. All of
-// a process share one reader of the log of probes.
+// Results delivers probe results to those who wait for them, whichever process made the
+// probe. All waiters of a process share one reader of the log of probes.
 type Results struct {
-	events *eventstore.Store
-	log    *slog.Logger
-	begun  chan struct{} // closed once nothing that is recorded from then on is missed
+	events  *eventstore.Store
+	log     *slog.Logger
+	started chan struct{} // closed once every result recorded from then on is delivered
 
 	mu      sync.Mutex
-	at      uint64    // told up to here
-	moved   time.Time // when at moved last
-	reading bool      // the log is being read, so what comes is told
+	at      uint64    // results were delivered up to here
+	moved   time.Time // when at last changed
+	reading bool      // the log is being read
 	waiting map[key]map[chan result]bool
 }
 
-// key tells integrations of all workspaces apart.
+// key identifies an integration across workspaces.
 type key struct {
 	workspace domain.Workspace
 	id        domain.ID
 }
 
-// result is what a probe saw, and where that is recorded.
+// result is a probe result and its position.
 type result struct {
 	domain.IntegrationProbed
 	position uint64
 }
 
-// NewResults returns results that are told while Run runs.
+// NewResults returns results that are delivered while Run runs.
 func NewResults(events *eventstore.Store, log *slog.Logger) *Results {
-	return &Results{events: events, log: log, begun: make(chan struct{}), waiting: map[key]map[chan result]bool{}}
+	return &Results{events: events, log: log, started: make(chan struct{}), waiting: map[key]map[chan result]bool{}}
 }
 
-// Run reads the log of probes until ctx ends, and returns nil then.
+// Run reads the log of probes until ctx ends, and returns nil.
 func (r *Results) Run(ctx context.Context) error {
-	begun := false
+	started := false
 	for ctx.Err() == nil {
 		var err error
-		if !begun {
-			begun, err = r.begin(ctx)
+		if !started {
+			started, err = r.begin(ctx)
 		}
 		if err == nil {
 			err = r.read(ctx)
 		}
 		if ctx.Err() == nil {
-			r.log.WarnContext(ctx, "results of probes can't be read; trying again", slog.Any("err", err))
+			r.log.WarnContext(ctx, "reading probe results failed; retrying", slog.Any("err", err))
 		}
 		pause(ctx, time.Second)
 	}
 	return nil
 }
 
-// begin finds out where the log of probes ends.
+// begin determines the end of the log of probes.
 func (r *Results) begin(ctx context.Context) (bool, error) {
 	head, err := r.events.ProbeHead(ctx)
 	if err != nil {
@@ -69,12 +69,12 @@ func (r *Results) begin(ctx context.Context) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at, r.moved = head, time.Now() //nolint:forbidigo // for metrics
-	close(r.begun)
+	close(r.started)
 	return true, nil
 }
 
-// Standing returns the position in the log of probes up to which those who wait
-// were told, and when it last moved. Reading reports whether the log is being read.
+// Standing returns the position in the log of probes up to which results were delivered,
+// and when it last changed. Reading reports whether the log is being read.
 func (r *Results) Standing() (position uint64, moved time.Time, reading bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,18 +90,18 @@ func (r *Results) read(ctx context.Context) error {
 		defer r.mu.Unlock()
 		r.reading = false
 	}()
-	for commits, err := range r.events.ProbesAfter(ctx, r.at) { // which only this goroutine changes
+	for commits, err := range r.events.ProbesAfter(ctx, r.at) { // only this goroutine changes it
 		if err != nil {
 			return err
 		}
 		for _, c := range commits {
-			r.tell(c)
+			r.deliver(c)
 		}
 	}
 	return ctx.Err()
 }
 
-func (r *Results) tell(c eventstore.Commit) {
+func (r *Results) deliver(c eventstore.Commit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at, r.moved = c.Position, time.Now() //nolint:forbidigo // for metrics
@@ -112,13 +112,13 @@ func (r *Results) tell(c eventstore.Commit) {
 	for to := range r.waiting[key{c.Workspace, c.ID}] {
 		select {
 		case to <- result{seen, c.Position}:
-		default: // it has one that it has not looked at
+		default: // it has a result that it hasn't read yet
 		}
 	}
 }
 
-// watch returns what every probe of an integration sees that is recorded after
-// a position, and a function that ends that.
+// watch returns the results of an integration that are recorded after a position, and a
+// function that ends the watch.
 func (r *Results) watch(of key) (seen <-chan result, after uint64, end func()) {
 	to := make(chan result, 2)
 	r.mu.Lock()

@@ -14,13 +14,13 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Scheduler makes probes due: each enabled integration at the pace that it asks
-// for. When follows from the id of the integration and the calendar, so nothing is
-// kept, and a restart changes nothing. Any number of schedulers may run; one works.
+// Scheduler queues due probes: of each enabled integration at its interval. The times follow
+// from the id of the integration and the calendar, so nothing is stored, and a restart
+// changes nothing. Any number of schedulers may run; one is active.
 type Scheduler struct {
 	Queue  *Queue
 	Events *eventstore.Store
-	Every  time.Duration // for integrations that say nothing of it; 0: those are probed only on request
+	Every  time.Duration // for integrations without an interval; 0: those are probed only on request
 	Now    func() time.Time
 	Log    *slog.Logger
 
@@ -30,15 +30,15 @@ type Scheduler struct {
 
 const (
 	scheduleName = "probe-schedules.integrations._all._all" // of its lease, and of its position
-	mostDue      = 16                                       // probes that are put into the queue at once
+	maxDue       = 16                                       // probes that are queued concurrently
 	beatEvery    = 10 * time.Second
 )
 
-// Run schedules until ctx ends, and returns nil then.
+// Run schedules probes until ctx ends, and returns nil.
 func (s *Scheduler) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.Events.Lead(ctx, scheduleName, s.lead); err != nil && ctx.Err() == nil {
-			s.Log.WarnContext(ctx, "no probes are scheduled just now; trying again", slog.Any("err", err))
+			s.Log.WarnContext(ctx, "scheduling probes failed; retrying", slog.Any("err", err))
 		}
 		pause(ctx, time.Second)
 	}
@@ -60,8 +60,7 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// load makes the timetable of all there are, and returns the position in the log
-// that it is of.
+// load builds the timetable of all integrations, and returns its position in the log.
 func (s *Scheduler) load(ctx context.Context) (uint64, error) {
 	table, now := newTimetable(), s.Now()
 	latest, err := s.Events.Latest(ctx)
@@ -100,7 +99,7 @@ func (s *Scheduler) load(ctx context.Context) (uint64, error) {
 	return latest.Position, nil
 }
 
-// follow keeps the timetable current with the log after a position.
+// follow updates the timetable from the log after a position.
 func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}) error {
 	for commits, err := range s.Events.After(ctx, at) {
 		if err != nil {
@@ -120,7 +119,7 @@ func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}
 	return ctx.Err()
 }
 
-// fire puts into the queue what is due, when it is.
+// fire queues probes when they are due.
 func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 	var beaten time.Time
 	for ctx.Err() == nil {
@@ -128,19 +127,19 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 		due, at := s.table.due(s.Now()), s.table.at
 		wait := s.table.wait(s.Now())
 		s.mu.Unlock()
-		if now := s.Now(); now.Sub(beaten) >= beatEvery { // tells those who look that somebody schedules
+		if now := s.Now(); now.Sub(beaten) >= beatEvery { // shows that a scheduler is active
 			if err := s.Events.SavePosition(ctx, scheduleName, s.Events.Lineage().ID(), at); err != nil {
 				return err
 			}
 			beaten = now
 		}
 		var putting errgroup.Group
-		putting.SetLimit(mostDue)
+		putting.SetLimit(maxDue)
 		for _, of := range due {
 			putting.Go(func() error { return s.Queue.due(ctx, of) })
 		}
 		if err := putting.Wait(); err != nil {
-			return err // what was missed is found out anew
+			return err // missed probes are determined again
 		}
 		select {
 		case <-time.After(min(wait, beatEvery)):
@@ -151,7 +150,7 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 	return ctx.Err()
 }
 
-// interval returns how often an integration is to be probed; 0 is never.
+// interval returns how often an integration is probed; 0 is never.
 func (s *Scheduler) interval(i domain.Integration) time.Duration {
 	switch {
 	case !i.Exists() || !i.Enabled:
@@ -162,8 +161,7 @@ func (s *Scheduler) interval(i domain.Integration) time.Duration {
 	return max(s.Every, 0)
 }
 
-// due puts a probe into the queue. While it is there already, this changes nothing
-// but since when.
+// due queues a probe. If it is already in the queue, only its time changes.
 func (q *Queue) due(ctx context.Context, of key) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
@@ -173,7 +171,7 @@ func (q *Queue) due(ctx context.Context, of key) error {
 	return nil
 }
 
-// dropSchedules removes the schedules that earlier versions kept in the stream.
+// dropSchedules removes the schedules that earlier versions stored in the stream.
 func (q *Queue) dropSchedules(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -46,11 +46,11 @@ func TestAScheduleFollowsItsIntegration(t *testing.T) {
 	f.change(t, id, domain.Document{"enabled": false})
 	other := listen(t)
 	f.change(t, f.create(t, "other", other.URL, true), domain.Document{"health_check": map[string]any{"path": "", "interval_seconds": number("1")}})
-	quiet := func() { // while another one is probed, this one is not
+	quiet := func() { // while another integration is probed, this one is not
 		t.Helper()
 		before, others := u.asked.Load(), other.asked.Load()
 		require.Eventually(t, func() bool { return other.asked.Load() > others+2 }, time.Minute, 5*time.Millisecond)
-		require.LessOrEqual(t, u.asked.Load(), before+1, "but for the probe that was under way")
+		require.LessOrEqual(t, u.asked.Load(), before+1, "except for the running probe")
 	}
 	quiet()
 	f.change(t, id, domain.Document{"enabled": true})
@@ -60,7 +60,7 @@ func TestAScheduleFollowsItsIntegration(t *testing.T) {
 	quiet()
 }
 
-// What earlier versions kept in the stream would be fired beside the timetable.
+// Schedules stored by earlier versions would fire in addition to the timetable.
 func TestSchedulesOfEarlierVersionsAreRemoved(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	js := f.jetstream(t)
@@ -95,7 +95,7 @@ func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *te
 		return len(last.Days) == 1 && last.Days[0].Total >= 3
 	}, time.Minute, 10*time.Millisecond)
 	require.Equal(t, last.Days[0].Total, last.Days[0].Healthy)
-	require.InDelta(t, last.Days[0].Total, u.asked.Load(), 1, "each time it was due it was probed once")
+	require.InDelta(t, last.Days[0].Total, u.asked.Load(), 1, "it was probed once each time it was due")
 
 	u.status.Store(401)
 	f.change(t, id, domain.Document{"auth": map[string]any{"api_key_value": "k"}})
@@ -107,14 +107,14 @@ func TestEnabledIntegrationsAreProbedByTheirSchedulesAndTheResultIsAnEvent(t *te
 	}, time.Minute, 10*time.Millisecond)
 }
 
-func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
+func TestARequestedProbeIsMadeOnceAfterAProberStarts(t *testing.T) {
 	f := startOn(t, natstest.Connect(t))
 	u := listen(t)
 	id := f.create(t, "crm", u.URL, true)
 	for range 5 {
 		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
 	}
-	require.Eventually(t, func() bool { // the server counts a moment after it acknowledged
+	require.Eventually(t, func() bool { // the server counts shortly after it acknowledges
 		waiting, err := f.queue.Waiting(t.Context(), health.Asked)
 		require.NoError(t, err)
 		require.LessOrEqual(t, waiting, uint64(1))
@@ -126,7 +126,7 @@ func TestWhatWasAskedForIsProbedOnceThoughNobodyWasThereToDoIt(t *testing.T) {
 		return err == nil && head == 1
 	}, time.Minute, time.Millisecond)
 	require.Equal(t, int32(1), u.asked.Load())
-	require.Eventually(t, func() bool { // it can be asked for again, once the first is done with
+	require.Eventually(t, func() bool { // it can be requested again once the first is acknowledged
 		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
 		return u.asked.Load() > 1
 	}, time.Minute, 5*time.Millisecond)
@@ -147,7 +147,7 @@ func TestARepeatedProbeIsRecordedOnce(t *testing.T) {
 	require.Equal(t, uint64(1), head)
 }
 
-func TestProbingGoesOnOnceNATSIsBack(t *testing.T) {
+func TestProbingContinuesOnceNATSIsBack(t *testing.T) {
 	dir := t.TempDir()
 	address, stop := natstest.ListenOn(t, dir, "127.0.0.1:0")
 	f := startOn(t, connect(t, address))
@@ -179,14 +179,14 @@ func TestAnIntegrationIsNotProbedTwiceAtOnceByOneProcess(t *testing.T) {
 	slow := hold(t)
 	id := f.create(t, "slow", slow.URL, true)
 	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
-	<-slow.begun
+	<-slow.started
 	js, err := jetstream.New(f.nc)
 	require.NoError(t, err)
-	_, err = js.Publish(t.Context(), "probe.due.acme."+string(id), nil) // its schedule fires
+	_, err = js.Publish(t.Context(), "probe.due.acme."+string(id), nil) // it is due by its schedule
 	require.NoError(t, err)
 	stream, err := js.Stream(t.Context(), "PROBE_WORK")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { // which is done with, while the first goes on
+	require.Eventually(t, func() bool { // the second is acknowledged while the first continues
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 1
 	}, time.Minute, 5*time.Millisecond)

@@ -7,25 +7,24 @@ import (
 	"time"
 )
 
-// timetable knows when each integration is to be probed next. Each has slots at a
-// pace and an offset of its own, which follow from its id and the calendar: a
-// restart moves none of them, and they are spread evenly. A slot that nobody was
-// there for is made up for, between the others.
+// timetable knows when each integration is probed next. Each has slots at its own interval
+// and offset, which follow from its id and the calendar: a restart moves none of them, and
+// they are spread evenly. A missed slot is made up for between the others.
 type timetable struct {
 	entries map[key]*entry
-	next    slots     // by when they are due
-	missed  []*entry  // that are made up for, oldest first
-	rate    float64   // probes a second, all told
-	made    time.Time // when a missed one was made up for last
-	at      uint64    // the position in the log that this is of
+	next    slots     // ordered by due time
+	missed  []*entry  // with a missed slot, oldest first
+	rate    float64   // probes per second, in total
+	made    time.Time // when a missed slot was last made up for
+	at      uint64    // the position of the timetable in the log
 }
 
-// entry is an integration that is probed from time to time.
+// entry is an integration that is probed by schedule.
 type entry struct {
 	of     key
 	every  time.Duration
 	at     time.Time // its next slot
-	index  int       // in next; -1: it is not there any more
+	index  int       // in next; -1: removed
 	missed bool
 }
 
@@ -40,7 +39,7 @@ func slot(of key, every time.Duration, until time.Time) time.Time {
 	return time.Unix(0, since-since%int64(every)+offset).UTC()
 }
 
-// set has an integration probed every so often from its next slot on; 0: never.
+// set schedules an integration at an interval from its next slot on; 0: never.
 func (t *timetable) set(of key, every time.Duration, now time.Time) {
 	e := t.entries[of]
 	if e != nil && e.every == every {
@@ -61,8 +60,8 @@ func (t *timetable) set(of key, every time.Duration, now time.Time) {
 	heap.Push(&t.next, e)
 }
 
-// probed notes when an integration was probed last, the zero time if never. When a
-// slot has gone by since, it is made up for.
+// probed records when an integration was last probed, the zero time if never. A slot that
+// has passed since is made up for.
 func (t *timetable) probed(of key, last, now time.Time) {
 	if e := t.entries[of]; e != nil && !e.missed && last.Before(slot(of, e.every, now)) {
 		e.missed = true
@@ -70,15 +69,13 @@ func (t *timetable) probed(of key, last, now time.Time) {
 	}
 }
 
-// oldestFirst puts those that are made up for into the order in which they were
-// probed last.
+// oldestFirst sorts the integrations with missed slots by their last probe.
 func (t *timetable) oldestFirst(seen map[key]time.Time) {
 	slices.SortFunc(t.missed, func(a, b *entry) int { return seen[a.of].Compare(seen[b.of]) })
 }
 
-// due returns the integrations whose slots have come, and one that is made up for
-// when it is its turn: half as many of them as there are slots, so that a restart
-// makes no burst.
+// due returns the integrations whose slots have come, and one with a missed slot if it is
+// time for it: half as many of those as there are slots, so that a restart makes no burst.
 func (t *timetable) due(now time.Time) (all []key) {
 	for len(t.next) > 0 && !t.next[0].at.After(now) {
 		e := t.next[0]
@@ -90,7 +87,7 @@ func (t *timetable) due(now time.Time) (all []key) {
 	for len(t.missed) > 0 && now.Sub(t.made) >= t.pause() {
 		e := t.missed[0]
 		t.missed = t.missed[1:]
-		if e.missed && e.index >= 0 { // else its slot has come, or it is gone
+		if e.missed && e.index >= 0 { // otherwise its slot has come, or it is gone
 			e.missed = false
 			t.made = now
 			all = append(all, e.of)
@@ -100,7 +97,7 @@ func (t *timetable) due(now time.Time) (all []key) {
 	return all
 }
 
-// pause is how long after one that was made up for the next one is.
+// pause returns the time between two missed slots that are made up for.
 func (t *timetable) pause() time.Duration {
 	if t.rate <= 0 {
 		return 0
@@ -108,7 +105,7 @@ func (t *timetable) pause() time.Duration {
 	return time.Duration(2 / t.rate * float64(time.Second))
 }
 
-// wait returns how long nothing is due.
+// wait returns the time until something is due.
 func (t *timetable) wait(now time.Time) time.Duration {
 	wait := time.Minute
 	if len(t.next) > 0 {

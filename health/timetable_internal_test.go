@@ -19,14 +19,14 @@ var epoch = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 func member(n int) key { return key{"acme", domain.ID(fmt.Sprint("crm-", n))} }
 
-// site probes a crowd, second by second.
+// site probes a crowd of integrations, second by second.
 type site struct {
 	table *timetable
 	last  map[key]time.Time
-	most  int // probes in one second
+	peak  int // probes in one second
 }
 
-// restart begins with a timetable that knows no more than the log.
+// restart starts with a timetable that knows only the log.
 func (s *site) restart(now time.Time) {
 	s.table = newTimetable()
 	for n := range crowd {
@@ -36,12 +36,12 @@ func (s *site) restart(now time.Time) {
 	s.table.oldestFirst(s.last)
 }
 
-// run goes on for a while, and returns how often each was probed.
+// run probes for a while, and returns how often each integration was probed.
 func (s *site) run(from time.Time, seconds int) map[key]int {
 	counts := map[key]int{}
 	for n := range seconds {
 		now, sum := from.Add(time.Duration(n)*time.Second), 0
-		for part := range 20 { // wait is short while many are made up for
+		for part := range 20 { // wait is short while many slots are made up for
 			now := now.Add(time.Duration(part) * 50 * time.Millisecond)
 			due := s.table.due(now)
 			sum += len(due)
@@ -50,14 +50,14 @@ func (s *site) run(from time.Time, seconds int) map[key]int {
 				s.last[of] = now
 			}
 		}
-		s.most = max(s.most, sum)
+		s.peak = max(s.peak, sum)
 	}
 	return counts
 }
 
 const even = crowd / int(pace/time.Second) // a second
 
-func TestProbesAreSpreadEvenlyAndEachComesAtItsPace(t *testing.T) {
+func TestProbesAreSpreadEvenlyAndEachIntegrationKeepsItsInterval(t *testing.T) {
 	s := &site{last: map[key]time.Time{}}
 	s.restart(epoch)
 	s.table.missed = nil // as if all had been probed
@@ -66,14 +66,14 @@ func TestProbesAreSpreadEvenlyAndEachComesAtItsPace(t *testing.T) {
 	for of, count := range counts {
 		require.Equal(t, 2, count, of)
 	}
-	require.Less(t, s.most, 3*even)
+	require.Less(t, s.peak, 3*even)
 }
 
-func TestARestartKeepsWhatWasDueAndMakesNoBurst(t *testing.T) {
+func TestARestartMakesUpForMissedSlotsWithoutABurst(t *testing.T) {
 	s := &site{last: map[key]time.Time{}}
 	s.restart(epoch)
 	s.run(epoch, 900)
-	s.most = 0
+	s.peak = 0
 	for n, down := range []time.Duration{time.Second, 20 * time.Second, 10 * time.Minute} {
 		from := epoch.Add(time.Duration(n+1)*time.Hour + down)
 		for of := range s.last { // all were probed at their slots before the end
@@ -81,14 +81,14 @@ func TestARestartKeepsWhatWasDueAndMakesNoBurst(t *testing.T) {
 		}
 		s.restart(from)
 		missed := len(s.table.missed)
-		require.InDelta(t, crowd*min(1, down.Seconds()/pace.Seconds()), missed, crowd/20, "those whose slot was missed")
+		require.InDelta(t, crowd*min(1, down.Seconds()/pace.Seconds()), missed, crowd/20, "those with a missed slot")
 		counts := s.run(from, 900)
 		require.Len(t, counts, crowd)
-		require.Less(t, s.most, 4*even, "while a restart is made up for")
+		require.Less(t, s.peak, 4*even, "while missed slots are made up for")
 	}
 }
 
-func TestAServiceThatRestartsMoreOftenThanThePaceProbesAll(t *testing.T) {
+func TestAServiceThatRestartsMoreOftenThanTheIntervalProbesAll(t *testing.T) {
 	s := &site{last: map[key]time.Time{}}
 	for n := range crowd { // each was probed long ago
 		s.last[member(n)] = epoch.Add(-time.Hour)
@@ -102,10 +102,10 @@ func TestAServiceThatRestartsMoreOftenThanThePaceProbesAll(t *testing.T) {
 		}
 	}
 	require.Len(t, counts, crowd)
-	require.Less(t, s.most, 4*even)
+	require.Less(t, s.peak, 4*even)
 }
 
-func TestATimetableFollowsWhatIntegrationsAskFor(t *testing.T) {
+func TestATimetableFollowsTheIntervalsOfIntegrations(t *testing.T) {
 	table, of := newTimetable(), member(1)
 	due := func(from, to time.Duration) (count int) {
 		for at := from; at < to; at += time.Second {
@@ -115,7 +115,7 @@ func TestATimetableFollowsWhatIntegrationsAskFor(t *testing.T) {
 	}
 	table.set(of, time.Minute, epoch)
 	require.Equal(t, 10, due(0, 10*time.Minute))
-	table.set(of, time.Minute, epoch.Add(10*time.Minute)) // which changes nothing
+	table.set(of, time.Minute, epoch.Add(10*time.Minute)) // changes nothing
 	require.Equal(t, 10, due(10*time.Minute, 20*time.Minute))
 	table.set(of, 10*time.Second, epoch.Add(20*time.Minute))
 	require.Equal(t, 60, due(20*time.Minute, 30*time.Minute))
@@ -125,5 +125,5 @@ func TestATimetableFollowsWhatIntegrationsAskFor(t *testing.T) {
 	table.set(of, time.Minute, epoch.Add(40*time.Minute))
 	table.probed(of, time.Time{}, epoch.Add(40*time.Minute))
 	table.set(of, 0, epoch.Add(40*time.Minute))
-	require.Zero(t, due(40*time.Minute, 50*time.Minute), "nor is it made up for")
+	require.Zero(t, due(40*time.Minute, 50*time.Minute), "nor are its missed slots made up for")
 }
