@@ -9,27 +9,27 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Builder builds a generation from the logs and makes it live. It reads the last
-// event of each integration only, since that carries the state.
+// Builder builds a generation from the logs and makes it live. It reads only the last event
+// of each integration, which carries the state.
 type Builder struct {
 	Events      *eventstore.Store
 	Generations Generations
 	Log         *slog.Logger
-	Progress    func(Built) // is told after each batch; nil: nobody listens
+	Progress    func(Built) // called after each batch; may be nil
 }
 
-// Built is what a build has come to.
+// Built is the progress or result of a build.
 type Built struct {
 	Generation   uint64
-	Known        int // integrations that the log had at the start, deleted ones included
-	Integrations int // events of integrations written
+	Known        int // integrations in the log at the start, including deleted ones
+	Integrations int // integrations written
 	Probes       int
 	Refused      int // events that could not be applied
 	Reached      Positions
 }
 
-// Run builds a generation. One that is interrupted changes nothing; the next
-// build deletes what it left behind.
+// Run builds a generation. An interrupted build changes nothing; the next build deletes what
+// it left.
 func (b *Builder) Run(ctx context.Context) (Built, error) {
 	n, store, err := b.Generations.Create(ctx)
 	if err != nil {
@@ -45,13 +45,13 @@ func (b *Builder) Run(ctx context.Context) (Built, error) {
 		return built, fmt.Errorf("build generation %d of the read model: %w", n, err)
 	}
 	if err := b.Generations.Sweep(ctx); err != nil {
-		b.Log.WarnContext(ctx, "earlier generations of the read model are left over; the next rebuild tries again", slog.Any("err", err))
+		b.Log.WarnContext(ctx, "deleting earlier generations of the read model failed; the next rebuild tries again", slog.Any("err", err))
 	}
 	return built, nil
 }
 
-// fill loads what is there, and then applies what has come since until the logs
-// have been caught up with.
+// fill loads the last events, and then applies new ones until it has caught up with the
+// logs.
 func (b *Builder) fill(ctx context.Context, store Store, built *Built) error {
 	if err := fillFrom(ctx, b.Events, store); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (b *Builder) fill(ctx context.Context, store Store, built *Built) error {
 	return b.catchUp(ctx, store, built)
 }
 
-// load applies the last events of one log. The position it reaches is not
-// stored before the end: until then not everything up to it is shown.
+// load applies the last events of one log. It stores the position only at the end: before,
+// the store doesn't show everything up to it.
 func (b *Builder) load(ctx context.Context, store Store, latest eventstore.Latest,
 	fold func(context.Context, []eventstore.Commit) (Batch, []Parked, error), built *Built,
 ) error {
@@ -101,7 +101,7 @@ func (b *Builder) load(ctx context.Context, store Store, latest eventstore.Lates
 		if err := store.Apply(ctx, batch); err != nil {
 			return err
 		}
-		tellRefused(ctx, b.Events, b.Log, refused)
+		recordRefused(ctx, b.Events, b.Log, refused)
 		built.Integrations += len(batch.Documents)
 		built.Probes += len(batch.Probes)
 		built.Refused += len(refused)
@@ -112,8 +112,8 @@ func (b *Builder) load(ctx context.Context, store Store, latest eventstore.Lates
 	return ctx.Err()
 }
 
-// fold is fold for last events. One that can't be applied leaves its
-// integration as it was before, and that is in the events before it.
+// fold is fold for last events. If one can't be applied, the integration stays as the events
+// before it left it.
 func (b *Builder) fold(ctx context.Context, commits []eventstore.Commit) (Batch, []Parked, error) {
 	var all []eventstore.Commit
 	for _, c := range commits {
@@ -130,8 +130,8 @@ func (b *Builder) fold(ctx context.Context, commits []eventstore.Commit) (Batch,
 	return batch, refused, nil
 }
 
-// lastApplied returns the last event before c on its integration that can be
-// applied, if there is one.
+// lastApplied returns the last event before c on its integration that can be applied, if
+// there is one.
 func (b *Builder) lastApplied(ctx context.Context, c eventstore.Commit) ([]eventstore.Commit, error) {
 	var last []eventstore.Commit
 	for after := uint64(0); ; {
@@ -149,7 +149,7 @@ func (b *Builder) lastApplied(ctx context.Context, c eventstore.Commit) ([]event
 	}
 }
 
-// catchUp applies what was recorded during the load.
+// catchUp applies the events recorded during the load.
 func (b *Builder) catchUp(ctx context.Context, store Store, built *Built) error {
 	head, err := heads(ctx, b.Events)
 	if err != nil {

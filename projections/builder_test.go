@@ -36,8 +36,7 @@ func rebuilt(t testing.TB, h *history, g projections.Generations) projections.St
 	return s
 }
 
-// Whatever has happened, a rebuild from the last events shows what applying
-// every event does.
+// A rebuild from the last events shows the same as applying every event, for any history.
 func TestARebuildShowsWhatEveryEventLeadsTo(t *testing.T) {
 	h, one, g := begin(t), store(t), generations(t, t.TempDir())
 	p, _ := project(t, h, one)
@@ -102,7 +101,7 @@ func TestAnInterruptedRebuildChangesNothing(t *testing.T) {
 	require.Equal(t, 1200, page.Total)
 }
 
-// logged fills a log with the creation of so many integrations.
+// logged fills a log with the creation of a number of integrations.
 func logged(b *testing.B, events int) *history {
 	b.Helper()
 	h := begin(b)
@@ -122,8 +121,8 @@ func logged(b *testing.B, events int) *history {
 	return h
 }
 
-// The figures of docs/adr/0011 come from here: reading and decoding alone, a
-// rebuild, and what a rebuild was before, which is applying every event.
+// The figures of docs/adr/0011 come from here: reading and decoding alone, a rebuild, and
+// for comparison applying every event.
 func BenchmarkRebuild(b *testing.B) {
 	const events = 20000
 	h := logged(b, events)

@@ -13,13 +13,12 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Cursors turns the place where a page ended into a token for the caller and
-// back. A token shows nothing and can't be made up, changed, or used with
-// another question than the one it was an answer to.
+// Cursors encrypts the place where a page ended into a token for the caller, and decrypts it.
+// A token reveals nothing, and can't be forged, changed, or used for another listing.
 type Cursors struct{ aead cipher.AEAD }
 
-// NewCursors returns cursors sealed with a key of 32 bytes. Those that share
-// the key take each other's tokens.
+// NewCursors returns cursors with a key of 32 bytes. Cursors with the same key accept each
+// other's tokens.
 func NewCursors(key []byte) (Cursors, error) {
 	aead, err := chacha20poly1305.NewX(key)
 	if err != nil {
@@ -28,15 +27,15 @@ func NewCursors(key []byte) (Cursors, error) {
 	return Cursors{aead: aead}, nil
 }
 
-// Next returns the token of the page that follows p, which answered q; empty
-// when none does.
+// Next returns the token of the page that follows p, which answered q; empty when p is the
+// last.
 func (c Cursors) Next(w domain.Workspace, q Query, p Page) string {
 	return c.SealKey(p.Next, scope(w, q)...)
 }
 
-// After returns where the page of a token starts, to be asked for in q, whose
-// limit may be another than before. The tokens "" and "0" are the first page,
-// which starts nowhere. It refuses as Open does.
+// After returns the start of the page of a token, for q.After. The limit of q may have
+// changed. The tokens "" and "0" mean the first page, for which it returns nil. It refuses as
+// Open does.
 func (c Cursors) After(w domain.Workspace, q Query, token string) (*Key, error) {
 	if FirstPage(token) {
 		return nil, nil
@@ -44,10 +43,10 @@ func (c Cursors) After(w domain.Workspace, q Query, token string) (*Key, error) 
 	return c.OpenKey(token, scope(w, q)...)
 }
 
-// FirstPage reports whether a token is one of those that start nowhere.
+// FirstPage reports whether a token means the first page.
 func FirstPage(token string) bool { return token == "" || token == "0" }
 
-// SealKey returns a token for a place in an order, empty when there is none.
+// SealKey returns a token for a place in an order, empty for nil.
 func (c Cursors) SealKey(k *Key, scope ...string) string {
 	if k == nil {
 		return ""
@@ -59,7 +58,7 @@ func (c Cursors) SealKey(k *Key, scope ...string) string {
 	return c.Seal(place, scope...)
 }
 
-// OpenKey returns the place that SealKey made token for. It refuses as Open does.
+// OpenKey returns the place that SealKey encrypted into token. It refuses as Open does.
 func (c Cursors) OpenKey(token string, scope ...string) (*Key, error) {
 	place, err := c.Open(token, scope...)
 	if err != nil {
@@ -72,16 +71,15 @@ func (c Cursors) OpenKey(token string, scope ...string) (*Key, error) {
 	return &key, nil
 }
 
-// Seal returns a token, safe in a URL, for a place in the listing that scope
-// describes.
+// Seal returns a URL-safe token for a place in the listing that scope describes.
 func (c Cursors) Seal(place []byte, scope ...string) string {
 	nonce := make([]byte, c.aead.NonceSize(), c.aead.NonceSize()+len(place)+c.aead.Overhead())
-	rand.Read(nonce) // never fails: it ends the program when there is no randomness
+	rand.Read(nonce) // never fails: without randomness the program ends
 	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nonce, nonce, place, join(scope)))
 }
 
-// Open returns the place that was sealed into token for the same scope. It
-// refuses anything else with the code token_mismatch.
+// Open returns the place that was sealed into token for the same scope. It refuses anything
+// else with the code token_mismatch.
 func (c Cursors) Open(token string, scope ...string) ([]byte, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(sealed) < c.aead.NonceSize() {
@@ -96,10 +94,10 @@ func (c Cursors) Open(token string, scope ...string) ([]byte, error) {
 }
 
 func mismatch() error {
-	return domain.Refuse("/continuation_token", "token_mismatch", "is not a token of this listing; go on with the workspace, filters and order it was given for, or start again without it")
+	return domain.Refuse("/continuation_token", "token_mismatch", "is not a token of this listing; use it with the same workspace, filters and order, or start again without it")
 }
 
-// scope is everything that decides which integrations are listed in which order.
+// scope returns everything that determines the listed integrations and their order.
 func scope(w domain.Workspace, q Query) []string {
 	return []string{"integrations", string(w), q.Sort.String(), word(q.Enabled), word(q.Builtin), string(q.Protocol), q.Needle()}
 }
@@ -111,7 +109,7 @@ func word(b *bool) string {
 	return fmt.Sprint(*b)
 }
 
-// join writes the length before each part, so that no two scopes are alike.
+// join writes the length before each part, so that different scopes differ.
 func join(scope []string) []byte {
 	var b []byte
 	for _, part := range scope {

@@ -18,7 +18,7 @@ func cursors(t testing.TB, key byte) projections.Cursors {
 	return c
 }
 
-func TestATokenLeadsBackToItsPlace(t *testing.T) {
+func TestATokenOpensToItsPlace(t *testing.T) {
 	c := cursors(t, 1)
 	for _, key := range []projections.Key{{Name: "crm", ID: "x"}, {At: -5, ID: "y"}, {Name: "ä\x00\"", At: 1 << 60}} {
 		for _, limit := range []int{1, 50} {
@@ -65,7 +65,7 @@ func TestATokenOfAnotherListingIsRefused(t *testing.T) {
 	same := asked
 	same.Sort, same.Search = projections.Sort{By: projections.CreatedAt}, "CLINIC"
 	_, err := cursors(t, 1).After("acme", same, token)
-	require.NoError(t, err, "the same listing in other words")
+	require.NoError(t, err, "the same listing, written differently")
 }
 
 func requireMismatch(t *testing.T, c projections.Cursors, w domain.Workspace, q projections.Query, token, what string) {
@@ -78,7 +78,7 @@ func requireMismatch(t *testing.T, c projections.Cursors, w domain.Workspace, q 
 	require.Equal(t, "/continuation_token", refusal.Problems[0].Pointer, what)
 }
 
-func TestScopesDoNotRunIntoEachOther(t *testing.T) {
+func TestScopesWithTheSameConcatenationDiffer(t *testing.T) {
 	c := cursors(t, 1)
 	token := c.Seal([]byte("place"), "history", "ab", "c")
 	for _, other := range [][]string{{"history", "a", "bc"}, {"historyab", "c"}, {"history", "ab", "c", ""}, nil} {
@@ -95,7 +95,7 @@ func TestAKeyOfAnotherLengthIsRefused(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Whatever a caller sends as a token is refused unless it is a token.
+// Any token that was not issued is refused.
 func FuzzToken(f *testing.F) {
 	c := cursors(f, 1)
 	token := c.Next("acme", projections.Query{}, projections.Page{Next: &projections.Key{ID: "x"}})

@@ -9,8 +9,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Encode returns the form in which every store keeps an integration. What is
-// filtered and sorted by is stored beside it.
+// Encode returns the stored form of an integration. Stores keep the fields for filters and
+// sorting beside it.
 func Encode(i domain.Integration) ([]byte, error) {
 	data, err := json.Marshal(i)
 	if err != nil {
@@ -19,9 +19,8 @@ func Encode(i domain.Integration) ([]byte, error) {
 	return data, nil
 }
 
-// Decode is the reverse of Encode. A page decodes as many as it shows, which is
-// most of its time, so this takes the decoder that is three times as fast as
-// the one of the standard library.
+// Decode is the reverse of Encode. Decoding takes most of the time of a page, so this uses a
+// decoder three times as fast as that of the standard library.
 func Decode(data []byte) (domain.Integration, error) {
 	var i domain.Integration
 	if err := fast.Unmarshal(data, &i); err != nil {
@@ -30,7 +29,7 @@ func Decode(data []byte) (domain.Integration, error) {
 	return i, nil
 }
 
-// EncodeProbe returns the form in which stores keep a probe.
+// EncodeProbe returns the stored form of a probe.
 func EncodeProbe(p LastProbe) ([]byte, error) {
 	data, err := json.Marshal(p)
 	if err != nil {

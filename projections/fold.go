@@ -5,20 +5,20 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// owner tells integrations of all workspaces apart.
-type owner struct {
+// key identifies an integration across workspaces.
+type key struct {
 	workspace domain.Workspace
 	id        domain.ID
 }
 
-func of(c eventstore.Commit) owner { return owner{c.Workspace, c.ID} }
+func of(c eventstore.Commit) key { return key{c.Workspace, c.ID} }
 
-// fold returns what commits, in the order of the log of integrations, come to.
-// An event carries the state it leads to, so only the last of each integration
-// counts. One that can't be applied leaves the integration as it was before, and
-// parks it; all of those are returned as well, whatever followed them.
+// fold returns the documents that commits lead to, in the order of the log of integrations.
+// An event carries the resulting state, so only the last of each integration counts. An event
+// that can't be applied leaves the integration unchanged and parks it. Fold returns all such
+// events in refused, whatever follows them.
 func fold(commits []eventstore.Commit) (b Batch, refused []Parked) {
-	at, parked := map[owner]int{}, map[owner]Parked{}
+	at, parked := map[key]int{}, map[key]Parked{}
 	for _, c := range commits {
 		b.Reached.Integrations = c.Position
 		state, err := applied(c)
@@ -55,10 +55,10 @@ func applied(c eventstore.Commit) (domain.Integration, error) {
 	return state, nil
 }
 
-// foldProbes returns what commits, in the order of the log of probes, come to.
-// A result that can't be read is passed over: the next probe says it again.
+// foldProbes returns the probe results of commits, in the order of the log of probes. It
+// skips an unreadable result, which the next probe replaces.
 func foldProbes(commits []eventstore.Commit) (b Batch, refused []Parked) {
-	at := map[owner]int{}
+	at := map[key]int{}
 	for _, c := range commits {
 		b.Reached.Probes = c.Position
 		probed, ok := c.Event.(domain.IntegrationProbed)

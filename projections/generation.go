@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// generation is one that is open, and what keeps it current.
+// generation is an open generation and its projector.
 type generation struct {
 	number    uint64
 	store     Store
 	projector *Projector
-	begun     progress       // at 1 once the projector has looked where to go on from
-	using     sync.WaitGroup // those who read from it
+	started   progress       // at 1 once the projector knows where to continue
+	using     sync.WaitGroup // its readers
 	stop      context.CancelFunc
 	ended     chan error // of the projector
 }
@@ -25,7 +25,7 @@ func (g *generation) run(ctx context.Context) {
 	go func() { ended <- g.projector.Run(ctx) }()
 }
 
-// halt ends the projector and waits until it has.
+// halt stops the projector and waits for it.
 func (g *generation) halt() {
 	g.stop()
 	g.ended <- <-g.ended
@@ -40,7 +40,7 @@ func (g *generation) positions() Positions {
 	return Positions{Integrations: g.projector.Position(), Probes: g.projector.probes.Position()}
 }
 
-// over returns why g can't be kept current any more, nil while it can.
+// over returns why the projector of g has ended for good, nil while it runs.
 func (g *generation) over() error {
 	select {
 	case err := <-g.ended:
@@ -51,8 +51,8 @@ func (g *generation) over() error {
 	}
 }
 
-// check returns nil when the store is the one that was opened. When it went back
-// to an earlier state, the projector begins anew from there.
+// check returns nil when the store is still the one that was opened. If it went back to an
+// earlier state, the projector restarts from there.
 func (g *generation) check(ctx context.Context, again func()) error {
 	before := g.positions()
 	at, err := g.store.Positions(ctx)
@@ -67,14 +67,13 @@ func (g *generation) check(ctx context.Context, again func()) error {
 	return nil
 }
 
-// gone reports whether the store is not the one that was opened, or can't be used
-// any more.
+// gone reports whether the store was replaced, or is unusable.
 func (g *generation) gone(ctx context.Context) bool {
 	_, err := g.store.Positions(ctx)
 	return errors.Is(err, ErrReplaced) || errors.Is(err, ErrUnusable)
 }
 
-// reach returns once g is at or past the positions, and has begun to follow.
+// reach returns once g has reached the positions and has started to follow.
 func (g *generation) reach(ctx context.Context, at Positions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -87,8 +86,8 @@ func (g *generation) reach(ctx context.Context, at Positions) error {
 		case <-ctx.Done():
 		}
 	}()
-	if err := errors.Join(g.begun.Wait(ctx, 1), g.projector.Wait(ctx, at.Integrations), g.projector.WaitForProbe(ctx, at.Probes)); err != nil {
-		return fmt.Errorf("bring generation %d of the read model as far as the one before: %w", g.number, errors.Join(context.Cause(ctx), err))
+	if err := errors.Join(g.started.Wait(ctx, 1), g.projector.Wait(ctx, at.Integrations), g.projector.WaitForProbe(ctx, at.Probes)); err != nil {
+		return fmt.Errorf("catch up generation %d of the read model with the previous one: %w", g.number, errors.Join(context.Cause(ctx), err))
 	}
 	return nil
 }

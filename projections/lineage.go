@@ -7,13 +7,13 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A store is filled from one log. After a restore or a loss the same positions are
-// those of other events, so it is kept which log a store was filled from: beside the
-// log, under the identity of the store, and only once the log has become another one.
+// A store is filled from one log. After a restore or a loss the same positions are those of
+// other events, so the service records from which log a store was filled: beside the log, under
+// the identity of the store, and only once the log has more than one epoch.
 
 func readerOf(s Store) string { return "read-model." + s.Identity() }
 
-// fillFrom notes that a store is filled from the log as it is now.
+// fillFrom records that a store is filled from the present log.
 func fillFrom(ctx context.Context, events *eventstore.Store, s Store) error {
 	if lineage := events.Lineage(); len(lineage.Epochs) > 1 {
 		return events.SetReaderLog(ctx, readerOf(s), lineage.ID())
@@ -21,7 +21,7 @@ func fillFrom(ctx context.Context, events *eventstore.Store, s Store) error {
 	return nil
 }
 
-// checkLog returns ErrOtherLog when what a store shows is not in the log any more.
+// checkLog returns ErrOtherLog when the store shows events that the log no longer has.
 func checkLog(ctx context.Context, events *eventstore.Store, s Store, at Positions) error {
 	lineage := events.Lineage()
 	if len(lineage.Epochs) < 2 {

@@ -10,44 +10,43 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Live is the live generation, kept current with the logs. When another one is
-// promoted it goes over to that, and whoever reads notices nothing: it is brought
-// as far as the one before, and only then read from. When none can be used it
-// builds one. Any number of processes may do so on the same generations.
+// Live is the live generation, kept current with the logs. When another generation is promoted
+// it switches to that, unnoticed by readers: the new one first catches up with the old one.
+// When none is usable it builds one. Any number of processes may share the same generations.
 type Live struct {
 	Events      *eventstore.Store
 	Generations Generations
-	Part        Part // of this process in keeping it current; default Applies
+	Part        Part // how this process keeps it current; default Applies
 	Log         *slog.Logger
-	Every       time.Duration // how often to look for another generation; 0: half a second
+	Every       time.Duration // how often to check for another generation; 0: half a second
 
 	mu      sync.RWMutex
 	current *generation // nil before the first
 	sight   Sight
-	parked  time.Time // when those that are parked were counted last
-	counted Positions // what was shown then
+	parked  time.Time // when the parked integrations were last counted
+	counted Positions // the positions at that time
 
-	begun    progress // at 1 once there is a generation
+	started  progress // at 1 once there is a generation
 	progress progress
 	probes   progress
 }
 
-// Sight is how everything stands.
+// Sight is the status of the read model.
 type Sight struct {
 	Generation uint64    // 0: none yet
-	Shown      Positions // this moment
-	Head       Positions // of the logs, half a second ago; at least what is shown
-	Moved      time.Time // when what is shown moved last, or was all that there is
+	Shown      Positions // the positions shown now
+	Head       Positions // of the logs, up to half a second ago; at least Shown
+	Moved      time.Time // when Shown last changed, or had reached Head
 	Parked     int
 }
 
-// Stalled reports whether the log of integrations has more than is shown, and
-// nothing has moved for a while.
+// Stalled reports whether the log of integrations is ahead of the read model, and nothing has
+// changed for a while.
 func (s Sight) Stalled(now time.Time, while time.Duration) bool {
 	return s.Shown.Integrations < s.Head.Integrations && now.Sub(s.Moved) > while
 }
 
-// Run keeps the read model current until ctx ends, and returns nil then.
+// Run keeps the read model current until ctx ends. It returns nil.
 func (l *Live) Run(ctx context.Context) error {
 	every := l.Every
 	if every <= 0 {
@@ -63,7 +62,7 @@ func (l *Live) Run(ctx context.Context) error {
 		if err := l.turn(ctx); err == nil {
 			pause = firstPause
 		} else if ctx.Err() == nil {
-			l.Log.WarnContext(ctx, "the read model can't be seen to; trying again",
+			l.Log.WarnContext(ctx, "maintaining the read model failed; retrying",
 				slog.Duration("pause", pause), slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 			wait, pause = pause, min(2*pause, longestPause)
 		}
@@ -75,7 +74,7 @@ func (l *Live) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn sees to it that what is read from is the live generation.
+// turn makes sure that the live generation is the one shown.
 func (l *Live) turn(ctx context.Context) error {
 	if err := l.measure(ctx); err != nil {
 		return err
@@ -94,7 +93,7 @@ func (l *Live) turn(ctx context.Context) error {
 	err = shown.over()
 	if err == nil {
 		err = shown.check(ctx, func() {
-			l.Log.WarnContext(ctx, "the read model went back to an earlier state; going on from there", slog.Uint64("generation", n))
+			l.Log.WarnContext(ctx, "the read model went back to an earlier state; continuing from there", slog.Uint64("generation", n))
 			shown.run(ctx)
 		})
 	}
@@ -109,7 +108,7 @@ func (l *Live) turn(ctx context.Context) error {
 	return l.count(ctx, shown)
 }
 
-// measure notes where the logs end.
+// measure reads the heads of the logs.
 func (l *Live) measure(ctx context.Context) error {
 	head, err := heads(ctx, l.Events)
 	if err != nil {
@@ -124,10 +123,10 @@ func (l *Live) measure(ctx context.Context) error {
 	return nil
 }
 
-// countEvery is how often those that are parked are counted while nothing moves.
+// countEvery is how often the parked integrations are counted while nothing changes.
 const countEvery = 10 * time.Second
 
-// count notes which generation is shown, and how many are parked in it.
+// count records which generation is shown, and how many integrations are parked in it.
 func (l *Live) count(ctx context.Context, g *generation) error {
 	l.mu.Lock()
 	due := l.sight.Generation != g.number || l.counted != g.positions() || now().Sub(l.parked) >= countEvery
@@ -147,27 +146,27 @@ func (l *Live) count(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// now is the time, for how long ago something was.
-func now() time.Time { return time.Now() } //nolint:forbidigo // nothing is decided by it but how long to wait
+// now returns the time for measuring intervals.
+func now() time.Time { return time.Now() } //nolint:forbidigo // only for intervals
 
-// start opens what keeps a generation current.
+// start creates the projector of a generation.
 func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
 	g := &generation{number: n, store: store, projector: &Projector{
 		Events: l.Events, Store: store, Part: l.Part, Log: l.Log, asked: make(chan struct{}, 1),
 	}}
-	g.projector.moved = func(at Positions, anyway bool) { l.follow(g, at, anyway); g.begun.move(1) }
+	g.projector.moved = func(at Positions, anyway bool) { l.follow(g, at, anyway); g.started.move(1) }
 	g.run(ctx)
 	return g
 }
 
-// lookNow has the generation that is read from looked at, because somebody waits.
+// lookNow makes the shown generation check its position now, because somebody waits.
 func (l *Live) lookNow() {
 	if g := l.shown(); g != nil {
 		g.projector.look()
 	}
 }
 
-// follow moves along with the generation that is read from.
+// follow updates the progress from the shown generation.
 func (l *Live) follow(g *generation, at Positions, anyway bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,7 +185,7 @@ func (l *Live) follow(g *generation, at Positions, anyway bool) {
 	l.probes.advance(at.Probes)
 }
 
-// show makes g the generation that is read from.
+// show makes g the generation that is read.
 func (l *Live) show(g *generation) {
 	l.mu.Lock()
 	l.current = g
@@ -195,10 +194,10 @@ func (l *Live) show(g *generation) {
 	l.progress.move(at.Integrations)
 	l.probes.move(at.Probes)
 	l.mu.Unlock()
-	l.begun.move(1)
+	l.started.move(1)
 }
 
-// leave ends the projector. The store stays open for those who still read.
+// leave stops the projector. The store stays open for present readers.
 func (l *Live) leave() {
 	if g := l.shown(); g != nil {
 		g.halt()
@@ -211,7 +210,7 @@ func (l *Live) shown() *generation {
 	return l.current
 }
 
-// Close lets go of the read model. Run has ended before.
+// Close closes the read model. Call it after Run has ended.
 func (l *Live) Close() error {
 	l.mu.Lock()
 	g := l.current

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// adopt goes over to a generation that has become live, or builds another when
-// it can't be used.
+// adopt switches to a generation that has become live, or builds another when it is unusable.
 func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
 	err := l.goOver(ctx, shown, n)
 	switch {
@@ -23,7 +22,7 @@ func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
 	return err
 }
 
-// goOver opens a generation, brings it as far as the one shown, and shows it.
+// goOver opens a generation, lets it catch up with the shown one, and shows it.
 func (l *Live) goOver(ctx context.Context, shown *generation, n uint64) error {
 	store, err := l.Generations.Open(ctx, n)
 	if err != nil {
@@ -34,27 +33,27 @@ func (l *Live) goOver(ctx context.Context, shown *generation, n uint64) error {
 		return errors.Join(err, next.end())
 	}
 	l.show(next)
-	l.Log.InfoContext(ctx, "the read model is read from", slog.Uint64("generation", n))
+	l.Log.InfoContext(ctx, "the read model switched to a generation", slog.Uint64("generation", n))
 	if shown != nil {
 		shown.using.Wait()
 		if err := shown.end(); err != nil {
-			l.Log.WarnContext(ctx, "a generation of the read model can't be closed", slog.Uint64("generation", shown.number), slog.Any("err", err))
+			l.Log.WarnContext(ctx, "closing a generation of the read model failed", slog.Uint64("generation", shown.number), slog.Any("err", err))
 		}
 		return l.Generations.Sweep(ctx)
 	}
 	return l.count(ctx, next)
 }
 
-// How long it may take to bring a generation near the one that is shown, and how
-// long that one then stands still. What takes longer goes on where it came to,
-// after another look at which generation is live.
+// How long a generation may take to nearly catch up with the shown one, and how long the
+// shown one then pauses. A longer catch-up continues after another check which generation is
+// live.
 const (
 	nearWithin     = 30 * time.Second
 	overtakeWithin = 5 * time.Second
 )
 
-// overtake returns once next is as far as shown: first nearly, while shown moves
-// on, then exactly, while it stands still. Shown goes on when that fails.
+// overtake returns once next has caught up with shown: first nearly, while shown continues,
+// then exactly, while shown is paused. If it fails, shown continues.
 func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	near, cancel := context.WithTimeout(ctx, nearWithin)
 	defer cancel()
@@ -66,7 +65,7 @@ func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	}
 	shown.halt()
 	at := shown.positions()
-	if stored, err := shown.store.Positions(ctx); err == nil { // others write to it as well
+	if stored, err := shown.store.Positions(ctx); err == nil { // other processes write to it too
 		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes)}
 	}
 	still, cancel := context.WithTimeout(ctx, overtakeWithin)
@@ -78,11 +77,11 @@ func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	return nil
 }
 
-// errNotBuilt says that those who keep the read model have not built one yet.
-var errNotBuilt = errors.New("the read model has not been built yet by a process that does so")
+// errNotBuilt means that no process in charge has built the read model yet.
+var errNotBuilt = errors.New("no process has built the read model yet")
 
-// build builds a generation because there is none, or none that can be used, and
-// goes over to it. When another process is about to, that one is waited for.
+// build builds a generation because none is usable, and switches to it. If another process is
+// building one, it waits for that.
 func (l *Live) build(ctx context.Context, shown *generation, unusable error) error {
 	if l.Part == Follows {
 		return errNotBuilt
@@ -99,13 +98,12 @@ func (l *Live) build(ctx context.Context, shown *generation, unusable error) err
 	if unusable != nil {
 		level = slog.LevelWarn
 	}
-	l.Log.LogAttrs(ctx, level, "the read model was built anew", slog.Any("unusable", cause(unusable)), slog.Uint64("generation", built.Generation),
+	l.Log.LogAttrs(ctx, level, "the read model was rebuilt", slog.Any("unusable", cause(unusable)), slog.Uint64("generation", built.Generation),
 		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
 	return l.goOver(ctx, shown, built.Generation)
 }
 
-// cause is what an operator has to know of an error: its cause, which callers are
-// not told.
+// cause returns the cause of an error, which operators need and callers don't see.
 func cause(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner

@@ -6,8 +6,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// use returns the generation to read from, and what to call when that is done:
-// it is not closed before.
+// use returns the generation to read, and a function to call afterwards. The generation stays
+// open until then.
 func (l *Live) use() (Store, func(), error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -58,7 +58,7 @@ func (l *Live) Parked(ctx context.Context) ([]Parked, error) {
 	return store.Parked(ctx)
 }
 
-// Ping proves that the live generation can be read.
+// Ping verifies that the live generation can be read.
 func (l *Live) Ping(ctx context.Context) error {
 	store, done, err := l.use()
 	if err != nil {
@@ -68,14 +68,13 @@ func (l *Live) Ping(ctx context.Context) error {
 	return store.Ping(ctx)
 }
 
-// Position returns how far the log of integrations is shown.
+// Position returns the position in the log of integrations that is shown.
 func (l *Live) Position() uint64 { return l.progress.Position() }
 
-// Wait returns once everything up to position is shown, and goes on being shown
-// whatever generation is read from. Before there is one, nothing is shown. When
-// ctx ends before, the error is of kind Unavailable with the code projection_behind.
+// Wait returns once everything up to position is shown. It stays shown, whichever generation is
+// read. If ctx ends first, the error is Unavailable with the code projection_behind.
 func (l *Live) Wait(ctx context.Context, position uint64) error {
-	if err := l.begun.Wait(ctx, 1); err != nil {
+	if err := l.started.Wait(ctx, 1); err != nil {
 		return err
 	}
 	return l.progress.Wait(ctx, position)
@@ -83,13 +82,13 @@ func (l *Live) Wait(ctx context.Context, position uint64) error {
 
 // WaitForProbe is Wait for a position in the log of probes.
 func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
-	if err := l.begun.Wait(ctx, 1); err != nil {
+	if err := l.started.Wait(ctx, 1); err != nil {
 		return err
 	}
 	return l.probes.Wait(ctx, position)
 }
 
-// Sight returns how everything stands. It asks nobody, so it can't hang.
+// Sight returns the status. It makes no requests.
 func (l *Live) Sight() Sight {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

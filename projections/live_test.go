@@ -54,7 +54,7 @@ func TestAServiceWithoutAReadModelBuildsOne(t *testing.T) {
 	h, g := begin(t), generations(t, t.TempDir())
 	l := &projections.Live{Events: h.Store, Generations: g}
 	_, err := l.List(t.Context(), workspace, projections.Query{Limit: 1})
-	require.Equal(t, domain.Unavailable, domain.KindOf(err), "it can't be said that there is nothing")
+	require.Equal(t, domain.Unavailable, domain.KindOf(err), "the workspace isn't known to be empty")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	require.Error(t, l.Wait(ctx, 0))
@@ -71,7 +71,7 @@ func TestAServiceWithoutAReadModelBuildsOne(t *testing.T) {
 	})
 }
 
-func TestAReadModelThatCanNotBeUsedIsBuiltAnew(t *testing.T) {
+func TestAnUnusableReadModelIsRebuilt(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, folder string){
 		"lost": func(t *testing.T, folder string) {
 			require.NoError(t, os.Remove(filepath.Join(folder, "read-1.db")))
@@ -123,9 +123,9 @@ func TestAReadModelThatCanNotBeUsedIsBuiltAnew(t *testing.T) {
 	}
 }
 
-// Rebuilds follow one another while two services write, read and wait. No reader
-// misses what was there, and no position that was promised is taken back.
-func TestARebuildUnderLoadIsNotNoticed(t *testing.T) {
+// Rebuilds follow each other while two services write, read and wait. Readers miss nothing,
+// and no position that was shown goes back.
+func TestARebuildUnderLoadIsInvisibleToReaders(t *testing.T) {
 	h, folder := begin(t), t.TempDir()
 	const stay = 30
 	for n := range stay {
@@ -140,7 +140,7 @@ func TestARebuildUnderLoadIsNotNoticed(t *testing.T) {
 	defer stop()
 	var load sync.WaitGroup
 	var written atomic.Int64
-	load.Go(func() { // a caller who waits for each write and then must see it, and all before it
+	load.Go(func() { // a caller who waits for each write must see it and all earlier ones
 		for n := 0; ctx.Err() == nil; n++ {
 			i := named("other", fmt.Sprintf("crm-%d", n))
 			at := h.record(t, i, created(i))
@@ -182,14 +182,14 @@ func TestARebuildUnderLoadIsNotNoticed(t *testing.T) {
 	}
 	stop()
 	load.Wait()
-	soon(t, func() bool { // what nobody reads any more is gone
+	soon(t, func() bool { // generations that nobody reads are deleted
 		left, err := filepath.Glob(filepath.Join(folder, "read-*.db"))
 		return err == nil && len(left) == 1
 	})
 }
 
-// What is spoilt while it is in use is built anew, as at a start.
-func TestAReadModelThatIsSpoiltInUseIsBuiltAnew(t *testing.T) {
+// A read model that is damaged in use is rebuilt, as at a start.
+func TestAReadModelThatIsDamagedInUseIsRebuilt(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, file string){
 		"a damaged page": func(t *testing.T, file string) {
 			f, err := os.OpenFile(file, os.O_WRONLY, 0)
@@ -228,7 +228,7 @@ func TestAReadModelThatIsSpoiltInUseIsBuiltAnew(t *testing.T) {
 			ehr := named(workspace, "ehr")
 			h.record(t, ehr, created(ehr))
 			soon(t, func() bool {
-				page, err := l.List(t.Context(), workspace, projections.Query{Limit: 200}) // damage shows when it is read
+				page, err := l.List(t.Context(), workspace, projections.Query{Limit: 200}) // damage is detected when it is read
 				return err == nil && page.Total == 201 && l.Sight().Generation == 2
 			})
 			requireListed(t, l, 201)
@@ -236,7 +236,7 @@ func TestAReadModelThatIsSpoiltInUseIsBuiltAnew(t *testing.T) {
 	}
 }
 
-func TestAReadModelThatStandsStillBehindTheLogIsStalled(t *testing.T) {
+func TestAReadModelThatStopsBehindTheLogIsStalled(t *testing.T) {
 	now := time.Now()
 	behind := projections.Sight{Shown: projections.Positions{Integrations: 7}, Head: projections.Positions{Integrations: 9}, Moved: now}
 	require.False(t, behind.Stalled(now.Add(30*time.Second), 30*time.Second))

@@ -7,23 +7,23 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// progress is a position that can be waited for. Its zero value is at zero.
+// progress is a position that can be waited for. The zero value is position zero.
 type progress struct {
 	mu       sync.Mutex
 	position uint64
 	moved    chan struct{} // closed at the next move; nil when nobody waits
-	wanted   func()        // is told that somebody waits; may be nil
+	wanted   func()        // called when somebody waits; may be nil
 }
 
-// Position returns how far the log of integrations has been applied.
+// Position returns the position up to which the log of integrations is applied.
 func (p *progress) Position() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.position
 }
 
-// Wait returns once everything up to position is shown. When ctx ends before,
-// the error is of kind Unavailable with the code projection_behind.
+// Wait returns once everything up to position is shown. If ctx ends first, the error is
+// Unavailable with the code projection_behind.
 func (p *progress) Wait(ctx context.Context, position uint64) error {
 	for {
 		moved := p.behind(position)
@@ -37,13 +37,13 @@ func (p *progress) Wait(ctx context.Context, position uint64) error {
 		case <-moved:
 		case <-ctx.Done():
 			return domain.Because(ctx.Err(), domain.Unavailable, "projection_behind",
-				"the read model has not come that far yet; try again")
+				"the read model has not reached that position yet; try again")
 		}
 	}
 }
 
-// behind returns nil when position is reached, else what is closed at the next
-// move. All who wait share it.
+// behind returns nil when position is reached, else a channel that is closed at the next move.
+// All waiters share it.
 func (p *progress) behind(position uint64) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

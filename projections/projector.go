@@ -13,29 +13,28 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Part is what a projector does for a store that several processes read.
+// A Part is the role of a projector for a store that several processes share.
 type Part int
 
-// The parts.
+// The roles.
 const (
-	Applies Part = iota // applies the logs, whoever else does
-	Shares              // applies them while no other does who shares them, else follows that one
-	Follows             // follows those who apply them
+	Applies Part = iota // writes, regardless of others
+	Shares              // writes while elected, else only reads
+	Follows             // only reads
 )
 
-// Projector keeps a store current with the logs. Any number may write to one
-// store at the same time; those who share leave it to one of them, and another
-// takes over within seconds.
+// Projector keeps a store current with the logs. Any number of them may write to one store at
+// the same time. Those that share elect one of them, and another takes over within seconds.
 type Projector struct {
 	Events *eventstore.Store
 	Store  Store
 	Part   Part          // default Applies
-	Every  time.Duration // how often one who follows looks while the store moves or somebody waits; default 20 ms
+	Every  time.Duration // how often a reader checks the store while it moves or somebody waits; default 20 ms
 	Log    *slog.Logger
 
 	progress
 	probes progress                        // in the log of probes
-	moved  func(at Positions, anyway bool) // hears of each move, of one log at a time, and whether it may go back; nil: nobody listens
+	moved  func(at Positions, anyway bool) // called at each move of one log, and whether it may go back; may be nil
 	asked  chan struct{}                   // somebody waits for a move
 }
 
@@ -44,23 +43,23 @@ func (p *Projector) WaitForProbe(ctx context.Context, position uint64) error {
 	return p.probes.Wait(ctx, position)
 }
 
-// How long a projector pauses after a failure: twice as long each time.
+// The pause after a failure doubles each time.
 const (
 	firstPause   = 50 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
-// errOtherSubject is why an event is parked that tells of another integration
-// than the one whose history it is in.
+// errOtherSubject is the reason for parking an event of another integration than the one whose
+// subject it has.
 var errOtherSubject = errors.New("the event is about another integration than its subject")
 
-// ErrOtherLog says that a store was filled from another log: it is ahead of this
-// one, or shows events that are no longer in it.
+// ErrOtherLog means that a store was filled from another log: it is ahead of this one, or shows
+// events that this one no longer has.
 var ErrOtherLog = errors.New("the read model is of another log")
 
-// Run applies the logs to the store, history first and then live, until ctx
-// ends, and returns nil then. Whatever fails is tried again from where the
-// store is, so nothing is passed over. ErrOtherLog, ErrReplaced and ErrUnusable end it.
+// Run applies the logs to the store, first history and then live, until ctx ends. It returns
+// nil then. After a failure it continues from the positions of the store, so it skips nothing.
+// ErrOtherLog, ErrReplaced and ErrUnusable end it.
 func (p *Projector) Run(ctx context.Context) error {
 	pause := firstPause
 	for ctx.Err() == nil {
@@ -75,7 +74,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		if p.Position() != before {
 			pause = firstPause
 		}
-		p.Log.WarnContext(ctx, "the read model is not kept current; trying again",
+		p.Log.WarnContext(ctx, "updating the read model failed; retrying",
 			slog.Duration("pause", pause), slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 		select {
 		case <-time.After(pause):
@@ -86,7 +85,7 @@ func (p *Projector) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow keeps up with both logs from where the store is until something fails.
+// follow applies both logs from the positions of the store until something fails.
 func (p *Projector) follow(ctx context.Context) error {
 	at, err := p.start(ctx)
 	if err != nil {
@@ -104,8 +103,8 @@ func (p *Projector) follow(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// leaseOf is what those who share a store hold while they apply. It is of the store
-// and not of its name: two servers may have databases of one name.
+// leaseOf returns the lease of the writer of a store. It uses the identity and not the name:
+// two servers may have databases with the same name.
 func leaseOf(s Store) string { return "projector-" + s.Identity() }
 
 // lead applies both logs while the lease is held.
@@ -129,12 +128,11 @@ func (p *Projector) apply(ctx context.Context, at Positions) error {
 	return tails.Wait()
 }
 
-// longestLook is how long one who follows looks away while nothing moves and
-// nobody waits.
+// longestLook is the longest pause between checks while nothing moves and nobody waits.
 const longestLook = time.Second
 
-// watch looks how far the store has come, whoever brings it there: often while it
-// moves or somebody waits, and less and less while nothing happens.
+// watch checks the positions of the store, whoever writes it: often while it moves or somebody
+// waits, and less often otherwise.
 func (p *Projector) watch(ctx context.Context) error {
 	often := p.Every
 	if often <= 0 {
@@ -160,7 +158,7 @@ func (p *Projector) watch(ctx context.Context) error {
 	}
 }
 
-// look has one who follows look now, because somebody waits.
+// look makes watch check the store now, because somebody waits.
 func (p *Projector) look() {
 	select {
 	case p.asked <- struct{}{}:
@@ -168,7 +166,7 @@ func (p *Projector) look() {
 	}
 }
 
-// start returns the positions to go on from.
+// start returns the positions to continue from.
 func (p *Projector) start(ctx context.Context) (Positions, error) {
 	at, err := p.Store.Positions(ctx)
 	if err != nil {
@@ -185,7 +183,7 @@ func (p *Projector) start(ctx context.Context) (Positions, error) {
 	return at, checkLog(ctx, p.Events, p.Store, at)
 }
 
-// heads returns where the logs end.
+// heads returns the heads of the logs.
 func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
 	integrations, err := events.Head(ctx)
 	if err != nil {
@@ -195,7 +193,7 @@ func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
 	return Positions{Integrations: integrations, Probes: probes}, err
 }
 
-// reached says how far the logs have been applied. A zero changes nothing.
+// reached advances the positions. Zero changes nothing.
 func (p *Projector) reached(at Positions) {
 	p.advance(at.Integrations)
 	p.probes.advance(at.Probes)
@@ -204,7 +202,7 @@ func (p *Projector) reached(at Positions) {
 	}
 }
 
-// standAt says where the store stands, also when that is further back than it was.
+// standAt sets the positions, even backwards.
 func (p *Projector) standAt(at Positions) {
 	p.move(at.Integrations)
 	p.probes.move(at.Probes)
@@ -213,8 +211,8 @@ func (p *Projector) standAt(at Positions) {
 	}
 }
 
-// tail applies each batch of a log as it comes, each on the condition that the
-// store stands where the one before left it.
+// tail applies each batch of a log, on the condition that the store is where the previous one
+// left it.
 func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit, error], from Positions, fold func([]eventstore.Commit) (Batch, []Parked)) error {
 	for commits, err := range log {
 		if err != nil {
@@ -227,15 +225,15 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 		}
 		from = b.Reached
 		p.reached(b.Reached)
-		tellRefused(ctx, p.Events, p.Log, refused)
+		recordRefused(ctx, p.Events, p.Log, refused)
 	}
 	return fmt.Errorf("the log ended: %w", context.Cause(ctx))
 }
 
-// tellRefused records the events that could not be applied. It stops nothing:
-// their integrations are parked already, and the next to come by tries again.
-// After one that could not be recorded it doesn't wait for the others to fail.
-func tellRefused(ctx context.Context, events *eventstore.Store, log *slog.Logger, refused []Parked) {
+// recordRefused records the events that could not be applied as dead letters. A failure is only
+// logged: the integrations are parked already, and the next process that reads the event tries
+// again. It stops at the first failure, so as not to wait for each of them.
+func recordRefused(ctx context.Context, events *eventstore.Store, log *slog.Logger, refused []Parked) {
 	recording := true
 	for _, r := range refused {
 		where := slog.Group("", slog.String("workspace_id", string(r.Workspace)), slog.String("integration_id", string(r.ID)), slog.Uint64("position", r.Position))
@@ -245,7 +243,7 @@ func tellRefused(ctx context.Context, events *eventstore.Store, log *slog.Logger
 		}
 		if err := events.DeadLetter(ctx, r.Workspace, r.ID, r.Position, r.Reason); err != nil && ctx.Err() == nil {
 			recording = false
-			log.WarnContext(ctx, "the event that can't be applied is not among the dead letters", where, slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
+			log.WarnContext(ctx, "recording a dead letter failed", where, slog.Any("err", err), slog.Any("cause", errors.Unwrap(err)))
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (h *history) record(t testing.TB, i domain.Integration, e domain.Event) uin
 	return at
 }
 
-// scribble appends what nobody can read.
+// scribble appends an unreadable event.
 func (h *history) scribble(t testing.TB, i domain.Integration) uint64 {
 	t.Helper()
 	reply, err := h.nc.Request("integrations."+string(i.Workspace)+"."+string(i.ID), []byte("?"), 5*time.Second)
@@ -86,7 +86,7 @@ func project(t testing.TB, h *history, s projections.Store) (p *projections.Proj
 	return p, stop
 }
 
-// wait waits with patience.
+// wait waits for a position, for up to a minute.
 func wait(t testing.TB, p interface {
 	Wait(context.Context, uint64) error
 }, position uint64,
@@ -99,7 +99,7 @@ func wait(t testing.TB, p interface {
 
 func created(i domain.Integration) domain.Event { return domain.IntegrationCreated{Integration: i} }
 
-func TestWhatHappensIsShown(t *testing.T) {
+func TestRecordedEventsAreShown(t *testing.T) {
 	h, s := begin(t), store(t)
 	p, _ := project(t, h, s)
 	crm := named(workspace, "crm")
@@ -128,7 +128,7 @@ func TestWhatHappensIsShown(t *testing.T) {
 	require.Equal(t, domain.NoSuchIntegration(), err)
 }
 
-func TestALostReadModelIsBuiltAnewAndAnInterruptedOneGoesOn(t *testing.T) {
+func TestALostReadModelIsRebuiltAndAnInterruptedOneContinues(t *testing.T) {
 	h, interrupted := begin(t), store(t)
 	_, stop := project(t, h, interrupted)
 	var last uint64
@@ -144,7 +144,7 @@ func TestALostReadModelIsBuiltAnewAndAnInterruptedOneGoesOn(t *testing.T) {
 	wait(t, p, last)
 
 	lost := store(t)
-	first, _ := project(t, h, lost) // two at once do no harm
+	first, _ := project(t, h, lost) // two at once are harmless
 	second, _ := project(t, h, lost)
 	wait(t, first, last)
 	wait(t, second, last)
@@ -159,15 +159,15 @@ func TestALostReadModelIsBuiltAnewAndAnInterruptedOneGoesOn(t *testing.T) {
 	}
 }
 
-func TestAReadModelOfAnotherLogIsNotGoneOnWith(t *testing.T) {
+func TestAReadModelOfAnotherLogIsNotContinued(t *testing.T) {
 	h, s := begin(t), store(t)
 	require.NoError(t, s.Apply(t.Context(), projections.Batch{Reached: projections.Positions{Integrations: 900}}))
 	p := &projections.Projector{Events: h.Store, Store: s, Log: slog.New(slog.DiscardHandler)}
 	require.ErrorIs(t, p.Run(t.Context()), projections.ErrOtherLog)
 }
 
-// The positions of a store may all be in the log and mean other events.
-func TestAReadModelThatShowsLostEventsIsNotGoneOnWith(t *testing.T) {
+// All positions of a store may be in the log and be those of other events.
+func TestAReadModelThatShowsLostEventsIsNotContinued(t *testing.T) {
 	h, shown, behind := begin(t), store(t), store(t)
 	crm := named(workspace, "crm")
 	h.record(t, crm, created(crm))
@@ -184,14 +184,14 @@ func TestAReadModelThatShowsLostEventsIsNotGoneOnWith(t *testing.T) {
 	last := h.record(t, crm, created(crm))
 	p = &projections.Projector{Events: h.Store, Store: shown, Log: slog.New(slog.DiscardHandler)}
 	require.ErrorIs(t, p.Run(t.Context()), projections.ErrOtherLog)
-	for range 2 { // the second time it has gone beyond where both logs are the same
+	for range 2 { // the second time it is beyond the common part of both logs
 		p, stop = project(t, h, behind)
 		wait(t, p, last)
 		stop()
 	}
 }
 
-func TestAnEventThatCanNotBeReadParksItsIntegrationOnly(t *testing.T) {
+func TestAnUnreadableEventParksOnlyItsIntegration(t *testing.T) {
 	h, s := begin(t), store(t)
 	crm, ehr, fax := named(workspace, "crm"), named(workspace, "ehr"), named(workspace, "fax")
 	h.record(t, crm, created(crm))
@@ -241,7 +241,7 @@ func deadLetters(t *testing.T, h *history, want uint64) []eventstore.DeadLetter 
 	return letters
 }
 
-func TestAStoreThatFailsIsTriedAgainFromWhereItIs(t *testing.T) {
+func TestAfterAFailureAProjectorContinuesFromThePositionsOfTheStore(t *testing.T) {
 	h := begin(t)
 	path := filepath.Join(t.TempDir(), "read.db")
 	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
@@ -306,7 +306,7 @@ func TestManyWaitForTheSamePosition(t *testing.T) {
 	all.Wait()
 }
 
-func TestWhoWaitsTooLongHearsThatTheReadModelIsBehind(t *testing.T) {
+func TestWaitingTooLongReturnsThatTheReadModelIsBehind(t *testing.T) {
 	h := begin(t)
 	p, _ := project(t, h, store(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

@@ -8,41 +8,41 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Query asks for a page of a workspace's integrations.
+// Query selects a page of a workspace's integrations.
 type Query struct {
 	Filter
 	Sort  Sort
 	Limit int  // at least 1
-	After *Key // where the page before ended; nil for the first page
+	After *Key // where the previous page ended; nil for the first page
 }
 
-// Filter narrows a listing; its zero value lets everything through.
+// Filter restricts a listing; the zero value matches everything.
 type Filter struct {
 	Enabled  *bool
-	Builtin  *bool           // for Reader: a Store holds no built-ins and takes no notice
+	Builtin  *bool           // for Reader: a Store has no built-ins and ignores it
 	Protocol domain.Protocol // empty: any
-	Search   string          // part of the name or the display name, in any case; no character is special
+	Search   string          // a literal part of the name or display name; case-insensitive
 }
 
-// Sort is the order of a listing. Integrations with the same value are ordered
-// by id, in the same direction. Its zero value is the newest first.
+// Sort is the order of a listing. Integrations with equal values are ordered by id, in the same
+// direction. The zero value is newest first.
 type Sort struct {
 	By        Field // empty: CreatedAt, descending
 	Ascending bool
 }
 
-// Field is what a listing is ordered by.
+// Field is a field that listings are ordered by.
 type Field string
 
-// What a listing can be ordered by.
+// The fields to order by.
 const (
 	Name      Field = "name"       // byte by byte
 	CreatedAt Field = "created_at" // in microseconds
 	UpdatedAt Field = "updated_at" // in microseconds
 )
 
-// ParseSort reads a field's name with an optional + (the default) or - before
-// it. An empty text is the default order, -created_at.
+// ParseSort parses the name of a field with an optional prefix + (the default) or -. An empty
+// string is the default order, -created_at.
 func ParseSort(s string) (Sort, error) {
 	if s == "" {
 		return Sort{}.normal(), nil
@@ -55,7 +55,7 @@ func ParseSort(s string) (Sort, error) {
 	case Name, CreatedAt, UpdatedAt:
 		return Sort{By: by, Ascending: !descending}, nil
 	}
-	return Sort{}, domain.Refuse("/sort_by", "invalid", "must be name, created_at or updated_at, with + or - before it or neither")
+	return Sort{}, domain.Refuse("/sort_by", "invalid", "must be name, created_at or updated_at, optionally prefixed with + or -")
 }
 
 // String returns s as ParseSort reads it.
@@ -76,8 +76,8 @@ func (s Sort) normal() Sort {
 
 // Key is the place of an integration in an order.
 type Key struct {
-	Name string // of an order by name
-	At   int64  // of an order by time: Micros of it
+	Name string // in an order by name
+	At   int64  // in an order by time: its Micros
 	ID   domain.ID
 }
 
@@ -93,14 +93,14 @@ func (s Sort) KeyOf(i domain.Integration) Key {
 	}
 }
 
-// Order returns the field to order by, spelled out, and whether it ascends.
+// Order returns the field to order by, with defaults applied, and whether it ascends.
 func (s Sort) Order() (by Field, ascending bool) {
 	s = s.normal()
 	return s.By, s.Ascending
 }
 
-// Value returns the part of k that is compared before the id: text in an order
-// by name, an int64 in one by time.
+// Value returns the part of k that is compared before the id: a string in an order by name, an
+// int64 in an order by time.
 func (s Sort) Value(k Key) any {
 	if s.By == Name {
 		return k.Name
@@ -108,8 +108,8 @@ func (s Sort) Value(k Key) any {
 	return k.At
 }
 
-// Compare says whether a comes before (negative) or after (positive) b in the
-// order s.
+// Compare returns a negative number if a precedes b in the order s, a positive one if it
+// follows.
 func (s Sort) Compare(a, b Key) int {
 	c := cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID))
 	if s.normal().Ascending {
@@ -118,16 +118,15 @@ func (s Sort) Compare(a, b Key) int {
 	return -c
 }
 
-// Page is a stretch of a listing.
+// Page is a page of a listing.
 type Page struct {
 	Items   []Integration
 	HasMore bool
-	Total   int  // of all pages, in the moment of this one
-	Next    *Key // where the next page goes on; nil when there is none
+	Total   int  // of all pages, at the time of this one
+	Next    *Key // where the next page starts; nil when there is none
 }
 
-// NewPage returns the page that rows are: the answer to q, read with one more
-// than its limit.
+// NewPage returns the page for q from rows that were read with one more than its limit.
 func NewPage(q Query, rows []Integration, total int) Page {
 	if len(rows) <= q.Limit {
 		return Page{Items: rows, Total: total}
@@ -137,7 +136,7 @@ func NewPage(q Query, rows []Integration, total int) Page {
 	return Page{Items: rows, HasMore: true, Total: total, Next: &next}
 }
 
-// Matches reports whether i belongs in a listing with this filter.
+// Matches reports whether i matches the filter.
 func (f Filter) Matches(i domain.Integration) bool {
 	return (f.Enabled == nil || *f.Enabled == i.Enabled) &&
 		(f.Builtin == nil || *f.Builtin == i.Builtin) &&
@@ -145,16 +144,16 @@ func (f Filter) Matches(i domain.Integration) bool {
 		strings.Contains(SearchText(i), f.Needle())
 }
 
-// SearchText is the text that a search looks through. Stores keep it beside the
-// document, since no two databases agree on what lower case is.
+// SearchText returns the text that a search matches. Stores keep it beside the document,
+// because databases disagree on lower case.
 func SearchText(i domain.Integration) string {
 	return strings.ToLower(i.Name + "\n" + i.DisplayName)
 }
 
-// Needle is what a search looks for in a SearchText.
+// Needle returns what a search looks for in a SearchText.
 func (f Filter) Needle() string { return strings.ToLower(f.Search) }
 
-// Micros is the form in which stores keep a time: microseconds since 1970.
+// Micros returns the stored form of a time: microseconds since 1970.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
 // FromMicros is the reverse of Micros.

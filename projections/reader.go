@@ -7,14 +7,14 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Reader answers for what is stored and for the built-ins together, as if the
-// built-ins were stored in every workspace.
+// Reader reads stored integrations and built-ins, as if built-ins were stored in every
+// workspace.
 type Reader struct {
 	Store    Model
 	Builtins domain.BuiltinSettings
 
-	// CaughtUp returns nil once the store shows enough to be read from. Until
-	// then, what it doesn't show may well exist. Default: it does already.
+	// CaughtUp returns nil once the store is complete enough to be read. Until then an
+	// integration that it lacks may exist. Default: always complete.
 	CaughtUp func(context.Context) error
 }
 
@@ -25,8 +25,7 @@ func (r Reader) caughtUp(ctx context.Context) error {
 	return r.CaughtUp(ctx)
 }
 
-// Get returns the integration or built-in of that workspace, or
-// domain.NoSuchIntegration.
+// Get returns the integration or built-in of that workspace, or domain.NoSuchIntegration.
 func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return Integration{}, err
@@ -68,7 +67,7 @@ func (r Reader) List(ctx context.Context, w domain.Workspace, q Query) (Page, er
 	return page, nil
 }
 
-// ahead returns those of the built-ins that q has yet to show, in its order.
+// ahead returns the built-ins that q has yet to show, in its order.
 func ahead(builtins []domain.Integration, q Query) []domain.Integration {
 	if q.After != nil {
 		builtins = slices.DeleteFunc(builtins, func(i domain.Integration) bool {
@@ -81,15 +80,14 @@ func ahead(builtins []domain.Integration, q Query) []domain.Integration {
 	return builtins
 }
 
-// merge puts more, in the order of q, into the page that a store answered q
-// with. What is pushed off the page's end comes back on the next one, because
-// the next one starts after the last item of this.
+// merge inserts more, in the order of q, into the page that a store returned for q. Items that
+// no longer fit appear on the next page, which starts after the last item of this one.
 func merge(page Page, more []Integration, q Query) Page {
 	rows := slices.Concat(page.Items, more)
 	slices.SortStableFunc(rows, func(a, b Integration) int {
 		return q.Sort.Compare(q.Sort.KeyOf(a.Integration), q.Sort.KeyOf(b.Integration))
 	})
-	if page.HasMore { // of what the store has beyond its page nothing can come before the page's end
+	if page.HasMore { // nothing beyond the store's page precedes its end
 		rows = rows[:q.Limit]
 		next := q.Sort.KeyOf(rows[q.Limit-1].Integration)
 		return Page{Items: rows, HasMore: true, Total: page.Total, Next: &next}

@@ -35,7 +35,7 @@ func named(w domain.Workspace, name string) domain.Integration {
 	}
 }
 
-func TestBuiltinsAreGottenLikeAnyOther(t *testing.T) {
+func TestBuiltinsAreReadLikeOtherIntegrations(t *testing.T) {
 	s := store(t)
 	r := projections.Reader{Store: s, Builtins: domain.BuiltinSettings{Disabled: []string{domain.GoogleSearch}}}
 	id := domain.NewID(workspace, domain.GoogleMaps)
@@ -60,16 +60,16 @@ func TestBuiltinsAreGottenLikeAnyOther(t *testing.T) {
 	require.Equal(t, domain.NoSuchIntegration(), err)
 }
 
-// Every listing is the stored integrations and the built-ins, filtered, sorted
-// and cut into pages as if they were one set.
-func TestBuiltinsAreListedLikeAnyOther(t *testing.T) {
+// Every listing has the stored integrations and the built-ins, filtered, sorted and paged as
+// if they were one set.
+func TestBuiltinsAreListedLikeOtherIntegrations(t *testing.T) {
 	s := store(t)
 	settings := domain.BuiltinSettings{Disabled: []string{domain.GoogleSearch}}
 	r := projections.Reader{Store: s, Builtins: settings}
 	position, tried := uint64(0), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		tried++
-		workspace := domain.Workspace(fmt.Sprint("acme-", tried)) // nothing is in it yet
+		workspace := domain.Workspace(fmt.Sprint("acme-", tried)) // it is empty
 		everything := domain.Builtins(workspace, settings)
 		since := everything[0].CreatedAt
 		var b projections.Batch
@@ -127,7 +127,7 @@ func namesOf(all []domain.Integration) []string {
 	return names
 }
 
-func TestOrdersAreReadAndWritten(t *testing.T) {
+func TestOrdersAreParsedAndFormatted(t *testing.T) {
 	for text, want := range map[string]projections.Sort{
 		"":            {By: projections.CreatedAt},
 		"-created_at": {By: projections.CreatedAt},
@@ -148,7 +148,7 @@ func TestOrdersAreReadAndWritten(t *testing.T) {
 	}
 }
 
-func TestNothingIsReadBeforeTheStoreShowsEnough(t *testing.T) {
+func TestNothingIsReadBeforeTheStoreHasCaughtUp(t *testing.T) {
 	s := store(t)
 	progress := &projections.Projector{} // has applied nothing
 	r := projections.Reader{Store: s, CaughtUp: func(ctx context.Context) error {
@@ -157,7 +157,7 @@ func TestNothingIsReadBeforeTheStoreShowsEnough(t *testing.T) {
 		return progress.Wait(ctx, 1)
 	}}
 	_, err := r.Get(t.Context(), workspace, domain.NewID(workspace, "crm"))
-	require.Equal(t, domain.Unavailable, domain.KindOf(err), "it can't be said that it doesn't exist")
+	require.Equal(t, domain.Unavailable, domain.KindOf(err), "it isn't known not to exist")
 	_, err = r.List(t.Context(), workspace, projections.Query{Limit: 1})
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	_, _, err = r.Tools(t.Context(), workspace, nil, 1)

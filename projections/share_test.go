@@ -13,7 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-func TestOfThoseWhoShareAStoreOneAppliesAndAnotherTakesOver(t *testing.T) {
+func TestOneOfTheProcessesThatShareAStoreWritesAndAnotherTakesOver(t *testing.T) {
 	h, s := begin(t), store(t)
 	js, err := jetstream.New(h.nc)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestOfThoseWhoShareAStoreOneAppliesAndAnotherTakesOver(t *testing.T) {
 			wait(t, p, at)
 		}
 	}
-	require.Equal(t, 1, readers(), "the others only look how far it has come")
+	require.Equal(t, 1, readers(), "the others only read the positions of the store")
 
 	endFirst()
 	ehr := named(workspace, "ehr")

@@ -7,9 +7,9 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Tools returns the endpoints of up to limit integrations that can be called,
-// in the order of their names, after a place in that order, and where the next
-// ones start. A built-in whose key the operator has not set can't be called.
+// Tools returns the endpoints of up to limit callable integrations, in the order of their names,
+// after a place in that order, and the start of the next ones. A built-in without a key from
+// the operator isn't callable.
 func (r Reader) Tools(ctx context.Context, w domain.Workspace, after *Key, limit int) ([]domain.Tool, *Key, error) {
 	page, err := r.List(ctx, w, Query{
 		Filter: Filter{Enabled: new(true)}, Sort: Sort{By: Name, Ascending: true}, Limit: limit, After: after,
@@ -30,9 +30,8 @@ func (r Reader) callable(i domain.Integration) bool {
 	return i.Enabled && (!i.Builtin || len(r.Builtins.Missing(i.Name)) == 0)
 }
 
-// Tool returns the tool that an integration, by id or name, and an endpoint
-// are. It refuses with NotFound, or with Conflict and the code
-// integration_disabled.
+// Tool returns the tool for an integration, by id or name, and an endpoint. It refuses with
+// NotFound, or with Conflict and the code integration_disabled.
 func (r Reader) Tool(ctx context.Context, w domain.Workspace, integration, endpoint string) (domain.Tool, error) {
 	i, err := r.Get(ctx, w, domain.ParseID(w, integration))
 	if err != nil {
@@ -44,12 +43,12 @@ func (r Reader) Tool(ctx context.Context, w domain.Workspace, integration, endpo
 		_, err := i.Endpoint(endpoint)
 		return domain.Tool{}, err
 	case !r.callable(i.Integration):
-		return domain.Tool{}, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled or not set up", i.Name)
+		return domain.Tool{}, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled or not configured", i.Name)
 	}
 	return i.Tools()[at], nil
 }
 
-// FindTool returns the tool of that name.
+// FindTool returns the tool with a name.
 func (r Reader) FindTool(ctx context.Context, w domain.Workspace, name string) (domain.Tool, error) {
 	if integration, endpoint, ok := domain.SplitToolName(name); ok {
 		return r.Tool(ctx, w, integration, endpoint)
@@ -65,7 +64,7 @@ func (r Reader) FindTool(ctx context.Context, w domain.Workspace, name string) (
 			}
 		}
 		if after = next; after == nil {
-			return domain.Tool{}, domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool of that name")
+			return domain.Tool{}, domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
 		}
 	}
 }

@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	bulk     = 100     // writes at a time; FerretDB stands still on more
-	volume   = 1 << 20 // bytes of documents at a time, unless one alone has more; so that a bulk ends within operationTimeout
-	attempts = 10      // at a bulk that another projector writes to as well
-	taken    = 11000   // the code of a write that would give an _id to a second document
+	bulk     = 100     // writes at a time; FerretDB hangs on more
+	volume   = 1 << 20 // bytes of documents at a time, unless a single one has more; keeps a bulk within operationTimeout
+	attempts = 10      // for a bulk that another projector writes to too
+	taken    = 11000   // the code of a duplicate _id
 )
 
-// key is the _id of what belongs to an integration. Within a workspace it sorts
-// as the integration's id does.
+// key returns the _id of the documents of an integration. Within a workspace it sorts like the
+// integration's id.
 func key(w domain.Workspace, id domain.ID) string { return string(w) + "/" + string(id) }
 
 // put is one guarded write.
 type put struct {
-	workspace string // the shard key of a collection that is sharded
+	workspace string // the shard key of a sharded collection
 	id        string
-	older     bson.E // holds for a stored document that is older than set
+	older     bson.E // matches a stored document that is older than set
 	set       bson.D
-	size      int // bytes of what is large in set
+	size      int // bytes of the large fields of set
 }
 
 func (p put) filter() bson.D {
@@ -81,7 +81,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	return s.reach(ctx, b)
 }
 
-// bulks divides puts into what is written at a time.
+// bulks divides puts into bulk writes.
 func bulks(puts []put) iter.Seq[[]put] {
 	return func(yield func([]put) bool) {
 		for from := 0; from < len(puts); {
@@ -140,11 +140,10 @@ func probe(p projections.ProbeResult) (put, error) {
 	}, nil
 }
 
-// write makes the writes that are newer than what is stored. A guarded upsert
-// whose guard doesn't hold is an insert of an _id that is taken. That is also
-// what a projector hears that loses the race to insert first, newer or not, and
-// FerretDB leaves out the rest of the bulk after it. So what may be left is
-// looked up and written again.
+// write applies the writes that are newer than the stored documents. A guarded upsert whose
+// guard doesn't match is an insert of a duplicate _id. A projector that loses the race to
+// insert first gets the same error, newer or not, and then FerretDB skips the rest of the bulk.
+// So write looks up what may be left and writes it again.
 func write(ctx context.Context, to *mongo.Collection, puts []put) error {
 	for range attempts {
 		if len(puts) == 0 {
@@ -165,7 +164,7 @@ func write(ctx context.Context, to *mongo.Collection, puts []put) error {
 			return fmt.Errorf("look up in %s: %w", to.Name(), err)
 		}
 	}
-	return fmt.Errorf("write to %s: others kept writing the same integrations", to.Name())
+	return fmt.Errorf("write to %s: other projectors keep writing the same integrations", to.Name())
 }
 
 func onlyTaken(err error) bool {
@@ -174,8 +173,8 @@ func onlyTaken(err error) bool {
 		!slices.ContainsFunc(failed.WriteErrors, func(e mongo.BulkWriteError) bool { return e.Code != taken })
 }
 
-// outstanding returns those of puts that still have something to change: what
-// is stored is older, or nothing is.
+// outstanding returns the puts that still change something: the stored document is older, or
+// missing.
 func outstanding(ctx context.Context, in *mongo.Collection, puts []put) ([]put, error) {
 	var all, older bson.A
 	for _, p := range puts {

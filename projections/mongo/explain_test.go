@@ -12,11 +12,11 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// TestNoListScansTheCollection asks MongoDB how it carries out what was sent.
+// TestNoListScansTheCollection asks MongoDB for the plans of the queries that were sent.
 func TestNoListScansTheCollection(t *testing.T) {
 	at := serverOf(t)
 	if !at.real {
-		fmt.Fprintln(os.Stderr, "NOT TESTED: which indexes MongoDB uses. Set MONGODB_URI to a MongoDB server; FerretDB does not tell.")
+		fmt.Fprintln(os.Stderr, "NOT TESTED: which indexes MongoDB uses. Set MONGODB_URI to a MongoDB server; FerretDB doesn't report them.")
 		t.Skip("NOT TESTED: which indexes MongoDB uses")
 	}
 	s, sent := at.watched(t)
@@ -75,7 +75,7 @@ func TestNoListScansTheCollection(t *testing.T) {
 	require.Greater(t, explained, 60)
 }
 
-// winning returns the stages of every winning plan in an answer to explain.
+// winning returns the stages of every winning plan in a reply to explain.
 func winning(answer bson.Raw) (stages []string) {
 	var walk func(v bson.RawValue, inside bool)
 	walk = func(v bson.RawValue, inside bool) {

@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// faults knows why a deployment of MongoDB can't be used.
+// faults determines why a MongoDB deployment can't be used.
 type faults struct {
 	topology atomic.Pointer[event.TopologyDescription] // as the driver saw it last
 }
@@ -22,14 +22,14 @@ func (f *faults) monitor() *event.ServerMonitor {
 	}}
 }
 
-// The codes of MongoDB for a user who is not known, or may not do what was asked.
+// The MongoDB error codes for an unknown user and a missing permission.
 const (
 	codeUnauthorized         = 13
 	codeAuthenticationFailed = 18
 )
 
-// away returns a failure of the database as callers know it. What no later attempt
-// mends is named. A caller that stopped waiting gets its own reason back.
+// away returns a failure of the database as an error for callers. It names failures that a
+// retry can't fix. If the caller's context has ended, it returns the reason for that.
 func (f *faults) away(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -43,14 +43,14 @@ func (f *faults) away(ctx context.Context, err error) error {
 	return projections.Unavailable(err)
 }
 
-// permanent says what an operator has to mend; empty: it may pass by itself.
+// permanent returns what an operator must fix; empty: a retry may succeed.
 func (f *faults) permanent(err error) string {
 	if refused, ok := errors.AsType[mongo.CommandError](err); ok {
 		switch refused.Code {
 		case codeAuthenticationFailed:
-			return "MongoDB does not accept the user or the password of this service"
+			return "MongoDB rejects the user or the password of this service"
 		case codeUnauthorized:
-			return "the user of this service may not read and write the database in MongoDB"
+			return "the MongoDB user of this service lacks permission to read and write the database"
 		}
 	}
 	seen := f.topology.Load()

@@ -14,8 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/projections/mongo"
 )
 
-// answering listens and speaks MongoDB's protocol: it greets with a document, answers
-// all else with another one, and returns its address.
+// answering listens and speaks MongoDB's protocol: it answers the handshake with one document
+// and everything else with another, and returns its address.
 func answering(t *testing.T, greeting func(address string) bson.D, answer bson.D) (address string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -79,7 +79,7 @@ func hello(more ...bson.E) bson.D {
 	return append(bson.D{{Key: "ok", Value: 1.0}, {Key: "helloOk", Value: true}, {Key: "maxBsonObjectSize", Value: 16 << 20}, {Key: "maxMessageSizeBytes", Value: 48 << 20}, {Key: "maxWriteBatchSize", Value: 100_000}, {Key: "minWireVersion", Value: 0}}, more...)
 }
 
-func TestWhatNoLaterAttemptMendsIsNamed(t *testing.T) {
+func TestPermanentFailuresAreNamed(t *testing.T) {
 	wire := func(version int) bson.E { return bson.E{Key: "maxWireVersion", Value: version} }
 	primary := func(string) bson.D { return hello(wire(25), bson.E{Key: "isWritablePrimary", Value: true}) }
 	refusal := func(code int, name string) bson.D {
@@ -89,7 +89,7 @@ func TestWhatNoLaterAttemptMendsIsNamed(t *testing.T) {
 		greeting func(address string) bson.D
 		answer   bson.D
 		before   string // the address in the URI
-		says     string
+		want     string
 	}{
 		"no primary": {func(address string) bson.D {
 			return hello(wire(25), bson.E{Key: "setName", Value: "rs0"}, bson.E{Key: "secondary", Value: true}, bson.E{Key: "hosts", Value: bson.A{address}}, bson.E{Key: "me", Value: address})
@@ -97,8 +97,8 @@ func TestWhatNoLaterAttemptMendsIsNamed(t *testing.T) {
 		"a server that is too old": {func(string) bson.D {
 			return hello(wire(6), bson.E{Key: "isWritablePrimary", Value: true})
 		}, bson.D{}, "", "version of the MongoDB server is not supported"},
-		"a user who is not known": {primary, refusal(18, "AuthenticationFailed"), "ann:hunter2@", "does not accept the user"},
-		"a user who may not read": {primary, refusal(13, "Unauthorized"), "", "may not read and write"},
+		"a user who is not known": {primary, refusal(18, "AuthenticationFailed"), "ann:hunter2@", "rejects the user"},
+		"a user who may not read": {primary, refusal(13, "Unauthorized"), "", "lacks permission to read and write"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +108,7 @@ func TestWhatNoLaterAttemptMendsIsNamed(t *testing.T) {
 			}
 			_, err := mongo.Open(t.Context(), "mongodb://"+c.before+answering(t, c.greeting, c.answer)+options, "integrations")
 			require.Equal(t, domain.Unavailable, domain.KindOf(err))
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "try again")
 			require.NotContains(t, err.Error(), "hunter2")
 		})

@@ -16,13 +16,12 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Generations keeps each generation in collections of its own, and one document
-// that says which is live. Nobody can tell who reads a generation, so the one
-// before the live one stays until the next is promoted, and those before it until
-// they were left for a while: who looks at the document twice a second, as
-// projections.Live does, has gone over by then.
+// Generations stores each generation in its own collections, and which one is live in one
+// document. It doesn't know who reads a generation, so the previous generation stays until the
+// next is promoted, and earlier ones until Grace has passed: readers that check the document
+// twice a second, as projections.Live does, have switched by then.
 type Generations struct {
-	Grace time.Duration // how long a generation stays after it was left; by default a minute
+	Grace time.Duration // how long a generation stays after it was replaced; default a minute
 
 	settings *options.ClientOptions
 	faults   *faults
@@ -35,8 +34,8 @@ const (
 	generationsID   = "generations"
 )
 
-// How a build is known to be alive: it says so every beatEvery, and is given up
-// when it has not for beatWithin. The server's clock counts.
+// A build writes a heartbeat every beatEvery, and is abandoned without one for beatWithin,
+// measured by the clock of the server.
 const (
 	beatEvery  = 2 * time.Second
 	beatWithin = 15 * time.Second
@@ -48,7 +47,7 @@ type standing struct {
 	Since         time.Time `bson:"since"`
 	Previous      int64     `bson:"previous"`
 	PreviousSince time.Time `bson:"previous_since"`
-	Last          int64     `bson:"last"`     // the highest number that was ever given
+	Last          int64     `bson:"last"`     // the highest number ever used
 	Building      int64     `bson:"building"` // 0: none
 	Beat          time.Time `bson:"beat"`
 }
@@ -81,7 +80,7 @@ func (g *Generations) standing(ctx context.Context) (s standing, err error) {
 	return s, g.faults.away(ctx, err)
 }
 
-// update changes the document where it is as guard says, and reports whether it was.
+// update changes the document if it matches guard, and reports whether it did.
 func (g *Generations) update(ctx context.Context, guard bson.D, set bson.D) (bool, error) {
 	result, err := g.db.Collection(generationsName).UpdateOne(ctx,
 		append(bson.D{{Key: "_id", Value: generationsID}}, guard...), bson.D{{Key: "$set", Value: set}})
@@ -91,7 +90,7 @@ func (g *Generations) update(ctx context.Context, guard bson.D, set bson.D) (boo
 	return result.MatchedCount > 0, nil
 }
 
-// now is the time on the server, so that the clocks of the service don't count.
+// now returns the time of the server, so that the clocks of the services don't matter.
 func (g *Generations) now(ctx context.Context) (time.Time, error) {
 	var hello struct {
 		LocalTime time.Time `bson:"localTime"`
@@ -113,7 +112,7 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 		return nil, err
 	}
 	if err = s.resume(ctx); err == nil {
-		err = s.ensureIndexes(ctx) // a later version may have another
+		err = s.ensureIndexes(ctx) // a later version may have other indexes
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -138,7 +137,7 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	if err := g.claim(ctx, before, n, now); err != nil {
 		return 0, nil, err
 	}
-	// Also those with higher numbers: the document may be of an earlier state than they.
+	// Also those with higher numbers: the document may have been restored to an earlier state.
 	if err := g.drop(ctx, func(left int64) bool { return left > before.Live }); err != nil {
 		return 0, nil, err
 	}
@@ -157,7 +156,7 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	return uint64(n), b, nil
 }
 
-// claim begins a build, unless somebody else does at the same time.
+// claim starts a build, unless another process does at the same time.
 func (g *Generations) claim(ctx context.Context, before standing, n int64, now time.Time) error {
 	set := bson.D{{Key: "last", Value: n}, {Key: "building", Value: n}, {Key: "beat", Value: now}}
 	if before.Last == 0 { // there is no document yet
@@ -186,7 +185,7 @@ func (b *built) Close() error {
 	return b.Store.Close()
 }
 
-// building says that the build is alive until the store is closed.
+// building writes the heartbeat of a build until the store is closed.
 func (g *Generations) building(n int64, s *Store) *built {
 	ctx, cancel := context.WithCancel(context.Background())
 	mine := bson.D{{Key: "building", Value: n}}
@@ -199,7 +198,7 @@ func (g *Generations) building(n int64, s *Store) *built {
 			case <-every:
 			}
 			if now, err := g.now(ctx); err == nil {
-				_, _ = g.update(ctx, mine, bson.D{{Key: "beat", Value: now}}) // tried again at the next beat
+				_, _ = g.update(ctx, mine, bson.D{{Key: "beat", Value: now}}) // retried at the next beat
 			}
 		}
 	})
@@ -208,7 +207,7 @@ func (g *Generations) building(n int64, s *Store) *built {
 		beating.Wait()
 		ending, cancel := context.WithTimeout(context.Background(), operationTimeout)
 		defer cancel()
-		_, _ = g.update(ending, mine, bson.D{{Key: "building", Value: int64(0)}}) // else it is given up in a while
+		_, _ = g.update(ending, mine, bson.D{{Key: "building", Value: int64(0)}}) // otherwise it is abandoned later
 	})}
 }
 
@@ -241,14 +240,14 @@ func (g *Generations) Sweep(ctx context.Context) error {
 		return err
 	}
 	now, err := g.now(ctx)
-	if err != nil || now.Sub(s.PreviousSince) < g.Grace { // those before the previous one were left then, or earlier
+	if err != nil || now.Sub(s.PreviousSince) < g.Grace { // those before the previous one were replaced then, or earlier
 		return err
 	}
 	return g.drop(ctx, func(n int64) bool { return n < s.Previous })
 }
 
-// drop deletes the collections of some generations. The ones from before there
-// were generations count as those of 0.
+// drop deletes the collections of some generations. Those from before there were generations
+// have number 0.
 func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error {
 	names, err := g.db.ListCollectionNames(ctx, bson.D{})
 	if err != nil {

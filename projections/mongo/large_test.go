@@ -50,7 +50,7 @@ func TestDocumentsOf200KBAreListedAndReplaced(t *testing.T) {
 	}
 }
 
-// On FerretDB there are fewer: it looks at every document to answer a query.
+// On FerretDB there are fewer: it reads every document for a query.
 func TestAWorkspaceOf100000IsPagedCountedAndSearched(t *testing.T) {
 	at, count := serverOf(t), 100_000
 	if !at.real {
@@ -76,7 +76,7 @@ func TestAWorkspaceOf100000IsPagedCountedAndSearched(t *testing.T) {
 			require.Equal(t, count, page.Total)
 			q.After = page.Next
 		}
-		require.Nil(t, q.After, "that was the end")
+		require.Nil(t, q.After, "that was the last page")
 	}
 	found, err := s.List(within(), "acme", projections.Query{Limit: 50, Filter: projections.Filter{Search: fmt.Sprintf("%06d", count-7)}})
 	require.NoError(t, err)

@@ -18,9 +18,9 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Two services start at once on an empty database, and go over to what a tool
-// builds while they are read from and written to.
-func TestServicesShareOneReadModelAndGoOverToAnother(t *testing.T) {
+// Two services start at once on an empty database, and switch to a generation that a tool
+// builds, while they are read and written.
+func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
 	uri := ferrettest.Listen(t)
 	events, err := eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true})
 	require.NoError(t, err)

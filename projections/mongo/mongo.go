@@ -1,7 +1,6 @@
-// Package mongo keeps read models in MongoDB, where several instances of the
-// service share them. It promises what projections.Store does, with nothing but
-// single-document writes: each is guarded by its position, so projectors that
-// run at the same time do no harm.
+// Package mongo stores read models in MongoDB, where several instances of the service share
+// them. It implements projections.Store with single-document writes only: each is guarded by
+// its position, so concurrent projectors are harmless.
 package mongo
 
 import (
@@ -21,21 +20,20 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// The version of the schema is part of every collection's name: another version
-// of the service builds its own beside this one's. The number of the generation
-// follows.
+// The version of the schema is part of every collection's name: another version of the service
+// builds its own collections beside these. The number of the generation follows.
 const (
 	integrationsName = "integrations_v2"
 	probesName       = "probes_v2"
 	parkedName       = "parked_v2"
 )
 
-// positionsID is the _id of the document that says how far the logs are applied.
-// It is among the integrations, so that whoever restores or drops them restores or
-// drops it with them. No integration has that id, and none its workspace.
+// positionsID is the _id of the document with the positions. It is in the collection of the
+// integrations, so that restoring or dropping them includes it. No integration has that id, and
+// none its workspace.
 const positionsID = "~positions"
 
-// Store keeps a generation of read models in collections of one database.
+// Store stores a generation of read models in collections of one database.
 type Store struct {
 	client       *mongo.Client
 	faults       *faults
@@ -45,18 +43,18 @@ type Store struct {
 	identity     string
 
 	mu       sync.Mutex
-	furthest projections.Positions // that were seen
+	furthest projections.Positions // the furthest seen
 }
 
-// operationTimeout bounds one operation on a server that has gone silent.
+// operationTimeout bounds one operation on a server that doesn't respond.
 const operationTimeout = 5 * time.Second
 
-// settingsOf returns how to connect to the server at uri. Writes are acknowledged
-// by a majority and reads go to the primary, whatever uri says.
+// settingsOf returns the options to connect to the server at uri. Writes are acknowledged by a
+// majority and reads go to the primary, whatever uri specifies.
 func settingsOf(uri string) *options.ClientOptions {
 	settings := options.Client().ApplyURI(uri).
 		SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()).SetAppName("integrations")
-	if settings.Timeout == nil { // the URI says nothing of timeoutMS
+	if settings.Timeout == nil { // the URI has no timeoutMS
 		settings.SetTimeout(operationTimeout)
 	}
 	return settings
@@ -72,7 +70,7 @@ func connect(settings *options.ClientOptions) (*mongo.Client, *faults, error) {
 	return client, seen, nil
 }
 
-// open returns the store of a generation, with a client of its own.
+// open returns the store of a generation, with its own client.
 func open(settings *options.ClientOptions, database string, n uint64) (*Store, error) {
 	client, seen, err := connect(settings)
 	if err != nil {
@@ -91,15 +89,14 @@ func open(settings *options.ClientOptions, database string, n uint64) (*Store, e
 // Identity implements projections.Store.
 func (s *Store) Identity() string { return s.identity }
 
-// named is the name of a collection of a generation.
+// named returns the name of a collection of a generation.
 func named(collection string, n uint64) string {
 	return collection + "_g" + strconv.FormatUint(n, 10)
 }
 
-// indexes are what the lists of a workspace run along, forwards or backwards: one
-// for each order, and one that has what is filtered by before it, so that a rare
-// filter finds its own. The fields after _id let a filter be decided, and a total
-// be counted, without reading documents.
+// indexes returns the indexes for the lists of a workspace, forwards or backwards: one for each
+// order, and one with the filter fields first, so that a rare filter is fast. With the fields
+// after _id, filters and totals don't read documents.
 func indexes() []mongo.IndexModel {
 	var all []mongo.IndexModel
 	keys := func(fields ...string) (keys bson.D) {
@@ -122,9 +119,8 @@ func indexes() []mongo.IndexModel {
 	return all
 }
 
-// Index implements projections.Store. The indexes are there already: making them
-// on a large collection could take longer than one operation may. What it stores
-// is that the generation was filled to its end.
+// Index implements projections.Store. The indexes exist already, because creating them on a
+// large collection could exceed the timeout. It only records that the generation is complete.
 func (s *Store) Index(ctx context.Context) error {
 	result, err := s.integrations.UpdateOne(ctx, s.own(), bson.D{{Key: "$set", Value: bson.D{{Key: "whole", Value: true}}}})
 	if err == nil && result.MatchedCount == 0 {
@@ -133,9 +129,9 @@ func (s *Store) Index(ctx context.Context) error {
 	return s.away(ctx, err)
 }
 
-// ensureIndexes makes those that are missing.
+// ensureIndexes creates missing indexes.
 func (s *Store) ensureIndexes(ctx context.Context) error {
-	for _, index := range indexes() { // one at a time: FerretDB falls over a list of which some are there
+	for _, index := range indexes() { // one at a time: FerretDB fails on a list with existing indexes
 		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
 			return s.away(ctx, err)
 		}
@@ -152,14 +148,14 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements projections.Store.
 func (s *Store) Close() error { return disconnect(s.client) }
 
-// disconnectWithin is how long a server that is away may hold up the end.
+// disconnectWithin bounds how long an unresponsive server may delay closing.
 const disconnectWithin = time.Second
 
 func disconnect(client *mongo.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), disconnectWithin)
 	defer cancel()
 	err := client.Disconnect(ctx)
-	if errors.Is(err, mongo.ErrClientDisconnected) || errors.Is(err, context.DeadlineExceeded) { // the server forgets it by itself
+	if errors.Is(err, mongo.ErrClientDisconnected) || errors.Is(err, context.DeadlineExceeded) { // the server ends the session by itself
 		return nil
 	}
 	return err

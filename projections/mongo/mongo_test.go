@@ -22,8 +22,8 @@ import (
 	"github.com/seed677028b5/integrations/projections/projectiontest"
 )
 
-// On FerretDB a history takes a hundred times as long as on SQLite, so fewer are
-// tried unless -rapid.checks says how many.
+// On FerretDB a history takes a hundred times as long as on SQLite, so fewer are tried unless
+// -rapid.checks sets a number.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "25"); err != nil {
 		panic(err)
@@ -35,8 +35,8 @@ func TestStoreOnFerretDB(t *testing.T) {
 	testStore(t, ferrettest.Listen(t))
 }
 
-// TestStoreOnMongoDB runs where MONGODB_URI says that there is a server. Each
-// store has a database of its own there, which is dropped afterwards.
+// TestStoreOnMongoDB runs if MONGODB_URI names a server. Each store has its own database there,
+// which is dropped afterwards.
 func TestStoreOnMongoDB(t *testing.T) {
 	uri := os.Getenv("MONGODB_URI")
 	if uri == "" {
@@ -89,13 +89,13 @@ func TestAServerThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
-func TestAServerThatHasGoneSilentIsUnavailable(t *testing.T) {
+func TestAServerThatStopsRespondingIsUnavailable(t *testing.T) {
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = silent.Close() })
 	go func() {
 		for {
-			if _, err := silent.Accept(); err != nil { // what is accepted is never answered
+			if _, err := silent.Accept(); err != nil { // it accepts and never answers
 				return
 			}
 		}
@@ -104,7 +104,7 @@ func TestAServerThatHasGoneSilentIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
-func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T) {
+func TestThePreviousGenerationStaysForReadersThatHaveNotSwitched(t *testing.T) {
 	uri := ferrettest.Listen(t)
 	g := generations(t, uri, "swept")
 	var made []uint64
@@ -133,7 +133,7 @@ func TestTheGenerationBeforeTheLiveOneStaysForThoseWhoHaveNotLooked(t *testing.T
 	requireThere(made[1:]...)
 }
 
-func TestABuildThatSaysNothingAnyMoreIsTakenOver(t *testing.T) {
+func TestABuildWithoutHeartbeatsIsTakenOver(t *testing.T) {
 	uri := ferrettest.Listen(t)
 	g := generations(t, uri, "overtaken")
 	n, s, err := g.Create(t.Context())

@@ -12,10 +12,10 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// positions is the document that says which store this is and how far it is.
+// positions is the document with the identity and the positions of the store.
 type positions struct {
 	Store        string `bson:"store"` // its identity
-	Whole        bool   `bson:"whole"` // it was filled to its end
+	Whole        bool   `bson:"whole"` // it was filled completely
 	Integrations int64  `bson:"integrations"`
 	Probes       int64  `bson:"probes"`
 }
@@ -24,13 +24,13 @@ func (p positions) of() projections.Positions {
 	return projections.Positions{Integrations: uint64(p.Integrations), Probes: uint64(p.Probes)}
 }
 
-// place is the filter of the document, whichever store has it.
+// place returns the filter of the document of whichever store.
 func place() bson.D { return bson.D{{Key: "_id", Value: positionsID}, {Key: "workspace", Value: ""}} }
 
-// own is the filter of this store's document.
+// own returns the filter of this store's document.
 func (s *Store) own() bson.D { return append(place(), bson.E{Key: "store", Value: s.identity}) }
 
-// begin makes the document of a store that is empty.
+// begin creates the document of an empty store.
 func (s *Store) begin(ctx context.Context) error {
 	s.identity = bson.NewObjectID().Hex()
 	_, err := s.integrations.InsertOne(ctx, append(s.own(), bson.D{
@@ -39,14 +39,13 @@ func (s *Store) begin(ctx context.Context) error {
 	return s.away(ctx, err)
 }
 
-// resume finds out which store this is. One that was not filled to its end can't
-// be used.
+// resume reads the identity of the store. A store that was not filled completely is unusable.
 func (s *Store) resume(ctx context.Context) error {
 	var at positions
 	err := s.integrations.FindOne(ctx, place()).Decode(&at)
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments), err == nil && !at.Whole:
-		return projections.Unavailable(fmt.Errorf("%w: %s is not there, or not whole", projections.ErrUnusable, s.integrations.Name()))
+		return projections.Unavailable(fmt.Errorf("%w: %s is missing or incomplete", projections.ErrUnusable, s.integrations.Name()))
 	case err != nil:
 		return s.away(ctx, err)
 	}
@@ -74,7 +73,7 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	return at.of(), nil
 }
 
-// saw notes how far the store was.
+// saw records the furthest positions.
 func (s *Store) saw(at projections.Positions) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,10 +81,9 @@ func (s *Store) saw(at projections.Positions) {
 	s.furthest.Probes = max(s.furthest.Probes, at.Probes)
 }
 
-// confirm returns nil when what was read just before was of this store, which was
-// not taken away, emptied, or put back to an earlier state meanwhile: what isn't
-// there any more must not look like what never was. A store that went back is
-// read again once it is as far as it was.
+// confirm returns nil when the preceding read was of this store, and it was not removed,
+// emptied, or restored to an earlier state meanwhile: otherwise lost data would look like data
+// that never existed. A store that went back is read again once it has caught up.
 func (s *Store) confirm(ctx context.Context) error {
 	s.mu.Lock()
 	before := s.furthest
@@ -110,15 +108,14 @@ func (s *Store) confirm(ctx context.Context) error {
 	}
 }
 
-// How often a store is looked at before it is said to have gone back: a read may be
-// answered from a moment before the last write, and one sample is no evidence.
+// How often a store is checked before it counts as restored: a read may return the state before
+// the last write, and one sample is no evidence.
 const (
 	looks        = 6
 	betweenLooks = 20 * time.Millisecond
 )
 
-// reach moves the positions forward, on the condition that they are where the
-// batch begins.
+// reach advances the positions, on the condition that they are where the batch starts.
 func (s *Store) reach(ctx context.Context, b projections.Batch) error {
 	where, set := s.own(), bson.D{}
 	for _, log := range []struct {
@@ -157,7 +154,7 @@ func (s *Store) reach(ctx context.Context, b projections.Batch) error {
 	return nil
 }
 
-// away is away of the deployment; what this package says itself stays as it is.
+// away is faults.away, except that it keeps errors of this package.
 func (s *Store) away(ctx context.Context, err error) error {
 	if errors.Is(err, projections.ErrReplaced) {
 		return projections.Unavailable(err)

@@ -15,14 +15,14 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// stored is what is read of an integration.
+// stored is the part of an integration's document that is read.
 type stored struct {
 	ID       string `bson:"_id"`
 	Position int64  `bson:"position"`
 	Document []byte `bson:"document"`
 }
 
-// seen is what is read of a probe.
+// seen is the part of a probe's document that is read.
 type seen struct {
 	ID          string `bson:"_id"`
 	Incarnation int64  `bson:"incarnation"`
@@ -53,8 +53,7 @@ func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (proj
 	return all[0], nil
 }
 
-// List implements projections.Store. The total is counted right after the page
-// is read.
+// List implements projections.Store. The total is counted right after the page is read.
 func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
 	by, ascending := q.Sort.Order()
 	direction := -1
@@ -90,20 +89,20 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 
 func filter(w domain.Workspace, q projections.Query) bson.D {
 	f := bson.D{{Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}}
-	// With one filter the other one is spelled out as all that it may be, so that
-	// each combination is a stretch of one index, in order.
+	// If only one filter is set, the other lists all its values, so that each
+	// combination is a range of one index, in order.
 	if q.Enabled != nil || q.Protocol != "" {
 		f = append(f, either("enabled", q.Enabled != nil, q.Enabled, bson.A{false, true}), either("protocol", q.Protocol != "", string(q.Protocol), protocols()))
 	}
 	if q.Search != "" {
-		// A pattern ends at a NUL, so one that is searched for is spelled out.
+		// A pattern ends at a NUL, so a NUL in the search is escaped.
 		literal := strings.ReplaceAll(regexp.QuoteMeta(q.Needle()), "\x00", `\x00`)
 		f = append(f, bson.E{Key: "search", Value: bson.D{{Key: "$regex", Value: literal}}})
 	}
 	return f
 }
 
-// either is one value of a field, or any of all.
+// either matches one value of a field if one is set, else all its values.
 func either(field string, one bool, value any, all bson.A) bson.E {
 	if one {
 		return bson.E{Key: field, Value: value}
@@ -118,8 +117,8 @@ func protocols() (all bson.A) {
 	return all
 }
 
-// after narrows a listing to what comes after a key. The first condition is
-// implied by the second; it is what bounds the scan of the index.
+// after restricts a listing to what follows a key. The second condition implies the first,
+// which bounds the scan of the index.
 func after(w domain.Workspace, q projections.Query) bson.D {
 	if q.After == nil {
 		return nil
@@ -139,7 +138,7 @@ func after(w domain.Workspace, q projections.Query) bson.D {
 	}
 }
 
-// withProbes decodes what was found and joins the last probes.
+// withProbes decodes the found integrations and joins their last probes.
 func (s *Store) withProbes(ctx context.Context, w domain.Workspace, found []stored) ([]projections.Integration, error) {
 	all, ids := make([]projections.Integration, len(found)), make([]domain.ID, len(found))
 	for n, f := range found {
@@ -205,8 +204,8 @@ func (s *Store) seen(ctx context.Context, w domain.Workspace, ids []domain.ID) (
 	return probes, nil
 }
 
-// Parked implements projections.Store. One that a later document overtook is
-// not parked any more.
+// Parked implements projections.Store. An integration with a later document is no longer
+// parked.
 func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	var found []struct {
 		ID        string           `bson:"_id"`

@@ -18,7 +18,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// site is two services that share a read model, and a log that they show.
+// site is two services that share a read model, and their log.
 type site struct {
 	*testing.T
 	events   *eventstore.Store
@@ -54,7 +54,7 @@ func (s *site) start(uri string) *projections.Live {
 	s.Cleanup(func() {
 		stop()
 		running.Wait()
-		_ = l.Close() // the database may be away
+		_ = l.Close() // the database may be unavailable
 	})
 	s.services = append(s.services, l)
 	return l
@@ -62,7 +62,7 @@ func (s *site) start(uri string) *projections.Live {
 
 func nameOf(n int64) string { return fmt.Sprint("crm-", n) }
 
-// record records that some integrations were made.
+// record records the creation of some integrations.
 func (s *site) record(count int) {
 	for range count {
 		name := nameOf(s.count.Load())
@@ -79,7 +79,7 @@ func (s *site) record(count int) {
 	}
 }
 
-// shows waits until every service shows everything, and says so of itself.
+// shows waits until every service shows everything and reports that it does.
 func (s *site) shows() {
 	s.Helper()
 	var state string
@@ -98,8 +98,8 @@ func (s *site) shows() {
 	}
 }
 
-// asked reads integrations that are there from all services until it is called. An
-// answer is that integration, or that the read model is not available.
+// asked reads existing integrations from all services until the returned function is called.
+// Only the integration, or that the read model is unavailable, is a valid answer.
 func (s *site) asked() (end func()) {
 	ctx, stop := context.WithCancel(s.Context())
 	var reading sync.WaitGroup
@@ -109,7 +109,7 @@ func (s *site) asked() (end func()) {
 				known := s.count.Load()
 				position, id := uint64(known), domain.NewID("acme", nameOf(n%known))
 				within, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-				err := l.Wait(within, position) // as Event-Position asks for
+				err := l.Wait(within, position) // as for Event-Position
 				if err == nil {
 					_, err = l.Get(within, "acme", id)
 				}
@@ -121,7 +121,7 @@ func (s *site) asked() (end func()) {
 				}
 				cancel()
 				if domain.KindOf(err) == domain.NotFound && err != nil {
-					s.Errorf("%s is said not to exist: %v", id, err)
+					s.Errorf("%s is reported not to exist: %v", id, err)
 					return
 				}
 			}
@@ -130,7 +130,7 @@ func (s *site) asked() (end func()) {
 	return func() { stop(); reading.Wait() }
 }
 
-func TestADatabaseThatGoesBackInTimeIsBroughtUpAgain(t *testing.T) {
+func TestADatabaseThatGoesBackInTimeCatchesUpAgain(t *testing.T) {
 	ferret := ferrettest.Spawn(t)
 	s := startSite(t, ferret.URI, ferret.URI)
 	s.record(20)
@@ -144,13 +144,13 @@ func TestADatabaseThatGoesBackInTimeIsBroughtUpAgain(t *testing.T) {
 	ferret.Kill()
 	restore()
 	ferret.Start()
-	s.shows() // without anything new: what is missing is found by looking
+	s.shows() // without new events: missing data is detected by checking
 	s.record(5)
 	s.shows()
 	end()
 }
 
-func TestADatabaseThatIsEmptiedIsBuiltAnewAndNeverTakenForTheTruth(t *testing.T) {
+func TestADatabaseThatIsEmptiedIsRebuiltAndNeverTrusted(t *testing.T) {
 	ferret := ferrettest.Spawn(t)
 	s := startSite(t, ferret.URI, ferret.URI)
 	s.record(40)
@@ -182,7 +182,7 @@ func TestADatabaseThatIsKilledUnderLoadLosesNothing(t *testing.T) {
 	end()
 }
 
-func TestServersWithDatabasesOfOneNameAreEachProjectedTo(t *testing.T) {
+func TestServersWithDatabasesOfTheSameNameAreEachProjectedTo(t *testing.T) {
 	s := startSite(t, ferrettest.Listen(t), ferrettest.Listen(t))
 	s.record(10)
 	s.shows()

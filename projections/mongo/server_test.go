@@ -23,19 +23,19 @@ import (
 	"github.com/seed677028b5/integrations/projections/mongo"
 )
 
-// A server is where a store is tested, and a database there.
+// A server is the server that a store is tested on, and a database there.
 type server struct {
 	uri, database string
 	real          bool // MongoDB itself, not something that speaks its protocol
 }
 
-// serverOf returns the server of MONGODB_URI, or a FerretDB, and a database that
-// goes away with the test.
+// serverOf returns the server of MONGODB_URI, or a FerretDB, and a database that is dropped
+// after the test.
 func serverOf(t *testing.T) server {
 	t.Helper()
 	uri := os.Getenv("MONGODB_URI")
 	if uri == "" {
-		uri = ferrettest.Listen(t) + "?timeoutMS=60000" // it looks at every document to replace one
+		uri = ferrettest.Listen(t) + "?timeoutMS=60000" // it reads every document to replace one
 	}
 	at := server{uri: uri, database: fmt.Sprintf("server_%d_%d", os.Getpid(), time.Now().UnixNano())}
 	t.Cleanup(func() { drop(t, at.uri, at.database) })
@@ -46,8 +46,8 @@ func serverOf(t *testing.T) server {
 	return at
 }
 
-// watched returns an empty store, and what gives the commands that were sent for
-// it since it was last asked.
+// watched returns an empty store, and a function that returns the commands sent since its last
+// call.
 func (at server) watched(t *testing.T) (s projections.Store, sent func() []bson.Raw) {
 	t.Helper()
 	var mu sync.Mutex
@@ -80,7 +80,7 @@ func named(w domain.Workspace, name string) domain.Integration {
 	}
 }
 
-// numbered is one of many, the later the higher its number.
+// numbered returns one of many integrations; a higher number is later.
 func numbered(w domain.Workspace, n int) domain.Integration {
 	i := named(w, fmt.Sprintf("crm-%06d", n))
 	i.CreatedAt = noon.Add(time.Duration(n) * time.Second)
@@ -89,7 +89,7 @@ func numbered(w domain.Workspace, n int) domain.Integration {
 
 var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
-// fill puts count integrations into a workspace, crm-000000 and so on.
+// fill creates count integrations in a workspace, named crm-000000 and so on.
 func fill(t *testing.T, s projections.Store, w domain.Workspace, count int) {
 	t.Helper()
 	const batch = 1000
@@ -109,7 +109,7 @@ func TestEveryWriteIsAcknowledgedByAMajorityAndEveryReadIsOfThePrimary(t *testin
 	if strings.Contains(at.uri, "?") {
 		join = "&"
 	}
-	at.uri = strings.TrimSuffix(at.uri, "/") + join + "w=1&readPreference=secondary" // whatever the URI says
+	at.uri = strings.TrimSuffix(at.uri, "/") + join + "w=1&readPreference=secondary" // whatever the URI specifies
 	s, sent := at.watched(t)
 	fill(t, s, "acme", 3)
 	_, err := s.List(t.Context(), "acme", projections.Query{Limit: 1, Filter: projections.Filter{Search: "crm"}})
@@ -126,8 +126,8 @@ func TestEveryWriteIsAcknowledgedByAMajorityAndEveryReadIsOfThePrimary(t *testin
 			require.Equal(t, "majority", command.Lookup("writeConcern", "w").StringValue(), name)
 		case "find", "aggregate", "count", "getMore":
 			reads++
-			if mode, err := command.LookupErr("$readPreference", "mode"); err == nil { // without one it is the primary
-				require.Equal(t, "primaryPreferred", mode.StringValue(), "what is sent to the one server there is")
+			if mode, err := command.LookupErr("$readPreference", "mode"); err == nil { // the default is the primary
+				require.Equal(t, "primaryPreferred", mode.StringValue(), "this is what the driver sends to a single server")
 			}
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// pagesUnderChange reads pages while others come, change and go around a few
-// that stay as they are. Those must be seen, once each, in every walk.
+// pagesUnderChange reads pages while integrations come, change and go around a few that stay
+// the same. Every walk must see those exactly once.
 func pagesUnderChange(t *testing.T, s projections.Store) {
 	var b projections.Batch
 	for n := range 12 {
@@ -55,8 +55,8 @@ func placed(name string, place int) domain.Integration {
 	return i
 }
 
-// change returns the next of an endless row of creations, updates and deletions
-// all over the listing.
+// change returns one of an endless series of creations, updates and deletions all over the
+// listing.
 func change(position uint64) projections.Document {
 	n := int(position * 7 % 12)
 	i := placed(fmt.Sprintf("%c-goes", 'a'+n), n)

@@ -55,7 +55,7 @@ func refusesTheOlder(t *testing.T, s projections.Store) {
 	older := crm
 	older.DisplayName = "Older"
 	put(t, s, at(5, crm), at(6, deleted(ehr)))
-	put(t, s, at(4, older), at(1, ehr), at(7, fax)) // one that is new is taken from among those that are not
+	put(t, s, at(4, older), at(1, ehr), at(7, fax)) // the new one among older ones is applied
 	require.Equal(t, crm, get(t, s, crm).Integration)
 	requireGone(t, s, workspace, ehr.ID)
 	require.Equal(t, fax, get(t, s, fax).Integration)
@@ -108,7 +108,7 @@ func agreesWithTwoProjectors(t *testing.T, s projections.Store) {
 
 func keepsWorkspacesApart(t *testing.T, s projections.Store) {
 	mine, theirs := integration(workspace, "crm"), integration("acme2", "crm")
-	same := theirs // an id can't be the same by derivation; a store must not rely on it
+	same := theirs // ids never collide between workspaces; a store must not rely on that
 	same.ID, same.DisplayName = mine.ID, "Theirs"
 	put(t, s, at(1, mine), at(2, theirs), at(3, same))
 	requireGone(t, s, workspace, theirs.ID)
@@ -194,7 +194,7 @@ func parks(t *testing.T, s projections.Store) {
 	requireParked(park(7, crm))
 }
 
-func tellsTheImpatient(t *testing.T, s projections.Store) {
+func returnsTheReason(t *testing.T, s projections.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.List(ctx, workspace, projections.Query{Limit: 1})
@@ -212,8 +212,7 @@ func isUnavailableWhenClosed(t *testing.T, s projections.Store) {
 	RequireUnavailable(t, s)
 }
 
-// RequireUnavailable checks that whatever s is asked fails because its database
-// is away.
+// RequireUnavailable checks that every method of s fails because its database is unavailable.
 func RequireUnavailable(t *testing.T, s projections.Store) {
 	t.Helper()
 	ctx := t.Context()

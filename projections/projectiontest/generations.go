@@ -9,22 +9,21 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// RunGenerations tests a kind of generations. Open returns the same empty ones
-// twice, as two processes have them, and closes them when the test it is given
-// ends.
+// RunGenerations tests an implementation of Generations. Open returns the same empty
+// generations twice, as for two processes, and closes them when its test ends.
 func RunGenerations(t *testing.T, open func(t *testing.T) (one, other projections.Generations)) {
 	for _, test := range []struct {
 		sentence string
 		run      func(*testing.T, projections.Generations, projections.Generations)
 	}{
-		{"at first there is none", hasNone},
-		{"what is built is live once it is promoted", promotes},
-		{"one is built at a time", buildsOne},
+		{"at first there is no generation", hasNone},
+		{"a generation is live once it is promoted", promotes},
+		{"only one is built at a time", buildsOne},
 		{"each has an identity, which it keeps", identifies},
-		{"one that was not filled to its end can't be opened", opensWhatIsWhole},
-		{"what an interrupted build left is gone and its number with it", dropsLeftovers},
+		{"an incomplete generation can't be opened", opensWhatIsWhole},
+		{"an interrupted build is deleted and its number not reused", dropsLeftovers},
 		{"a generation that is read from stays", keepsWhatIsRead},
-		{"what nobody can be reading is swept", sweeps},
+		{"generations that nobody can be reading are swept", sweeps},
 	} {
 		t.Run(test.sentence, func(t *testing.T) {
 			one, other := open(t)
@@ -33,8 +32,8 @@ func RunGenerations(t *testing.T, open func(t *testing.T) (one, other projection
 	}
 }
 
-// build builds a generation with one integration, at a position, and leaves it
-// as an interrupted build does unless it is promoted.
+// build builds a generation with one integration at a position. Unless it is promoted, it is
+// left like an interrupted build.
 func build(t *testing.T, g projections.Generations, position uint64, promote bool) uint64 {
 	t.Helper()
 	n, s, err := g.Create(t.Context())
@@ -102,7 +101,7 @@ func identifies(t *testing.T, g, other projections.Generations) {
 	for range 2 {
 		n, s, err := g.Create(t.Context())
 		require.NoError(t, err)
-		require.Regexp(t, `^[0-9a-f]{16,}$`, s.Identity(), "it is part of the key of a lease")
+		require.Regexp(t, `^[0-9a-f]{16,}$`, s.Identity(), "it is part of a lease's key")
 		require.False(t, seen[s.Identity()])
 		seen[s.Identity()] = true
 		require.NoError(t, s.Index(t.Context()))

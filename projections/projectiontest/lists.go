@@ -12,8 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// assorted are integrations that differ in all that can be filtered and sorted
-// by, with ties.
+// assorted returns integrations that differ in every field for filters and sorting, with ties.
 func assorted(w domain.Workspace) []projections.Document {
 	var all []projections.Document
 	for n := range 18 {
@@ -100,7 +99,7 @@ func pages(t *testing.T, s projections.Store) {
 	}
 }
 
-// drawQuery draws from the same few values that drawBatch does.
+// drawQuery draws from the same few values as drawBatch.
 func drawQuery(t *rapid.T) projections.Query {
 	optional := rapid.Ptr(rapid.Bool(), true)
 	q := projections.Query{
@@ -153,7 +152,7 @@ func agreesWithTheModel(t *testing.T, s projections.Store) {
 	tried := 0
 	rapid.Check(t, func(r *rapid.T) {
 		tried++
-		ending := domain.Workspace(fmt.Sprint("-", tried)) // nothing is in those yet
+		ending := domain.Workspace(fmt.Sprint("-", tried)) // those are empty
 		m := model(projections.Batch{})
 		for range rapid.IntRange(1, 6).Draw(r, "batches") {
 			b := drawBatch(r, ending)

@@ -10,7 +10,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// probed returns the result at a position, which is also told by its time.
+// probed returns a result at a position, with a time that identifies it.
 func probed(position uint64, i domain.Integration, incarnation uint64, status domain.ProbeStatus) projections.ProbeResult {
 	return projections.ProbeResult{
 		Position: position, Workspace: i.Workspace, ID: i.ID, Incarnation: incarnation,
@@ -32,7 +32,7 @@ func showsTheLastProbe(t *testing.T, s projections.Store) {
 	require.Nil(t, get(t, s, ehr).LastProbe)
 
 	probes(t, s, second)
-	probes(t, s, probed(1, crm, 1, domain.Healthy)) // again, out of turn
+	probes(t, s, probed(1, crm, 1, domain.Healthy)) // again, out of order
 	crm.DisplayName = "Changed"
 	put(t, s, at(3, crm))
 	require.Equal(t, projections.Integration{Integration: crm, LastProbe: &second.LastProbe}, get(t, s, crm))
@@ -60,7 +60,7 @@ func hidesProbesOfEarlierIncarnations(t *testing.T, s projections.Store) {
 	require.Nil(t, list(t, s, workspace, projections.Query{Limit: 1}).Items[0].LastProbe)
 
 	probes(t, s, probed(2, crm, 3, domain.AuthFailed))
-	probes(t, s, probed(3, crm, 1, domain.Healthy)) // a probe that took its time
+	probes(t, s, probed(3, crm, 1, domain.Healthy)) // a slow probe
 	require.Equal(t, domain.AuthFailed, get(t, s, crm).LastProbe.Status)
 	require.Equal(t, domain.AuthFailed, list(t, s, workspace, projections.Query{Limit: 1}).Items[0].LastProbe.Status)
 }

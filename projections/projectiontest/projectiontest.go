@@ -1,5 +1,5 @@
-// Package projectiontest says what a projections.Store is, as tests. A new
-// store is right when Run passes on it.
+// Package projectiontest specifies projections.Store as tests. A new store is correct when Run
+// passes.
 package projectiontest
 
 import (
@@ -16,31 +16,31 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Run tests a kind of store. Open returns an empty one, and closes it when the
-// test it is given ends.
+// Run tests an implementation of Store. Open returns an empty one, and closes it when its test
+// ends.
 func Run(t *testing.T, open func(t *testing.T) projections.Store) {
 	for _, test := range []struct {
 		sentence string
 		run      func(*testing.T, projections.Store)
 	}{
-		{"an empty store knows of nothing", knowsOfNothing},
+		{"an empty store has no integrations", knowsOfNothing},
 		{"an integration is shown as it was put", showsWhatWasPut},
 		{"a deleted integration is not shown", hidesTheDeleted},
 		{"a projector that lags behind changes nothing", refusesTheOlder},
 		{"an integration that is created again is shown again", showsTheRecreated},
-		{"two projectors at once are as good as one", agreesWithTwoProjectors},
+		{"two projectors at once give the same result as one", agreesWithTwoProjectors},
 		{"a workspace sees its own integrations only", keepsWorkspacesApart},
 		{"positions never go back", neverGoesBack},
-		{"a batch is refused that begins elsewhere than the store stands", refusesWhatBeginsElsewhere},
+		{"a batch that doesn't start at the store's positions is refused", refusesWhatBeginsElsewhere},
 		{"the last probe is shown beside its integration", showsTheLastProbe},
 		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
 		{"an integration is parked until a later event applies", parks},
-		{"every filter in every order lists what it should", filtersAndSorts},
-		{"a search finds letters, whatever they mean elsewhere", searchesLiterally},
+		{"every filter lists the right integrations in every order", filtersAndSorts},
+		{"a search is literal", searchesLiterally},
 		{"pages join without a gap or a repetition", pages},
 		{"pages join while integrations come, change and go", pagesUnderChange},
 		{"any history lists like the model", agreesWithTheModel},
-		{"a caller who stopped waiting hears so", tellsTheImpatient},
+		{"a caller whose context has ended gets its reason", returnsTheReason},
 		{"a closed store is unavailable", isUnavailableWhenClosed},
 	} {
 		t.Run(test.sentence, func(t *testing.T) { test.run(t, open(t)) })
@@ -51,7 +51,7 @@ const workspace domain.Workspace = "acme"
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
-// integration returns a plain one whose times follow from its name.
+// integration returns an integration whose times follow from its name.
 func integration(w domain.Workspace, name string) domain.Integration {
 	at := noon
 	for _, letter := range name {
@@ -75,7 +75,7 @@ func at(position uint64, i domain.Integration) projections.Document {
 	return projections.Document{Position: position, Integration: i}
 }
 
-// put applies documents, and the position of the last of them.
+// put applies documents, reaching the position of the last of them.
 func put(t *testing.T, s projections.Store, documents ...projections.Document) {
 	t.Helper()
 	apply(t, s, projections.Batch{Documents: documents})
@@ -113,7 +113,7 @@ func list(t *testing.T, s projections.Store, w domain.Workspace, q projections.Q
 	return page
 }
 
-// names lists everything that q finds in one page.
+// names lists everything that matches q in one page.
 func names(t *testing.T, s projections.Store, w domain.Workspace, q projections.Query) []string {
 	t.Helper()
 	q.Limit = 200
@@ -128,7 +128,7 @@ func names(t *testing.T, s projections.Store, w domain.Workspace, q projections.
 	return found
 }
 
-// sorts are all orders of a listing.
+// sorts returns all orders of a listing.
 func sorts() []projections.Sort {
 	var all []projections.Sort
 	for _, by := range []projections.Field{projections.Name, projections.CreatedAt, projections.UpdatedAt} {
@@ -137,7 +137,7 @@ func sorts() []projections.Sort {
 	return all
 }
 
-// Model is a store without a database, and says what a listing should be.
+// Model is a store without a database, as the reference for listings.
 type Model struct {
 	documents map[owner]projections.Document
 	probes    map[owner]projections.ProbeResult
@@ -186,8 +186,8 @@ func (m *Model) list(w domain.Workspace, q projections.Query) projections.Page {
 	return projections.NewPage(q, rows, total)
 }
 
-// walk reads every page of q and returns all items, checking that each page
-// goes on in order from the one before.
+// walk reads every page of q and returns all items. It checks that each page follows the
+// previous one in order.
 func walk(ctx context.Context, t *testing.T, s projections.Store, w domain.Workspace, q projections.Query) []projections.Integration {
 	t.Helper()
 	var all []projections.Integration

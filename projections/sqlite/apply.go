@@ -84,8 +84,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	})
 }
 
-// encode returns the stored form of each document, made before the database is
-// asked to wait.
+// encode returns the stored form of each document, before the transaction starts.
 func encode(documents []projections.Document) ([][]byte, error) {
 	encoded := make([][]byte, len(documents))
 	for n, d := range documents {

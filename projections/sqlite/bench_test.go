@@ -34,8 +34,7 @@ func made(w domain.Workspace, n int) domain.Integration {
 
 func workspaceName(n int) domain.Workspace { return domain.Workspace(fmt.Sprintf("workspace-%03d", n)) }
 
-// filled returns a store with integrations spread over workspaces, each of which
-// has been probed.
+// filled returns a store with integrations spread over workspaces, each with a probe.
 func filled(b *testing.B, workspaces, each int) *sqlite.Store {
 	b.Helper()
 	s := open(b, filepath.Join(b.TempDir(), "bench.db"))

@@ -17,7 +17,7 @@ import (
 	"github.com/seed677028b5/integrations/projections/sqlite"
 )
 
-func TestAFileIsOpenedAgainAsItWasLeft(t *testing.T) {
+func TestAReopenedFileHasItsData(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "read.db")
 	reach(t, path, 7)
 	positions, err := open(t, path).Positions(t.Context())
@@ -25,7 +25,7 @@ func TestAFileIsOpenedAgainAsItWasLeft(t *testing.T) {
 	require.Equal(t, projections.Positions{Integrations: 7}, positions)
 }
 
-func TestAFileThatCanNotBeUsedIsRefusedAsSuch(t *testing.T) {
+func TestAnUnusableFileIsReportedAsUnusable(t *testing.T) {
 	for what, damage := range map[string]func(*testing.T, string){
 		"not a database": func(t *testing.T, path string) {
 			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("not a database. "), 1000), 0o600))
@@ -94,7 +94,7 @@ func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 
 			var log bytes.Buffer
 			s, err := sqlite.Open(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
-			require.NoError(t, err, "the damage doesn't show at the start")
+			require.NoError(t, err, "the damage isn't detected at the start")
 			require.NoError(t, s.Ping(t.Context()))
 			_, err = s.List(t.Context(), "acme", projections.Query{Limit: 200})
 			require.Equal(t, domain.Unavailable, domain.KindOf(err))
@@ -107,12 +107,12 @@ func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotThereIsUnavailable(t *testing.T) {
+func TestAMissingFolderIsUnavailable(t *testing.T) {
 	_, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "nowhere", "read.db"), slog.New(slog.DiscardHandler))
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 }
 
-// reach makes a file that has reached a position, and closes it.
+// reach creates a file that has reached a position, and closes it.
 func reach(t *testing.T, path string, position uint64) {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))

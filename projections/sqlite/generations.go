@@ -16,10 +16,9 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// Generations keeps each generation in a file of a folder, read-<n>.db, and the
-// number of the live one in read.generation. Any number of processes may use the
-// folder; a lock on a file beside each generation says who does, and ends with
-// the process.
+// Generations stores each generation in a file of a folder, read-<n>.db, and the number of the
+// live one in read.generation. Any number of processes may use the folder. Each locks a file
+// beside the generations that it uses; the locks end with the process.
 type Generations struct {
 	Folder string
 	Log    *slog.Logger
@@ -45,8 +44,8 @@ func (g *Generations) Live(context.Context) (uint64, error) {
 		return 0, projections.Unavailable(err)
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil { // it is written whole, so somebody else wrote it
-		g.Log.Warn("it can't be read which generation of the read model is live", slog.Any("err", err))
+	if err != nil { // it is written atomically, so another program wrote it
+		g.Log.Warn("the file with the live generation of the read model is unreadable", slog.Any("err", err))
 		return 0, nil
 	}
 	return n, nil
@@ -63,7 +62,7 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 	if err == nil && file.IsDir() {
 		err = fmt.Errorf("%s is a folder", path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		err = nil // what else is wrong shows when it is opened
+		err = nil // any other problem shows when it is opened
 	}
 	if err != nil {
 		_ = lock.Close()
@@ -99,8 +98,7 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	return n, &locked{Store: s, lock: building}, nil
 }
 
-// clear deletes what interrupted builds left behind, and returns the number of
-// the next generation.
+// clear deletes what interrupted builds left, and returns the number of the next generation.
 func (g *Generations) clear(ctx context.Context) (uint64, error) {
 	live, err := g.Live(ctx)
 	if err != nil {
@@ -130,13 +128,13 @@ func (g *Generations) Promote(_ context.Context, n uint64) error {
 	return nil
 }
 
-// replace writes a file that is there whole or not at all, whatever happens.
+// replace writes a file atomically.
 func replace(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // it is there only when the rename failed
+	defer os.Remove(f.Name()) //nolint:errcheck // it only exists when the rename failed
 	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
@@ -174,10 +172,10 @@ func (g *Generations) Sweep(ctx context.Context) error {
 	return failed
 }
 
-// Close implements projections.Generations: nothing is held.
+// Close implements projections.Generations. There is nothing to close.
 func (*Generations) Close() error { return nil }
 
-// all returns the generations that have files, in order.
+// all returns the numbers of the generations that have files, sorted.
 func (g *Generations) all() ([]uint64, error) {
 	entries, err := os.ReadDir(g.Folder)
 	if err != nil {
@@ -194,8 +192,8 @@ func (g *Generations) all() ([]uint64, error) {
 	return all, nil
 }
 
-// drop deletes the files of a generation, unless somebody has it open. A folder in
-// their place is not of this service, and stays.
+// drop deletes the files of a generation, unless a process has it open. It keeps a folder of
+// that name, which is not of this service.
 func (g *Generations) drop(n uint64) error {
 	path := g.file(n)
 	if file, err := os.Stat(path); err == nil && file.IsDir() {
@@ -217,9 +215,9 @@ func (g *Generations) drop(n uint64) error {
 	return nil
 }
 
-// take opens a file and locks it as how says, without waiting: EWOULDBLOCK says
-// that somebody else has it. Closing the file, or the end of the process, lets
-// go of it.
+// take opens a file and locks it with flags how, without waiting: EWOULDBLOCK means that
+// another process holds it. Closing the file releases the lock, and so does the end of the
+// process.
 func take(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
 	if err != nil {
@@ -232,7 +230,7 @@ func take(path string, how int) (*os.File, error) {
 	return f, nil
 }
 
-// locked is a store whose lock ends with it.
+// locked is a store that holds a lock until it is closed.
 type locked struct {
 	*Store
 	lock *os.File

@@ -13,7 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-func TestEveryListRunsAlongAnIndex(t *testing.T) {
+func TestEveryListUsesAnIndex(t *testing.T) {
 	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "plans.db"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// withProbe joins the last probe of the incarnation that is shown.
+// withProbe joins the last probe of the present incarnation.
 const withProbe = ` LEFT JOIN probes p ON p.workspace = i.workspace AND p.id = i.id AND p.incarnation = i.incarnation `
 
 // Get implements projections.Store.
@@ -31,7 +31,7 @@ func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (proj
 	return s.integration(ctx, r)
 }
 
-// List implements projections.Store: page and total are of the same moment.
+// List implements projections.Store. Page and total are from the same transaction.
 func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
 	l := newListing(w, q)
 	// Prepared before a transaction holds one of the few connections.
@@ -47,7 +47,7 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 	if err != nil {
 		return projections.Page{}, s.away(ctx, err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it only read
+	defer tx.Rollback() //nolint:errcheck // read only
 	rows, err := scan(tx.StmtContext(ctx, page).QueryContext(ctx, l.arguments...))
 	if err != nil {
 		return projections.Page{}, s.away(ctx, err)
@@ -83,14 +83,14 @@ func scan(found *sql.Rows, err error) ([]row, error) {
 	return rows, found.Err()
 }
 
-// row is what is selected of an integration.
+// row has the selected columns of an integration.
 type row struct {
 	document []byte
 	seen     []byte // nil: not probed
 }
 
-// integration reads a row. One that can't be read was damaged: this program
-// wrote it.
+// integration decodes a row. One that can't be decoded is damaged, because this program wrote
+// it.
 func (s *Store) integration(ctx context.Context, r row) (projections.Integration, error) {
 	document, err := projections.Decode(r.document)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Store) integration(ctx context.Context, r row) (projections.Integration
 	return i, err
 }
 
-// listing is a query in SQL. Its text has no value in it, so there are few.
+// listing is a query in SQL. Its text contains no values, so there are few different ones.
 type listing struct {
 	page      string
 	arguments []any
@@ -187,8 +187,8 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	return at, s.away(ctx, err)
 }
 
-// Parked implements projections.Store. One that a later document overtook is
-// not parked any more.
+// Parked implements projections.Store. An integration with a later document is no longer
+// parked.
 func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	rows, err := s.reader.QueryContext(ctx, `
 		SELECT k.workspace, k.id, k.position, k.reason, k.at FROM parked k

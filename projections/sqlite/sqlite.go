@@ -1,8 +1,7 @@
-// Package sqlite keeps read models in SQLite files. It promises what
-// projections.Store and projections.Generations do, and that a file it can't use
-// (damaged, or written by another version) is told as such, so that another is
-// built. Damage that shows only while a file is in use makes Ping fail, and the
-// file unusable from then on.
+// Package sqlite stores read models in SQLite files. It implements projections.Store and
+// projections.Generations. A file that it can't use, because it is damaged or of another
+// version, is reported as unusable, so that another is built. Damage that is only detected in
+// use makes Ping fail, and the file unusable from then on.
 package sqlite
 
 import (
@@ -24,7 +23,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// version is that of the schema. A file of another one can't be used.
+// version is the version of the schema. A file of another version is unusable.
 const version = 2
 
 const schema = `
@@ -63,21 +62,19 @@ CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL, 
 INSERT INTO positions VALUES (0, 0, lower(hex(randomblob(16))));
 `
 
-// The lists of a workspace run along one of the three indexes, forwards or
-// backwards. The columns after id let a filter be decided, and a total be
-// counted, without reading documents.
+// The lists of a workspace use one of the three indexes, forwards or backwards. With the columns
+// after id, filters and totals don't read documents.
 const indexes = `
 CREATE INDEX IF NOT EXISTS integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
 `
 
-// objects is how many tables and indexes there are in all; a WITHOUT ROWID table
-// is one. A file with fewer was not filled to its end.
+// objects is the total number of tables and indexes; a WITHOUT ROWID table counts as one. A file
+// with fewer is incomplete.
 const objects = 8
 
-// Store keeps read models in a file. It has one connection that writes and a
-// pool that reads beside it.
+// Store stores read models in a file. It has one connection for writing and a pool for reading.
 type Store struct {
 	writer *sql.DB
 	reader *sql.DB
@@ -85,14 +82,14 @@ type Store struct {
 	read   *statements
 
 	path     string
-	file     os.FileInfo // of path, as it was opened
+	file     os.FileInfo // of path, when it was opened
 	identity string
 	log      *slog.Logger
 	damaged  atomic.Bool
 }
 
-// Open opens the file at path, or begins it. The error of one that can't be
-// used holds projections.ErrUnusable.
+// Open opens the file at path, or creates it. The error of an unusable file wraps
+// projections.ErrUnusable.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	_, err := os.Stat(path + damagedMark)
 	if err == nil {
@@ -108,19 +105,19 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// begin makes the file at path, without the indexes that lists run along.
+// begin creates the file at path, without the indexes for lists.
 func begin(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	return open(ctx, path, log, schema)
 }
 
-// damagedMark ends the name of an empty file beside one that was found damaged.
+// damagedMark is the extension of an empty file beside one that was found damaged.
 const damagedMark = ".damaged"
 
-// damage says that the file can't be trusted any more, and what is done about it.
+// damage is the message for a file that can't be trusted.
 const damage = "the read model is damaged; another is built from the log"
 
-// noteDamage sees to it that the file is not opened again. Looking for damage
-// at every start instead would read the whole file each time.
+// noteDamage makes sure that the file is not opened again. Checking for damage at every start
+// instead would read the whole file each time.
 func (s *Store) noteDamage(ctx context.Context, found error) {
 	if !s.damaged.CompareAndSwap(false, true) {
 		return
@@ -129,13 +126,13 @@ func (s *Store) noteDamage(ctx context.Context, found error) {
 	s.log.ErrorContext(ctx, damage, slog.String("path", s.path), slog.Any("found", found), slog.Any("mark", err))
 }
 
-// errVersion says that a file was written by another version, or not to its end.
-var errVersion = errors.New("the file is of another version or was not finished")
+// errVersion means that a file was written by another version, or is incomplete.
+var errVersion = errors.New("the file is of another version or incomplete")
 
-// errSwapped says that the file was replaced, or is gone, while it was open.
+// errSwapped means that the file was replaced or deleted while it was open.
 var errSwapped = errors.New("the file is not the one that was opened")
 
-// unusable reports whether no later attempt can succeed with the same file.
+// unusable reports whether no retry with the same file can succeed.
 func unusable(err error) bool {
 	return errors.Is(err, errVersion) || errors.Is(err, errSwapped) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
 }
@@ -167,7 +164,7 @@ func open(ctx context.Context, path string, log *slog.Logger, schema string) (*S
 	return s, nil
 }
 
-// identify notes which store this is, and which file it is in.
+// identify reads the identity of the store, and stats its file.
 func (s *Store) identify(ctx context.Context) (err error) {
 	if s.file, err = os.Stat(s.path); err != nil {
 		return err
@@ -178,9 +175,8 @@ func (s *Store) identify(ctx context.Context) (err error) {
 // Identity implements projections.Store.
 func (s *Store) Identity() string { return s.identity }
 
-// inPlace returns nil when the file at the path is the one that was opened. What
-// SQLite keeps beside a file goes by its name, so another one in its place can't
-// be trusted.
+// inPlace returns nil when the file at the path is the one that was opened. SQLite's files beside
+// it go by its name, so another one in its place can't be trusted.
 func (s *Store) inPlace() error {
 	file, err := os.Stat(s.path)
 	if err != nil || !os.SameFile(file, s.file) {
@@ -194,14 +190,14 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 	return driver.Open((&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
 }
 
-// prepare makes the schema in an empty file, and looks whether a file that is
-// not empty is one of ours and can be read.
+// prepare creates the schema in an empty file, and checks that any other file is one of ours and
+// readable.
 func (s *Store) prepare(ctx context.Context, schema string) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back, and an error before it counts more
+	defer tx.Rollback() //nolint:errcheck // does nothing after a commit; an earlier error matters more
 	var found, tables int
 	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&found); err != nil {
 		return err
@@ -266,8 +262,8 @@ func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 	return s.away(ctx, tx.Commit())
 }
 
-// away returns a failure of the database as callers know it. A caller that
-// stopped waiting gets its own reason back.
+// away returns a failure of the database as an error for callers. If the caller's context has
+// ended, it returns the reason for that.
 func (s *Store) away(ctx context.Context, err error) error {
 	if unusable(err) {
 		s.noteDamage(ctx, err)

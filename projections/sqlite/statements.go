@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// statements prepares each text once. The texts are few: constants, and those
-// that list builds from a fixed set of parts.
+// statements prepares each statement once. There are few: constants, and those that list builds
+// from a fixed set of parts.
 type statements struct {
 	db       *sql.DB
 	prepared sync.Map // of *sql.Stmt by text
