@@ -35,6 +35,12 @@ type ID string
 
 var uuidSyntax = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
+// Ref identifies an integration across workspaces.
+type Ref struct {
+	Workspace Workspace
+	ID        ID
+}
+
 // namespace is the UUID from which the ids of integrations are derived.
 var namespace = [16]byte{0x6f, 0x1d, 0x3c, 0x5a, 0x8e, 0x42, 0x4b, 0x9c, 0x9a, 0x77, 0x0b, 0x25, 0xd4, 0xe8, 0x31, 0xfe}
 

@@ -21,6 +21,9 @@ type Commit struct {
 	Err       error // why the event is unreadable; Event is nil then
 }
 
+// Ref returns the integration of the event.
+func (c Commit) Ref() domain.Ref { return domain.Ref{Workspace: c.Workspace, ID: c.ID} }
+
 // A stored message is a CloudEvent in binary mode: its headers are the attributes
 // (CloudEvents 1.0, NATS protocol binding 3.1).
 const (

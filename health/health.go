@@ -138,7 +138,7 @@ const askAgain = 100 * time.Millisecond
 // a running probe is used, unless it started before the last change of i; then the next one
 // is.
 func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result, why string) {
-	results, after, end := c.Results.watch(key{i.Workspace, i.ID})
+	results, after, end := c.Results.watch(domain.Ref{Workspace: i.Workspace, ID: i.ID})
 	defer end()
 	stale := false // a result was of a probe that started too early
 	for wait := askAgain; ; wait *= 2 {

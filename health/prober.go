@@ -25,7 +25,7 @@ type Prober struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	underway sync.Map // by key, the integrations being probed
+	underway sync.Map // by Ref, the integrations being probed
 }
 
 // systemActor is the actor of events that no caller caused.
@@ -85,10 +85,10 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 		}
 	}
 	id := domain.ID(msg.Metadata[metaID])
-	if _, busy := p.underway.LoadOrStore(key{w, id}, true); busy {
+	if _, busy := p.underway.LoadOrStore(domain.Ref{Workspace: w, ID: id}, true); busy {
 		return nil // a probe that takes longer than its interval; its result serves those who wait
 	}
-	defer p.underway.Delete(key{w, id})
+	defer p.underway.Delete(domain.Ref{Workspace: w, ID: id})
 	if topic == Asked && p.answered(msg, w, id) {
 		return nil
 	}

@@ -21,13 +21,7 @@ type Results struct {
 	at      uint64    // results were delivered up to here
 	moved   time.Time // when at last changed
 	reading bool      // the log is being read
-	waiting map[key]map[chan result]bool
-}
-
-// key identifies an integration across workspaces.
-type key struct {
-	workspace domain.Workspace
-	id        domain.ID
+	waiting map[domain.Ref]map[chan result]bool
 }
 
 // result is a probe result and its position.
@@ -38,7 +32,7 @@ type result struct {
 
 // NewResults returns results that are delivered while Run runs.
 func NewResults(events *eventstore.Store, log *slog.Logger) *Results {
-	return &Results{events: events, log: log, started: make(chan struct{}), waiting: map[key]map[chan result]bool{}}
+	return &Results{events: events, log: log, started: make(chan struct{}), waiting: map[domain.Ref]map[chan result]bool{}}
 }
 
 // Run reads the log of probes until ctx ends, and returns nil.
@@ -109,7 +103,7 @@ func (r *Results) deliver(c eventstore.Commit) {
 	if !ok {
 		return
 	}
-	for to := range r.waiting[key{c.Workspace, c.ID}] {
+	for to := range r.waiting[c.Ref()] {
 		select {
 		case to <- result{seen, c.Position}:
 		default: // it has a result that it hasn't read yet
@@ -119,7 +113,7 @@ func (r *Results) deliver(c eventstore.Commit) {
 
 // watch returns the results of an integration that are recorded after a position, and a
 // function that ends the watch.
-func (r *Results) watch(of key) (seen <-chan result, after uint64, end func()) {
+func (r *Results) watch(of domain.Ref) (seen <-chan result, after uint64, end func()) {
 	to := make(chan result, 2)
 	r.mu.Lock()
 	defer r.mu.Unlock()

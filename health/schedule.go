@@ -72,20 +72,20 @@ func (s *Scheduler) load(ctx context.Context) (uint64, error) {
 			return 0, err
 		}
 		for _, c := range commits {
-			table.set(key{c.Workspace, c.ID}, s.interval(domain.Evolve(domain.Integration{}, c.Event)), now)
+			table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), now)
 		}
 	}
 	probes, err := s.Events.LatestProbes(ctx)
 	if err != nil {
 		return 0, err
 	}
-	seen := map[key]time.Time{}
+	seen := map[domain.Ref]time.Time{}
 	for commits, err := range probes.Commits {
 		if err != nil {
 			return 0, err
 		}
 		for _, c := range commits {
-			seen[key{c.Workspace, c.ID}] = c.Meta.At
+			seen[c.Ref()] = c.Meta.At
 		}
 	}
 	for of := range table.entries {
@@ -107,7 +107,7 @@ func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}
 		}
 		s.mu.Lock()
 		for _, c := range commits {
-			s.table.set(key{c.Workspace, c.ID}, s.interval(domain.Evolve(domain.Integration{}, c.Event)), s.Now())
+			s.table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), s.Now())
 			s.table.at = c.Position
 		}
 		s.mu.Unlock()
@@ -162,10 +162,10 @@ func (s *Scheduler) interval(i domain.Integration) time.Duration {
 }
 
 // due queues a probe. If it is already in the queue, only its time changes.
-func (q *Queue) due(ctx context.Context, of key) error {
+func (q *Queue) due(ctx context.Context, of domain.Ref) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
-	if _, err := q.js.Publish(ctx, subjectOf(Due, of.workspace, of.id), nil); err != nil {
+	if _, err := q.js.Publish(ctx, subjectOf(Due, of.Workspace, of.ID), nil); err != nil {
 		return unavailable(err, "schedule probes")
 	}
 	return nil

@@ -5,13 +5,15 @@ import (
 	"hash/fnv"
 	"slices"
 	"time"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // timetable knows when each integration is probed next. Each has slots at its own interval
 // and offset, which follow from its id and the calendar: a restart moves none of them, and
 // they are spread evenly. A missed slot is made up for between the others.
 type timetable struct {
-	entries map[key]*entry
+	entries map[domain.Ref]*entry
 	next    slots     // ordered by due time
 	missed  []*entry  // with a missed slot, oldest first
 	rate    float64   // probes per second, in total
@@ -21,26 +23,26 @@ type timetable struct {
 
 // entry is an integration that is probed by schedule.
 type entry struct {
-	of     key
+	of     domain.Ref
 	every  time.Duration
 	at     time.Time // its next slot
 	index  int       // in next; -1: removed
 	missed bool
 }
 
-func newTimetable() *timetable { return &timetable{entries: map[key]*entry{}} }
+func newTimetable() *timetable { return &timetable{entries: map[domain.Ref]*entry{}} }
 
 // slot returns the last slot of an integration up to a time.
-func slot(of key, every time.Duration, until time.Time) time.Time {
+func slot(of domain.Ref, every time.Duration, until time.Time) time.Time {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(string(of.workspace) + "." + string(of.id)))
+	_, _ = h.Write([]byte(string(of.Workspace) + "." + string(of.ID)))
 	offset := int64(h.Sum64() % uint64(every)) //nolint:gosec // less than every
 	since := until.UnixNano() - offset
 	return time.Unix(0, since-since%int64(every)+offset).UTC()
 }
 
 // set schedules an integration at an interval from its next slot on; 0: never.
-func (t *timetable) set(of key, every time.Duration, now time.Time) {
+func (t *timetable) set(of domain.Ref, every time.Duration, now time.Time) {
 	e := t.entries[of]
 	if e != nil && e.every == every {
 		return
@@ -62,7 +64,7 @@ func (t *timetable) set(of key, every time.Duration, now time.Time) {
 
 // probed records when an integration was last probed, the zero time if never. A slot that
 // has passed since is made up for.
-func (t *timetable) probed(of key, last, now time.Time) {
+func (t *timetable) probed(of domain.Ref, last, now time.Time) {
 	if e := t.entries[of]; e != nil && !e.missed && last.Before(slot(of, e.every, now)) {
 		e.missed = true
 		t.missed = append(t.missed, e)
@@ -70,13 +72,13 @@ func (t *timetable) probed(of key, last, now time.Time) {
 }
 
 // oldestFirst sorts the integrations with missed slots by their last probe.
-func (t *timetable) oldestFirst(seen map[key]time.Time) {
+func (t *timetable) oldestFirst(seen map[domain.Ref]time.Time) {
 	slices.SortFunc(t.missed, func(a, b *entry) int { return seen[a.of].Compare(seen[b.of]) })
 }
 
 // due returns the integrations whose slots have come, and one with a missed slot if it is
 // time for it: half as many of those as there are slots, so that a restart makes no burst.
-func (t *timetable) due(now time.Time) (all []key) {
+func (t *timetable) due(now time.Time) (all []domain.Ref) {
 	for len(t.next) > 0 && !t.next[0].at.After(now) {
 		e := t.next[0]
 		all = append(all, e.of)

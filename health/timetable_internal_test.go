@@ -17,12 +17,14 @@ const (
 
 var epoch = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
-func member(n int) key { return key{"acme", domain.ID(fmt.Sprint("crm-", n))} }
+func member(n int) domain.Ref {
+	return domain.Ref{Workspace: "acme", ID: domain.ID(fmt.Sprint("crm-", n))}
+}
 
 // site probes a crowd of integrations, second by second.
 type site struct {
 	table *timetable
-	last  map[key]time.Time
+	last  map[domain.Ref]time.Time
 	peak  int // probes in one second
 }
 
@@ -37,8 +39,8 @@ func (s *site) restart(now time.Time) {
 }
 
 // run probes for a while, and returns how often each integration was probed.
-func (s *site) run(from time.Time, seconds int) map[key]int {
-	counts := map[key]int{}
+func (s *site) run(from time.Time, seconds int) map[domain.Ref]int {
+	counts := map[domain.Ref]int{}
 	for n := range seconds {
 		now, sum := from.Add(time.Duration(n)*time.Second), 0
 		for part := range 20 { // wait is short while many slots are made up for
@@ -58,7 +60,7 @@ func (s *site) run(from time.Time, seconds int) map[key]int {
 const even = crowd / int(pace/time.Second) // a second
 
 func TestProbesAreSpreadEvenlyAndEachIntegrationKeepsItsInterval(t *testing.T) {
-	s := &site{last: map[key]time.Time{}}
+	s := &site{last: map[domain.Ref]time.Time{}}
 	s.restart(epoch)
 	s.table.missed = nil // as if all had been probed
 	counts := s.run(epoch, 600)
@@ -70,7 +72,7 @@ func TestProbesAreSpreadEvenlyAndEachIntegrationKeepsItsInterval(t *testing.T) {
 }
 
 func TestARestartMakesUpForMissedSlotsWithoutABurst(t *testing.T) {
-	s := &site{last: map[key]time.Time{}}
+	s := &site{last: map[domain.Ref]time.Time{}}
 	s.restart(epoch)
 	s.run(epoch, 900)
 	s.peak = 0
@@ -89,11 +91,11 @@ func TestARestartMakesUpForMissedSlotsWithoutABurst(t *testing.T) {
 }
 
 func TestAServiceThatRestartsMoreOftenThanTheIntervalProbesAll(t *testing.T) {
-	s := &site{last: map[key]time.Time{}}
+	s := &site{last: map[domain.Ref]time.Time{}}
 	for n := range crowd { // each was probed long ago
 		s.last[member(n)] = epoch.Add(-time.Hour)
 	}
-	counts := map[key]int{}
+	counts := map[domain.Ref]int{}
 	for round := range 15 {
 		from := epoch.Add(time.Duration(round) * time.Minute)
 		s.restart(from)

@@ -5,34 +5,26 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// key identifies an integration across workspaces.
-type key struct {
-	workspace domain.Workspace
-	id        domain.ID
-}
-
-func of(c eventstore.Commit) key { return key{c.Workspace, c.ID} }
-
 // fold returns the documents that commits lead to, in the order of the log of integrations.
 // An event carries the resulting state, so only the last of each integration counts. An event
 // that can't be applied leaves the integration unchanged and parks it. Fold returns all such
 // events in refused, whatever follows them.
 func fold(commits []eventstore.Commit) (b Batch, refused []Parked) {
-	at, parked := map[key]int{}, map[key]Parked{}
+	at, parked := map[domain.Ref]int{}, map[domain.Ref]Parked{}
 	for _, c := range commits {
 		b.Reached.Integrations = c.Position
 		state, err := applied(c)
 		if err != nil {
 			refusal := Parked{Position: c.Position, Workspace: c.Workspace, ID: c.ID, Reason: err.Error(), At: c.Meta.At}
-			parked[of(c)] = refusal
+			parked[c.Ref()] = refusal
 			refused = append(refused, refusal)
 			continue
 		}
-		delete(parked, of(c))
-		n, seen := at[of(c)]
+		delete(parked, c.Ref())
+		n, seen := at[c.Ref()]
 		if !seen {
 			n = len(b.Documents)
-			at[of(c)] = n
+			at[c.Ref()] = n
 			b.Documents = append(b.Documents, Document{})
 		}
 		b.Documents[n] = Document{Position: c.Position, Integration: state}
@@ -58,7 +50,7 @@ func applied(c eventstore.Commit) (domain.Integration, error) {
 // foldProbes returns the probe results of commits, in the order of the log of probes. It
 // skips an unreadable result, which the next probe replaces.
 func foldProbes(commits []eventstore.Commit) (b Batch, refused []Parked) {
-	at := map[key]int{}
+	at := map[domain.Ref]int{}
 	for _, c := range commits {
 		b.Reached.Probes = c.Position
 		probed, ok := c.Event.(domain.IntegrationProbed)
@@ -72,9 +64,9 @@ func foldProbes(commits []eventstore.Commit) (b Batch, refused []Parked) {
 				Duration: probed.Probe.Duration, Message: probed.Probe.Message,
 			},
 		}
-		switch n, seen := at[of(c)]; {
+		switch n, seen := at[c.Ref()]; {
 		case !seen:
-			at[of(c)] = len(b.Probes)
+			at[c.Ref()] = len(b.Probes)
 			b.Probes = append(b.Probes, result)
 		case b.Probes[n].Incarnation <= result.Incarnation:
 			b.Probes[n] = result

@@ -28,7 +28,7 @@ func assorted(w domain.Workspace) []projections.Document {
 }
 
 func model(b projections.Batch) *Model {
-	m := &Model{documents: map[owner]projections.Document{}, probes: map[owner]projections.ProbeResult{}}
+	m := &Model{documents: map[domain.Ref]projections.Document{}, probes: map[domain.Ref]projections.ProbeResult{}}
 	m.apply(b)
 	return m
 }
@@ -133,7 +133,7 @@ func drawIntegration(t *rapid.T) domain.Integration {
 // drawBatch draws a batch for two workspaces whose names end alike.
 func drawBatch(t *rapid.T, ending domain.Workspace) projections.Batch {
 	var b projections.Batch
-	once := func(i domain.Integration) owner { return owner{i.Workspace, i.ID} }
+	once := func(i domain.Integration) domain.Ref { return domain.Ref{Workspace: i.Workspace, ID: i.ID} }
 	for _, i := range rapid.SliceOfNDistinct(rapid.Custom(drawIntegration), 0, 4, once).Draw(t, "documents") {
 		if rapid.IntRange(0, 4).Draw(t, "deleted") == 0 {
 			i = deleted(i)

@@ -139,24 +139,19 @@ func sorts() []projections.Sort {
 
 // Model is a store without a database, as the reference for listings.
 type Model struct {
-	documents map[owner]projections.Document
-	probes    map[owner]projections.ProbeResult
-}
-
-type owner struct {
-	workspace domain.Workspace
-	id        domain.ID
+	documents map[domain.Ref]projections.Document
+	probes    map[domain.Ref]projections.ProbeResult
 }
 
 func (m *Model) apply(b projections.Batch) {
 	for _, d := range b.Documents {
-		o := owner{d.Integration.Workspace, d.Integration.ID}
+		o := domain.Ref{Workspace: d.Integration.Workspace, ID: d.Integration.ID}
 		if old, ok := m.documents[o]; !ok || d.Position > old.Position {
 			m.documents[o] = d
 		}
 	}
 	for _, p := range b.Probes {
-		o := owner{p.Workspace, p.ID}
+		o := domain.Ref{Workspace: p.Workspace, ID: p.ID}
 		if old, ok := m.probes[o]; !ok || cmp.Or(cmp.Compare(p.Incarnation, old.Incarnation), cmp.Compare(p.Position, old.Position)) > 0 {
 			m.probes[o] = p
 		}
@@ -167,7 +162,7 @@ func (m *Model) apply(b projections.Batch) {
 func (m *Model) list(w domain.Workspace, q projections.Query) projections.Page {
 	rows, total := []projections.Integration{}, 0
 	for o, d := range m.documents {
-		if o.workspace != w || d.Integration.Deleted || !q.Matches(d.Integration) {
+		if o.Workspace != w || d.Integration.Deleted || !q.Matches(d.Integration) {
 			continue
 		}
 		total++
