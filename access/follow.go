@@ -87,10 +87,7 @@ func (k *Keys) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.K
 			return watch
 		}
 		k.log.WarnContext(ctx, "watching API keys failed; retrying", slog.Any("err", err))
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		streams.Wait(ctx, time.Second)
 	}
 }
 

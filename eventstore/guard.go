@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // How the guard checks the log.
@@ -33,7 +35,7 @@ type Guard struct {
 func (g *Guard) Check(ctx context.Context) (Integrity, error) {
 	var i Integrity
 	for look := range confirm {
-		if look > 0 && !pause(ctx, confirmAt) {
+		if look > 0 && !streams.Wait(ctx, confirmAt) {
 			return i, ctx.Err()
 		}
 		g.mu.Lock()
@@ -86,7 +88,7 @@ func (g *Guard) Run(ctx context.Context) error {
 			g.Log.WarnContext(ctx, "checking the event log failed; retrying", slog.Any("err", err))
 		}
 		failing = err != nil
-		if !pause(ctx, guardEvery) {
+		if !streams.Wait(ctx, guardEvery) {
 			return g.last(ctx)
 		}
 	}
@@ -151,19 +153,9 @@ func (g *Guard) scrub(ctx context.Context) {
 			g.scrubbed = found
 			g.mu.Unlock()
 		}
-		if !pause(ctx, next) {
+		if !streams.Wait(ctx, next) {
 			return
 		}
-	}
-}
-
-// pause waits for d and reports whether ctx is still active.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -186,7 +186,7 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	if r.waited += replicaWait; r.waited > replicaGives {
 		return false, unavailable(errBehind, "read the last events of "+r.stream)
 	}
-	pause(ctx, replicaWait)
+	streams.Wait(ctx, replicaWait)
 	return false, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // ErrOtherLog ends the reading of a log that has been replaced. The reader must find its
@@ -48,7 +50,7 @@ func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 
 // look reads the lineage periodically.
 func (s *Store) look(ctx context.Context) {
-	for pause(ctx, guardEvery) {
+	for streams.Wait(ctx, guardEvery) {
 		_, _, _ = s.readLineage(ctx) // retried
 	}
 }

@@ -97,7 +97,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			at = head
 		}
 		progress(at, head)
-		if !pause(ctx, scrubPause) {
+		if !streams.Wait(ctx, scrubPause) {
 			return found, ctx.Err()
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Prober makes the probes of the queue and records their results. Any number of probers
@@ -37,7 +38,7 @@ func (p *Prober) Run(ctx context.Context) error {
 		if err := p.route(ctx); err != nil && ctx.Err() == nil {
 			p.Log.WarnContext(ctx, "making probes failed; retrying", slog.Any("err", err))
 		}
-		pause(ctx, p.Queue.Again)
+		streams.Wait(ctx, p.Queue.Again)
 	}
 	return nil
 }

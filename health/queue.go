@@ -129,7 +129,7 @@ func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 			if err := q.take(ctx, topic, messages); err != nil && ctx.Err() == nil {
 				q.Log.WarnContext(ctx, "taking probes from the queue failed; retrying", slog.String("topic", topic), slog.Any("err", err))
 			}
-			pause(ctx, q.Again)
+			streams.Wait(ctx, q.Again)
 		}
 	}()
 	return messages, nil
@@ -210,13 +210,6 @@ func newMessage(ctx context.Context, msg jetstream.Msg) *message.Message {
 		probe.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano)}
 	}
 	return probe
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // unavailable wraps err, a failure of NATS, with a message for the caller.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Results delivers probe results to those who wait for them, whichever process made the
@@ -49,7 +50,7 @@ func (r *Results) Run(ctx context.Context) error {
 		if ctx.Err() == nil {
 			r.log.WarnContext(ctx, "reading probe results failed; retrying", slog.Any("err", err))
 		}
-		pause(ctx, time.Second)
+		streams.Wait(ctx, time.Second)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // Scheduler queues due probes: of each enabled integration at its interval. The times follow
@@ -40,7 +41,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		if err := s.Events.Lead(ctx, scheduleName, s.lead); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "scheduling probes failed; retrying", slog.Any("err", err))
 		}
-		pause(ctx, time.Second)
+		streams.Wait(ctx, time.Second)
 	}
 	return nil
 }
