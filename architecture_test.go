@@ -41,7 +41,7 @@ var table = []row{
 	{"connectors/sandbox", "", "x/sys"},
 	{"commands", "domain eventstore vault audit", "x/sync"},
 	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
-	{"projections/sqlite", "domain projections", "go-sqlite3"},
+	{"projections/sqlite", "domain projections internal/durablefile", "go-sqlite3"},
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
 	{"health", "domain streams eventstore commands projections", "nats.go prometheus watermill x/sync"},

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -55,15 +54,11 @@ func (k RootKeys) lock() (release func(), err error) {
 	if k.Keyset != "" {
 		return func() {}, nil
 	}
-	f, err := os.OpenFile(k.File+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock root keyset: %w", err)
+	f, err := durablefile.Lock(k.File + ".lock")
+	if errors.Is(err, durablefile.ErrLocked) {
+		return nil, ErrRotating
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrRotating
-		}
+	if err != nil {
 		return nil, fmt.Errorf("lock root keyset: %w", err)
 	}
 	return func() { _ = f.Close() }, nil

@@ -1,5 +1,5 @@
-// Package durablefile replaces files so that a crash leaves the old content or the
-// new one, and nothing in between.
+// Package durablefile replaces files so that a crash leaves either the old content or
+// the new one, and locks files between processes.
 package durablefile
 
 import (
@@ -21,13 +21,13 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 		err = Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(tmp.Name()) // it has its name already when only the sync of the folder failed
+		_ = os.Remove(tmp.Name()) // already renamed if only the sync of the folder failed
 	}
 	return err
 }
 
-// Rename gives a file that is on disk its name, in the place of any other, and
-// returns once that is on disk as well.
+// Rename renames a file that is on disk, replacing any other, and returns once the new
+// name is on disk.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
@@ -35,7 +35,7 @@ func Rename(from, to string) error {
 	return syncFolder(filepath.Dir(to))
 }
 
-// syncFolder puts the names of a folder on disk.
+// syncFolder syncs the entries of a folder.
 func syncFolder(path string) error {
 	folder, err := os.Open(path) //nolint:gosec // the folder of a file of the caller
 	if err != nil {

@@ -33,3 +33,23 @@ func TestAFailedWriteLeavesNothingBehind(t *testing.T) {
 	require.Len(t, left, 1)
 	require.ErrorIs(t, durablefile.Write(filepath.Join(dir, "none", "file"), nil, 0o600), fs.ErrNotExist)
 }
+
+func TestALockIsExclusiveOrShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	one, err := durablefile.LockShared(path)
+	require.NoError(t, err)
+	other, err := durablefile.LockShared(path)
+	require.NoError(t, err)
+	_, err = durablefile.Lock(path)
+	require.ErrorIs(t, err, durablefile.ErrLocked)
+	require.NoError(t, one.Close())
+	require.NoError(t, other.Close())
+	alone, err := durablefile.Lock(path)
+	require.NoError(t, err)
+	_, err = durablefile.LockShared(path)
+	require.ErrorIs(t, err, durablefile.ErrLocked)
+	require.NoError(t, alone.Close())
+	_, err = durablefile.Lock(filepath.Join(path, "none"))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, durablefile.ErrLocked)
+}

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
+	"github.com/seed677028b5/integrations/internal/durablefile"
 	"github.com/seed677028b5/integrations/projections"
 )
 
@@ -54,7 +54,7 @@ func (g *Generations) Live(context.Context) (uint64, error) {
 // Open implements projections.Generations.
 func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, error) {
 	path := g.file(n)
-	lock, err := take(path+lockSuffix, syscall.LOCK_SH)
+	lock, err := durablefile.LockShared(path + lockSuffix)
 	if err != nil {
 		return nil, projections.Unavailable(err)
 	}
@@ -78,8 +78,8 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 
 // Create implements projections.Generations.
 func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, error) {
-	building, err := take(filepath.Join(g.Folder, buildingFile), syscall.LOCK_EX)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	building, err := durablefile.Lock(filepath.Join(g.Folder, buildingFile))
+	if errors.Is(err, durablefile.ErrLocked) {
 		return 0, nil, projections.ErrBuilding
 	}
 	if err != nil {
@@ -199,8 +199,8 @@ func (g *Generations) drop(n uint64) error {
 	if file, err := os.Stat(path); err == nil && file.IsDir() {
 		return nil
 	}
-	lock, err := take(path+lockSuffix, syscall.LOCK_EX)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	lock, err := durablefile.Lock(path + lockSuffix)
+	if errors.Is(err, durablefile.ErrLocked) {
 		return nil
 	}
 	if err != nil {
@@ -213,21 +213,6 @@ func (g *Generations) drop(n uint64) error {
 		}
 	}
 	return nil
-}
-
-// take opens a file and locks it with flags how, without waiting: EWOULDBLOCK means that
-// another process holds it. Closing the file releases the lock, and so does the end of the
-// process.
-func take(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own data folder
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return f, nil
 }
 
 // locked is a store that holds a lock until it is closed.
