@@ -23,7 +23,7 @@ func TestAnOldVersionIsUpcastWhenItIsRead(t *testing.T) {
 	}
 	encoded, err := codec.Encode(IntegrationDeleted{})
 	require.NoError(t, err)
-	require.Equal(t, 3, encoded.Version, "what is written is of the present version")
+	require.Equal(t, 3, encoded.Version, "the present version is written")
 	_, err = codec.Decode(Encoded{Name: deletedName, Version: 1, Data: []byte(`[]`)})
 	require.Error(t, err)
 }

@@ -104,7 +104,7 @@ func TestCreate(t *testing.T) {
 		},
 		{name: "a name is taken once", given: created(t, plain), when: plain, code: "name_taken"},
 		{
-			name: "a deleted integration goes on where it ended", given: deleted, when: plain,
+			name: "a deleted integration continues its version count", given: deleted, when: plain,
 			then: func(t *testing.T, d domain.Decision) {
 				i := d.Event.(domain.IntegrationCreated).Integration
 				require.Equal(t, uint64(5), i.Version)
@@ -125,7 +125,7 @@ func TestCreate(t *testing.T) {
 			then: func(t *testing.T, d domain.Decision) { require.Equal(t, "t", d.Seal[0].Secret.Reveal()) },
 		},
 		{
-			name: "null is as good as absent where a field isn't nullable", when: `{"name": "crm", "display_name": "CRM", "base_url": "http://a", "protocol": null, "enabled": null, "endpoints": null}`,
+			name: "null counts as absent where a field isn't nullable", when: `{"name": "crm", "display_name": "CRM", "base_url": "http://a", "protocol": null, "enabled": null, "endpoints": null}`,
 			then: func(t *testing.T, d domain.Decision) {
 				require.True(t, d.Event.(domain.IntegrationCreated).Integration.Enabled)
 			},
@@ -176,11 +176,11 @@ func TestUpdate(t *testing.T) {
 		then    func(*testing.T, domain.Integration)
 	}{
 		{name: "one field changes and the rest stays", given: keyed, when: `{"enabled": false}`, changed: []string{"/enabled"}},
-		{name: "what is the same already changes nothing", given: keyed, when: `{"enabled": true, "display_name": "CRM"}`},
+		{name: "an update to equal values changes nothing", given: keyed, when: `{"enabled": true, "display_name": "CRM"}`},
 		{name: "an empty update changes nothing", given: keyed, when: `{}`},
 		{name: "an absent secret is not an empty one", given: keyed, when: `{"auth": {"header_name": "X-API-Key"}}`},
 		{
-			name: "a new secret counts on", given: keyed, when: `{"auth": {"api_key_value": "k2"}}`, changed: []string{"/auth/secrets/api_key_value"}, seals: 1,
+			name: "a new secret increments the version", given: keyed, when: `{"auth": {"api_key_value": "k2"}}`, changed: []string{"/auth/secrets/api_key_value"}, seals: 1,
 			then: func(t *testing.T, i domain.Integration) { require.Equal(t, uint64(2), i.Auth.Secret().Version) },
 		},
 		{name: "null clears auth", given: keyed, when: `{"auth": null}`, changed: []string{"/auth"}},
@@ -201,13 +201,13 @@ func TestUpdate(t *testing.T) {
 		{name: "another host with the secret is fine", given: keyed, when: `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k1"}}`, changed: []string{"/auth/secrets/api_key_value", "/base_url"}, seals: 1},
 		{name: "another path of the token endpoint keeps the secret", given: withToken, when: `{"auth": {"token_url": "https://id.example.com/v2/token"}}`, changed: []string{"/auth/token_url"}},
 		{name: "another token endpoint needs the secret again", given: withToken, when: `{"auth": {"token_url": "https://evil.example.com/token"}}`, code: "secret_required"},
-		{name: "who gets the token doesn't get the secret", given: withToken, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
-		{name: "who gets the secret doesn't get the token", given: withToken, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
-		{name: "another place of the token needs it again", given: exchanging, when: `{"auth": {"exchange_token_field": "data.other"}}`, code: "secret_required"},
-		{name: "another place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": "data.token"}}`, code: "secret_required"},
-		{name: "no place of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": null}}`, code: "secret_required"},
-		{name: "another lifetime to fall back on does not", given: exchanging, when: `{"auth": {"exchange_default_ttl_seconds": 300}}`, changed: []string{"/auth/exchange_default_ttl_seconds"}},
-		{name: "another place in the answer needs it again", given: inJSON, when: `{"auth": {"token_response_path": "refresh_token"}}`, code: "secret_required"},
+		{name: "the receiver of the token doesn't get the secret", given: withToken, when: `{"auth": {"token_url": "https://crm.example.com/token"}}`, code: "secret_required"},
+		{name: "the receiver of the secret doesn't get the token", given: withToken, when: `{"base_url": "https://id.example.com"}`, code: "secret_required"},
+		{name: "another path of the token needs it again", given: exchanging, when: `{"auth": {"exchange_token_field": "data.other"}}`, code: "secret_required"},
+		{name: "another path of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": "data.token"}}`, code: "secret_required"},
+		{name: "removing the path of the lifetime needs it again", given: exchanging, when: `{"auth": {"exchange_expires_in_field": null}}`, code: "secret_required"},
+		{name: "another default lifetime doesn't", given: exchanging, when: `{"auth": {"exchange_default_ttl_seconds": 300}}`, changed: []string{"/auth/exchange_default_ttl_seconds"}},
+		{name: "another path in the response needs it again", given: inJSON, when: `{"auth": {"token_response_path": "refresh_token"}}`, code: "secret_required"},
 		{name: "another client needs the private key again", given: smart, when: `{"auth": {"client_id": "other"}}`, code: "secret_required"},
 		{name: "other scopes don't", given: smart, when: `{"auth": {"scopes": ["system/*.rs"]}}`, changed: []string{"/auth/scopes"}},
 		{name: "another issuer needs the private key again", given: asserting, when: `{"auth": {"assertion_issuer": "other"}}`, code: "secret_required"},
@@ -215,8 +215,8 @@ func TestUpdate(t *testing.T) {
 		{name: "no subject needs the private key again", given: asserting, when: `{"auth": {"assertion_subject": null}}`, code: "secret_required"},
 		{name: "another place in the request needs it again", given: withToken, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
 		{name: "another type needs its own secret", given: keyed, when: `{"auth": {"type": "bearer_token"}}`, code: "required"},
-		{name: "the name stays for ever", given: keyed, when: `{"name": "other"}`, code: "immutable"},
-		{name: "even the same name is not to be given", given: keyed, when: `{"name": "crm"}`, code: "immutable"},
+		{name: "the name never changes", given: keyed, when: `{"name": "other"}`, code: "immutable"},
+		{name: "even the same name is refused", given: keyed, when: `{"name": "crm"}`, code: "immutable"},
 		{
 			name: "an endpoint keeps its secret by its name", given: calling, changed: []string{"/endpoints"},
 			when: `{"endpoints": [{"name": "new", "description": "New.", "path": "/new"}, {"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u"}}]}`,
@@ -234,7 +234,7 @@ func TestUpdate(t *testing.T) {
 		{name: "a header that is left out is gone", given: tooled, when: `{"mcp_headers": {}}`, changed: []string{"/mcp_headers"}},
 		{name: "a header's value doesn't follow to another host", given: tooled, when: `{"mcp_url": "https://b.example.com/mcp"}`, code: "secret_required"},
 		{
-			name: "another protocol drops what was of the one before", given: tooled, when: `{"protocol": "rest", "base_url": "https://a.example.com"}`,
+			name: "another protocol drops the fields of the previous one", given: tooled, when: `{"protocol": "rest", "base_url": "https://a.example.com"}`,
 			changed: []string{"/base_url", "/mcp_headers", "/mcp_transport", "/mcp_url", "/protocol"},
 		},
 		{name: "health_check is null again", given: plain, when: `{"health_check": null}`},
@@ -270,7 +270,7 @@ func TestUpdate(t *testing.T) {
 
 // Earlier versions recorded of a secret that is exchanged for tokens only that it
 // was given for both, the token endpoint and the base URL.
-func TestASecretOfAnEarlierVersionStaysWhereItGoes(t *testing.T) {
+func TestASecretFromAnEarlierVersionKeepsItsDestination(t *testing.T) {
 	given := created(t, withToken)
 	ref := given.Auth.Secret()
 	ref.Destinations = []string{"https://crm.example.com:443 client_secret_basic", "https://id.example.com:443 client_secret_basic"}
@@ -282,16 +282,16 @@ func TestASecretOfAnEarlierVersionStaysWhereItGoes(t *testing.T) {
 	require.Equal(t, "secret_required", codeOf(err), err)
 }
 
-func TestNothingChangesWhatIsNotThere(t *testing.T) {
+func TestOnlyAnExistingIntegrationChanges(t *testing.T) {
 	builtin := domain.Builtins("acme", domain.BuiltinSettings{})[0]
 	gone := domain.Evolve(created(t, plain), domain.IntegrationDeleted{ID: "x", Version: 2})
 	for name, tt := range map[string]struct {
 		given domain.Integration
 		code  string
 	}{
-		"what never was":     {domain.Integration{}, "integration_not_found"},
-		"what was deleted":   {gone, "integration_not_found"},
-		"what is a built-in": {builtin, "builtin"},
+		"an unknown one": {domain.Integration{}, "integration_not_found"},
+		"a deleted one":  {gone, "integration_not_found"},
+		"a built-in":     {builtin, "builtin"},
 	} {
 		_, err := tt.given.Update(doc(t, `{"enabled": false}`), domain.Stamp{At: later}, rules)
 		require.Equal(t, tt.code, codeOf(err), name)
