@@ -98,14 +98,14 @@ func (k *Keys) learn(e jetstream.KeyValueEntry) error {
 		return nil
 	}
 	if e.Operation() != jetstream.KeyValuePut {
-		k.put(e.Key(), entry{revision: e.Revision()})
+		k.set(e.Key(), entry{revision: e.Revision()})
 		return nil
 	}
 	var key Key
 	if err := json.Unmarshal(e.Value(), &key); err != nil {
 		return fmt.Errorf("read key %s: %w", e.Key(), err)
 	}
-	k.put(e.Key(), entry{key: key, revision: e.Revision()})
+	k.set(e.Key(), entry{key: key, revision: e.Revision()})
 	return nil
 }
 

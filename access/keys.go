@@ -92,8 +92,8 @@ func (k *Keys) Authenticate(ctx context.Context, text string) (Key, error) {
 // an authenticated key that has not expired is still valid.
 func (k *Keys) Changes() uint64 { return k.changes.Load() }
 
-// put records the present state of a key. The caller holds the lock.
-func (k *Keys) put(id string, e entry) {
+// set records the present state of a key. The caller holds the lock.
+func (k *Keys) set(id string, e entry) {
 	k.keys[id] = e
 	k.changes.Add(1)
 }
@@ -192,7 +192,7 @@ func (k *Keys) Revoke(ctx context.Context, w domain.Workspace, id string) error 
 		case !streams.IsConflict(err):
 			return unavailable(err, "revoke key")
 		}
-		if err := k.catchUp(ctx, id); err != nil {
+		if err := k.refresh(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -201,9 +201,9 @@ func (k *Keys) Revoke(ctx context.Context, w domain.Workspace, id string) error 
 
 var errChanging = domain.Errorf(domain.Conflict, "changing_too_fast", "the key was changed concurrently; try again")
 
-// catchUp reads the present state of a key. Only the watch learns of a deletion: the
+// refresh reads the present state of a key. Only the watch learns of a deletion: the
 // server that answers here may not have the key yet.
-func (k *Keys) catchUp(ctx context.Context, id string) error {
+func (k *Keys) refresh(ctx context.Context, id string) error {
 	latest, err := k.kv.Get(ctx, id)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
@@ -219,7 +219,7 @@ func (k *Keys) forget(id string, revision uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys[id].revision == revision {
-		k.put(id, entry{revision: revision})
+		k.set(id, entry{revision: revision})
 	}
 }
 
@@ -249,7 +249,7 @@ func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys[key.ID].revision < revision {
-		k.put(key.ID, entry{key: key, revision: revision})
+		k.set(key.ID, entry{key: key, revision: revision})
 	}
 	return nil
 }

@@ -56,9 +56,9 @@ func EntryOf(c eventstore.Commit) Entry {
 	return e
 }
 
-// walk calls visit for every event of an integration, oldest first, until it
+// each calls visit for every event of an integration, oldest first, until it
 // returns false.
-func (l Log) walk(ctx context.Context, w domain.Workspace, id domain.ID, visit func(eventstore.Commit) bool) error {
+func (l Log) each(ctx context.Context, w domain.Workspace, id domain.ID, visit func(eventstore.Commit) bool) error {
 	for after, more := uint64(0), true; more; {
 		var commits []eventstore.Commit
 		var err error

@@ -56,7 +56,7 @@ func (l Log) stateAt(ctx context.Context, w domain.Workspace, id domain.ID, at u
 	if c.Err == nil {
 		return state, nil
 	}
-	err = l.walk(ctx, w, id, func(c eventstore.Commit) bool { // the state stays as before an unreadable event
+	err = l.each(ctx, w, id, func(c eventstore.Commit) bool { // the state stays as before an unreadable event
 		if c.Position < at && c.Err == nil {
 			state = domain.Evolve(state, c.Event)
 		}

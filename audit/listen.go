@@ -22,7 +22,7 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 				return
 			}
 			var ok bool
-			if last, ok = l.recall(ctx, w, *after, 0, yield); !ok {
+			if last, ok = l.recorded(ctx, w, *after, 0, yield); !ok {
 				return
 			}
 		}
@@ -34,7 +34,7 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 		defer l.leave(one)
 		if after != nil {
 			var ok bool
-			if last, ok = l.recall(ctx, w, last, from, yield); !ok {
+			if last, ok = l.recorded(ctx, w, last, from, yield); !ok {
 				return
 			}
 		}
@@ -58,9 +58,9 @@ func (l *Live) check(ctx context.Context, after uint64) error {
 	return err
 }
 
-// recall yields the recorded events after a position, up to another one; 0 means the end.
+// recorded yields the recorded events after a position, up to another one; 0 means the end.
 // It returns the position it reached, and whether to continue.
-func (l *Live) recall(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Told, error) bool) (uint64, bool) {
+func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Told, error) bool) (uint64, bool) {
 	for more := true; more && (until == 0 || after < until); {
 		var commits []eventstore.Commit
 		var err error

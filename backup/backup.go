@@ -88,7 +88,7 @@ func Write(ctx context.Context, s Source, w io.Writer, scratch string) ([]Stream
 			return nil, fmt.Errorf("backup: %w", err)
 		}
 	}
-	b := &writing{Source: s, mgr: mgr, archive: a, scratch: scratch}
+	b := &writer{Source: s, mgr: mgr, archive: a, scratch: scratch}
 	followers, log, rest := order()
 	err = b.streams(ctx, followers)
 	if err == nil {
@@ -121,8 +121,8 @@ func unrotated(read func() ([]byte, error), before []byte) error {
 	return err
 }
 
-// writing is a backup that is being written.
-type writing struct {
+// writer is a backup that is being written.
+type writer struct {
 	Source
 	mgr     *jsm.Manager
 	archive *archive
@@ -134,7 +134,7 @@ type writing struct {
 var errHoldLost = errors.New("the backup lost the lease that protects secrets from destruction; try again")
 
 // held reads streams while no secrets are destroyed.
-func (b *writing) held(ctx context.Context, names []string) error {
+func (b *writer) held(ctx context.Context, names []string) error {
 	begun := false
 	return b.Events.Lead(ctx, b.Lease, func(ctx context.Context) error {
 		if begun {
@@ -148,7 +148,7 @@ func (b *writing) held(ctx context.Context, names []string) error {
 	})
 }
 
-func (b *writing) streams(ctx context.Context, names []string) error {
+func (b *writer) streams(ctx context.Context, names []string) error {
 	for _, name := range names {
 		if err := b.stream(ctx, name); err != nil {
 			return fmt.Errorf("stream %s: %w", name, err)
@@ -158,7 +158,7 @@ func (b *writing) streams(ctx context.Context, names []string) error {
 }
 
 // stream reads one stream. It omits a stream that an earlier version did not create yet.
-func (b *writing) stream(ctx context.Context, name string) error {
+func (b *writer) stream(ctx context.Context, name string) error {
 	stream, err := b.mgr.LoadStream(name)
 	if jsm.IsNatsError(err, 10059) { // JSStreamNotFoundErr
 		return nil
@@ -170,7 +170,7 @@ func (b *writing) stream(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := take(ctx, stream, b.scratch, func(bytes int64) { b.Progress(name, bytes, int64(info.State.Bytes)) }) //nolint:gosec // a size fits
+	snapshot, err := takeSnapshot(ctx, stream, b.scratch, func(bytes int64) { b.Progress(name, bytes, int64(info.State.Bytes)) }) //nolint:gosec // a size fits
 	if err != nil {
 		return err
 	}

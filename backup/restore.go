@@ -47,7 +47,7 @@ func Read(ctx context.Context, file File, t Target) (restored []Stream, err erro
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	r := &reading{Target: t, file: file, mgr: mgr}
+	r := &restoring{Target: t, file: file, mgr: mgr}
 	if err := r.begin(ctx); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
@@ -68,12 +68,12 @@ func Read(ctx context.Context, file File, t Target) (restored []Stream, err erro
 
 // begin checks that the target is empty, or deletes what an interrupted restore left, and
 // records that a restore is running.
-func (r *reading) begin(ctx context.Context) error {
+func (r *restoring) begin(ctx context.Context) error {
 	if err := eventstore.CheckRestored(ctx, r.NATS); errors.Is(err, eventstore.ErrRestoring) {
 		if !r.Again {
 			return err
 		}
-		for _, name := range append(restoredNames(), leasesName) {
+		for _, name := range append(restoredNames(), leaseStream) {
 			r.done = append(r.done, Stream{Name: name})
 		}
 		if err := r.remove(); err != nil {
@@ -82,20 +82,20 @@ func (r *reading) begin(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if err := vacant(r.mgr); err != nil {
+	if err := checkEmpty(r.mgr); err != nil {
 		return err
 	}
 	if err := eventstore.BeginRestore(ctx, r.NATS, r.Replicas, r.Again); err != nil {
 		return err
 	}
-	if err := vacant(r.mgr); err != nil { // a service may have started in between
+	if err := checkEmpty(r.mgr); err != nil { // a service may have started in between
 		return errors.Join(err, eventstore.EndRestore(ctx, r.NATS))
 	}
 	return nil
 }
 
-// vacant refuses an account that has streams of a service.
-func vacant(mgr *jsm.Manager) error {
+// checkEmpty refuses an account that has streams of a service.
+func checkEmpty(mgr *jsm.Manager) error {
 	there, err := mgr.StreamNames(nil)
 	if err != nil {
 		return err
@@ -118,18 +118,18 @@ func restoredNames() []string {
 	return slices.Concat(followers, log, rest)
 }
 
-// leasesName is a stream that a restore creates in addition to those of the backup.
-const leasesName = "KV_LEASES"
+// leaseStream is a stream that a restore creates in addition to those of the backup.
+const leaseStream = "KV_LEASES"
 
-// reading is a backup that is being restored.
-type reading struct {
+// restoring is a backup that is being restored.
+type restoring struct {
 	Target
 	file File
 	mgr  *jsm.Manager
 	done []Stream
 }
 
-func (r *reading) run(ctx context.Context, entries *tar.Reader) error {
+func (r *restoring) run(ctx context.Context, entries *tar.Reader) error {
 	var config []byte
 	for {
 		entry, err := entries.Next()
@@ -161,7 +161,7 @@ func (r *reading) run(ctx context.Context, entries *tar.Reader) error {
 }
 
 // complete refuses an archive without a log.
-func (r *reading) complete() error {
+func (r *restoring) complete() error {
 	for _, name := range []string{logName, secretsName} {
 		if !slices.ContainsFunc(r.done, func(s Stream) bool { return s.Name == name }) {
 			return fmt.Errorf("%w: it has no stream %s", ErrDamaged, name)
@@ -172,7 +172,7 @@ func (r *reading) complete() error {
 
 // stream restores one stream with the replicas of the target, and uncompressed, because a
 // cluster may lose a compressed one.
-func (r *reading) stream(ctx context.Context, name string, config []byte, size int64) error {
+func (r *restoring) stream(ctx context.Context, name string, config []byte, size int64) error {
 	var meta struct {
 		Config api.StreamConfig `json:"config"`
 		State  api.StreamState  `json:"state"`
@@ -249,7 +249,7 @@ func (r lateEOF) Read(p []byte) (int, error) {
 }
 
 // undo deletes what was restored, so that a restore can be tried again.
-func (r *reading) undo(ctx context.Context) error {
+func (r *restoring) undo(ctx context.Context) error {
 	if err := r.remove(); err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (r *reading) undo(ctx context.Context) error {
 }
 
 // remove deletes the streams that were restored.
-func (r *reading) remove() error {
+func (r *restoring) remove() error {
 	var failed error
 	for _, s := range r.done {
 		if err := r.mgr.DeleteStream(s.Name); err != nil && !jsm.IsNatsError(err, 10059) {

@@ -30,8 +30,8 @@ func (s *snapshot) close() { _ = s.data.Close() }
 // errStalled ends a snapshot whose server has stopped sending.
 var errStalled = fmt.Errorf("the server sent nothing for %s", stalled)
 
-// take takes a snapshot of a stream, and calls progress with the bytes received.
-func take(ctx context.Context, stream *jsm.Stream, scratch string, progress func(int64)) (*snapshot, error) {
+// takeSnapshot takes a snapshot of a stream, and calls progress with the bytes received.
+func takeSnapshot(ctx context.Context, stream *jsm.Stream, scratch string, progress func(int64)) (*snapshot, error) {
 	file, err := os.CreateTemp(scratch, ".snapshot-*")
 	if err != nil {
 		return nil, err

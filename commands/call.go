@@ -32,15 +32,15 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 }
 
 func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
-	if unset := s.unset(c.Integration); unset != "" {
+	if unset := s.missingSettings(c.Integration); unset != "" {
 		return domain.CallResult{Error: unset, ErrorCode: domain.CallMisconfigured}, nil
 	}
 	return s.Connectors.Call(ctx, c)
 }
 
-// unset returns a sentence that names the settings of a built-in that the operator has not
+// missingSettings returns a sentence that names the settings of a built-in that the operator has not
 // set, "" when none is missing.
-func (s *Service) unset(i domain.Integration) string {
+func (s *Service) missingSettings(i domain.Integration) string {
 	if !i.Builtin {
 		return ""
 	}

@@ -115,7 +115,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			continue
 		}
 		if err != nil {
-			return s.orRepeated(ctx, by, id, on, &meta, err)
+			return s.unlessRepeated(ctx, by, id, on, &meta, err)
 		}
 		if forbidden != nil {
 			return Outcome{}, forbidden

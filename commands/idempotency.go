@@ -49,9 +49,9 @@ func replayed(c eventstore.Commit) (Outcome, error) {
 	return Outcome{Integration: domain.Evolve(domain.Integration{}, c.Event), Position: c.Position, Replayed: true}, c.Err
 }
 
-// orRepeated returns refusal, unless a concurrent request with the same key made the change
+// unlessRepeated returns refusal, unless a concurrent request with the same key made the change
 // that caused the refusal.
-func (s *Service) orRepeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, refusal error) (Outcome, error) {
+func (s *Service) unlessRepeated(ctx context.Context, by Caller, id domain.ID, on Condition, meta *domain.Metadata, refusal error) (Outcome, error) {
 	if out, err := s.repeated(ctx, by, id, on, meta); err != nil || out.Replayed {
 		return out, err
 	}

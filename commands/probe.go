@@ -123,7 +123,7 @@ func notProbed(p domain.Probe) error {
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, keyring domain.Keyring) domain.Probe {
-	if unset := s.unset(i); unset != "" {
+	if unset := s.missingSettings(i); unset != "" {
 		return domain.Probe{
 			Status: domain.Misconfigured, Message: unset, At: s.Now(), Steps: []domain.ProbeStep{{Name: "resolve_auth", Detail: unset}},
 		}

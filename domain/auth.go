@@ -127,16 +127,16 @@ func (a Auth) destinations(baseURLs ...string) []string {
 	}
 	add(baseURLs, called)
 	add(tokenURLs, place)
-	if more := a.boundTo(); more != "" {
+	if more := a.tokenBinding(); more != "" {
 		add(tokenURLs, more)
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// boundTo returns what else a secret is bound to at a token endpoint: the path of
+// tokenBinding returns what else a secret is bound to at a token endpoint: the path of
 // the token in the response, so that no other part of it can be read, and the
 // identity that a private key asserts. It returns "" for none.
-func (a Auth) boundTo() string {
+func (a Auth) tokenBinding() string {
 	switch a.Type {
 	case JSONTokenExchange:
 		return fmt.Sprintf("reads %q", a.TokenResponsePath)

@@ -18,15 +18,15 @@ type Codec struct {
 // upcasters holds, for each name, the functions that upcast version n of the stored
 // form to n+1, at index n-1. The present version is len(upcasters) + 1.
 var upcasters = map[string][]func(map[string]any){
-	probedName:  {countOneProbe},
+	probedName:  {countProbe},
 	invokedName: {nameKind},
 }
 
 // nameKind upcasts a call from before tests were recorded.
 func nameKind(old map[string]any) { old["kind"] = string(ToolCall) }
 
-// countOneProbe upcasts a probe from before probes were counted by day.
-func countOneProbe(old map[string]any) {
+// countProbe upcasts a probe from before probes were counted by day.
+func countProbe(old map[string]any) {
 	probe, _ := old["probe"].(map[string]any)
 	at, _ := probe["at"].(string)
 	healthy := 0

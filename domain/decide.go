@@ -110,7 +110,7 @@ func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []
 	var auth *Secret
 	i.Auth, auth = readAuth(o, i.Auth)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
-	i.onlyWhatStdioCarries(o)
+	i.refuseHTTPFields(o)
 	i.refuseAuthHeaders(o, now)
 	o.done()
 

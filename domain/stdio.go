@@ -82,9 +82,9 @@ func (i *Integration) readStdio(o *object, profiles map[string][]Slot) {
 	*o.problems = append(*o.problems, ArgumentProblems(slots, i.MCPArgs)...)
 }
 
-// onlyWhatStdioCarries refuses the parts of an HTTP request that a process can't be
+// refuseHTTPFields refuses the parts of an HTTP request that a process can't be
 // sent, and clears them where they are left over.
-func (i *Integration) onlyWhatStdioCarries(o *object) {
+func (i *Integration) refuseHTTPFields(o *object) {
 	if i.Protocol != MCP || i.MCPTransport != Stdio {
 		return
 	}

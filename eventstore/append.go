@@ -38,12 +38,12 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	log := s.Lineage().ID()
-	before := s.highest.see(log, 0)
+	before := s.highest.observe(log, 0)
 	position, err := s.appends.append(ctx, msg, after)
 	switch {
 	case err == nil:
-		if s.highest.see(log, position); position <= before { // the log lost its end in the meantime
-			s.refuse(Integrity{Missing: before - position + 1, Ranges: []Range{{position, before}}}.Err())
+		if s.highest.observe(log, position); position <= before { // the log lost its end in the meantime
+			s.refuseChanges(Integrity{Missing: before - position + 1, Ranges: []Range{{position, before}}}.Err())
 		}
 		return position, nil
 	case errors.Is(err, errNotSent), refusedByServer(err) && !streams.IsConflict(err):

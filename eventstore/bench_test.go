@@ -19,7 +19,7 @@ import (
 // The figures of docs/adr 1, 3 and 7 come from here. Every append is synced to
 // disk before it is acknowledged.
 
-func opened(b *testing.B, nc *nats.Conn) *eventstore.Store {
+func existing(b *testing.B, nc *nats.Conn) *eventstore.Store {
 	b.Helper()
 	s, err := eventstore.Open(b.Context(), nc, eventstore.Config{Durable: durable})
 	require.NoError(b, err)
@@ -41,7 +41,7 @@ func BenchmarkAppend(b *testing.B) {
 					})
 					require.NoError(b, err)
 				}
-				s := opened(b, nc)
+				s := existing(b, nc)
 				var next atomic.Uint64
 				if writers == 1 {
 					for b.Loop() {
@@ -92,7 +92,7 @@ func BenchmarkBatchOfTwo(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	s := opened(b, natstest.Connect(b))
+	s := existing(b, natstest.Connect(b))
 	for n := range uint64(1000) {
 		create(b, s, n)
 	}
@@ -105,7 +105,7 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 func BenchmarkClaim(b *testing.B) {
-	s := opened(b, natstest.Connect(b))
+	s := existing(b, natstest.Connect(b))
 	n := 0
 	for b.Loop() {
 		n++

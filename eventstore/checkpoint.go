@@ -14,7 +14,7 @@ import (
 func (s *Store) Checkpoint(ctx context.Context, name string, v any) (known bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	entry, err := s.reached.Get(ctx, name)
+	entry, err := s.positions.Get(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return false, nil
@@ -35,7 +35,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("store the checkpoint %s: %w", name, err)
 	}
-	if _, err := s.reached.Put(ctx, name, data); err != nil {
+	if _, err := s.positions.Put(ctx, name, data); err != nil {
 		return unavailable(err, "store the checkpoint "+name)
 	}
 	return nil

@@ -31,8 +31,8 @@ const (
 	originalPrefix     = "original-"
 )
 
-// deadConfig bounds the stream of dead letters. The events themselves stay in the log.
-func deadConfig(cfg Config) jetstream.StreamConfig {
+// deadLetterConfig bounds the stream of dead letters. The events themselves stay in the log.
+func deadLetterConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: deadName, Subjects: []string{deadPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
@@ -59,7 +59,7 @@ func (s *Store) DeadLetter(ctx context.Context, w domain.Workspace, id domain.ID
 		return err
 	}
 	for ctx.Err() == nil {
-		last, recorded, err := s.lastDead(ctx, msg.Subject)
+		last, recorded, err := s.lastDeadLetter(ctx, msg.Subject)
 		if err != nil || recorded >= position { // an integration's events are processed in order
 			return err
 		}
@@ -102,9 +102,9 @@ func oneLine(r rune) rune {
 	return r
 }
 
-// lastDead returns the sequence of the last dead letter on a subject, and the position
+// lastDeadLetter returns the sequence of the last dead letter on a subject, and the position
 // of its event.
-func (s *Store) lastDead(ctx context.Context, subject string) (sequence, position uint64, err error) {
+func (s *Store) lastDeadLetter(ctx context.Context, subject string) (sequence, position uint64, err error) {
 	stream, err := s.js.Stream(ctx, deadName)
 	if err != nil {
 		return 0, 0, unavailable(err, "read dead letters")
@@ -116,11 +116,11 @@ func (s *Store) lastDead(ctx context.Context, subject string) (sequence, positio
 	case err != nil:
 		return 0, 0, unavailable(err, "read dead letters")
 	}
-	letter, err := readDead(msg)
+	letter, err := readDeadLetter(msg)
 	return msg.Sequence, letter.Position, err
 }
 
-func readDead(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
+func readDeadLetter(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
 	position, err := strconv.ParseUint(msg.Header.Get(headerDeadPosition), 10, 64)
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", msg.Sequence, err)
@@ -150,7 +150,7 @@ func (s *Store) DeadLetters(ctx context.Context, limit int) (letters []DeadLette
 		if err != nil {
 			return nil, 0, unavailable(err, "read dead letters")
 		}
-		letter, err := readDead(msg)
+		letter, err := readDeadLetter(msg)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -37,26 +37,26 @@ func Codec() domain.Codec {
 
 // Store appends to and reads from the streams.
 type Store struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	log      jetstream.Stream // INTEGRATIONS
-	probes   jetstream.Stream
-	claims   jetstream.KeyValue
-	leases   jetstream.KeyValue // entries expire unless they are renewed
-	reached  jetstream.KeyValue // of subscribers
-	state    jetstream.KeyValue // the lineage of the log
-	lineage  atomic.Pointer[Lineage]
-	damage   atomic.Pointer[error] // why changes are refused
-	highest  highest
-	reading  reading
-	savedIn  sync.Map // by subscriber, the log of the position saved last
-	appends  *group
-	recent   *recent // nil: every reader decodes for itself
-	codec    domain.Codec
-	asks     chan struct{} // one for each page being read
-	canary   string
-	required []string // streams that the service can't run without
-	timeout  time.Duration
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	log       jetstream.Stream // INTEGRATIONS
+	probes    jetstream.Stream
+	claims    jetstream.KeyValue
+	leases    jetstream.KeyValue // entries expire unless they are renewed
+	positions jetstream.KeyValue // of subscribers
+	state     jetstream.KeyValue // the lineage of the log
+	lineage   atomic.Pointer[Lineage]
+	damage    atomic.Pointer[error] // why changes are refused
+	highest   highest
+	reading   reading
+	savedIn   sync.Map // by subscriber, the log of the position saved last
+	appends   *group
+	cache     *messageCache // nil: every reader decodes for itself
+	codec     domain.Codec
+	requests  chan struct{} // one for each page being read
+	canary    string
+	required  []string // streams that the service can't run without
+	timeout   time.Duration
 }
 
 const (
@@ -83,7 +83,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, codec: Codec(), recent: &recent{}, asks: make(chan struct{}, maxAsks), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, codec: Codec(), cache: &messageCache{}, requests: make(chan struct{}, maxRequests), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
 	if err := CheckRestored(ctx, nc); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
@@ -111,7 +111,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = streams.Ensure(ctx, js, deadConfig(cfg)); err != nil {
+	if _, err = streams.Ensure(ctx, js, deadLetterConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
@@ -130,14 +130,14 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if err != nil {
 		return nil, fmt.Errorf("attach to the event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, appends: &group{js: js}, codec: Codec(), asks: make(chan struct{}, maxAsks), timeout: orDefault(timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, appends: &group{js: js}, codec: Codec(), requests: make(chan struct{}, maxRequests), timeout: orDefault(timeout, 5*time.Second)}
 	if s.log, err = js.Stream(ctx, logName); err != nil {
 		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}
 	if s.leases, err = js.KeyValue(ctx, leaseBucket); err != nil {
 		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", leaseBucket, err)
 	}
-	if s.reached, err = js.KeyValue(ctx, readBucket); err != nil {
+	if s.positions, err = js.KeyValue(ctx, readBucket); err != nil {
 		return nil, fmt.Errorf("attach to the event store: bucket %s: %w", readBucket, err)
 	}
 	if s.state, err = js.KeyValue(ctx, stateBucket); err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -155,7 +155,7 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 		name string
 		ttl  time.Duration
 	}{
-		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.reached, readBucket, 0}, {&s.state, stateBucket, 0},
+		{&s.claims, claimBucket, 24 * time.Hour}, {&s.leases, leaseBucket, leaseFor}, {&s.positions, readBucket, 0}, {&s.state, stateBucket, 0},
 	} {
 		var err error
 		*bucket.to, err = streams.EnsureBucket(ctx, s.js, jetstream.KeyValueConfig{Bucket: bucket.name, TTL: bucket.ttl, Replicas: max(replicas, 1)})
@@ -198,7 +198,7 @@ func parseSubject(s string) (domain.Workspace, domain.ID) {
 // Head returns the position of the last event in the log, 0 when it is empty.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
 	head, err := s.head(ctx, logName)
-	s.highest.see(s.Lineage().ID(), head)
+	s.highest.observe(s.Lineage().ID(), head)
 	return head, err
 }
 

@@ -30,7 +30,7 @@ var positionName = regexp.MustCompile(`^.+\.(integrations|probes)\.([^.]+)\.([^.
 func (s *Store) Followers(ctx context.Context) ([]Follower, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	watch, err := s.reached.WatchAll(ctx, jetstream.IgnoreDeletes())
+	watch, err := s.positions.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, unavailable(err, "read the followers")
 	}

@@ -57,11 +57,11 @@ type waiter struct {
 // append publishes msg after a position on its subject, and returns its position once
 // it is on disk. Its errors are those of jetstream.PublishMsg, or errNotSent.
 func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
-	w := g.enter(msg, after)
+	w := g.enqueue(msg, after)
 	select {
 	case <-w.decided:
 	case <-ctx.Done():
-		if g.leave(w) {
+		if g.dequeue(w) {
 			return 0, errors.Join(errNotSent, ctx.Err())
 		}
 		<-w.decided
@@ -71,15 +71,15 @@ func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64
 	}
 	ack, err := g.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
 	if err != nil {
-		g.done(nil)
+		g.finish(nil)
 		return 0, err
 	}
-	g.done(map[string]uint64{msg.Subject: ack.Sequence})
+	g.finish(map[string]uint64{msg.Subject: ack.Sequence})
 	return ack.Sequence, nil
 }
 
-// enter queues an append, or decides at once that it is sent alone.
-func (g *group) enter(msg *nats.Msg, after uint64) *waiter {
+// enqueue queues an append, or decides at once that it is sent alone.
+func (g *group) enqueue(msg *nats.Msg, after uint64) *waiter {
 	w := &waiter{msg: msg, after: after, decided: make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,8 +91,8 @@ func (g *group) enter(msg *nats.Msg, after uint64) *waiter {
 	return w
 }
 
-// leave removes an append from the queue. It reports false if it was sent already.
-func (g *group) leave(w *waiter) bool {
+// dequeue removes an append from the queue. It reports false if it was sent already.
+func (g *group) dequeue(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := slices.Index(g.waiting, w)
@@ -103,18 +103,18 @@ func (g *group) leave(w *waiter) bool {
 	return true
 }
 
-// done records that an append that was sent alone has returned, and its position.
-func (g *group) done(made map[string]uint64) {
+// finish records that an append that was sent alone has returned, and its position.
+func (g *group) finish(made map[string]uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.single--
-	g.pass(made)
+	g.sendConflicting(made)
 	g.next()
 }
 
-// pass lets the waiting appends that conflict by now be sent alone: in a batch they
+// sendConflicting lets the waiting appends that conflict by now be sent alone: in a batch they
 // would fail all the others.
-func (g *group) pass(made map[string]uint64) {
+func (g *group) sendConflicting(made map[string]uint64) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(w *waiter) bool {
 		overtaken := w.after < made[w.msg.Subject]
 		if overtaken {
@@ -188,7 +188,7 @@ func (g *group) sendBatch(batch []*waiter) {
 		}
 		close(w.decided)
 	}
-	g.pass(made)
+	g.sendConflicting(made)
 	g.next()
 }
 

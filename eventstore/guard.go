@@ -49,7 +49,7 @@ func (g *Guard) Check(ctx context.Context) (Integrity, error) {
 			break
 		}
 	}
-	g.note(ctx, i)
+	g.act(ctx, i)
 	return i, nil
 }
 
@@ -60,13 +60,13 @@ func (g *Guard) Seen() Integrity {
 	return g.seen
 }
 
-// note acts on the result of a check.
-func (g *Guard) note(ctx context.Context, i Integrity) {
+// act acts on the result of a check.
+func (g *Guard) act(ctx context.Context, i Integrity) {
 	g.mu.Lock()
 	g.seen = i
 	g.mu.Unlock()
 	before, now := g.Store.Intact(), i.Err()
-	g.Store.refuse(now)
+	g.Store.refuseChanges(now)
 	switch {
 	case now != nil && before == nil:
 		g.Log.ErrorContext(ctx, "the event log is incomplete: changes are refused and no secrets are destroyed", slog.String("missing", i.Describe()))
@@ -89,13 +89,13 @@ func (g *Guard) Run(ctx context.Context) error {
 		}
 		failing = err != nil
 		if !streams.Wait(ctx, guardEvery) {
-			return g.last(ctx)
+			return g.saveMark(ctx)
 		}
 	}
 }
 
-// last saves a mark of the last event if there is a new one.
-func (g *Guard) last(ctx context.Context) error {
+// saveMark saves a mark of the last event if there is a new one.
+func (g *Guard) saveMark(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmAt)
 	defer cancel()
 	if err := g.Keep(ctx); err != nil {
@@ -159,8 +159,8 @@ func (g *Guard) scrub(ctx context.Context) {
 	}
 }
 
-// refuse makes the store refuse changes with an error; nil accepts them again.
-func (s *Store) refuse(err error) {
+// refuseChanges makes the store refuse changes with an error; nil accepts them again.
+func (s *Store) refuseChanges(err error) {
 	if err == nil {
 		s.damage.Store(nil)
 	} else {

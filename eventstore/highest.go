@@ -9,9 +9,9 @@ type highest struct {
 	at Mark // without a hash
 }
 
-// see records a position of a log and returns the highest one seen before. It ignores
+// observe records a position of a log and returns the highest one seen before. It ignores
 // positions of another log; see move.
-func (h *highest) see(log string, position uint64) (before uint64) {
+func (h *highest) observe(log string, position uint64) (before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.at.Log == "" {
@@ -31,8 +31,8 @@ func (h *highest) mark() Mark {
 	return h.at
 }
 
-// move switches to a log that an operator knows to be another one.
-func (h *highest) move(log string, position uint64) {
+// switchTo switches to a log that an operator knows to be another one.
+func (h *highest) switchTo(log string, position uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.at.Log != log {

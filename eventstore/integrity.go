@@ -125,14 +125,14 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	if i.Missing = gone - i.Accepted; i.Missing == 0 {
 		i.Ranges = nil
 	}
-	s.highest.see(i.Log, i.Last)
+	s.highest.observe(i.Log, i.Last)
 	for _, m := range append(marks, s.highest.mark()) {
 		if err := s.compare(ctx, m, known, &i); err != nil {
 			return Integrity{}, err
 		}
 	}
 	if i.Whole() {
-		s.highest.move(i.Log, i.Last)
+		s.highest.switchTo(i.Log, i.Last)
 	}
 	return i, nil
 }
@@ -144,19 +144,19 @@ func (s *Store) gaps(ctx context.Context) ([]Range, error) {
 		return nil, err
 	}
 	var all Scrubbed
-	if all.note(0, info.State.FirstSeq); len(info.State.Deleted) == 0 {
+	if all.add(0, info.State.FirstSeq); len(info.State.Deleted) == 0 {
 		return all.Ranges, nil
 	}
 	slices.Sort(info.State.Deleted)
 	from, to := info.State.Deleted[0], info.State.Deleted[0]
 	for _, position := range info.State.Deleted[1:] {
 		if position > to+1 {
-			all.note(from-1, to+1)
+			all.add(from-1, to+1)
 			from = position
 		}
 		to = position
 	}
-	all.note(from-1, to+1)
+	all.add(from-1, to+1)
 	return all.Ranges, nil
 }
 

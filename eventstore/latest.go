@@ -70,8 +70,8 @@ type latestReader struct {
 	filter   string
 	head     uint64
 
-	received, reached uint64 // messages, and the sequence of the last of them
-	waited            time.Duration
+	received, lastSequence uint64 // messages, and the sequence of the last of them
+	waited                 time.Duration
 }
 
 // commits reads and decodes ahead of its consumer.
@@ -85,7 +85,7 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	steps := make(chan step, 2)
 	go func() {
 		defer close(steps)
-		defer r.forget()
+		defer r.deleteConsumer()
 		for {
 			commits, err := r.next(ctx)
 			if err == nil && len(commits) == 0 {
@@ -108,21 +108,21 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	}
 }
 
-// few is how many messages may be in flight at once: a configuration has up to 1 MiB,
+// maxInFlight is how many messages may be in flight at once: a configuration has up to 1 MiB,
 // and a server buffers at most 64 MiB for a connection. (A limit in bytes doesn't work:
 // for a consumer like this one, the server skips the message that no longer fits.)
-const few = 32
+const maxInFlight = 32
 
-// enough is how many bytes of messages are yielded together, at least, so that a
+// minYield is how many bytes of messages are yielded together, at least, so that a
 // caller can write them together.
-const enough = 512 << 10
+const minYield = 512 << 10
 
 // next returns some of the remaining commits, nothing at the end.
 func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 	var commits []Commit
 	size := 0
-	for r.reached < r.head && size < enough {
-		batch, err := r.consumer.FetchNoWait(few)
+	for r.lastSequence < r.head && size < minYield {
+		batch, err := r.consumer.FetchNoWait(maxInFlight)
 		if err != nil {
 			return nil, unavailable(err, "read the last events of "+r.stream)
 		}
@@ -135,7 +135,7 @@ func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 			if r.received++; meta.Sequence.Consumer != r.received {
 				return nil, unavailable(errGap, "read the last events of "+r.stream)
 			}
-			r.reached = meta.Sequence.Stream
+			r.lastSequence = meta.Sequence.Stream
 			commits = append(commits, r.store.commit(msg.Subject(), meta.Sequence.Stream, msg.Headers(), msg.Data()))
 			size += len(msg.Data())
 		}
@@ -180,7 +180,7 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, unavailable(err, "read the last events of "+r.stream)
 	}
-	if last == nil || last.Sequence <= r.reached {
+	if last == nil || last.Sequence <= r.lastSequence {
 		return true, nil
 	}
 	if r.waited += replicaWait; r.waited > replicaGives {
@@ -190,8 +190,8 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// forget removes the consumer. One that is not removed expires.
-func (r *latestReader) forget() {
+// deleteConsumer removes the consumer. One that is not removed expires.
+func (r *latestReader) deleteConsumer() {
 	ctx, cancel := context.WithTimeout(context.Background(), r.store.timeout)
 	defer cancel()
 	_ = r.store.js.DeleteConsumer(ctx, r.stream, r.consumer.CachedInfo().Name)

@@ -113,11 +113,11 @@ func (l Lineage) Name(position uint64) string {
 	if len(l.Epochs) < 2 {
 		return text
 	}
-	return text + "-" + l.ID()[:nameOfLog]
+	return text + "-" + l.ID()[:identityLength]
 }
 
-// nameOfLog is how many characters of its identity name a log within a lineage.
-const nameOfLog = 8
+// identityLength is how many characters of its identity name a log within a lineage.
+const identityLength = 8
 
 // Parse returns the position of a string from Name. The error is Invalid with the code
 // position_unknown when it is of another log.
@@ -129,7 +129,7 @@ func (l Lineage) Parse(text string) (uint64, error) {
 	}
 	at := 0
 	if log != "" {
-		at = slices.IndexFunc(l.Epochs, func(e Epoch) bool { return len(log) == nameOfLog && strings.HasPrefix(e.ID, log) })
+		at = slices.IndexFunc(l.Epochs, func(e Epoch) bool { return len(log) == identityLength && strings.HasPrefix(e.ID, log) })
 	}
 	if at >= 0 && len(l.Epochs) > 0 {
 		if _, same := l.Locate(l.Epochs[at].ID, position); same {
@@ -209,7 +209,7 @@ func (s *Store) readLineage(ctx context.Context) (Lineage, uint64, error) {
 	if err := json.Unmarshal(msg.Data, &known); err != nil {
 		return Lineage{}, 0, fmt.Errorf("read the lineage of the log: %w", err)
 	}
-	s.learn(known)
+	s.setLineage(known)
 	return known, msg.Sequence, nil
 }
 
@@ -229,7 +229,7 @@ func (s *Store) writeLineage(ctx context.Context, l Lineage, after uint64) error
 	case err != nil:
 		return unavailable(err, "write the lineage of the log")
 	}
-	s.learn(l)
+	s.setLineage(l)
 	return nil
 }
 

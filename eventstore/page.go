@@ -28,13 +28,13 @@ func (of Selection) filter(prefix string) string {
 // The limits of one request. A server closes a connection that has more than 64 MiB
 // waiting to be sent, and so ends everything else on that connection.
 const (
-	maxAsked = 500
-	maxSent  = 2 << 20
-	maxAsks  = 8 // concurrent requests of one process; others wait
+	maxAsked    = 500
+	maxSent     = 2 << 20
+	maxRequests = 8 // concurrent requests of one process; others wait
 )
 
-// maxHeld bounds the bytes of a page.
-const maxHeld = 8 << 20
+// maxPageBytes bounds the bytes of a page.
+const maxPageBytes = 8 << 20
 
 // Page returns up to limit of the selected events after a position, oldest first, and
 // whether there are more. A page of large events is shorter. An unreadable event has
@@ -51,7 +51,7 @@ func (s *Store) ProbePage(ctx context.Context, of Selection, after uint64, limit
 func (s *Store) page(ctx context.Context, stream, filter string, after uint64, limit int) ([]Commit, bool, error) {
 	var commits []Commit
 	for held := 0; ; {
-		got, more, err := s.ask(ctx, stream, filter, after, min(limit-len(commits), maxAsked))
+		got, more, err := s.request(ctx, stream, filter, after, min(limit-len(commits), maxAsked))
 		if err != nil {
 			return nil, false, err
 		}
@@ -60,7 +60,7 @@ func (s *Store) page(ctx context.Context, stream, filter string, after uint64, l
 			held += g.size
 			after = g.Position
 		}
-		if !more || len(got) == 0 || len(commits) == limit || held >= maxHeld {
+		if !more || len(got) == 0 || len(commits) == limit || held >= maxPageBytes {
 			return commits, more, nil
 		}
 	}
@@ -72,12 +72,12 @@ type sized struct {
 	size int
 }
 
-// ask requests messages after a position. The server may return fewer than requested,
+// request requests messages after a position. The server may return fewer than requested,
 // and reports whether it has more.
-func (s *Store) ask(ctx context.Context, stream, filter string, after uint64, limit int) (commits []sized, more bool, err error) {
+func (s *Store) request(ctx context.Context, stream, filter string, after uint64, limit int) (commits []sized, more bool, err error) {
 	select {
-	case s.asks <- struct{}{}:
-		defer func() { <-s.asks }()
+	case s.requests <- struct{}{}:
+		defer func() { <-s.requests }()
 	case <-ctx.Done():
 		return nil, false, unavailable(ctx.Err(), "read "+filter)
 	}
@@ -181,7 +181,7 @@ func (n *newest) full() bool { return n.cut || len(n.commits) >= n.limit }
 // take adds commits that are older than all added before, oldest first.
 func (n *newest) take(older []sized) {
 	for _, c := range slices.Backward(older) {
-		if n.cut = n.cut || len(n.commits) > 0 && n.held+c.size > maxHeld; n.full() {
+		if n.cut = n.cut || len(n.commits) > 0 && n.held+c.size > maxPageBytes; n.full() {
 			return
 		}
 		n.commits = append(n.commits, c.Commit)
@@ -194,7 +194,7 @@ func (s *Store) lastBetween(ctx context.Context, of Selection, from, before uint
 	var last []sized
 	held, cut := 0, false
 	for after := from - 1; ; {
-		commits, more, err := s.ask(ctx, logName, of.filter(logPrefix), after, maxAsked)
+		commits, more, err := s.request(ctx, logName, of.filter(logPrefix), after, maxAsked)
 		if err != nil {
 			return fmt.Errorf("look back: %w", err)
 		}
@@ -204,7 +204,7 @@ func (s *Store) lastBetween(ctx context.Context, of Selection, from, before uint
 				break
 			}
 			last = append(last, c)
-			for held += c.size; len(last) > 1 && (len(last) > found.limit || held > maxHeld); last = last[1:] {
+			for held += c.size; len(last) > 1 && (len(last) > found.limit || held > maxPageBytes); last = last[1:] {
 				held -= last[0].size
 				last[0], cut = sized{}, true
 			}

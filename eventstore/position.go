@@ -11,7 +11,7 @@ import (
 
 // A position is stored under the name of its subscriber. Once the log has more than one
 // epoch, the identity of the log is stored beside it.
-const logOf = ".log"
+const logSuffix = ".log"
 
 // Position returns the position in the log that the named subscriber has reached, and
 // whether one was ever stored. A name consists of letters, digits, dots, hyphens and
@@ -29,7 +29,7 @@ func (s *Store) ProbePosition(ctx context.Context, subscriber string) (position 
 }
 
 func (s *Store) position(ctx context.Context, subscriber string, locate func(Lineage, string, uint64) (uint64, bool), head func(context.Context) (uint64, error)) (uint64, bool, error) {
-	text, known, err := s.keptFor(ctx, subscriber)
+	text, known, err := s.storedFor(ctx, subscriber)
 	if err != nil || !known {
 		return 0, false, err
 	}
@@ -48,11 +48,11 @@ func (s *Store) position(ctx context.Context, subscriber string, locate func(Lin
 	return min(position, end), true, err
 }
 
-// keptFor returns the value stored under a key, and whether there is one.
-func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
+// storedFor returns the value stored under a key, and whether there is one.
+func (s *Store) storedFor(ctx context.Context, key string) (string, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	entry, err := s.reached.Get(ctx, key)
+	entry, err := s.positions.Get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return "", false, nil
@@ -67,7 +67,7 @@ func (s *Store) keptFor(ctx context.Context, key string) (string, bool, error) {
 func (s *Store) SavePosition(ctx context.Context, subscriber, log string, position uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if _, err := s.reached.Put(ctx, subscriber, strconv.AppendUint(nil, position, 10)); err != nil {
+	if _, err := s.positions.Put(ctx, subscriber, strconv.AppendUint(nil, position, 10)); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
 	lineage := s.Lineage()
@@ -75,7 +75,7 @@ func (s *Store) SavePosition(ctx context.Context, subscriber, log string, positi
 		return nil
 	}
 	// Written last, so that a position of an earlier log is never taken for one of this log.
-	if _, err := s.reached.PutString(ctx, subscriber+logOf, log); err != nil {
+	if _, err := s.positions.PutString(ctx, subscriber+logSuffix, log); err != nil {
 		return unavailable(err, "store the position of "+subscriber)
 	}
 	s.savedIn.Store(subscriber, log)
@@ -85,7 +85,7 @@ func (s *Store) SavePosition(ctx context.Context, subscriber, log string, positi
 // ReaderLog returns the identity of the log that SetReaderLog stored for a reader, empty
 // when there is none.
 func (s *Store) ReaderLog(ctx context.Context, reader string) (string, error) {
-	log, _, err := s.keptFor(ctx, reader+logOf)
+	log, _, err := s.storedFor(ctx, reader+logSuffix)
 	return log, err
 }
 
@@ -94,7 +94,7 @@ func (s *Store) ReaderLog(ctx context.Context, reader string) (string, error) {
 func (s *Store) SetReaderLog(ctx context.Context, reader, log string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if _, err := s.reached.PutString(ctx, reader+logOf, log); err != nil {
+	if _, err := s.positions.PutString(ctx, reader+logSuffix, log); err != nil {
 		return unavailable(err, "store the log of "+reader)
 	}
 	return nil

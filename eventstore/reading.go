@@ -33,7 +33,7 @@ func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 	if len(r.all) == 0 {
 		var looking context.Context
 		looking, r.end = context.WithCancel(context.WithoutCancel(ctx))
-		go s.look(looking)
+		go s.watchLineage(looking)
 	}
 	r.next++
 	id := r.next
@@ -48,15 +48,15 @@ func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// look reads the lineage periodically.
-func (s *Store) look(ctx context.Context) {
+// watchLineage reads the lineage periodically.
+func (s *Store) watchLineage(ctx context.Context) {
 	for streams.Wait(ctx, guardEvery) {
 		_, _, _ = s.readLineage(ctx) // retried
 	}
 }
 
-// learn records the lineage, and ends all reading when the log was replaced.
-func (s *Store) learn(l Lineage) {
+// setLineage records the lineage, and ends all reading when the log was replaced.
+func (s *Store) setLineage(l Lineage) {
 	before := s.lineage.Swap(&l)
 	if before == nil || before.ID() == l.ID() {
 		return

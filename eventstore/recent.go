@@ -7,10 +7,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// recent caches the messages that were read last from the end of the streams. All
+// messageCache caches the messages that were read last from the end of the streams. All
 // followers of a log in a process read the same messages at about the same time, so each
 // is decoded once. Readers must not modify events.
-type recent struct {
+type messageCache struct {
 	slots [256]slot
 }
 
@@ -26,7 +26,7 @@ type slot struct {
 
 // read returns the commit of a message, and decodes it unless it is cached. A position
 // alone doesn't identify a message: after a restore it may have another one.
-func (r *recent) read(stream string, position uint64, header nats.Header, data []byte, decode func() Commit) Commit {
+func (r *messageCache) read(stream string, position uint64, header nats.Header, data []byte, decode func() Commit) Commit {
 	if r == nil || len(data) > maxCachedSize {
 		return decode()
 	}

@@ -121,13 +121,13 @@ func (p *replaying) first(ctx context.Context, from jetstreamext.GetBatchOpt) (u
 	return 0, context.Cause(ctx)
 }
 
-// quiet is how long a replay waits without messages before it checks whether any are
+// idleCheck is how long a replay waits without messages before it checks whether any are
 // left: a limit may have dropped some.
-const quiet = time.Second
+const idleCheck = time.Second
 
 // next returns the events that are ready, and whether the replay has ended.
 func (p *replaying) next(ctx context.Context, messages <-chan sequenced) (batch []Stored, ended bool, err error) {
-	patient, cancel := context.WithTimeout(ctx, quiet)
+	patient, cancel := context.WithTimeout(ctx, idleCheck)
 	defer cancel()
 	ready, err := next(patient, messages)
 	switch {

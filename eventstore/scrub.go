@@ -27,8 +27,8 @@ type Scrubbed struct {
 	Log     string  // the identity of the log at that time
 }
 
-// note adds the positions between two events.
-func (f *Scrubbed) note(at, next uint64) {
+// add adds the positions between two events.
+func (f *Scrubbed) add(at, next uint64) {
 	if next <= at+1 {
 		return
 	}
@@ -76,7 +76,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			if received++; meta.Sequence.Consumer != received {
 				return found, unavailable(errScrubCut, "scrub the log")
 			}
-			found.note(at, meta.Sequence.Stream)
+			found.add(at, meta.Sequence.Stream)
 			at = meta.Sequence.Stream
 			if at >= head || meta.NumPending == 0 { // without this it would wait for a full batch
 				break
@@ -93,7 +93,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			if info.NumPending > 0 {
 				return found, unavailable(errScrubCut, "scrub the log")
 			}
-			found.note(at, head+1)
+			found.add(at, head+1)
 			at = head
 		}
 		progress(at, head)

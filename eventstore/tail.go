@@ -18,11 +18,11 @@ const maxBatch = 500
 // subjects.
 const maxAhead = 4 << 10
 
-// underWay bounds what the server may have in flight to one reader, because it closes a
+// inFlight bounds what the server may have in flight to one reader, because it closes a
 // connection that is 64 MiB behind: many messages, unless they are large. Any single one
 // fits. (A consumer of the last message per subject skips a message that no longer fits;
 // a consumer of all messages sends it next.)
-func (s *Store) underWay() jetstream.PullConsumeOpt {
+func (s *Store) inFlight() jetstream.PullConsumeOpt {
 	return jetstream.PullMaxMessagesWithBytesLimit(maxBatch, int(s.nc.MaxPayload())+maxAhead)
 }
 
@@ -87,7 +87,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 			}
 			commits := make([]Commit, len(batch))
 			for n, m := range batch {
-				commits[n] = s.recent.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
+				commits[n] = s.cache.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
 					return s.commit(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
 				})
 			}
@@ -150,7 +150,7 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 			return
 		}
 		send(sequenced{msg: msg, sequence: meta.Sequence.Stream, pending: meta.NumPending})
-	}, s.underWay())
+	}, s.inFlight())
 	if err != nil {
 		return nil, err
 	}

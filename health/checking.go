@@ -29,15 +29,15 @@ type checking struct {
 	missed  bool // some integrations were not probed in time
 }
 
-// one sets to to the health of an integration: immediately, or if it must be probed, once
+// checkOne sets to to the health of an integration: immediately, or if it must be probed, once
 // waiting is over.
-func (k *checking) one(deadline context.Context, i projections.Integration, to *domain.HealthResult) {
+func (k *checking) checkOne(deadline context.Context, i projections.Integration, to *domain.HealthResult) {
 	if k.parked[i.ID] {
 		*to = unknown(i.Integration, "can't be probed: this version of the service can't read its last change")
 		return
 	}
 	forbidden := k.by.May(i.Integration)
-	if k.stands(i, k.maxAge) || forbidden != nil && k.stands(i, always) {
+	if k.isFresh(i, k.maxAge) || forbidden != nil && k.isFresh(i, anyAge) {
 		*to = healthOf(i.Integration, domain.Probe{
 			Status: i.LastProbe.Status, HTTPStatus: i.LastProbe.HTTPStatus, Duration: i.LastProbe.Duration,
 			Message: i.LastProbe.Message, At: i.LastProbe.At,
@@ -49,25 +49,25 @@ func (k *checking) one(deadline context.Context, i projections.Integration, to *
 		return
 	}
 	if before, ok := k.earlier[i.ID]; ok && before.Incarnation == i.Incarnation && !before.Probe.At.Before(i.UpdatedAt) {
-		k.saw(i.ID, before)
+		k.record(i.ID, before)
 		*to = healthOf(i.Integration, before.Probe)
 		return
 	}
 	of := domain.Integration{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, UpdatedAt: i.UpdatedAt}
-	label := named(i.Integration) // so that waiting for probes doesn't keep the page in memory
+	label := summary(i.Integration) // so that waiting for probes doesn't keep the page in memory
 	k.waiting.Go(func() error {
 		if deadline.Err() != nil {
-			k.miss()
+			k.recordMiss()
 			*to = unknown(label, notInTime)
 			return nil
 		}
 		seen, why := k.probed(deadline, of)
 		if why != "" {
-			k.miss()
+			k.recordMiss()
 			*to = unknown(label, why)
 			return nil
 		}
-		k.saw(of.ID, seen)
+		k.record(of.ID, seen)
 		*to = healthOf(label, seen.Probe)
 		return nil
 	})
@@ -76,13 +76,13 @@ func (k *checking) one(deadline context.Context, i projections.Integration, to *
 // notInTime is the message for an integration that was not probed in time.
 const notInTime = "not probed within the time of this check; check again"
 
-func (k *checking) miss() {
+func (k *checking) recordMiss() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.missed = true
 }
 
-func (k *checking) saw(id domain.ID, seen result) {
+func (k *checking) record(id domain.ID, seen result) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.seen == nil {

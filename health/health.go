@@ -77,7 +77,7 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 		results := make([]domain.HealthResult, len(page))
 		pages = append(pages, results)
 		for n, i := range page {
-			k.one(deadline, i, &results[n])
+			k.checkOne(deadline, i, &results[n])
 		}
 	})
 	_ = k.waiting.Wait() // none fails
@@ -122,17 +122,17 @@ func (c *Checker) parked(ctx context.Context, w domain.Workspace) (map[domain.ID
 	return parked, nil
 }
 
-// always is older than any probe.
-const always = math.MaxInt64
+// anyAge is older than any probe.
+const anyAge = math.MaxInt64
 
-// stands reports whether the last probe is recent enough and of the present configuration.
-func (c *Checker) stands(i projections.Integration, maxAge time.Duration) bool {
+// isFresh reports whether the last probe is recent enough and of the present configuration.
+func (c *Checker) isFresh(i projections.Integration, maxAge time.Duration) bool {
 	return i.LastProbe != nil && c.Now().Sub(i.LastProbe.At) < maxAge && i.LastProbe.At.After(i.UpdatedAt)
 }
 
-// askAgain is how long a check waits before it requests a probe again, doubling each time.
+// firstRetry is how long a check waits before it requests a probe again, doubling each time.
 // A request is lost while the previous probe is being recorded and still in the queue.
-const askAgain = 100 * time.Millisecond
+const firstRetry = 100 * time.Millisecond
 
 // probed requests a probe of i and returns its result, or why there is none. The result of
 // a running probe is used, unless it started before the last change of i; then the next one
@@ -141,7 +141,7 @@ func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result
 	results, after, end := c.Results.watch(domain.Ref{Workspace: i.Workspace, ID: i.ID})
 	defer end()
 	stale := false // a result was of a probe that started too early
-	for wait := askAgain; ; wait *= 2 {
+	for wait := firstRetry; ; wait *= 2 {
 		if err := c.Queue.Ask(ctx, i.Workspace, i.ID, after); err != nil {
 			return result{}, "could not be probed; check again"
 		}
@@ -159,19 +159,19 @@ func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result
 }
 
 func unknown(i domain.Integration, why string) domain.HealthResult {
-	return domain.HealthResult{Integration: named(i), Probe: domain.Probe{Message: why}}
+	return domain.HealthResult{Integration: summary(i), Probe: domain.Probe{Message: why}}
 }
 
 // healthOf returns the health that a probe shows. That of a built-in which the operator has
 // not configured is unknown.
 func healthOf(i domain.Integration, p domain.Probe) domain.HealthResult {
 	p.Steps = nil
-	return domain.HealthResult{Integration: named(i), Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
+	return domain.HealthResult{Integration: summary(i), Probe: p, Known: !i.Builtin || p.Status != domain.Misconfigured}
 }
 
-// named returns what a report contains of an integration, without its configuration: a
+// summary returns what a report contains of an integration, without its configuration: a
 // workspace may have many, and their configurations are large.
-func named(i domain.Integration) domain.Integration {
+func summary(i domain.Integration) domain.Integration {
 	return domain.Integration{
 		ID: i.ID, Workspace: i.Workspace, Name: i.Name, Builtin: i.Builtin,
 		Configuration: domain.Configuration{DisplayName: i.DisplayName, Protocol: i.Protocol},

@@ -48,13 +48,13 @@ func waiting(q *Queue, topic string) float64 {
 	return float64(count)
 }
 
-func (m *Metrics) saw(status domain.ProbeStatus) {
+func (m *Metrics) count(status domain.ProbeStatus) {
 	if m != nil {
 		m.probes.WithLabelValues(string(status)).Inc()
 	}
 }
 
-func (m *Metrics) late(topic string, by time.Duration) {
+func (m *Metrics) observeLateness(topic string, by time.Duration) {
 	if m != nil {
 		m.lateness.WithLabelValues(topic).Observe(by.Seconds())
 	}

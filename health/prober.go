@@ -44,7 +44,7 @@ func (p *Prober) Run(ctx context.Context) error {
 }
 
 func (p *Prober) route(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, watermill.NewSlogLogger(quiet(p.Log)))
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, watermill.NewSlogLogger(warningsOnly(p.Log)))
 	if err != nil {
 		return fmt.Errorf("make router: %w", err)
 	}
@@ -55,8 +55,8 @@ func (p *Prober) route(ctx context.Context) error {
 	return router.Run(ctx)
 }
 
-// quiet returns log without Watermill's own messages below warnings.
-func quiet(log *slog.Logger) *slog.Logger {
+// warningsOnly returns log without Watermill's own messages below warnings.
+func warningsOnly(log *slog.Logger) *slog.Logger {
 	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
 }
 
@@ -80,7 +80,7 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 	}
 	if since, err := time.Parse(time.RFC3339Nano, msg.Metadata[metaSince]); err == nil {
 		late := p.Now().Sub(since)
-		p.Metrics.late(topic, late)
+		p.Metrics.observeLateness(topic, late)
 		if topic == Asked && late > askedFor {
 			return nil // nobody waits for it any longer
 		}
@@ -103,7 +103,7 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 			slog.String("integration_id", string(id)), slog.Any("err", err))
 		return err
 	}
-	p.Metrics.saw(probe.Status)
+	p.Metrics.count(probe.Status)
 	return nil
 }
 

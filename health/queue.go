@@ -126,7 +126,7 @@ func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 	go func() {
 		defer close(messages)
 		for ctx.Err() == nil {
-			if err := q.take(ctx, topic, messages); err != nil && ctx.Err() == nil {
+			if err := q.deliver(ctx, topic, messages); err != nil && ctx.Err() == nil {
 				q.Log.WarnContext(ctx, "taking probes from the queue failed; retrying", slog.String("topic", topic), slog.Any("err", err))
 			}
 			streams.Wait(ctx, q.Again)
@@ -138,9 +138,9 @@ func (q *Queue) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 // Close implements message.Subscriber of Watermill. A subscription ends with its context.
 func (q *Queue) Close() error { return nil }
 
-// take passes messages on, as many at once as the limiter allows, until ctx ends or an error
+// deliver passes messages on, as many at once as the limiter allows, until ctx ends or an error
 // occurs.
-func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Message) error {
+func (q *Queue) deliver(ctx context.Context, topic string, to chan<- *message.Message) error {
 	opening, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
 	consumer, err := q.consumer(opening, topic)
@@ -163,15 +163,15 @@ func (q *Queue) take(ctx context.Context, topic string, to chan<- *message.Messa
 			return err
 		}
 		settling.Go(func() error {
-			q.settle(ctx, limits, msg, to)
+			q.process(ctx, limits, msg, to)
 			return nil
 		})
 	}
 }
 
-// settle passes one message on when the limiter allows it, and acknowledges it according to
+// process passes one message on when the limiter allows it, and acknowledges it according to
 // the result.
-func (q *Queue) settle(ctx context.Context, limits *limiter, msg jetstream.Msg, to chan<- *message.Message) {
+func (q *Queue) process(ctx context.Context, limits *limiter, msg jetstream.Msg, to chan<- *message.Message) {
 	probe := newMessage(ctx, msg)
 	end, err := limits.acquire(ctx, probe.Metadata[metaWorkspace], func() { _ = msg.InProgress() })
 	if err != nil {

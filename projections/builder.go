@@ -61,7 +61,7 @@ func (b *Builder) fill(ctx context.Context, store Store, built *Built) error {
 		return err
 	}
 	built.Known = integrations.Known
-	if err := b.load(ctx, store, integrations, b.fold, built); err != nil {
+	if err := b.load(ctx, store, integrations, b.foldLast, built); err != nil {
 		return err
 	}
 	probes, err := b.Events.LatestProbes(ctx)
@@ -112,9 +112,9 @@ func (b *Builder) load(ctx context.Context, store Store, latest eventstore.Lates
 	return ctx.Err()
 }
 
-// fold is fold for last events. If one can't be applied, the integration stays as the events
+// foldLast is fold for last events. If one can't be applied, the integration stays as the events
 // before it left it.
-func (b *Builder) fold(ctx context.Context, commits []eventstore.Commit) (Batch, []Parked, error) {
+func (b *Builder) foldLast(ctx context.Context, commits []eventstore.Commit) (Batch, []Parked, error) {
 	var all []eventstore.Commit
 	for _, c := range commits {
 		if _, err := applied(c); err != nil {

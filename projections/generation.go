@@ -14,25 +14,25 @@ type generation struct {
 	projector *Projector
 	started   progress       // at 1 once the projector knows where to continue
 	using     sync.WaitGroup // its readers
-	stop      context.CancelFunc
-	ended     chan error // of the projector
+	cancel    context.CancelFunc
+	result    chan error // of the projector
 }
 
 func (g *generation) run(ctx context.Context) {
-	ctx, g.stop = context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	g.ended = ended
-	go func() { ended <- g.projector.Run(ctx) }()
+	ctx, g.cancel = context.WithCancel(ctx)
+	result := make(chan error, 1)
+	g.result = result
+	go func() { result <- g.projector.Run(ctx) }()
 }
 
-// halt stops the projector and waits for it.
-func (g *generation) halt() {
-	g.stop()
-	g.ended <- <-g.ended
+// stop stops the projector and waits for it.
+func (g *generation) stop() {
+	g.cancel()
+	g.result <- <-g.result
 }
 
 func (g *generation) end() error {
-	g.halt()
+	g.stop()
 	return g.store.Close()
 }
 
@@ -40,11 +40,11 @@ func (g *generation) positions() Positions {
 	return Positions{Integrations: g.projector.Position(), Probes: g.projector.probes.Position()}
 }
 
-// over returns why the projector of g has ended for good, nil while it runs.
-func (g *generation) over() error {
+// ended returns why the projector of g has ended for good, nil while it runs.
+func (g *generation) ended() error {
 	select {
-	case err := <-g.ended:
-		g.ended <- err
+	case err := <-g.result:
+		g.result <- err
 		return err
 	default:
 		return nil
@@ -60,15 +60,15 @@ func (g *generation) check(ctx context.Context, again func()) error {
 	case err != nil:
 		return err
 	case at.Integrations < before.Integrations, at.Probes < before.Probes:
-		g.halt()
-		g.projector.standAt(at)
+		g.stop()
+		g.projector.setPositions(at)
 		again()
 	}
 	return nil
 }
 
-// gone reports whether the store was replaced, or is unusable.
-func (g *generation) gone(ctx context.Context) bool {
+// lost reports whether the store was replaced, or is unusable.
+func (g *generation) lost(ctx context.Context) bool {
 	_, err := g.store.Positions(ctx)
 	return errors.Is(err, ErrReplaced) || errors.Is(err, ErrUnusable)
 }
@@ -77,11 +77,11 @@ func (g *generation) gone(ctx context.Context) bool {
 func (g *generation) reach(ctx context.Context, at Positions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ended := g.ended
+	result := g.result
 	go func() {
 		select {
-		case err := <-ended:
-			ended <- err
+		case err := <-result:
+			result <- err
 			cancel(err)
 		case <-ctx.Done():
 		}

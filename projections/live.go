@@ -55,11 +55,11 @@ func (l *Live) Run(ctx context.Context) error {
 	defer l.leave()
 	l.mu.Lock()
 	l.sight.Moved = now()
-	l.progress.wanted, l.probes.wanted = l.lookNow, l.lookNow
+	l.progress.wanted, l.probes.wanted = l.wake, l.wake
 	l.mu.Unlock()
 	for pause := firstPause; ctx.Err() == nil; {
 		wait := every
-		if err := l.turn(ctx); err == nil {
+		if err := l.showLive(ctx); err == nil {
 			pause = firstPause
 		} else if ctx.Err() == nil {
 			l.Log.WarnContext(ctx, "maintaining the read model failed; retrying",
@@ -74,8 +74,8 @@ func (l *Live) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn makes sure that the live generation is the one shown.
-func (l *Live) turn(ctx context.Context) error {
+// showLive makes sure that the live generation is the one shown.
+func (l *Live) showLive(ctx context.Context) error {
 	if err := l.measure(ctx); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (l *Live) turn(ctx context.Context) error {
 	case shown == nil || shown.number != n:
 		return l.adopt(ctx, shown, n)
 	}
-	err = shown.over()
+	err = shown.ended()
 	if err == nil {
 		err = shown.check(ctx, func() {
 			l.Log.WarnContext(ctx, "the read model went back to an earlier state; continuing from there", slog.Uint64("generation", n))
@@ -159,10 +159,10 @@ func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
 	return g
 }
 
-// lookNow makes the shown generation check its position now, because somebody waits.
-func (l *Live) lookNow() {
+// wake makes the shown generation check its position now, because somebody waits.
+func (l *Live) wake() {
 	if g := l.shown(); g != nil {
-		g.projector.look()
+		g.projector.wake()
 	}
 }
 
@@ -200,7 +200,7 @@ func (l *Live) show(g *generation) {
 // leave stops the projector. The store stays open for present readers.
 func (l *Live) leave() {
 	if g := l.shown(); g != nil {
-		g.halt()
+		g.stop()
 	}
 }
 

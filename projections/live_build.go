@@ -9,7 +9,7 @@ import (
 
 // adopt switches to a generation that has become live, or builds another when it is unusable.
 func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
-	err := l.goOver(ctx, shown, n)
+	err := l.switchTo(ctx, shown, n)
 	switch {
 	case errors.Is(err, ErrOtherLog):
 		return l.build(ctx, shown, err)
@@ -22,8 +22,8 @@ func (l *Live) adopt(ctx context.Context, shown *generation, n uint64) error {
 	return err
 }
 
-// goOver opens a generation, lets it catch up with the shown one, and shows it.
-func (l *Live) goOver(ctx context.Context, shown *generation, n uint64) error {
+// switchTo opens a generation, lets it catch up with the shown one, and shows it.
+func (l *Live) switchTo(ctx context.Context, shown *generation, n uint64) error {
 	store, err := l.Generations.Open(ctx, n)
 	if err != nil {
 		return err
@@ -57,13 +57,13 @@ const (
 func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	near, cancel := context.WithTimeout(ctx, nearWithin)
 	defer cancel()
-	if shown == nil || errors.Is(shown.over(), ErrOtherLog) {
+	if shown == nil || errors.Is(shown.ended(), ErrOtherLog) {
 		return next.reach(near, Positions{})
 	}
-	if err := next.reach(near, shown.positions()); err != nil || shown.over() != nil || shown.gone(ctx) {
+	if err := next.reach(near, shown.positions()); err != nil || shown.ended() != nil || shown.lost(ctx) {
 		return err
 	}
-	shown.halt()
+	shown.stop()
 	at := shown.positions()
 	if stored, err := shown.store.Positions(ctx); err == nil { // other processes write to it too
 		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes)}
@@ -100,7 +100,7 @@ func (l *Live) build(ctx context.Context, shown *generation, unusable error) err
 	}
 	l.Log.LogAttrs(ctx, level, "the read model was rebuilt", slog.Any("unusable", cause(unusable)), slog.Uint64("generation", built.Generation),
 		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
-	return l.goOver(ctx, shown, built.Generation)
+	return l.switchTo(ctx, shown, built.Generation)
 }
 
 // cause returns the cause of an error, which operators need and callers don't see.

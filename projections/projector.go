@@ -91,7 +91,7 @@ func (p *Projector) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.standAt(at)
+	p.setPositions(at)
 	if p.Part == Applies {
 		return p.apply(ctx, at)
 	}
@@ -128,8 +128,8 @@ func (p *Projector) apply(ctx context.Context, at Positions) error {
 	return tails.Wait()
 }
 
-// longestLook is the longest pause between checks while nothing moves and nobody waits.
-const longestLook = time.Second
+// maxPause is the longest pause between checks while nothing moves and nobody waits.
+const maxPause = time.Second
 
 // watch checks the positions of the store, whoever writes it: often while it moves or somebody
 // waits, and less often otherwise.
@@ -139,7 +139,7 @@ func (p *Projector) watch(ctx context.Context) error {
 		often = 20 * time.Millisecond
 	}
 	var before Positions
-	for pause := often; ; pause = min(pause+pause/2, max(longestLook, often)) {
+	for pause := often; ; pause = min(pause+pause/2, max(maxPause, often)) {
 		select {
 		case <-time.After(pause):
 		case <-p.asked:
@@ -154,12 +154,12 @@ func (p *Projector) watch(ctx context.Context) error {
 		if at != before {
 			pause, before = often, at
 		}
-		p.reached(at)
+		p.advanceTo(at)
 	}
 }
 
-// look makes watch check the store now, because somebody waits.
-func (p *Projector) look() {
+// wake makes watch check the store now, because somebody waits.
+func (p *Projector) wake() {
 	select {
 	case p.asked <- struct{}{}:
 	default:
@@ -193,8 +193,8 @@ func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
 	return Positions{Integrations: integrations, Probes: probes}, err
 }
 
-// reached advances the positions. Zero changes nothing.
-func (p *Projector) reached(at Positions) {
+// advanceTo advances the positions. Zero changes nothing.
+func (p *Projector) advanceTo(at Positions) {
 	p.advance(at.Integrations)
 	p.probes.advance(at.Probes)
 	if p.moved != nil {
@@ -202,8 +202,8 @@ func (p *Projector) reached(at Positions) {
 	}
 }
 
-// standAt sets the positions, even backwards.
-func (p *Projector) standAt(at Positions) {
+// setPositions sets the positions, even backwards.
+func (p *Projector) setPositions(at Positions) {
 	p.move(at.Integrations)
 	p.probes.move(at.Probes)
 	if p.moved != nil {
@@ -224,7 +224,7 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 			return err
 		}
 		from = b.Reached
-		p.reached(b.Reached)
+		p.advanceTo(b.Reached)
 		recordRefused(ctx, p.Events, p.Log, refused)
 	}
 	return fmt.Errorf("the log ended: %w", context.Cause(ctx))

@@ -26,8 +26,8 @@ type RootKeys struct {
 	Keyset string
 }
 
-// from names the source of a keyset that is in a file, empty otherwise.
-func (k RootKeys) from() string {
+// source names the source of a keyset that is in a file, empty otherwise.
+func (k RootKeys) source() string {
 	if k.Keyset != "" {
 		return ""
 	}
@@ -125,7 +125,7 @@ func (r *root) load() error {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
 	if err != nil {
 		return fmt.Errorf("%s holds no root keyset (Tink JSON; it has %d bytes); restore the right one from a copy: %w",
-			cmp.Or(r.keys.from(), "the configuration"), len(text), err)
+			cmp.Or(r.keys.source(), "the configuration"), len(text), err)
 	}
 	cipher, err := aead.New(handle)
 	if err != nil {

@@ -26,8 +26,8 @@ const (
 // integration's id.
 func key(w domain.Workspace, id domain.ID) string { return string(w) + "/" + string(id) }
 
-// put is one guarded write.
-type put struct {
+// upsert is one guarded write.
+type upsert struct {
 	workspace string // the shard key of a sharded collection
 	id        string
 	older     bson.E // matches a stored document that is older than set
@@ -35,17 +35,17 @@ type put struct {
 	size      int // bytes of the large fields of set
 }
 
-func (p put) filter() bson.D {
+func (p upsert) filter() bson.D {
 	return bson.D{{Key: "_id", Value: p.id}, {Key: "workspace", Value: p.workspace}, p.older}
 }
 
-func (p put) model() mongo.WriteModel {
+func (p upsert) model() mongo.WriteModel {
 	return mongo.NewUpdateOneModel().SetFilter(p.filter()).SetUpdate(bson.D{{Key: "$set", Value: p.set}}).SetUpsert(true)
 }
 
 // Apply implements projections.Store.
 func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
-	var documents, probes, parked []put
+	var documents, probes, parked []upsert
 	for _, d := range b.Documents {
 		p, err := document(d)
 		if err != nil {
@@ -61,7 +61,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		probes = append(probes, encoded)
 	}
 	for _, p := range b.Parked {
-		parked = append(parked, put{workspace: string(p.Workspace), id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
+		parked = append(parked, upsert{workspace: string(p.Workspace), id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
 			{Key: "id", Value: string(p.ID)},
 			{Key: "position", Value: int64(p.Position)},
 			{Key: "reason", Value: p.Reason},
@@ -70,20 +70,20 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	}
 	for _, w := range []struct {
 		to   *mongo.Collection
-		puts []put
+		puts []upsert
 	}{{s.integrations, documents}, {s.probes, probes}, {s.parked, parked}} {
-		for some := range bulks(w.puts) {
+		for some := range batches(w.puts) {
 			if err := write(ctx, w.to, some); err != nil {
-				return s.away(ctx, err)
+				return s.unavailable(ctx, err)
 			}
 		}
 	}
 	return s.reach(ctx, b)
 }
 
-// bulks divides puts into bulk writes.
-func bulks(puts []put) iter.Seq[[]put] {
-	return func(yield func([]put) bool) {
+// batches divides puts into bulk writes.
+func batches(puts []upsert) iter.Seq[[]upsert] {
+	return func(yield func([]upsert) bool) {
 		for from := 0; from < len(puts); {
 			to, size := from, 0
 			for ; to < len(puts) && to-from < bulk && (to == from || size+puts[to].size <= volume); to++ {
@@ -101,13 +101,13 @@ func before(position uint64) bson.E {
 	return bson.E{Key: "position", Value: bson.D{{Key: "$lt", Value: int64(position)}}}
 }
 
-func document(d projections.Document) (put, error) {
+func document(d projections.Document) (upsert, error) {
 	i := d.Integration
 	encoded, err := projections.Encode(i)
 	if err != nil {
-		return put{}, err
+		return upsert{}, err
 	}
-	return put{workspace: string(i.Workspace), id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
+	return upsert{workspace: string(i.Workspace), id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
 		{Key: "position", Value: int64(d.Position)},
 		{Key: "incarnation", Value: int64(i.Incarnation)},
 		{Key: "deleted", Value: i.Deleted},
@@ -121,12 +121,12 @@ func document(d projections.Document) (put, error) {
 	}}, nil
 }
 
-func probe(p projections.ProbeResult) (put, error) {
+func probe(p projections.ProbeResult) (upsert, error) {
 	encoded, err := projections.EncodeProbe(p.LastProbe)
 	if err != nil {
-		return put{}, err
+		return upsert{}, err
 	}
-	return put{
+	return upsert{
 		workspace: string(p.Workspace), id: key(p.Workspace, p.ID),
 		older: bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "incarnation", Value: bson.D{{Key: "$lt", Value: int64(p.Incarnation)}}}},
@@ -144,7 +144,7 @@ func probe(p projections.ProbeResult) (put, error) {
 // guard doesn't match is an insert of a duplicate _id. A projector that loses the race to
 // insert first gets the same error, newer or not, and then FerretDB skips the rest of the bulk.
 // So write looks up what may be left and writes it again.
-func write(ctx context.Context, to *mongo.Collection, puts []put) error {
+func write(ctx context.Context, to *mongo.Collection, puts []upsert) error {
 	for range attempts {
 		if len(puts) == 0 {
 			return nil
@@ -175,7 +175,7 @@ func onlyTaken(err error) bool {
 
 // outstanding returns the puts that still change something: the stored document is older, or
 // missing.
-func outstanding(ctx context.Context, in *mongo.Collection, puts []put) ([]put, error) {
+func outstanding(ctx context.Context, in *mongo.Collection, puts []upsert) ([]upsert, error) {
 	var all, older bson.A
 	for _, p := range puts {
 		all = append(all, p.id)
@@ -189,7 +189,7 @@ func outstanding(ctx context.Context, in *mongo.Collection, puts []put) ([]put, 
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(puts), func(p put) bool { return stored[p.id] && !stale[p.id] }), nil
+	return slices.DeleteFunc(slices.Clone(puts), func(p upsert) bool { return stored[p.id] && !stale[p.id] }), nil
 }
 
 func ids(ctx context.Context, in *mongo.Collection, filter bson.D) (map[string]bool, error) {

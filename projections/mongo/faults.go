@@ -28,9 +28,9 @@ const (
 	codeAuthenticationFailed = 18
 )
 
-// away returns a failure of the database as an error for callers. It names failures that a
+// unavailable returns a failure of the database as an error for callers. It names failures that a
 // retry can't fix. If the caller's context has ended, it returns the reason for that.
-func (f *faults) away(ctx context.Context, err error) error {
+func (f *faults) unavailable(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -41,8 +41,8 @@ const (
 	beatWithin = 15 * time.Second
 )
 
-// standing is the document. Every change to it is one guarded update.
-type standing struct {
+// state is the document. Every change to it is one guarded update.
+type state struct {
 	Live          int64     `bson:"live"`
 	Since         time.Time `bson:"since"`
 	Previous      int64     `bson:"previous"`
@@ -63,7 +63,7 @@ func openWith(ctx context.Context, settings *options.ClientOptions, database str
 		return nil, err
 	}
 	g := &Generations{Grace: time.Minute, settings: settings, faults: seen, client: client, db: client.Database(database)}
-	if _, err := g.standing(ctx); err != nil {
+	if _, err := g.state(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
@@ -72,12 +72,12 @@ func openWith(ctx context.Context, settings *options.ClientOptions, database str
 // Close implements projections.Generations.
 func (g *Generations) Close() error { return disconnect(g.client) }
 
-func (g *Generations) standing(ctx context.Context) (s standing, err error) {
+func (g *Generations) state(ctx context.Context) (s state, err error) {
 	err = g.db.Collection(generationsName).FindOne(ctx, bson.D{{Key: "_id", Value: generationsID}}).Decode(&s)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		err = nil
 	}
-	return s, g.faults.away(ctx, err)
+	return s, g.faults.unavailable(ctx, err)
 }
 
 // update changes the document if it matches guard, and reports whether it did.
@@ -85,7 +85,7 @@ func (g *Generations) update(ctx context.Context, guard bson.D, set bson.D) (boo
 	result, err := g.db.Collection(generationsName).UpdateOne(ctx,
 		append(bson.D{{Key: "_id", Value: generationsID}}, guard...), bson.D{{Key: "$set", Value: set}})
 	if err != nil {
-		return false, g.faults.away(ctx, err)
+		return false, g.faults.unavailable(ctx, err)
 	}
 	return result.MatchedCount > 0, nil
 }
@@ -96,12 +96,12 @@ func (g *Generations) now(ctx context.Context) (time.Time, error) {
 		LocalTime time.Time `bson:"localTime"`
 	}
 	err := g.db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
-	return hello.LocalTime, g.faults.away(ctx, err)
+	return hello.LocalTime, g.faults.unavailable(ctx, err)
 }
 
 // Live implements projections.Generations.
 func (g *Generations) Live(ctx context.Context) (uint64, error) {
-	s, err := g.standing(ctx)
+	s, err := g.state(ctx)
 	return uint64(s.Live), err
 }
 
@@ -122,7 +122,7 @@ func (g *Generations) Open(ctx context.Context, n uint64) (projections.Store, er
 
 // Create implements projections.Generations.
 func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, error) {
-	before, err := g.standing(ctx)
+	before, err := g.state(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -157,14 +157,14 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 }
 
 // claim starts a build, unless another process does at the same time.
-func (g *Generations) claim(ctx context.Context, before standing, n int64, now time.Time) error {
+func (g *Generations) claim(ctx context.Context, before state, n int64, now time.Time) error {
 	set := bson.D{{Key: "last", Value: n}, {Key: "building", Value: n}, {Key: "beat", Value: now}}
 	if before.Last == 0 { // there is no document yet
 		_, err := g.db.Collection(generationsName).InsertOne(ctx, append(bson.D{{Key: "_id", Value: generationsID}, {Key: "live", Value: int64(0)}}, set...))
 		if mongo.IsDuplicateKeyError(err) {
 			return projections.ErrBuilding
 		}
-		return g.faults.away(ctx, err)
+		return g.faults.unavailable(ctx, err)
 	}
 	mine, err := g.update(ctx, bson.D{{Key: "last", Value: before.Last}, {Key: "building", Value: before.Building}, {Key: "live", Value: before.Live}}, set)
 	if err == nil && !mine {
@@ -213,7 +213,7 @@ func (g *Generations) building(n int64, s *Store) *built {
 
 // Promote implements projections.Generations.
 func (g *Generations) Promote(ctx context.Context, n uint64) error {
-	s, err := g.standing(ctx)
+	s, err := g.state(ctx)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (g *Generations) Promote(ctx context.Context, n uint64) error {
 
 // Sweep implements projections.Generations.
 func (g *Generations) Sweep(ctx context.Context) error {
-	s, err := g.standing(ctx)
+	s, err := g.state(ctx)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (g *Generations) Sweep(ctx context.Context) error {
 func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error {
 	names, err := g.db.ListCollectionNames(ctx, bson.D{})
 	if err != nil {
-		return g.faults.away(ctx, err)
+		return g.faults.unavailable(ctx, err)
 	}
 	for _, name := range names {
 		kind, number, found := strings.Cut(name, "_g")
@@ -260,7 +260,7 @@ func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error 
 			continue
 		}
 		if err := g.db.Collection(name).Drop(ctx); err != nil {
-			return g.faults.away(ctx, err)
+			return g.faults.unavailable(ctx, err)
 		}
 	}
 	return nil

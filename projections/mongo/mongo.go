@@ -126,14 +126,14 @@ func (s *Store) Index(ctx context.Context) error {
 	if err == nil && result.MatchedCount == 0 {
 		err = projections.ErrReplaced
 	}
-	return s.away(ctx, err)
+	return s.unavailable(ctx, err)
 }
 
 // ensureIndexes creates missing indexes.
 func (s *Store) ensureIndexes(ctx context.Context) error {
 	for _, index := range indexes() { // one at a time: FerretDB fails on a list with existing indexes
 		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
-			return s.away(ctx, err)
+			return s.unavailable(ctx, err)
 		}
 	}
 	return nil

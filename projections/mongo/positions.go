@@ -36,7 +36,7 @@ func (s *Store) begin(ctx context.Context) error {
 	_, err := s.integrations.InsertOne(ctx, append(s.own(), bson.D{
 		{Key: "whole", Value: false}, {Key: "integrations", Value: int64(0)}, {Key: "probes", Value: int64(0)},
 	}...))
-	return s.away(ctx, err)
+	return s.unavailable(ctx, err)
 }
 
 // resume reads the identity of the store. A store that was not filled completely is unusable.
@@ -47,7 +47,7 @@ func (s *Store) resume(ctx context.Context) error {
 	case errors.Is(err, mongo.ErrNoDocuments), err == nil && !at.Whole:
 		return projections.Unavailable(fmt.Errorf("%w: %s is missing or incomplete", projections.ErrUnusable, s.integrations.Name()))
 	case err != nil:
-		return s.away(ctx, err)
+		return s.unavailable(ctx, err)
 	}
 	s.identity, s.furthest = at.Store, at.of()
 	return nil
@@ -60,7 +60,7 @@ func (s *Store) read(ctx context.Context) (positions, error) {
 	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && at.Store != s.identity {
 		return at, projections.Unavailable(fmt.Errorf("%w: %s", projections.ErrReplaced, s.integrations.Name()))
 	}
-	return at, s.away(ctx, err)
+	return at, s.unavailable(ctx, err)
 }
 
 // Positions implements projections.Store.
@@ -69,12 +69,12 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	if err != nil {
 		return projections.Positions{}, err
 	}
-	s.saw(at.of())
+	s.observe(at.of())
 	return at.of(), nil
 }
 
-// saw records the furthest positions.
-func (s *Store) saw(at projections.Positions) {
+// observe records the furthest positions.
+func (s *Store) observe(at projections.Positions) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.furthest.Integrations = max(s.furthest.Integrations, at.Integrations)
@@ -103,7 +103,7 @@ func (s *Store) confirm(ctx context.Context) error {
 		select {
 		case <-time.After(betweenLooks):
 		case <-ctx.Done():
-			return s.away(ctx, ctx.Err())
+			return s.unavailable(ctx, ctx.Err())
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (s *Store) reach(ctx context.Context, b projections.Batch) error {
 	}
 	result, err := s.integrations.UpdateOne(ctx, where, bson.D{{Key: "$max", Value: set}})
 	if err != nil {
-		return s.away(ctx, err)
+		return s.unavailable(ctx, err)
 	}
 	if result.MatchedCount == 0 {
 		at, err := s.read(ctx)
@@ -150,14 +150,14 @@ func (s *Store) reach(ctx context.Context, b projections.Batch) error {
 			return err
 		}
 	}
-	s.saw(b.Reached)
+	s.observe(b.Reached)
 	return nil
 }
 
-// away is faults.away, except that it keeps errors of this package.
-func (s *Store) away(ctx context.Context, err error) error {
+// unavailable is faults.unavailable, except that it keeps errors of this package.
+func (s *Store) unavailable(ctx context.Context, err error) error {
 	if errors.Is(err, projections.ErrReplaced) {
 		return projections.Unavailable(err)
 	}
-	return s.faults.away(ctx, err)
+	return s.faults.unavailable(ctx, err)
 }

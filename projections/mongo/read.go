@@ -41,7 +41,7 @@ func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (proj
 		}
 		return projections.Integration{}, domain.NoSuchIntegration()
 	case err != nil:
-		return projections.Integration{}, s.away(ctx, err)
+		return projections.Integration{}, s.unavailable(ctx, err)
 	}
 	all, err := s.withProbes(ctx, w, []stored{found})
 	if err == nil {
@@ -65,16 +65,16 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 		SetSort(bson.D{{Key: string(by), Value: direction}, {Key: "_id", Value: direction}}).
 		SetLimit(int64(q.Limit)+1).SetProjection(bson.D{{Key: "document", Value: 1}}))
 	if err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	var found []stored
 	if err := cursor.All(ctx, &found); err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	total := int64(len(found))
 	if q.After != nil || len(found) > q.Limit {
 		if total, err = s.integrations.CountDocuments(ctx, matching); err != nil {
-			return projections.Page{}, s.away(ctx, err)
+			return projections.Page{}, s.unavailable(ctx, err)
 		}
 	}
 	rows, err := s.withProbes(ctx, w, found)
@@ -192,11 +192,11 @@ func (s *Store) seen(ctx context.Context, w domain.Workspace, ids []domain.ID) (
 	}
 	cursor, err := s.probes.Find(ctx, bson.D{{Key: "workspace", Value: string(w)}, {Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}})
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	var found []seen
 	if err := cursor.All(ctx, &found); err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	for _, f := range found {
 		probes[byKey[f.ID]] = f
@@ -217,10 +217,10 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	}
 	cursor, err := s.parked.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "position", Value: 1}}))
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	if err := cursor.All(ctx, &found); err != nil || len(found) == 0 {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	keys := bson.A{}
 	for _, f := range found {
@@ -229,11 +229,11 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 	cursor, err = s.integrations.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}},
 		options.Find().SetProjection(bson.D{{Key: "position", Value: 1}}))
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	var documents []stored
 	if err := cursor.All(ctx, &documents); err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	shown := map[string]int64{}
 	for _, d := range documents {

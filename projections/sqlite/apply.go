@@ -41,11 +41,11 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	var put [5]*sql.Stmt
 	for n, text := range []string{putDocument, putProbe, putParked, putPositions, getPositions} {
 		if put[n], err = s.write.get(ctx, text); err != nil {
-			return s.away(ctx, err)
+			return s.unavailable(ctx, err)
 		}
 	}
-	if err := s.inPlace(); err != nil {
-		return s.away(ctx, err)
+	if err := s.checkFile(); err != nil {
+		return s.unavailable(ctx, err)
 	}
 	return s.change(ctx, func(tx *sql.Tx) error {
 		var at projections.Positions

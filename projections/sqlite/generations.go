@@ -85,7 +85,7 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	if err != nil {
 		return 0, nil, projections.Unavailable(err)
 	}
-	n, err := g.clear(ctx)
+	n, err := g.deleteLeftovers(ctx)
 	if err != nil {
 		_ = building.Close()
 		return 0, nil, err
@@ -98,8 +98,8 @@ func (g *Generations) Create(ctx context.Context) (uint64, projections.Store, er
 	return n, &locked{Store: s, lock: building}, nil
 }
 
-// clear deletes what interrupted builds left, and returns the number of the next generation.
-func (g *Generations) clear(ctx context.Context) (uint64, error) {
+// deleteLeftovers deletes what interrupted builds left, and returns the number of the next generation.
+func (g *Generations) deleteLeftovers(ctx context.Context) (uint64, error) {
 	live, err := g.Live(ctx)
 	if err != nil {
 		return 0, err

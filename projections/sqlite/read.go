@@ -19,14 +19,14 @@ func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (proj
 	stmt, err := s.read.get(ctx, `SELECT i.document, p.seen FROM integrations i`+withProbe+
 		`WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`)
 	if err != nil {
-		return projections.Integration{}, s.away(ctx, err)
+		return projections.Integration{}, s.unavailable(ctx, err)
 	}
 	var r row
 	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.seen); {
 	case errors.Is(err, sql.ErrNoRows):
 		return projections.Integration{}, domain.NoSuchIntegration()
 	case err != nil:
-		return projections.Integration{}, s.away(ctx, err)
+		return projections.Integration{}, s.unavailable(ctx, err)
 	}
 	return s.integration(ctx, r)
 }
@@ -37,25 +37,25 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 	// Prepared before a transaction holds one of the few connections.
 	page, err := s.read.get(ctx, l.page)
 	if err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	count, err := s.read.get(ctx, l.count)
 	if err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	tx, err := s.reader.BeginTx(ctx, nil)
 	if err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // read only
 	rows, err := scan(tx.StmtContext(ctx, page).QueryContext(ctx, l.arguments...))
 	if err != nil {
-		return projections.Page{}, s.away(ctx, err)
+		return projections.Page{}, s.unavailable(ctx, err)
 	}
 	total := len(rows)
 	if q.After != nil || len(rows) > q.Limit {
 		if err := tx.StmtContext(ctx, count).QueryRowContext(ctx, l.filter...).Scan(&total); err != nil {
-			return projections.Page{}, s.away(ctx, err)
+			return projections.Page{}, s.unavailable(ctx, err)
 		}
 	}
 	items := make([]projections.Integration, len(rows))
@@ -94,7 +94,7 @@ type row struct {
 func (s *Store) integration(ctx context.Context, r row) (projections.Integration, error) {
 	document, err := projections.Decode(r.document)
 	if err != nil {
-		s.noteDamage(ctx, err)
+		s.markDamaged(ctx, err)
 		return projections.Integration{}, projections.Unavailable(err)
 	}
 	i := projections.Integration{Integration: document}
@@ -149,11 +149,11 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 	}
 	stmt, err := s.read.get(ctx, `SELECT id, seen FROM probes WHERE workspace = ? AND id IN (NULL`+strings.Repeat(`, ?`, len(ids))+`)`)
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	defer rows.Close()
 	probes := map[domain.ID]projections.LastProbe{}
@@ -161,13 +161,13 @@ func (s *Store) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID)
 		var id string
 		var seen []byte
 		if err := rows.Scan(&id, &seen); err != nil {
-			return nil, s.away(ctx, err)
+			return nil, s.unavailable(ctx, err)
 		}
 		if probes[domain.ID(id)], err = projections.DecodeProbe(seen); err != nil {
 			return nil, err
 		}
 	}
-	return probes, s.away(ctx, rows.Err())
+	return probes, s.unavailable(ctx, rows.Err())
 }
 
 // Positions implements projections.Store.
@@ -175,16 +175,16 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	if s.damaged.Load() {
 		return projections.Positions{}, projections.Unavailable(fmt.Errorf("%w: %s", projections.ErrUnusable, damage))
 	}
-	if err := s.inPlace(); err != nil {
-		return projections.Positions{}, s.away(ctx, err)
+	if err := s.checkFile(); err != nil {
+		return projections.Positions{}, s.unavailable(ctx, err)
 	}
 	stmt, err := s.read.get(ctx, getPositions)
 	if err != nil {
-		return projections.Positions{}, s.away(ctx, err)
+		return projections.Positions{}, s.unavailable(ctx, err)
 	}
 	var at projections.Positions
 	err = stmt.QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes)
-	return at, s.away(ctx, err)
+	return at, s.unavailable(ctx, err)
 }
 
 // Parked implements projections.Store. An integration with a later document is no longer
@@ -195,7 +195,7 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 		LEFT JOIN integrations i ON i.workspace = k.workspace AND i.id = k.id
 		WHERE i.position IS NULL OR i.position < k.position ORDER BY k.position`)
 	if err != nil {
-		return nil, s.away(ctx, err)
+		return nil, s.unavailable(ctx, err)
 	}
 	defer rows.Close()
 	var all []projections.Parked
@@ -203,10 +203,10 @@ func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
 		var p projections.Parked
 		var position, at int64
 		if err := rows.Scan(&p.Workspace, &p.ID, &position, &p.Reason, &at); err != nil {
-			return nil, s.away(ctx, err)
+			return nil, s.unavailable(ctx, err)
 		}
 		p.Position, p.At = uint64(position), projections.FromMicros(at)
 		all = append(all, p)
 	}
-	return all, s.away(ctx, rows.Err())
+	return all, s.unavailable(ctx, rows.Err())
 }

@@ -116,9 +116,9 @@ const damagedMark = ".damaged"
 // damage is the message for a file that can't be trusted.
 const damage = "the read model is damaged; another is built from the log"
 
-// noteDamage makes sure that the file is not opened again. Checking for damage at every start
+// markDamaged makes sure that the file is not opened again. Checking for damage at every start
 // instead would read the whole file each time.
-func (s *Store) noteDamage(ctx context.Context, found error) {
+func (s *Store) markDamaged(ctx context.Context, found error) {
 	if !s.damaged.CompareAndSwap(false, true) {
 		return
 	}
@@ -175,9 +175,9 @@ func (s *Store) identify(ctx context.Context) (err error) {
 // Identity implements projections.Store.
 func (s *Store) Identity() string { return s.identity }
 
-// inPlace returns nil when the file at the path is the one that was opened. SQLite's files beside
+// checkFile returns nil when the file at the path is the one that was opened. SQLite's files beside
 // it go by its name, so another one in its place can't be trusted.
-func (s *Store) inPlace() error {
+func (s *Store) checkFile() error {
 	file, err := os.Stat(s.path)
 	if err != nil || !os.SameFile(file, s.file) {
 		return fmt.Errorf("%s: %w", s.path, errors.Join(errSwapped, err))
@@ -233,7 +233,7 @@ func (s *Store) Index(ctx context.Context) error {
 		return err
 	}
 	_, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(truncate)`)
-	return s.away(ctx, err)
+	return s.unavailable(ctx, err)
 }
 
 // Ping implements projections.Store.
@@ -253,20 +253,20 @@ func (s *Store) Close() error {
 func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return s.away(ctx, err)
+		return s.unavailable(ctx, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // as in prepare
 	if err := do(tx); err != nil {
-		return s.away(ctx, err)
+		return s.unavailable(ctx, err)
 	}
-	return s.away(ctx, tx.Commit())
+	return s.unavailable(ctx, tx.Commit())
 }
 
-// away returns a failure of the database as an error for callers. If the caller's context has
+// unavailable returns a failure of the database as an error for callers. If the caller's context has
 // ended, it returns the reason for that.
-func (s *Store) away(ctx context.Context, err error) error {
+func (s *Store) unavailable(ctx context.Context, err error) error {
 	if unusable(err) {
-		s.noteDamage(ctx, err)
+		s.markDamaged(ctx, err)
 		return projections.Unavailable(fmt.Errorf("%w: %w", projections.ErrUnusable, err))
 	}
 	switch {
