@@ -90,7 +90,8 @@ const attempts = 8
 // conflict.
 func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Stamp) (domain.Decision, error)) (Outcome, error) {
 	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
-	if out, err := s.repeated(ctx, by, id, on, &meta); err != nil || out.Replayed {
+	once := idempotency{Service: s, by: by, id: id, on: on, meta: &meta}
+	if out, err := once.repeated(ctx); err != nil || out.Replayed {
 		return out, err
 	}
 	if err := s.Events.Intact(); err != nil {
@@ -115,18 +116,16 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 			continue
 		}
 		if err != nil {
-			return s.unlessRepeated(ctx, by, id, on, &meta, err)
+			return once.unlessRepeated(ctx, err)
 		}
 		if forbidden != nil {
 			return Outcome{}, forbidden
 		}
 		if on.DryRun {
 			out.Changes = domain.Changes(state.Configuration, out.Integration.Configuration)
-		}
-		if on.DryRun {
 			return out, nil
 		}
-		if first, err := s.claim(ctx, by, id, on, &meta, last.Position, decision.Event == nil); err != nil || first.Replayed {
+		if first, err := once.claim(ctx, last.Position, decision.Event == nil); err != nil || first.Replayed {
 			return first, err
 		}
 		if decision.Event == nil {
@@ -140,7 +139,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		if err != nil {
 			return Outcome{}, err
 		}
-		recorded := s.asRecorded(ctx, by, on, out)
+		recorded := once.asRecorded(ctx, out)
 		s.destroy(ctx, recorded.Integration.Owner(), append(superseded(state, recorded.Integration), superseded(out.Integration, recorded.Integration)...))
 		return recorded, nil
 	}
