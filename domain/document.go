@@ -202,7 +202,7 @@ func (o *object) each(read func(name string)) {
 func (o *object) done() {
 	o.each(func(name string) {
 		if !o.known[name] {
-			o.problem(name, "unknown_member", "there is no such member here")
+			*o.problems = append(*o.problems, UnknownMember(o.pointer(name), name, slices.Sorted(maps.Keys(o.known))))
 		}
 	})
 }

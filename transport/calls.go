@@ -56,7 +56,7 @@ func (r *request) test() (params map[string]any, dryRun bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	var problems []domain.Problem
+	problems := unknownMembers("", doc, "params", "dry_run")
 	params = map[string]any{}
 	for name, value := range doc {
 		ok := true
@@ -65,8 +65,6 @@ func (r *request) test() (params map[string]any, dryRun bool, err error) {
 			params, ok = value.(map[string]any)
 		case name == "dry_run" && value != nil:
 			dryRun, ok = value.(bool)
-		case name != "params" && name != "dry_run":
-			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})
 		}
 		if !ok {
 			problems = append(problems, domain.Problem{Pointer: "/" + name, Code: "type", Detail: "params must be an object, dry_run true or false"})

@@ -6,8 +6,10 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -163,4 +165,16 @@ func malformed(err error) error {
 		return domain.Refuse(string(syntax.JSONPointer), "malformed_json", "the body is not JSON at byte %d", syntax.ByteOffset)
 	}
 	return domain.Refuse("", "malformed_json", "the body is not JSON")
+}
+
+// unknownMembers returns a problem for each member of an object that is not among
+// its names.
+func unknownMembers(at string, members map[string]any, names ...string) []domain.Problem {
+	var problems []domain.Problem
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(names, name) {
+			problems = append(problems, domain.UnknownMember(at+pointer(name), name, names))
+		}
+	}
+	return problems
 }

@@ -74,7 +74,7 @@ func readDescription(doc domain.Document) (d domain.Description, err error) {
 				detail = "must be an OpenAPI document, as an object or as text"
 			}
 		default:
-			detail, code = "there is no such member here", "unknown_member"
+			problems = append(problems, domain.UnknownMember(pointer(name), name, []string{"openapi", "openapi_url"}))
 		}
 		if detail != "" {
 			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: code, Detail: detail})

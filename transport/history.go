@@ -109,12 +109,7 @@ func (s *Server) restoreIntegration(r *request) (answer, error) {
 }
 
 func wantedVersion(doc domain.Document) (uint64, error) {
-	var problems []domain.Problem
-	for name := range doc {
-		if name != "version" {
-			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "is not a member of this"})
-		}
-	}
+	problems := unknownMembers("", doc, "version")
 	number, ok := doc["version"].(json.Number)
 	version, err := strconv.ParseUint(number.String(), 10, 64)
 	switch {

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -101,11 +100,7 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 			problem("expires_at", "range", "must be a time to come (RFC 3339)")
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(doc)) {
-		if !slices.Contains([]string{"name", "permissions", "expires_at"}, name) {
-			problem(name, "unknown_member", "there is no such member here")
-		}
-	}
+	problems = append(problems, unknownMembers("", doc, "name", "permissions", "expires_at")...)
 	return key, domain.RefuseAll(problems)
 }
 
@@ -172,16 +167,12 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 
 // readOverlap reads the body of a rotation: perhaps overlap_seconds.
 func readOverlap(doc domain.Document, overlap int64) (time.Duration, error) {
-	var problems []domain.Problem
-	for _, name := range slices.Sorted(maps.Keys(doc)) {
-		if name != "overlap_seconds" {
-			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})
-			continue
-		}
-		number, _ := doc[name].(json.Number)
+	problems := unknownMembers("", doc, "overlap_seconds")
+	if value, given := doc["overlap_seconds"]; given {
+		number, _ := value.(json.Number)
 		var err error
 		if overlap, err = number.Int64(); err != nil || overlap < 0 || overlap > maxOverlap {
-			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "range", Detail: "must be a whole number from 0 to " + strconv.Itoa(maxOverlap)})
+			problems = append(problems, domain.Problem{Pointer: "/overlap_seconds", Code: "range", Detail: "must be a whole number from 0 to " + strconv.Itoa(maxOverlap)})
 		}
 	}
 	return time.Duration(overlap) * time.Second, domain.RefuseAll(problems)

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -131,11 +130,7 @@ func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.P
 	problem := func(at, code, detail string) {
 		problems = append(problems, domain.Problem{Pointer: at, Code: code, Detail: detail})
 	}
-	for name := range doc {
-		if name != "integration_tools" {
-			problem(pointer(name), "unknown_member", "there is no such member here")
-		}
-	}
+	problems = unknownMembers("", doc, "integration_tools")
 	list, ok := doc["integration_tools"].([]any)
 	if !ok || len(list) > maxResolve {
 		problem("/integration_tools", "type", "must be an array of at most "+strconv.Itoa(maxResolve)+" objects")
@@ -148,11 +143,7 @@ func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.P
 			problem(at, "type", "must be an object")
 			continue
 		}
-		for name := range members {
-			if !slices.Contains([]string{"integration_id", "integration", "endpoint_name", "endpoint"}, name) {
-				problem(at+pointer(name), "unknown_member", "there is no such member here")
-			}
-		}
+		problems = append(problems, unknownMembers(at, members, "integration_id", "integration", "endpoint_name", "endpoint")...)
 		w := wantedTool{integration: oneText(members, "integration_id", "integration"), endpoint: oneText(members, "endpoint_name", "endpoint")}
 		if w.integration == "" {
 			problem(at+"/integration_id", "required", "is required, or integration with a name")

@@ -216,9 +216,5 @@ func (r *request) takesNothing() error {
 	if err != nil {
 		return err
 	}
-	var problems []domain.Problem
-	for name := range doc {
-		problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "unknown_member", Detail: "there is no such member here"})
-	}
-	return domain.RefuseAll(problems)
+	return domain.RefuseAll(unknownMembers("", doc))
 }
