@@ -122,7 +122,7 @@ func TestABackupUnderLoadIsRestoredWhole(t *testing.T) {
 	require.Zero(t, exit)
 	exit, out = tool(t, "restore", file, "--data", restored)
 	require.Equal(t, 1, exit)
-	require.Contains(t, out, "is there already")
+	require.Contains(t, out, "exists already")
 
 	p = startProcess(t, restored, "--probe-interval=0s")
 	require.Equal(t, key, p.key)
@@ -165,11 +165,11 @@ func TestABackupDuringARotationOfTheRootKeyIsRefused(t *testing.T) {
 	data := t.TempDir()
 	require.Zero(t, startProcess(t, data, "--probe-interval=0s").stop())
 	flags := storeFlags{Data: data}
-	b, events, _, err := attachLog(streams{ctx: t.Context(), out: io.Discard, err: io.Discard, log: quiet()}, flags)
+	conn, events, _, err := flags.attachLog(console{ctx: t.Context(), out: io.Discard, err: io.Discard, log: quiet()})
 	require.NoError(t, err)
-	defer b.close()
+	defer conn.Close()
 	keysets := []string{"before", "after"}
-	from := backup.Source{NATS: b.nc, Events: events, Lease: commands.BackupLease, Now: clock, Progress: func(string, int64, int64) {}, RootKeyset: func() ([]byte, error) {
+	from := backup.Source{NATS: conn.NATS, Events: events, Lease: commands.BackupLease, Now: clock, Progress: func(string, int64, int64) {}, RootKeyset: func() ([]byte, error) {
 		next := keysets[0]
 		keysets = keysets[1:]
 		return []byte(next), nil
@@ -191,15 +191,15 @@ func TestARestoreThatWasCutShortIsNotGoneOnWith(t *testing.T) {
 
 	cut := t.TempDir()
 	flags := storeFlags{Data: cut}
-	b, err := connect(flags, quiet())
+	conn, err := flags.connect(quiet())
 	require.NoError(t, err)
-	require.NoError(t, eventstore.BeginRestore(t.Context(), b.nc, 1, false))
-	require.ErrorIs(t, eventstore.BeginRestore(t.Context(), b.nc, 1, false), eventstore.ErrRestoring)
-	js, err := jetstream.New(b.nc)
+	require.NoError(t, eventstore.BeginRestore(t.Context(), conn.NATS, 1, false))
+	require.ErrorIs(t, eventstore.BeginRestore(t.Context(), conn.NATS, 1, false), eventstore.ErrRestoring)
+	js, err := jetstream.New(conn.NATS)
 	require.NoError(t, err)
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "INTEGRATIONS", Subjects: []string{"integrations.*.*"}, DenyDelete: true, DenyPurge: true})
 	require.NoError(t, err)
-	b.close()
+	conn.Close()
 
 	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "list", "--operator"}, {"status"}, {"verify"}} {
 		exit, out := tool(t, append(args, "--data", cut)...)
@@ -272,7 +272,7 @@ func TestABackupMovesToAClusterAndBack(t *testing.T) {
 	require.Zero(t, exit, out)
 	exit, out = tool(t, append([]string{"restore", again}, flags...)...)
 	require.Equal(t, 1, exit)
-	require.Contains(t, out, "is there already")
+	require.Contains(t, out, "exists already")
 	exit, out = tool(t, append(append([]string{"restore", again}, cluster.Flags()...), "--data", t.TempDir())...)
 	require.Equal(t, 1, exit)
 	require.Contains(t, out, "already has streams of a service")
@@ -292,9 +292,9 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 		p.must(http.StatusCreated, http.MethodPost, all, crm(name, "t"))
 	}
 	require.Zero(t, p.stop())
-	b, _, err := attach(storeFlags{Data: data}, quiet())
+	conn, _, err := storeFlags{Data: data}.attach(quiet())
 	require.NoError(t, err)
-	js, err := jetstream.New(b.nc)
+	js, err := jetstream.New(conn.NATS)
 	require.NoError(t, err)
 	require.NoError(t, js.DeleteKeyValue(t.Context(), "LOG_STATE"))
 	stream, err := js.Stream(t.Context(), "INTEGRATIONS")
@@ -303,7 +303,7 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 	cfg.Compression = jetstream.S2Compression
 	_, err = js.UpdateStream(t.Context(), cfg)
 	require.NoError(t, err)
-	b.close()
+	conn.Close()
 	require.NoError(t, os.Remove(filepath.Join(data, "log.mark")))
 
 	file := filepath.Join(t.TempDir(), "backup")
@@ -315,10 +315,10 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 	exit, found := verified(t, restored)
 	require.Zero(t, exit)
 	require.Equal(t, 5, found.Integrations)
-	b, _, err = attach(storeFlags{Data: restored}, quiet())
+	conn, _, err = storeFlags{Data: restored}.attach(quiet())
 	require.NoError(t, err)
-	defer b.close()
-	js, err = jetstream.New(b.nc)
+	defer conn.Close()
+	js, err = jetstream.New(conn.NATS)
 	require.NoError(t, err)
 	stream, err = js.Stream(t.Context(), "INTEGRATIONS")
 	require.NoError(t, err)

@@ -1,32 +1,30 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/seed677028b5/integrations/bench"
+	"github.com/seed677028b5/integrations/internal/bench"
 )
 
-// benchCommand measures the service beside the limit of what it is built on, in
-// processes and a folder of its own.
+// benchCommand benchmarks the service, in processes and a folder of its own.
 type benchCommand struct {
-	Rows        []string `help:"Rows, or groups of them such as creates; by default all."`
-	Size        int      `help:"Integrations of the service that reads are measured on." default:"20000"`
-	Seconds     float64  `help:"How long one repetition takes." default:"2"`
-	Repetitions int      `help:"How often a figure and its limit are measured, in turns; at least 3." default:"3"`
+	Rows        []string `help:"Rows, or groups of rows such as creates; default: all."`
+	Size        int      `help:"Number of integrations for the rows that read." default:"20000"`
+	Seconds     float64  `help:"Duration of one repetition in seconds." default:"2"`
+	Repetitions int      `help:"Repetitions of each figure and its limit, which alternate; at least 3." default:"3"`
 	JSON        bool     `name:"json" help:"Write JSON."`
-	Plot        string   `help:"File to write a picture to, in SVG: how each figure stands to its goal." type:"path"`
+	Plot        string   `help:"File for a plot, in SVG, of each figure beside its goal." type:"path"`
 }
 
 func (benchCommand) Help() string {
-	return "Everything stays on this machine, in a temporary folder. A goal that is missed is marked and is no failure. The rows are " +
+	return "Everything stays on this machine, in a temporary folder. A missed goal is marked and is no failure. The rows are " +
 		strings.Join(bench.Names(), ", ") + "."
 }
 
-func (c benchCommand) Run(s streams) error {
+func (c benchCommand) Run(s console) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -40,15 +38,15 @@ func (c benchCommand) Run(s streams) error {
 	return errors.Join(err, c.write(s, report))
 }
 
-// write writes what was measured, which may not be all.
-func (c benchCommand) write(s streams, report bench.Report) error {
+// write writes the report, which may be incomplete.
+func (c benchCommand) write(s console, report bench.Report) error {
 	if c.Plot != "" {
 		if err := c.draw(report); err != nil {
 			return err
 		}
 	}
 	if c.JSON {
-		return json.NewEncoder(s.out).Encode(report)
+		return s.writeJSON(report)
 	}
 	return report.WriteTable(s.out)
 }
@@ -61,10 +59,10 @@ func (c benchCommand) draw(report bench.Report) error {
 	return errors.Join(report.WritePlot(file), file.Close())
 }
 
-// benchLimitCommand is a process that stands beside the service in a bench.
+// benchLimitCommand is a process that a benchmark compares the service with.
 type benchLimitCommand struct {
 	Kind string `required:""`
 	Data string `required:"" type:"path"`
 }
 
-func (c benchLimitCommand) Run(s streams) error { return bench.Stand(s.ctx, c.Kind, c.Data, s.err) }
+func (c benchLimitCommand) Run(s console) error { return bench.Stand(s.ctx, c.Kind, c.Data, s.err) }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed677028b5/integrations/bench"
+	"github.com/seed677028b5/integrations/internal/bench"
 )
 
 func TestABenchShowsEachFigureBesideItsLimit(t *testing.T) {

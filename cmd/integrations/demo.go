@@ -5,78 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/seed677028b5/integrations/cmd/integrations/demo"
 )
 
-// demoCommand shows a newcomer what the service does: it starts one, with real
-// upstreams beside it, and does over HTTP what a user would do.
+// demoCommand shows a newcomer what the service does.
 type demoCommand struct {
-	Exit bool `help:"End after the steps instead of leaving the service running."`
+	Exit bool `help:"Exit after the last step instead of keeping the service running."`
 }
 
-func (c demoCommand) Run(s streams) (err error) {
-	dir, err := os.MkdirTemp("", "integrations-demo-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
+func (c demoCommand) Run(s console) error { return demo.Run(s.ctx, s.out, startService, c.Exit) }
 
-	upstream, err := startScheduler(ctx)
-	if err != nil {
-		return err
-	}
-	defer upstream.close()
-	hospital, err := startHospital(ctx)
-	if err != nil {
-		return err
-	}
-	defer hospital.close()
-	url, ended, err := startService(ctx, dir)
-	if err != nil {
-		return err
-	}
-	key, err := os.ReadFile(filepath.Join(dir, "operator.key")) //nolint:gosec // our own folder
-	if err != nil {
-		return err
-	}
-	tour := &tour{ctx: ctx, out: s.out, base: url, key: strings.TrimSpace(string(key))}
-	tour.say("A service is running at %s, with everything embedded, in %s.", url, dir)
-	tour.say("A scheduling system to integrate with is running at %s; it wants an API key.", upstream.url)
-	tour.say("A hospital is running at %s: an authorization server, a FHIR server and an MCP server.", hospital.url)
-	tour.visit(upstream, hospital)
-	if tour.failed == nil && !c.Exit {
-		tour.say("The service goes on until Ctrl-C. Try it:\n\n  curl -s -H 'Authorization: Bearer %s' %s/v1/demo/integrations\n", tour.key, url)
-		select {
-		case <-s.ctx.Done():
-		case err := <-ended:
-			return err
-		}
-	}
-	stop()
-	return errors.Join(tour.failed, <-ended)
-}
-
-// startService starts a service of its own on dir and a free port, and returns
-// its URL and a channel that says when and how it ended.
+// startService starts a service on dir and on a free port.
 func startService(ctx context.Context, dir string) (url string, ended <-chan error, err error) {
-	var line commandLine
-	parser, err := kong.New(&line, kong.DefaultEnvars("INTEGRATIONS_DEMO"))
+	var command serveCommand
+	parser, err := kong.New(&command, kong.DefaultEnvars("INTEGRATIONS_DEMO"))
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := parser.Parse([]string{"serve", "--listen=127.0.0.1:0", "--data=" + dir, "--egress-allow-loopback"}); err != nil {
+	if _, err := parser.Parse([]string{"--listen=127.0.0.1:0", "--data=" + dir, "--egress-allow-loopback"}); err != nil {
 		return "", nil, err
 	}
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() {
-		done <- serve(ctx, line.Serve, slog.New(slog.DiscardHandler), func(url string) { ready <- url })
+		done <- serve(ctx, command, slog.New(slog.DiscardHandler), func(url string) { ready <- url })
 	}()
 	select {
 	case url := <-ready:

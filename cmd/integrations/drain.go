@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// drainWithin bounds how long requests under way may take after the signal to
-// end; the rest of the 10 s is for the stores.
-const drainWithin = 7 * time.Second
+// maxDrain bounds how long requests in flight may take after SIGTERM. The rest of the
+// usual 10 s is for the stores.
+const maxDrain = 7 * time.Second
 
-// closing makes each answer the last on its connection once the service is
-// ending. Connections that nobody uses stay open until then: a request that is on
-// its way on one of them is answered.
-func closing(h http.Handler, ending *atomic.Bool) http.Handler {
+// closeConnections closes each connection after its next response once the service is
+// ending. Idle connections stay open until then, so that a request that is already
+// sent is answered.
+func closeConnections(h http.Handler, ending *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ending.Load() {
 			w.Header().Set("Connection", "close")
@@ -25,13 +25,13 @@ func closing(h http.Handler, ending *atomic.Bool) http.Handler {
 	})
 }
 
-// listenAndDrain answers requests until ctx ends, and for a delay after that;
-// then it has those end that would go on for ever, and lets the others under way
-// end.
+// listenAndDrain serves requests until ctx ends, and for a delay after that. Then it
+// ends the streams, which have no end of their own, and waits for the other requests in
+// flight.
 func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay time.Duration, endStreams func(), log *slog.Logger) error {
 	var ending atomic.Bool
 	srv := &http.Server{
-		Handler: closing(h, &ending), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
+		Handler: closeConnections(h, &ending), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 150 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -41,7 +41,7 @@ func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay t
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("ending: letting requests under way end", slog.Duration("after", delay))
+	log.Info("shutting down: waiting for requests in flight", slog.Duration("delay", delay))
 	ending.Store(true)
 	select {
 	case err := <-served:
@@ -49,10 +49,10 @@ func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay t
 	case <-time.After(delay):
 	}
 	endStreams()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxDrain)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {
-		log.Warn("requests under way were cut off", slog.Any("err", err))
+		log.Warn("requests in flight were cut off", slog.Any("err", err))
 		return srv.Close()
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/cmd/integrations/status"
 )
 
 // measured returns the values of a metric by its follower.
@@ -49,7 +51,7 @@ func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 
 	exit, out := tool(t, "status", "--json", "--data", data)
 	require.Zero(t, exit, out)
-	var st status
+	var st status.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &st))
 	found := map[string]bool{}
 	for _, f := range st.Followers {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// healthcheckCommand asks a running service whether it is ready.
+// healthcheckCommand checks whether a running service is ready.
 type healthcheckCommand struct {
 	URL string `help:"Base URL of the service." default:"http://127.0.0.1:8080"`
 }
 
-func (c healthcheckCommand) Run(s streams) error {
+func (c healthcheckCommand) Run(s console) error {
 	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+"/readyz", nil)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (c healthcheckCommand) Run(s streams) error {
 // versionCommand shows what this program was built from.
 type versionCommand struct{}
 
-func (versionCommand) Run(s streams) error {
+func (versionCommand) Run(s console) error {
 	_, err := fmt.Fprintln(s.out, "integrations", version())
 	return err
 }

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
-// historyCommand shows the events of one integration, read from the log itself.
+// historyCommand shows the events of an integration, read from the log.
 type historyCommand struct {
 	Workspace   string `arg:"" help:"Id of the workspace."`
 	Integration string `arg:"" help:"Id or name of the integration."`
-	JSON        bool   `name:"json" help:"Write one JSON object a line."`
+	JSON        bool   `name:"json" help:"Write one JSON object per line."`
 	storeFlags  `embed:""`
 }
 
@@ -30,16 +30,16 @@ type historyLine struct {
 	Problem   string          `json:"problem,omitempty"`
 }
 
-func (c historyCommand) Run(s streams) error {
+func (c historyCommand) Run(s console) error {
 	w, err := domain.ParseWorkspace(c.Workspace)
 	if err != nil {
 		return err
 	}
-	b, events, _, err := attachLog(s, c.storeFlags)
+	conn, events, _, err := c.attachLog(s)
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer conn.Close()
 	log := audit.Log{Events: events}
 	var after uint64
 	for more := true; more; {
@@ -57,9 +57,9 @@ func (c historyCommand) Run(s streams) error {
 	return nil
 }
 
-func (c historyCommand) show(s streams, e audit.Entry) error {
+func (c historyCommand) show(s console, e audit.Entry) error {
 	if c.JSON {
-		return json.NewEncoder(s.out).Encode(historyLine{
+		return s.writeJSON(historyLine{
 			Position: e.Position, Version: e.Version, Type: e.Type, Time: e.At, Actor: e.Actor, Address: e.Address,
 			RequestID: e.RequestID, Changed: e.Changes, Problem: e.Unread,
 		})
@@ -70,23 +70,11 @@ func (c historyCommand) show(s streams, e audit.Entry) error {
 	for _, change := range e.Changes {
 		line := "a secret changed"
 		if !change.Secret {
-			line = fmt.Sprintf("%s -> %s", short(change.Old), short(change.New))
+			line = fmt.Sprintf("%s -> %s", terminal.ShortJSON(change.Old), terminal.ShortJSON(change.New))
 		}
 		if _, err := fmt.Fprintf(s.out, "        %s: %s\n", change.Pointer, line); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// short returns v as JSON, cut where it would fill the screen.
-func short(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	if text := []rune(string(data)); len(text) > 100 {
-		return string(text[:100]) + "…"
-	}
-	return string(data)
 }

@@ -9,22 +9,23 @@ import (
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
-	"github.com/seed677028b5/integrations/vault"
+	"github.com/seed677028b5/integrations/internal/natsconn"
+	"github.com/seed677028b5/integrations/workspacefile"
 )
 
-// importCommand makes a workspace what a file says. Without --apply it tells
-// what that would be and writes nothing.
+// importCommand makes a workspace match a file. Without --apply it shows the changes
+// and writes nothing.
 type importCommand struct {
 	Workspace    string `help:"Id of the workspace." required:""`
-	File         string `arg:"" help:"YAML file, as export writes it. A secret is given as $${NAME}, which is read from the environment." type:"existingfile"`
-	Apply        bool   `help:"Carry the plan out." env:"-"`
-	DeleteOthers bool   `help:"Delete the integrations that the file doesn't have." env:"-"`
+	File         string `arg:"" help:"YAML file, as export writes it. A secret is written as $${NAME}, which is read from the environment." type:"existingfile"`
+	Apply        bool   `help:"Apply the plan." env:"-"`
+	DeleteOthers bool   `help:"Delete integrations that are not in the file." env:"-"`
 	JSON         bool   `name:"json" help:"Write JSON."`
 	profileFlags `embed:""`
 	storeFlags   `embed:""`
 }
 
-func (c importCommand) Run(s streams) error {
+func (c importCommand) Run(s console) error {
 	w, err := domain.ParseWorkspace(c.Workspace)
 	if err != nil {
 		return err
@@ -33,83 +34,81 @@ func (c importCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	b, service, err := c.open(s)
+	conn, service, err := c.open(s)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	p := &plan{Workspace: w, Steps: []*step{}, service: service, by: commands.Caller{Workspace: w, Actor: "operator-cli", RequestID: newID(), MayExec: true}}
-	if err := p.make(s.ctx, wanted, c.DeleteOthers); err != nil {
+	defer conn.Close()
+	by := commands.Caller{Workspace: w, Actor: "operator-cli", RequestID: newID(), MayExec: true}
+	plan, err := workspacefile.NewPlan(s.ctx, service, by, wanted, c.DeleteOthers)
+	if err != nil {
 		return err
 	}
-	if c.Apply && !p.refused() {
-		p.apply(s.ctx)
+	if c.Apply && !plan.Refused() {
+		plan.Apply(s.ctx)
 	}
-	if err := p.tell(s.out, c.JSON); err != nil {
-		return err
+	if c.JSON {
+		err = s.writeJSON(plan)
+	} else {
+		err = plan.WriteText(s.out)
 	}
-	if p.refused() {
-		return errFound
+	if err == nil && plan.Refused() {
+		return errProblemsFound
 	}
-	return nil
+	return err
 }
 
-// read reads the file, and the secrets that it names.
-func (c importCommand) read(s streams) ([]described, error) {
+// read reads the file, and its secrets from the environment.
+func (c importCommand) read(s console) ([]workspacefile.Entry, error) {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return nil, err
 	}
-	all, err := readDescribed(text)
+	all, err := workspacefile.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File, err)
 	}
 	var missing error
-	for _, d := range all {
-		wrong, literal := d.fill(os.LookupEnv)
+	for _, e := range all {
+		wrong, literal := e.ExpandSecrets(os.LookupEnv)
 		for _, l := range literal {
-			_, _ = fmt.Fprintf(s.err, "warning: line %d: %s %s %s\n", l.Line, d.name, l.Pointer, l.Detail)
+			_, _ = fmt.Fprintf(s.err, "warning: line %d: %s %s %s\n", l.Line, e.Name, l.Pointer, l.Detail)
 		}
 		for _, w := range wrong {
-			missing = errors.Join(missing, fmt.Errorf("line %d: %s %s: %s", w.Line, d.name, w.Pointer, w.Detail))
+			missing = errors.Join(missing, fmt.Errorf("line %d: %s %s: %s", w.Line, e.Name, w.Pointer, w.Detail))
 		}
 	}
 	return all, missing
 }
 
-// open returns the service, in this process, over the stores of the flags. What
-// it writes has to be as safe as what the service itself writes.
-func (c importCommand) open(s streams) (*bus, *commands.Service, error) {
+// open opens the commands of the service in this process. An import requires a server
+// that syncs, as the service does.
+func (c importCommand) open(s console) (*natsconn.Conn, *commands.Service, error) {
 	profiles, err := c.profiles()
 	if err != nil {
 		return nil, nil, err
 	}
-	outside, err := connectors.New(connectors.Config{Profiles: profiles, Private: []string{c.Data}, Now: clock})
+	upstreams, err := connectors.New(connectors.Config{Profiles: profiles, Private: []string{c.Data}, Now: clock})
 	if err != nil {
 		return nil, nil, err
 	}
-	b, _, err := attach(c.storeFlags, s.log)
+	conn, _, err := c.attach(s.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	service := &commands.Service{Rules: outside.Rules(), Now: clock, NewID: newID, Log: s.log}
-	service.Events, err = eventstore.Open(s.ctx, b.nc, eventstore.Config{
-		Replicas: c.Replicas, AllowLazySync: c.AllowLazySync || !c.Apply, Durable: b.durable, Node: nodeName(),
+	service := &commands.Service{Rules: upstreams.Rules(), Now: clock, NewID: newID, Log: s.log}
+	service.Events, err = eventstore.Open(s.ctx, conn.NATS, eventstore.Config{
+		Replicas: c.Replicas, AllowLazySync: c.AllowLazySync || !c.Apply, Durable: conn.Durable, Node: nodeName(),
 	})
 	if err == nil {
-		service.Vault, err = c.existingVault(s, b, service.Events)
+		err = c.checkKeyset()
+	}
+	if err == nil {
+		service.Vault, err = c.openVault(s.ctx, conn, service.Events)
 	}
 	if err != nil {
-		b.close()
+		conn.Close()
 		return nil, nil, err
 	}
-	return b, service, nil
-}
-
-// existingVault returns the vault, and makes no root key.
-func (c importCommand) existingVault(s streams, b *bus, events *eventstore.Store) (*vault.Vault, error) {
-	if _, err := os.Stat(c.path("root.keyset")); c.RootKeyset == "" && err != nil {
-		return nil, errors.New("there is no root.keyset in the data folder and --root-keyset is not given")
-	}
-	return c.openVault(s.ctx, b, events)
+	return conn, service, nil
 }

@@ -11,9 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors/sandbox"
-	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/workspacefile"
 )
 
 const everyKind = `
@@ -53,7 +54,7 @@ func file(t *testing.T, text string) string {
 }
 
 // plans runs import with --json, and returns what becomes of each integration.
-func plans(t *testing.T, args ...string) (exit int, actions map[string]string, p plan) {
+func plans(t *testing.T, args ...string) (exit int, actions map[string]string, p workspacefile.Plan) {
 	t.Helper()
 	exit, out := tool(t, append([]string{"import", "--json"}, args...)...)
 	for line := range strings.Lines(out) {
@@ -165,8 +166,8 @@ func TestAPlanTellsWhatWouldChange(t *testing.T) {
 	require.Equal(t, `change  crm
         /display_name: "CRM" -> "Contacts"
 create  ehr
-1 to create, 1 to change, 0 to delete, 0 as they should be
-nothing was written; --apply does it
+1 to create, 1 to change, 0 to delete, 0 unchanged
+nothing was written; run again with --apply to apply the plan
 `, out)
 	_, actions, _ := plans(t, append(in, file(t, twoOfThem), "--delete-others")...)
 	require.Equal(t, map[string]string{"crm": "keep", "ehr": "create", "old": "delete"}, actions)
@@ -189,21 +190,20 @@ func TestAnIntegrationThatChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 	p := startProcess(t, data)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 	c := importCommand{Workspace: "acme", Apply: true, storeFlags: storeFlags{Data: data, Replicas: 1}}
-	s := streams{ctx: t.Context(), out: t.Output(), err: t.Output(), log: newLogger(t.Output(), "text", 0)}
-	wanted, err := readDescribed([]byte("integrations: [{name: crm, display_name: Mine, base_url: https://crm.example.com}, {name: new, display_name: New, base_url: https://crm.example.com}]"))
+	s := console{ctx: t.Context(), out: t.Output(), err: t.Output(), log: newLogger(t.Output(), "text", 0)}
+	wanted, err := workspacefile.Parse([]byte("integrations: [{name: crm, display_name: Mine, base_url: https://crm.example.com}, {name: new, display_name: New, base_url: https://crm.example.com}]"))
 	require.NoError(t, err)
-	b, service, err := c.open(s)
+	conn, service, err := c.open(s)
 	require.NoError(t, err)
-	defer b.close()
-	decided := &plan{Workspace: "acme", service: service}
-	decided.by.Workspace, decided.by.Actor = "acme", "operator-cli"
-	require.NoError(t, decided.make(t.Context(), wanted, false))
-	require.False(t, decided.refused())
+	defer conn.Close()
+	plan, err := workspacefile.NewPlan(t.Context(), service, commands.Caller{Workspace: "acme", Actor: "operator-cli"}, wanted, false)
+	require.NoError(t, err)
+	require.False(t, plan.Refused())
 
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"display_name": "Theirs"}`)
-	decided.apply(t.Context())
-	require.Contains(t, decided.Steps[0].Refusal, "at version 2 by now")
-	require.True(t, decided.Steps[1].Done, "the others are carried out")
+	plan.Apply(t.Context())
+	require.Contains(t, plan.Steps[0].Refusal, "at version 2 by now")
+	require.True(t, plan.Steps[1].Done, "the others are applied")
 	require.Contains(t, p.must(http.StatusOK, http.MethodGet, all+"/crm", ""), `"display_name":"Theirs"`)
 }
 
@@ -267,32 +267,4 @@ func TestAProgramIsImportedAsTheProfilesAllow(t *testing.T) {
 	exit, out = tool(t, append([]string{"import", file(t, fmt.Sprintf(sleeper, "x"))}, in...)...)
 	require.Equal(t, 1, exit, out)
 	require.Contains(t, out, "/mcp_args/0: does not match")
-}
-
-func TestAFileIsReadStrictly(t *testing.T) {
-	deep := strings.Repeat("[", 70) + strings.Repeat("]", 70)
-	for text, want := range map[string]string{
-		"": "",
-		"integrations: []\n---\nintegrations: []\n": "",
-		"[]":                        "one member",
-		"integrations: {}":          "one member",
-		"integrations: []\nmore: 1": "one member",
-		"integrations: [1]":         "line 1: an integration must have a name",
-		"integrations:\n- {name: a1}\n- {name: a1}":         `line 3: "a1" is described twice`,
-		"integrations:\n- {name: a1,\n   name: a1}":         `line 3`,
-		"integrations:\n- {name: a1, x: &a 1, y: *a}":       "aliases",
-		"integrations:\n- name: a1\n  <<: {x: 1}":           "plain name",
-		"integrations:\n- {name: a1, [a]: 1}":               "plain name",
-		"integrations:\n- {name: a1, x: .nan}":              "not a number that JSON has",
-		"integrations:\n- {name: a1, x: !!binary aGVsbG8=}": "!!binary",
-		"integrations:\n- {name: a1, x: " + deep + "}":      "deeper",
-	} {
-		_, err := readDescribed([]byte(text))
-		require.ErrorContains(t, err, want, text)
-	}
-	all, err := readDescribed([]byte("integrations: [{name: a1, a: 0x10, b: 1e2, c: 2026-05-06, d: no, e: ~, f: -0.5, g: '5'}]"))
-	require.NoError(t, err)
-	require.Equal(t, domain.Document{
-		"a": json.Number("16"), "b": json.Number("1e2"), "c": "2026-05-06", "d": "no", "e": nil, "f": json.Number("-0.5"), "g": "5",
-	}, all[0].doc)
 }

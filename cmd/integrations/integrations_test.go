@@ -19,7 +19,7 @@ import (
 func TestTheDemoGoesAsItShould(t *testing.T) {
 	exit, out := tool(t, "demo", "--exit")
 	require.Zero(t, exit, out)
-	require.Contains(t, out, "steps went as they should")
+	require.Contains(t, out, "steps passed")
 }
 
 func TestWhatWasAnsweredSurvivesKill(t *testing.T) {
@@ -203,8 +203,8 @@ func TestAWrongCommandLineSaysWhatIsWrong(t *testing.T) {
 		"every address":                    {"serve", "--data", t.TempDir(), "--listen=127.0.0.1:0", "--egress-allow-cidr=0.0.0.0/0"},
 		"there is no log in":               {"history", "acme", "crm", "--data", t.TempDir()},
 		"--workspace=STRING or --operator": {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view"},
-		"a time to come":                   {"keys", "create", "--operator", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
-		"a key has a name":                 {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
+		"must not be negative":             {"keys", "create", "--operator", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
+		"a key needs a name":               {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
 		"is not a permission":              {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
 		"a workspace id is":                {"history", "a.b", "crm", "--data", t.TempDir()},
 		"no such integration":              {"history", "acme", "crm", "--data", emptyData(t)},

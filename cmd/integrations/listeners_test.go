@@ -17,13 +17,13 @@ func TestNoIntegrationMayCallTheStoresOfThisService(t *testing.T) {
 		Data: t.TempDir(), NATSURL: "nats://" + address, NATSMonitorURL: []string{monitor},
 		MongoDBURI: "mongodb://ann:p%40ss@127.0.0.1:27018,[::1],localhost:27019/?replicaSet=rs0",
 	}
-	b, err := connectTo(f, quiet())
+	conn, err := f.connect(quiet())
 	require.NoError(t, err)
-	defer b.close()
+	defer conn.Close()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
-	own := ownListeners(t.Context(), l, b, f)
+	own := listeners(t.Context(), l, conn, f.MongoDBURI)
 	for _, want := range []string{address, filepath.Base(monitor), l.Addr().String(), "127.0.0.1:27018", "[::1]:27017", "127.0.0.1:27019"} {
 		require.Contains(t, own, netip.MustParseAddrPort(want))
 	}

@@ -3,19 +3,89 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
 func main() {
-	sandbox.Become()          // where this process is one of a sandbox's, it goes no further
-	log.SetOutput(io.Discard) // net/http tells it what an upstream says behind its answer, which may be a secret
+	sandbox.Become()          // does not return in a process of a sandbox
+	log.SetOutput(io.Discard) // net/http logs what an upstream sends after its response, which may be a secret
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// commandLine is every command and flag. Each flag can also be set in the environment,
+// as INTEGRATIONS_ and its name.
+type commandLine struct {
+	LogLevel  slog.Level `help:"Minimum level of log records: debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"Format of log records: text or json." enum:"text,json" default:"text"`
+
+	Serve       serveCommand       `cmd:"" help:"Run the service."`
+	Demo        demoCommand        `cmd:"" help:"Start a service with upstreams and show what it does."`
+	Keys        keysCommand        `cmd:"" help:"Manage API keys and the root key."`
+	History     historyCommand     `cmd:"" help:"Show every event of an integration."`
+	Replay      replayCommand      `cmd:"" help:"Write the events of the log as CloudEvents, one per line."`
+	Export      exportCommand      `cmd:"" help:"Write the configuration of a workspace as YAML, without its secrets."`
+	Import      importCommand      `cmd:"" help:"Show the changes that a file would make to a workspace; --apply applies them."`
+	Verify      verifyCommand      `cmd:"" help:"Verify that the read model matches the log, and that no secret is lost or left over."`
+	Backup      backupCommand      `cmd:"" help:"Back up everything that the service stores in NATS to a file, with or without a running service."`
+	Restore     restoreCommand     `cmd:"" help:"Restore a backup into an empty data folder or NATS server."`
+	Sweep       sweepCommand       `cmd:"" help:"List orphaned secrets, which no event names; --apply destroys them."`
+	AcceptLoss  acceptLossCommand  `cmd:"" help:"Show which events are missing from the log; --apply continues without them."`
+	Rebuild     rebuildCommand     `cmd:"" help:"Rebuild the read model from the log, with or without a running service."`
+	Status      statusCommand      `cmd:"" help:"Show the status of the log and the read model; exit 1 when something is wrong."`
+	Bench       benchCommand       `cmd:"" help:"Benchmark the service beside the limit of what it is built on."`
+	BenchLimit  benchLimitCommand  `cmd:"" hidden:"" help:"Run a process that a benchmark compares the service with."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Check whether a running service is ready; exit 1 when it is not."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// execute runs a command line and returns the exit status: 0 for success, 1 for a
+// failure, 80 for a wrong command line.
+func execute(ctx context.Context, args []string, out, errs io.Writer) int {
+	var line commandLine
+	exit := -1
+	parser, err := kong.New(&line, kong.Name("integrations"), kong.UsageOnError(), kong.Writers(out, errs),
+		kong.Description("Integrations with REST, FHIR and MCP servers, kept as events."),
+		kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
+	if err != nil {
+		_, _ = fmt.Fprintln(errs, "integrations:", err)
+		return 1
+	}
+	parsed, err := parser.Parse(args)
+	if exit >= 0 { // --help was shown
+		return exit
+	}
+	if err != nil {
+		parser.Errorf("%s", err)
+		return 80
+	}
+	logger := newLogger(errs, line.LogFormat, line.LogLevel)
+	if err := parsed.Run(console{ctx: ctx, out: out, err: errs, log: logger}); err != nil {
+		if !errors.Is(err, errProblemsFound) {
+			_, _ = fmt.Fprintln(errs, "integrations:", terminal.OperatorError(err))
+		}
+		return 1
+	}
+	return 0
+}
+
+func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }

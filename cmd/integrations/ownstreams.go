@@ -7,10 +7,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	stored "github.com/seed677028b5/integrations/streams"
+	"github.com/seed677028b5/integrations/streams"
 )
 
-// ownStreams are all streams of the service; those of buckets begin with KV_.
+// ownStreams returns the names of all streams of the service; those of buckets start
+// with KV_.
 func ownStreams() []string {
 	return []string{
 		"CALLS", "CANARY", "DEAD_LETTERS", "INTEGRATIONS", "KV_API_KEYS", "KV_API_KEY_USE", "KV_IDEMPOTENCY", "KV_LEASES", "KV_LOG_STATE",
@@ -18,19 +19,19 @@ func ownStreams() []string {
 	}
 }
 
-// stopCompressing changes streams that an earlier version made compressed.
+// stopCompressing turns off compression in streams that an earlier version created.
 func stopCompressing(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return err
 	}
-	changed, err := stored.StopCompressing(ctx, js, ownStreams())
+	changed, err := streams.StopCompressing(ctx, js, ownStreams())
 	if len(changed) > 0 {
 		log.InfoContext(ctx, "streams are no longer compressed", slog.Any("streams", changed))
 	}
 	if err != nil {
 		log.WarnContext(ctx, "streams are still compressed, which a NATS cluster may lose when its servers are killed: "+
-			"`nats stream edit NAME --compression none` changes them, by a user who may", slog.Any("err", err))
+			"turn it off with `nats stream edit NAME --compression none`, by a user with the rights for it", slog.Any("err", err))
 	}
 	return nil
 }

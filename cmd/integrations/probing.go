@@ -13,7 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// probing is everything that finds out whether integrations can be used.
+// probing is the parts that check the health of integrations.
 type probing struct {
 	checker   *health.Checker
 	results   *health.Results

@@ -13,14 +13,13 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
-// readyWithin bounds the proof that the service is ready.
-const readyWithin = 1800 * time.Millisecond
+// maxReadyCheck bounds a check that the service is ready.
+const maxReadyCheck = 1800 * time.Millisecond
 
-// readiness proves a write to the log and a read of the read model, which has to
-// show everything that the log had at the start, and must not have stood still
-// behind the log for longer than stall. Those who ask at the same time share one
-// proof, and each waits no longer than it likes. It is not ready any more once
-// ending has ended.
+// readiness returns the check of /readyz: it writes to the log and reads from the read
+// model. The read model must show everything that the log had at startup, and must not
+// be behind the log without progress for longer than stall. Concurrent requests share
+// one check, and each ends with its own context. The check fails once ending is done.
 func readiness(ending context.Context, events *eventstore.Store, live *projections.Live, head uint64, stall time.Duration) func(context.Context) (transport.Readiness, error) {
 	var group singleflight.Group
 	return func(ctx context.Context) (transport.Readiness, error) {
@@ -30,15 +29,15 @@ func readiness(ending context.Context, events *eventstore.Store, live *projectio
 		if at := live.Position(); at < head {
 			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_behind", "the read model shows %d of %d events; it is catching up", at, head)
 		}
-		proof := group.DoChan("ready", func() (any, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin) // others wait for it as well
+		checked := group.DoChan("ready", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxReadyCheck) // other requests wait for it as well
 			defer cancel()
 			return nil, errors.Join(events.CheckWritable(ctx), live.Ping(ctx))
 		})
 		select {
-		case proven := <-proof:
-			if proven.Err != nil {
-				return transport.Readiness{}, proven.Err
+		case result := <-checked:
+			if result.Err != nil {
+				return transport.Readiness{}, result.Err
 			}
 		case <-ctx.Done():
 			return transport.Readiness{}, domain.Because(ctx.Err(), domain.Unavailable, "not_ready", "the event log or the read model does not answer in time")

@@ -1,15 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/seed677028b5/integrations/internal/terminal"
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// rebuildCommand builds another generation of the read model beside the live
-// one, and makes it live. A service that runs goes over to it.
+// rebuildCommand builds another generation of the read model beside the live one, and
+// makes it live. A running service switches to it.
 type rebuildCommand struct {
 	JSON       bool `name:"json" help:"Write JSON."`
 	storeFlags `embed:""`
@@ -27,24 +27,24 @@ type rebuilt struct {
 	PerSecond     float64 `json:"events_per_second"`
 }
 
-func (c rebuildCommand) Run(s streams) error {
-	b, events, _, err := attachLog(s, c.storeFlags)
+func (c rebuildCommand) Run(s console) error {
+	conn, events, _, err := c.attachLog(s)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	generations, err := openGenerations(s.ctx, c.storeFlags, s.log)
+	defer conn.Close()
+	generations, err := c.openGenerations(s.ctx, s.log)
 	if err != nil {
 		return err
 	}
 	defer generations.Close() //nolint:errcheck // what was written is promoted or not
-	var told *progress
+	var progress *terminal.Progress
 	since := time.Now()
 	builder := &projections.Builder{Events: events, Generations: generations, Log: s.log, Progress: func(b projections.Built) {
-		if told == nil {
-			told = newProgress(s.err, "integrations", b.Known)
+		if progress == nil {
+			progress = terminal.NewProgress(s.err, "integrations", b.Known)
 		}
-		told.at(b.Integrations)
+		progress.Set(b.Integrations)
 	}}
 	built, err := builder.Run(s.ctx)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c rebuildCommand) Run(s streams) error {
 		Seconds: took.Seconds(), PerSecond: float64(built.Integrations+built.Probes) / took.Seconds(),
 	}
 	if c.JSON {
-		return json.NewEncoder(s.out).Encode(r)
+		return s.writeJSON(r)
 	}
 	_, err = fmt.Fprintf(s.out, "generation %d is live: %d integrations and %d probes, up to position %d, in %s (%.0f events a second)\n",
 		r.Generation, r.Integrations, r.Probes, r.Position, took.Round(time.Millisecond), r.PerSecond)

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/cmd/integrations/status"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -124,11 +125,11 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 	p := startProcess(t, data)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 	p.must(http.StatusCreated, http.MethodPost, all, crm("ehr", "t"))
-	var st status
+	var st status.Report
 	require.Zero(t, toolJSON(t, &st, "status", "--data", data))
-	require.Equal(t, "running", st.Service)
+	require.Equal(t, status.Running, st.Service)
 	require.EqualValues(t, 1, st.Generation)
-	require.Equal(t, standing{Head: 2, Position: 2}, st.Integrations)
+	require.Equal(t, status.Progress{Head: 2, Position: 2}, st.Integrations)
 	require.Empty(t, st.Parked)
 	require.Zero(t, st.DeadLetters)
 	names := map[string]uint64{}
@@ -146,7 +147,7 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 	_, err = nc.Request("integrations.acme."+string(domain.NewID("acme", "crm")), []byte("?\n"), 10*time.Second)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		st = status{}
+		st = status.Report{}
 		return toolJSON(t, &st, "status", "--data", data) == 1 && st.DeadLetters == 1 && len(st.Parked) == 1
 	}, time.Minute, 10*time.Millisecond)
 	require.EqualValues(t, 3, st.Parked[0].Position)
@@ -174,7 +175,7 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 	require.NoError(t, os.Remove(filepath.Join(data, "read.generation")))
-	st = status{}
+	st = status.Report{}
 	require.Equal(t, 1, toolJSON(t, &st, "status", "--data", data))
 	require.Contains(t, st.Problem, "no read model")
 }

@@ -13,23 +13,24 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
-// replayCommand writes what is in the log once more, as it was stored.
+// replayCommand writes the events of the log, as they were stored.
 type replayCommand struct {
 	Workspace   string    `help:"Only the events of this workspace."`
 	Integration string    `help:"Only the events of this integration: its id, or with --workspace its name."`
-	After       position  `help:"Begin after this position, such as the sequence that was written last." xor:"beginning"`
-	From        time.Time `help:"Begin with what was stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"beginning"`
+	After       position  `help:"Start after this position, such as the last sequence of an earlier replay." xor:"start"`
+	From        time.Time `help:"Start with events stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"start"`
 	Probes      bool      `help:"Replay the results of probes instead."`
-	Follow      bool      `help:"Go on with what is to come, until interrupted."`
+	Follow      bool      `help:"Follow the log and write new events, until interrupted."`
 	storeFlags  `embed:""`
 }
 
-// position is one in a log. Zeros before it don't make it octal.
+// position is a position in a log. Leading zeros don't make it octal.
 type position uint64
 
-// UnmarshalText reads a position as it is written in decimals.
+// UnmarshalText reads a decimal position.
 func (p *position) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 64)
 	*p = position(n)
@@ -37,10 +38,10 @@ func (p *position) UnmarshalText(text []byte) error {
 }
 
 func (c replayCommand) Help() string {
-	return "Each line is a CloudEvent in JSON; its sequence is the position to go on after. It ends with the last event of when it began."
+	return "Each line is a CloudEvent in JSON; its sequence is the position for --after. The replay ends with the last event that existed when it started."
 }
 
-// selection says whose events are meant.
+// selection returns which events to replay.
 func (c replayCommand) selection() (of eventstore.Selection, err error) {
 	if c.Workspace != "" {
 		if of.Workspace, err = domain.ParseWorkspace(c.Workspace); err != nil {
@@ -57,28 +58,28 @@ func (c replayCommand) selection() (of eventstore.Selection, err error) {
 	return of, nil
 }
 
-func (c replayCommand) Run(s streams) error {
+func (c replayCommand) Run(s console) error {
 	of, err := c.selection()
 	if err != nil {
 		return err
 	}
 	if c.Follow && c.From.After(clock()) {
-		return errors.New("--from with --follow is a time that has been")
+		return errors.New("--from with --follow must be in the past")
 	}
-	b, events, _, err := attachLog(s, c.storeFlags)
+	conn, events, _, err := c.attachLog(s)
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer conn.Close()
 	if err := c.checkAfter(s.ctx, events); err != nil {
 		return err
 	}
-	broken := make(chan os.Signal, 1) // with it a write to a pipe that nobody reads fails, and doesn't end the program
+	broken := make(chan os.Signal, 1) // so that a write to a closed pipe fails instead of ending the program
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
-	r := &replaying{to: s.out, pace: newPace(s.err), at: uint64(c.After)}
-	for batch, failed := range events.Replay(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, After: r.at, From: c.From, Follow: c.Follow}) {
+	r := &eventWriter{to: s.out, rate: terminal.NewRate(s.err), position: uint64(c.After)}
+	for batch, failed := range events.Replay(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, After: r.position, From: c.From, Follow: c.Follow}) {
 		if err = failed; err == nil {
 			err = r.write(batch)
 		}
@@ -89,15 +90,15 @@ func (c replayCommand) Run(s streams) error {
 	if err == nil && !c.Follow {
 		err = s.ctx.Err()
 	}
-	r.pace.done(r.at)
+	r.rate.Done(r.position)
 	if err == nil && s.ctx.Err() == nil {
 		return nil
 	}
 	switch {
-	case r.at > 0:
-		_, _ = fmt.Fprintf(s.err, "go on with --after %d\n", r.at)
+	case r.position > 0:
+		_, _ = fmt.Fprintf(s.err, "continue with --after %d\n", r.position)
 	case !c.From.IsZero():
-		_, _ = fmt.Fprintf(s.err, "nothing was written; go on with --from %s\n", c.From.Format(time.RFC3339Nano))
+		_, _ = fmt.Fprintf(s.err, "nothing was written; continue with --from %s\n", c.From.Format(time.RFC3339Nano))
 	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the end")
@@ -105,7 +106,7 @@ func (c replayCommand) Run(s streams) error {
 	return err
 }
 
-// checkAfter refuses a position that the log has not come to: it is of another one.
+// checkAfter returns an error for a position beyond the log, which is of another log.
 func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store) error {
 	head := events.Head
 	if c.Probes {
@@ -118,15 +119,15 @@ func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store)
 	return err
 }
 
-// replaying writes events a line each.
-type replaying struct {
-	to    io.Writer
-	pace  *pace
-	at    uint64 // the position of the last event that was written whole
-	lines []byte
+// eventWriter writes events, one per line.
+type eventWriter struct {
+	to       io.Writer
+	rate     *terminal.Rate
+	position uint64 // of the last event that was written
+	lines    []byte
 }
 
-func (r *replaying) write(batch []eventstore.Stored) error {
+func (r *eventWriter) write(batch []eventstore.Stored) error {
 	r.lines = r.lines[:0]
 	for _, e := range batch {
 		r.lines = append(e.AppendJSON(r.lines), '\n')
@@ -134,39 +135,7 @@ func (r *replaying) write(batch []eventstore.Stored) error {
 	if _, err := r.to.Write(r.lines); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
-	r.at = batch[len(batch)-1].Position
-	r.pace.add(len(batch), r.at)
+	r.position = batch[len(batch)-1].Position
+	r.rate.Add(len(batch), r.position)
 	return nil
-}
-
-// pace tells how fast work goes that has no known end, every few seconds.
-type pace struct {
-	to          io.Writer
-	count       int
-	toldCount   int
-	since, told time.Time
-}
-
-const paceEvery = 5 * time.Second
-
-func newPace(to io.Writer) *pace {
-	now := time.Now()
-	return &pace{to: to, since: now, told: now}
-}
-
-// add says that some more are done, up to a position.
-func (p *pace) add(more int, at uint64) {
-	p.count += more
-	now := time.Now()
-	if took := now.Sub(p.told); took >= paceEvery {
-		_, _ = fmt.Fprintf(p.to, "position %d, %.0f events a second\n", at, float64(p.count-p.toldCount)/took.Seconds())
-		p.told, p.toldCount = now, p.count
-	}
-}
-
-// done tells the sum when the work took long enough to be waited for.
-func (p *pace) done(at uint64) {
-	if took := time.Since(p.since); took >= time.Second {
-		_, _ = fmt.Fprintf(p.to, "%d events up to position %d in %s, %.0f a second\n", p.count, at, took.Round(time.Millisecond), float64(p.count)/took.Seconds())
-	}
 }

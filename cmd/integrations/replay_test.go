@@ -87,7 +87,7 @@ func TestReplayWritesWhatHappenedWhetherOrNotTheServiceRuns(t *testing.T) {
 	require.Contains(t, said, "ends at position 3")
 	exit, _, said = replay(t, data, "--follow", "--from", time.Now().Add(time.Hour).Format(time.RFC3339))
 	require.NotZero(t, exit)
-	require.Contains(t, said, "a time that has been")
+	require.Contains(t, said, "must be in the past")
 }
 
 // full is where nothing can be written to.
@@ -127,14 +127,14 @@ func TestReplaySaysWhereToGoOnWhenItIsInterruptedOrNobodyReads(t *testing.T) {
 	cmd, _, said := follow(t, data)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, cmd.Wait(), "it followed until it was told to end")
-	require.Contains(t, said.String(), "go on with --after 1\n")
+	require.Contains(t, said.String(), "continue with --after 1\n")
 
 	cmd, out, said := follow(t, data)
 	require.NoError(t, out.Close())
 	p.must(http.StatusCreated, http.MethodPost, all, crm("ehr", "t"))
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), "it was not ended by a signal")
-	require.Contains(t, said.String(), "go on with --after 1\n")
+	require.Contains(t, said.String(), "continue with --after 1\n")
 }
 
 // The service is started again while somebody follows: it listens elsewhere then, with

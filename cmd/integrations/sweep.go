@@ -2,53 +2,53 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math"
 	"time"
 
 	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/internal/wait"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// sweep destroys secrets that no event names, at the start and every hour, until
-// ctx ends.
+// sweep destroys orphaned secrets, which no event names, at startup and every hour,
+// until ctx ends.
 func sweep(ctx context.Context, service *commands.Service, model *projections.Live, log *slog.Logger) error {
 	for {
 		swept, err := 0, error(nil)
-		if head, failed := service.Events.Head(ctx); failed != nil || model.Position() <= head { // else the log is behind what was seen of it
+		if head, failed := service.Events.Head(ctx); failed != nil || model.Position() <= head { // else the log is behind the read model
 			swept, err = service.Sweep(ctx, commands.SweepAtMost)
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			log.WarnContext(ctx, "secrets that no event names are not destroyed", slog.Any("err", err))
+			log.WarnContext(ctx, "orphaned secrets are not destroyed", slog.Any("err", err))
 		case swept > 0:
-			log.InfoContext(ctx, "destroyed secrets that no event names", slog.Int("count", swept))
+			log.InfoContext(ctx, "destroyed orphaned secrets", slog.Int("count", swept))
 		}
-		if !rest(ctx, time.Hour) {
+		if !wait.For(ctx, time.Hour) {
 			return nil
 		}
 	}
 }
 
-// sweepCommand is the operator's word for what the service does not do by itself.
+// sweepCommand destroys more orphaned secrets than the service does by itself.
 type sweepCommand struct {
-	Apply      bool `help:"Destroy them. There is no way back."`
+	Apply      bool `help:"Destroy them. This can't be undone."`
 	JSON       bool `name:"json" help:"Write JSON."`
 	storeFlags `embed:""`
 }
 
-func (c sweepCommand) Run(s streams) error {
-	b, events, _, err := attachLog(s, c.storeFlags)
+func (c sweepCommand) Run(s console) error {
+	conn, events, _, err := c.attachLog(s)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	secrets, err := c.openVault(s.ctx, b, events)
+	defer conn.Close()
+	secrets, err := c.openVault(s.ctx, conn, events)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,14 @@ func (c sweepCommand) Run(s streams) error {
 		}
 	}
 	if c.JSON {
-		return json.NewEncoder(s.out).Encode(map[string]any{"orphaned": total, "workspaces": found, "destroyed": destroyed})
+		return s.writeJSON(map[string]any{"orphaned": total, "workspaces": found, "destroyed": destroyed})
 	}
 	for w, count := range found {
 		_, _ = fmt.Fprintf(s.out, "%s: %d secrets\n", w, count)
 	}
-	_, err = fmt.Fprintf(s.out, "no event names %d secrets that are older than %s; %d destroyed\n", total, commands.SweepAfter, destroyed)
+	_, err = fmt.Fprintf(s.out, "%d orphaned secrets older than %s; %d destroyed\n", total, commands.SweepAfter, destroyed)
 	if err == nil && total > 0 && !c.Apply {
-		_, err = fmt.Fprintln(s.out, "run it again with --apply to destroy them")
+		_, err = fmt.Fprintln(s.out, "run again with --apply to destroy them")
 	}
 	return err
 }

@@ -1,0 +1,116 @@
+package metrics
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/health"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// Followers collects how far each reader of a log is behind, and when it last made
+// progress. Every process reports the readers that store their position in NATS; the
+// others are reported by their own process.
+type Followers struct {
+	Events  *eventstore.Store
+	Model   *projections.Live
+	Live    *audit.Live
+	Results *health.Results // nil: nothing in this process waits for probes
+	Now     func() time.Time
+
+	mu     sync.Mutex
+	stored []eventstore.Follower // as they were read last
+	readAt time.Time
+}
+
+func followerDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("integrations_follower_"+name, help, []string{"follower"}, nil)
+}
+
+func (*Followers) lag() *prometheus.Desc {
+	return followerDesc("lag_events", "Events that a reader of a log is behind.")
+}
+
+func (*Followers) lagSeconds() *prometheus.Desc {
+	return followerDesc("lag_seconds", "Age of the first event that a reader of a log has not handled; 0: there is none.")
+}
+
+func (*Followers) progress() *prometheus.Desc {
+	return followerDesc("last_progress_timestamp_seconds", "When a reader of a log last made progress, or reported that nothing is left.")
+}
+
+// Describe implements prometheus.Collector.
+func (f *Followers) Describe(to chan<- *prometheus.Desc) {
+	to <- f.lag()
+	to <- f.lagSeconds()
+	to <- f.progress()
+}
+
+// Collect implements prometheus.Collector.
+func (f *Followers) Collect(to chan<- prometheus.Metric) {
+	send := func(name string, lag uint64, progress time.Time) {
+		to <- prometheus.MustNewConstMetric(f.lag(), prometheus.GaugeValue, float64(lag), name)
+		if !progress.IsZero() {
+			to <- prometheus.MustNewConstMetric(f.progress(), prometheus.GaugeValue, float64(progress.UnixMilli())/1000, name)
+		}
+	}
+	now := f.Now()
+	for _, k := range f.read(now) {
+		name := FollowerName(k.Name)
+		send(name, k.Lag, k.Progress)
+		age := 0.0
+		if !k.Oldest.IsZero() {
+			age = max(0, now.Sub(k.Oldest).Seconds())
+		}
+		to <- prometheus.MustNewConstMetric(f.lagSeconds(), prometheus.GaugeValue, age, name)
+	}
+	sight := f.Model.Sight()
+	send("read-model/integrations", sight.Head.Integrations-sight.Shown.Integrations, sight.Moved)
+	own := func(name string, head, position uint64, moved time.Time, reading bool) {
+		if moved.IsZero() { // it does not run in this process
+			return
+		}
+		lag := head - min(head, position)
+		if lag == 0 && reading {
+			moved = now
+		}
+		send(name, lag, moved)
+	}
+	position, moved, reading := f.Live.Standing()
+	own("live-events/integrations", sight.Head.Integrations, position, moved, reading)
+	if f.Results != nil {
+		position, moved, reading = f.Results.Standing()
+		own("probe-results/probes", sight.Head.Probes, position, moved, reading)
+	}
+}
+
+// readEvery bounds how often NATS is read, whatever the rate of scrapes.
+const readEvery = time.Second
+
+// read returns the readers that store a position in NATS. When NATS does not answer,
+// it returns the previous result.
+func (f *Followers) read(now time.Time) []eventstore.Follower {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.readAt) >= readEvery {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if stored, err := f.Events.Followers(ctx); err == nil {
+			f.stored = stored
+		}
+		f.readAt = now
+	}
+	return f.stored
+}
+
+// FollowerName returns the name of a stored position as metrics and status show it:
+// webhooks/integrations for webhooks.integrations._all._all.
+func FollowerName(position string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(position, "._all"), "._all"), ".", "/")
+}

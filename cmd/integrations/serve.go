@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transport"
+)
+
+// serveCommand is the configuration of the service.
+type serveCommand struct {
+	Roles          []string      `help:"Roles of this process; multiple processes may share a role." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
+	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
+	DrainDelay     time.Duration `help:"How long to keep serving after SIGTERM while /readyz fails, so that load balancers can remove this process." default:"0s"`
+	AllowedHosts   []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any."`
+	WaitForStores  bool          `help:"Wait at startup until NATS and MongoDB are available, instead of failing."`
+	WriteWait      time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
+	ReadModelStall time.Duration `name:"read-model-stall" help:"How long the read model may be behind the log without progress before /readyz fails." default:"30s"`
+	ProbeInterval  time.Duration `help:"How often to probe enabled integrations that configure no interval; 0: only on request." default:"5m"`
+
+	RateRead  float64 `help:"Reads per second and API key; 0: unlimited." default:"20000"`
+	RateWrite float64 `help:"Writes per second and API key; 0: unlimited." default:"10000"`
+	RateCall  float64 `help:"Tests and health checks per second and API key; 0: unlimited." default:"500"`
+
+	profileFlags `embed:""`
+	storeFlags   `embed:""`
+	Egress       egressFlags `embed:"" prefix:"egress-"`
+	builtinFlags `embed:""`
+}
+
+// The roles of a process.
+const (
+	roleAPI       = "api"
+	roleProjector = "projector"
+	roleProber    = "prober"
+	roleWebhooks  = "webhooks"
+)
+
+func (c serveCommand) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// checkRoles returns an error when processes with these roles would share no stores.
+func (c serveCommand) checkRoles() error {
+	all := c.has(roleAPI) && c.has(roleProjector) && c.has(roleProber) && c.has(roleWebhooks)
+	switch {
+	case !all && c.NATSURL == "":
+		return errors.New("--roles: processes share work through a NATS server; set --nats-url")
+	case !c.has(roleProjector) && c.MongoDBURI == "":
+		return errors.New("--roles: a process without the role projector reads the read model of others; set --mongodb-uri")
+	}
+	return nil
+}
+
+// part returns what this process does for the read model. One in SQLite is not shared.
+func (c serveCommand) part() projections.Part {
+	switch {
+	case c.MongoDBURI == "":
+		return projections.Applies
+	case c.has(roleProjector):
+		return projections.Shares
+	}
+	return projections.Follows
+}
+
+func (c serveCommand) limits() transport.Limits {
+	return transport.Limits{Read: c.RateRead, Write: c.RateWrite, Call: c.RateCall}
+}
+
+// hosts returns the accepted Host names. A service on loopback accepts loopback names
+// only, or any web page could reach it by DNS rebinding.
+func (c serveCommand) hosts() []string {
+	if len(c.AllowedHosts) > 0 {
+		return c.AllowedHosts
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		return []string{"localhost", "127.0.0.1", "::1", strings.ToLower(host)}
+	}
+	return nil
+}
+
+// secretFiles returns the paths of secrets, besides the environment. No program that
+// the service starts may read them.
+func (c serveCommand) secretFiles() []string {
+	all := []string{c.Data}
+	for _, file := range []string{c.MCPStdioProfiles, c.NATSCreds} {
+		if file != "" {
+			all = append(all, file)
+		}
+	}
+	return all
+}
+
+func (c serveCommand) Run(s console) error {
+	return serve(s.ctx, c, s.log, func(url string) {
+		s.log.Info("ready", slog.String("url", url), slog.String("operator_key_file", c.path("operator.key")))
+	})
+}

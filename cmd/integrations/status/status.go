@@ -1,0 +1,159 @@
+// Package status reports how far the read model and other readers are behind the log,
+// and what is wrong with the log. It changes nothing.
+package status
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed677028b5/integrations/cmd/integrations/metrics"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/terminal"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/webhooks"
+)
+
+// Service is whether a service runs.
+type Service string
+
+// States of the service.
+const (
+	Running Service = "running"
+	Stopped Service = "stopped"
+	Unknown Service = "unknown" // beside a NATS server of the operator
+)
+
+// Report is the status.
+type Report struct {
+	Service      Service                 `json:"service"`
+	Generation   uint64                  `json:"generation"` // of the read model; 0: none
+	Log          eventstore.Integrity    `json:"log"`
+	Integrations Progress                `json:"integrations"`
+	Probes       Progress                `json:"probes"`
+	Parked       []Parked                `json:"parked"`
+	Followers    []eventstore.Follower   `json:"followers"` // other readers of the logs
+	Webhooks     Pending                 `json:"webhooks"`
+	DeadLetters  uint64                  `json:"dead_letters"`
+	LastDead     []eventstore.DeadLetter `json:"last_dead_letters"`
+	Streams      []eventstore.StreamSize `json:"streams"`
+	Problem      string                  `json:"problem,omitempty"` // why the read model can't be read
+}
+
+// Progress is how much of a log the read model shows.
+type Progress struct {
+	Head     uint64 `json:"head"`
+	Position uint64 `json:"position"`
+	Lag      uint64 `json:"lag"`
+}
+
+// Parked is an integration that is shown as it was before an event that can't be applied.
+type Parked struct {
+	Workspace string    `json:"workspace_id"`
+	ID        string    `json:"integration_id"`
+	Position  uint64    `json:"position"`
+	Reason    string    `json:"reason"`
+	At        time.Time `json:"at"`
+}
+
+// Pending is how many webhooks wait to be delivered.
+type Pending struct {
+	Count  uint64    `json:"pending"`
+	Oldest time.Time `json:"oldest_pending_at,omitzero"`
+}
+
+// maxDeadLetters bounds how many dead letters are listed.
+const maxDeadLetters = 20
+
+// Source is what the status is read from.
+type Source struct {
+	Service     Service
+	Events      *eventstore.Store
+	NATS        *nats.Conn
+	Mark        eventstore.Mark                                        // last event that was seen on disk
+	Generations func(context.Context) (projections.Generations, error) // opens the read models
+}
+
+// Read reads the status. A read model that can't be read is a Problem of the report;
+// a log that can't be read is an error.
+func Read(ctx context.Context, from Source) (*Report, error) {
+	r := &Report{Service: from.Service, Parked: []Parked{}, LastDead: []eventstore.DeadLetter{}}
+	if err := r.readModel(ctx, from); err != nil {
+		r.Problem = terminal.OperatorError(err).Error()
+	}
+	if err := r.readLog(ctx, from.Events); err != nil {
+		return nil, err
+	}
+	if err := r.readFollowers(ctx, from); err != nil {
+		return nil, err
+	}
+	var err error
+	r.Log, err = from.Events.Inspect(ctx, eventstore.Scrubbed{}, from.Mark)
+	return r, err
+}
+
+// Healthy reports whether the log is whole and the read model shows every integration.
+func (r *Report) Healthy() bool { return r.Problem == "" && len(r.Parked) == 0 && r.Log.Whole() }
+
+// readLog runs after readModel, so that a read model that is ahead of the log is one of
+// another log.
+func (r *Report) readLog(ctx context.Context, events *eventstore.Store) (err error) {
+	if r.Integrations.Head, err = events.Head(ctx); err != nil {
+		return err
+	}
+	if r.Probes.Head, err = events.ProbeHead(ctx); err != nil {
+		return err
+	}
+	for _, p := range []*Progress{&r.Integrations, &r.Probes} {
+		p.Lag = p.Head - min(p.Head, p.Position)
+		if p.Position > p.Head {
+			r.Problem = projections.ErrOtherLog.Error()
+		}
+	}
+	letters, total, err := events.DeadLetters(ctx, maxDeadLetters)
+	if err != nil {
+		return err
+	}
+	r.DeadLetters, r.LastDead = total, append(r.LastDead, letters...)
+	r.Streams, err = events.Streams(ctx)
+	return err
+}
+
+func (r *Report) readModel(ctx context.Context, from Source) error {
+	generations, err := from.Generations(ctx)
+	if err != nil {
+		return err
+	}
+	defer generations.Close() //nolint:errcheck // nothing was written
+	n, store, err := projections.OpenLive(ctx, generations)
+	r.Generation = n
+	if err != nil {
+		return err
+	}
+	defer store.Close() //nolint:errcheck // nothing was written
+	at, err := store.Positions(ctx)
+	if err != nil {
+		return err
+	}
+	r.Integrations.Position, r.Probes.Position = at.Integrations, at.Probes
+	all, err := store.Parked(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		r.Parked = append(r.Parked, Parked{string(p.Workspace), string(p.ID), p.Position, p.Reason, p.At})
+	}
+	return nil
+}
+
+func (r *Report) readFollowers(ctx context.Context, from Source) (err error) {
+	if r.Followers, err = from.Events.Followers(ctx); err != nil {
+		return err
+	}
+	for n, f := range r.Followers {
+		r.Followers[n].Name = metrics.FollowerName(f.Name)
+	}
+	r.Webhooks.Count, r.Webhooks.Oldest, err = webhooks.PendingOn(ctx, from.NATS)
+	return err
+}

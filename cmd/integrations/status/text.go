@@ -1,0 +1,60 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed677028b5/integrations/internal/terminal"
+)
+
+// WriteText writes the report for people, as of now.
+func (r *Report) WriteText(to io.Writer, now time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 4, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) }
+	line("service\t%s", r.Service)
+	line("log\t%d events\t%s", r.Log.Messages, r.Log.Describe())
+	line("read model\tgeneration %d", r.Generation)
+	line("integrations\tposition %d of %d\t%d behind", r.Integrations.Position, r.Integrations.Head, r.Integrations.Lag)
+	line("probes\tposition %d of %d\t%d behind", r.Probes.Position, r.Probes.Head, r.Probes.Lag)
+	line("parked\t%d", len(r.Parked))
+	line("dead letters\t%d", r.DeadLetters)
+	r.writeFollowers(line, now)
+	line("\nSTREAM\tMESSAGES\tBYTES")
+	for _, stream := range r.Streams {
+		line("%s\t%d\t%d", stream.Name, stream.Messages, stream.Bytes)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, p := range r.Parked {
+		line("parked: %s/%s since position %d: %s", p.Workspace, p.ID, p.Position, terminal.Printable(p.Reason))
+	}
+	for _, d := range r.LastDead {
+		line("dead letter: %s/%s position %d, %s: %s", d.Workspace, d.ID, d.Position, d.At.UTC().Format(time.RFC3339), terminal.Printable(d.Reason))
+	}
+	if r.Problem != "" {
+		line("wrong: %s", r.Problem)
+	}
+	return table.Flush()
+}
+
+// writeFollowers writes a line for each. The age of the last progress distinguishes a
+// reader that has nothing left, which reports that every 10 s, from one that is gone.
+func (r *Report) writeFollowers(line func(format string, args ...any), now time.Time) {
+	ago := func(at time.Time) string {
+		if at.IsZero() {
+			return "-"
+		}
+		return max(0, now.Sub(at)).Round(time.Second).String()
+	}
+	line("webhooks pending\t%d\toldest %s", r.Webhooks.Count, ago(r.Webhooks.Oldest))
+	if len(r.Followers) == 0 {
+		return
+	}
+	line("\nFOLLOWER\tPOSITION\tHEAD\tBEHIND\tBEHIND FOR\tLAST PROGRESS AGO")
+	for _, f := range r.Followers {
+		line("%s\t%d\t%d\t%d\t%s\t%s", terminal.Printable(f.Name), f.Position, f.Head, f.Lag, ago(f.Oldest), ago(f.Progress))
+	}
+}

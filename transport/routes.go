@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// A route is one line of the API. Its handler runs when the caller's key has
+// the permission in the workspace of the path.
+type route struct {
+	method, path string
+	needs        access.Permission
+	class        class
+	handle       func(*Server, *request) (answer, error)
+}
+
+// routes is the whole API below a workspace.
+var routes = []route{
+	{"POST", "/integrations", access.Create, write, (*Server).createIntegration},
+	{"GET", "/integrations", access.View, read, (*Server).listIntegrations},
+	{"GET", "/integrations/events", access.View, read, (*Server).listEvents},
+	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents},
+	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth},
+	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection},
+	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration},
+	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
+	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
+	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
+	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes},
+	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration},
+	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
+	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
+	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover},
+	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
+	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint},
+	{"GET", "/integration-tools", access.View, read, (*Server).listTools},
+	{"POST", "/integration-tools/resolve", access.View, read, (*Server).resolveTools},
+	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP},
+	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey},
+	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys},
+	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey},
+	{"POST", "/api-keys/:key/rotate", access.ManageKeys, write, (*Server).rotateKey},
+	{"POST", "/webhook-destinations", access.ManageHooks, write, (*Server).createDestination},
+	{"GET", "/webhook-destinations", access.ManageHooks, read, (*Server).listDestinations},
+	{"GET", "/webhook-destinations/:destination", access.ManageHooks, read, (*Server).getDestination},
+	{"PUT", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).updateDestination},
+	{"DELETE", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).deleteDestination},
+	{"GET", "/webhook-destinations/:destination/deliveries", access.ManageHooks, read, (*Server).listDeliveries},
+	{"POST", "/webhook-destinations/:destination/deliveries/:delivery/redeliver", access.ManageHooks, write, (*Server).redeliver},
+	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination},
+	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination},
+}
+
+// Handler returns the API.
+func (s *Server) Handler() http.Handler {
+	r := s.engine()
+	r.GET("/openapi.yaml", serveOpenAPI)
+	r.GET("/asyncapi.yaml", serveAsyncAPI)
+	s.serveDocs(r)
+	s.mcp = s.newMCP()
+	limits := newLimiters(s.Limits)
+	v1 := r.Group("/v1/:workspace")
+	for _, route := range routes {
+		v1.Handle(route.method, route.path, s.serve(route, limits))
+	}
+	return r
+}
+
+// StatusHandler returns what there is to ask of a process that serves no API:
+// whether it is well, and its metrics.
+func (s *Server) StatusHandler() http.Handler { return s.engine() }
+
+// engine returns what Handler and StatusHandler have in common.
+func (s *Server) engine() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // a path that doesn't exist is a 404
+	r.UseEscapedPath = true         // an escaped slash doesn't end the name of an integration
+	_ = r.SetTrustedProxies(nil)    // nil never fails: no proxy is trusted
+	m := newMetrics(s.Metrics)
+	r.Use(s.identify, m.observe, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
+	r.NoRoute(func(c *gin.Context) {
+		s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
+	})
+	r.NoMethod(func(c *gin.Context) {
+		s.refuseAs(c, http.StatusMethodNotAllowed, domain.Errorf(domain.Invalid, "method_not_allowed", "this route doesn't take %s", c.Request.Method))
+	})
+
+	r.GET("/livez", func(c *gin.Context) { c.Status(http.StatusOK) })
+	r.GET("/readyz", s.ready)
+	r.GET("/metrics", m.serve(s.Metrics))
+	return r
+}
+
+// serve runs a route: who is it, may they, are they within their limits; then
+// the handler, and its answer or its error.
+func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		r, err := s.authorize(c, route.needs)
+		if err == nil {
+			var release func()
+			r.ctx, release = s.Gate.Open(r.ctx)
+			defer release() // once the answer is written
+			s.Log.DebugContext(r, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+				slog.String("workspace_id", string(r.workspace)), slog.String("actor", r.key.ID), slog.String("request_id", r.caller.RequestID))
+			err = limits.allow(c, r.key.ID, route.class, s.Now())
+		}
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		a, err := route.handle(s, r)
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		a.write(c)
+	}
+}

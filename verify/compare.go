@@ -1,0 +1,99 @@
+package verify
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/terminal"
+	"github.com/seed677028b5/integrations/projections"
+)
+
+// readModel is the live read model, with its position.
+type readModel interface {
+	projections.Model
+	Run(ctx context.Context) error
+	Wait(ctx context.Context, position uint64) error
+	Close() error
+}
+
+// followed is a read model that a running service keeps current.
+type followed struct {
+	projections.Store
+	*projections.Projector
+}
+
+// openReadModel opens the live read model.
+func openReadModel(ctx context.Context, c Config) (readModel, error) {
+	if !c.Followed {
+		return &projections.Live{Events: c.Events, Generations: c.Generations, Log: c.Log}, nil
+	}
+	_, store, err := projections.OpenLive(ctx, c.Generations)
+	if err != nil {
+		return nil, err
+	}
+	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Part: projections.Follows, Log: c.Log}}, nil
+}
+
+// catchUp waits until the read model shows the whole log.
+func (v *verification) catchUp(ctx context.Context, shown readModel) error {
+	wait, cancel := context.WithTimeout(ctx, v.CatchUp)
+	defer cancel()
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- shown.Run(running) }()
+	err := shown.Wait(wait, v.head)
+	stop()
+	return errors.Join(err, <-done)
+}
+
+// compare compares the read model with the state that the log leads to.
+func (v *verification) compare(ctx context.Context, shown projections.Model) error {
+	workspaces := map[domain.Workspace]bool{}
+	for k, f := range v.folded {
+		workspaces[k.workspace] = true
+		if !f.deleted {
+			v.report.Integrations++
+		}
+	}
+	progress := terminal.NewProgress(v.Progress, "workspaces", len(workspaces))
+	defer progress.Done()
+	compared := 0
+	for w := range workspaces {
+		if err := v.compareWorkspace(ctx, shown, w); err != nil {
+			return err
+		}
+		compared++
+		progress.Set(compared)
+	}
+	for k, f := range v.folded {
+		if !f.deleted && !f.shown && !v.changedSince(ctx, k) {
+			v.problem("%s/%s: the log has it and the read model does not show it", k.workspace, k.id)
+		}
+	}
+	return nil
+}
+
+func (v *verification) compareWorkspace(ctx context.Context, shown projections.Model, w domain.Workspace) error {
+	q := projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 200}
+	for {
+		page, err := shown.List(ctx, w, q)
+		if err != nil {
+			return err
+		}
+		for _, i := range page.Items {
+			k := key{w, i.ID}
+			f := v.folded[k]
+			if f != nil {
+				f.shown = true
+			}
+			if (f == nil || f.deleted || f.version != i.Version || f.hash != hashOf(i.Integration)) && !v.changedSince(ctx, k) {
+				v.problem("%s/%s: the read model differs from the log at version %d", w, i.ID, i.Version)
+			}
+		}
+		if page.Next == nil {
+			return nil
+		}
+		q.After = page.Next
+	}
+}

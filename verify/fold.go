@@ -1,0 +1,96 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/terminal"
+)
+
+// fold reads the log up to its head and verifies that versions have no gaps.
+func (v *verification) fold(ctx context.Context) error {
+	if v.head == 0 {
+		return nil
+	}
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	progress := terminal.NewProgress(v.Progress, "events", int(v.head)) //nolint:gosec // a count of events fits
+	defer progress.Done()
+	for batch, err := range v.Events.After(reading, 0) {
+		if err != nil {
+			return err
+		}
+		for _, commit := range batch {
+			if commit.Position <= v.head {
+				v.missing(commit.Position)
+				v.event(commit)
+			}
+		}
+		progress.Set(v.report.Events)
+		if batch[len(batch)-1].Position >= v.head {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// missing records the positions between the previous event and this one. Events that
+// an operator accepted as lost are no problem.
+func (v *verification) missing(position uint64) {
+	from, to := v.last+1, position-1
+	v.last = position
+	if from > to {
+		return
+	}
+	v.gap = to
+	if v.report.Accepted += to - from + 1; v.report.Accepted <= v.Events.Lineage().Accepted {
+		return
+	}
+	v.problem("events are missing from the log, or can't be read: positions %d to %d", from, to)
+}
+
+// event adds one event to the state of its integration.
+func (v *verification) event(c eventstore.Commit) {
+	v.report.Events++
+	if c.Err != nil {
+		v.problem("%v", c.Err)
+		return
+	}
+	k := key{c.Workspace, c.ID}
+	f := v.folded[k]
+	if f == nil {
+		f = &state{}
+		v.folded[k] = f
+	}
+	i := domain.Evolve(domain.Integration{}, c.Event)
+	if i.Version != f.version+1 && v.gap <= f.position {
+		v.problem("%s/%s: version %d follows version %d", c.Workspace, c.ID, i.Version, f.version)
+	}
+	if i.ID != c.ID || i.Workspace != c.Workspace {
+		v.problem("%s/%s: event %d is about another integration", c.Workspace, c.ID, c.Position)
+	}
+	*f = state{position: c.Position, version: i.Version, deleted: i.Deleted, hash: hashOf(i), owner: i.Owner(), secrets: i.Secrets()}
+}
+
+func hashOf(i domain.Integration) [sha256.Size]byte {
+	data, err := json.Marshal(i)
+	if err != nil {
+		return [sha256.Size]byte{} // can't happen: an Integration is plain data
+	}
+	return sha256.Sum256(data)
+}
+
+// openSecrets opens every secret of the integrations.
+func (v *verification) openSecrets(ctx context.Context) {
+	for k, f := range v.folded {
+		for _, ref := range f.secrets {
+			v.report.Secrets++
+			if _, err := v.Vault.Open(ctx, f.owner, ref); err != nil && !v.changedSince(ctx, k) {
+				v.problem("%s/%s: secret %s: %v", k.workspace, k.id, ref.Field, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,124 @@
+// Package verify compares the event log, the read model and the vault.
+//
+// Its one promise: no problem in its report is caused by a change that a running
+// service makes meanwhile.
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/vault"
+)
+
+// Config says what is compared.
+type Config struct {
+	Events      *eventstore.Store
+	Vault       *vault.Vault
+	Generations projections.Generations
+	Followed    bool          // a running service keeps the read model current; else Run applies what is missing
+	CatchUp     time.Duration // how long to wait until the read model shows the whole log
+	Now         func() time.Time
+	Progress    io.Writer
+	Log         *slog.Logger
+}
+
+// Report is what Run found.
+type Report struct {
+	Events       int      `json:"events"`
+	Integrations int      `json:"integrations"` // that exist
+	Secrets      int      `json:"secrets"`      // that events name
+	Accepted     uint64   `json:"accepted"`     // events that are missing and that an operator accepted as lost
+	Problems     []string `json:"problems"`
+}
+
+// Run verifies that versions have no gaps, that every secret can be opened, that none
+// is left over, and that the read model shows the state that the log leads to.
+func Run(ctx context.Context, c Config) (report Report, err error) {
+	shown, err := openReadModel(ctx, c)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, shown.Close()) }()
+	v := &verification{Config: c, folded: map[key]*state{}, report: Report{Problems: []string{}}}
+	if v.head, err = c.Events.Head(ctx); err != nil {
+		return report, err
+	}
+	if err := v.fold(ctx); err != nil {
+		return report, err
+	}
+	v.openSecrets(ctx)
+	if err := v.catchUp(ctx, shown); err != nil {
+		return report, err
+	}
+	if err := v.compare(ctx, shown); err != nil {
+		return report, err
+	}
+	service := &commands.Service{Events: c.Events, Vault: c.Vault, Now: c.Now}
+	err = service.Orphans(ctx, func(orphan vault.Stored) error {
+		v.problem("secret %s of %s/%s: no event names it", orphan.ID, orphan.Owner.Workspace, orphan.Owner.ID)
+		return nil
+	})
+	return v.report, err
+}
+
+// WriteText writes the report for people.
+func (r Report) WriteText(to io.Writer) error {
+	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d secrets\n", r.Events, r.Integrations, r.Secrets)
+	for _, p := range r.Problems {
+		_, err = fmt.Fprintln(to, "wrong:", p)
+	}
+	if len(r.Problems) == 0 {
+		_, err = fmt.Fprintln(to, "ok: the read model matches the log, versions have no gaps, every secret can be opened and none is left over")
+	}
+	return err
+}
+
+// verification is one run.
+type verification struct {
+	Config
+
+	report Report
+	head   uint64 // of the log when the run started
+	last   uint64 // position of the event that was folded last
+	gap    uint64 // last position that has no event
+	folded map[key]*state
+}
+
+// key identifies an integration.
+type key struct {
+	workspace domain.Workspace
+	id        domain.ID
+}
+
+// state is what the log leads to. It keeps a hash instead of the integration, so that
+// a million of them fit into memory.
+type state struct {
+	position uint64 // of its last event
+	version  uint64
+	hash     [sha256.Size]byte
+	deleted  bool
+	owner    domain.Owner
+	secrets  []domain.SecretRef
+	shown    bool // by the read model
+}
+
+func (v *verification) problem(format string, args ...any) {
+	v.report.Problems = append(v.report.Problems, fmt.Sprintf(format, args...))
+}
+
+// changedSince reports whether an integration changed after the run started. Nothing
+// can be verified of such an integration.
+func (v *verification) changedSince(ctx context.Context, k key) bool {
+	last, err := v.Events.LoadFromLeader(ctx, k.workspace, k.id)
+	return err == nil && last.Position > v.head
+}
