@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -28,7 +29,7 @@ func TestACallSignsInTheWayItsAuthSays(t *testing.T) {
 		if got.URI != row.uri || row.header != "" && got.Header.Get(row.header) != row.sent {
 			t.Errorf("%s went out as %+v", row.auth.Type, got)
 		}
-		if row.header != "" && result.Request.Headers.Get(row.header) != masked {
+		if row.header != "" && result.Request.Headers.Get(row.header) != scrub.Mask {
 			t.Errorf("%s is shown as %s", row.auth.Type, result.Request.Headers.Get(row.header))
 		}
 		if shown := asJSON(t, result); strings.Contains(shown, "token-1") || strings.Contains(shown, "YW15OnRva2VuLTE") {
@@ -44,7 +45,7 @@ func TestAShortSecretIsMaskedWhereItIsSent(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	c = signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, "x1")
-	if got := succeeds(t, onLoopback(t), c).Request.Headers.Get("Authorization"); got != masked {
+	if got := succeeds(t, onLoopback(t), c).Request.Headers.Get("Authorization"); got != scrub.Mask {
 		t.Errorf("got %s", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -38,11 +39,11 @@ type fault struct {
 
 // shown returns the sentence without secrets. What a caller chose stays, since
 // what becomes of a guess would tell whether it was right.
-func (f *fault) shown(scrub scrubber) string {
+func (f *fault) shown(scrubber scrub.Scrubber) string {
 	if f.own {
 		return f.sentence
 	}
-	return scrub.text(f.sentence)
+	return scrubber.Text(f.sentence)
 }
 
 // Error returns the sentence.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -35,7 +36,7 @@ func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Ke
 	if f != nil {
 		return found, f
 	}
-	statement, _ = newScrubber(out.secrets...).value(statement).(map[string]any)
+	statement, _ = scrub.New(out.secrets...).Value(statement).(map[string]any)
 	found.Offers = fhirOffers(statement)
 	if len(found.Offers) > mostOffers {
 		found.Offers, found.Truncated = found.Offers[:mostOffers], true

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -71,7 +72,7 @@ func TestAnOperationOutcomeDoesNotEchoASecret(t *testing.T) {
 		}}})
 	})
 	c := signedBy(onFHIR(calling(base, nil, nil)), domain.Auth{Type: domain.BearerToken}, "canary-token-51")
-	if result := failsWith(t, onLoopback(t), c, domain.CallAuthFailed); strings.Contains(result.Error, "canary") || !strings.Contains(result.Error, masked) {
+	if result := failsWith(t, onLoopback(t), c, domain.CallAuthFailed); strings.Contains(result.Error, "canary") || !strings.Contains(result.Error, scrub.Mask) {
 		t.Errorf("the error is %s", result.Error)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -64,7 +65,7 @@ func TestCallsAtOnceKeepTheirSecretsApart(t *testing.T) {
 			secret := strings.Repeat(string(rune('a'+n)), 20)
 			c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, secret)
 			result, err := r.Call(t.Context(), c)
-			if err != nil || result.Error != "" || !strings.Contains(result.FinalResult, masked) || strings.Contains(result.FinalResult, secret) {
+			if err != nil || result.Error != "" || !strings.Contains(result.FinalResult, scrub.Mask) || strings.Contains(result.FinalResult, secret) {
 				t.Errorf("call %d came to %s, %v", n, result.Error, err)
 			}
 		})

@@ -142,11 +142,11 @@ func TestAnAnswerIsCappedAfterUnpacking(t *testing.T) {
 }
 
 func TestASecretCutInTwoByTheCapIsNotShown(t *testing.T) {
-	for kept := shortest; kept < len(canary); kept++ {
+	for kept := 4; kept < len(canary); kept++ {
 		base := answers(t, 200, strings.Repeat("x", maxBody-kept)+canary)
 		c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
 		raw := failsWith(t, onLoopback(t), c, domain.CallResponseTooLarge).RawResponse.(string)
-		if strings.Contains(raw, canary[:shortest]) {
+		if strings.Contains(raw, canary[:4]) {
 			t.Fatalf("the first %d bytes of the secret are shown", kept)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -68,7 +69,7 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
-		f = &fault{code: f.code, sentence: f.shown(newScrubber(out.secrets...))}
+		f = &fault{code: f.code, sentence: f.shown(scrub.New(out.secrets...))}
 		return failed(result, f), nil
 	}
 	return result, nil
@@ -180,7 +181,7 @@ func (m mcp) converse(ctx context.Context, result *domain.CallResult, i domain.I
 			a.Duration -= earlier.Duration
 		}
 		if f != nil {
-			a.Error = f.shown(s.wire.scrub)
+			a.Error = f.shown(s.wire.scrubber)
 		}
 		result.Attempts = append(attempts, a)
 	}
@@ -213,10 +214,10 @@ func (m mcp) show(ctx context.Context, result *domain.CallResult, s *session, bo
 	got := s.seen()
 	headers := got.headers.Clone()
 	if headers.Get("Mcp-Session-Id") != "" {
-		headers.Set("Mcp-Session-Id", masked) // who has it is in the session
+		headers.Set("Mcp-Session-Id", scrub.Mask) // who has it is in the session
 	}
 	way := rest{way: m.way, media: plainJSON, more: func(int, any) *fault { return f }}
-	return way.show(ctx, result, answer{status: got.status, headers: headers, body: body}, nil, e, s.wire.scrub)
+	return way.show(ctx, result, answer{status: got.status, headers: headers, body: body}, nil, e, s.wire.scrubber)
 }
 
 // probe connects and asks for the first page of tools: a server whose front
@@ -234,7 +235,7 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 	if f := m.ready(ctx, i, i.Auth, open, out); f != nil {
 		return p.failed("resolve_auth", f)
 	}
-	p.scrub, p.seen.AuthResolved = newScrubber(out.secrets...), true
+	p.scrubber, p.seen.AuthResolved = scrub.New(out.secrets...), true
 	told := signedWith(i.Auth, out)
 	if i.Auth == nil && len(i.MCPHeaders) > 0 {
 		told = "The secret headers are ready."
@@ -252,7 +253,7 @@ func (m mcp) probe(ctx context.Context, i domain.Integration, open domain.Keyrin
 		p.seen.HTTPStatus = s.seen().status
 		return p.seen.HTTPStatus, f
 	})
-	p.scrub = newScrubber(out.secrets...)
+	p.scrubber = scrub.New(out.secrets...)
 	if who == "" {
 		return p.failed("connect", f)
 	}

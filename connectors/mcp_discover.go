@@ -56,7 +56,7 @@ func (m mcp) list(ctx context.Context, i domain.Integration, out *outgoing) (dom
 
 // said is f without secrets.
 func said(s *session, f *fault) *fault {
-	return &fault{code: f.code, sentence: f.shown(s.wire.scrub)}
+	return &fault{code: f.code, sentence: f.shown(s.wire.scrubber)}
 }
 
 // offer returns a tool as an endpoint, unless no endpoint can have its name.
@@ -65,13 +65,13 @@ func (s *session) offer(t tool) (domain.Offer, bool) {
 		return domain.Offer{}, false
 	}
 	schema, isJSON := decode(t.InputSchema)
-	written, err := json.Marshal(s.wire.scrub.value(schema))
+	written, err := json.Marshal(s.wire.scrubber.Value(schema))
 	if !isJSON || schema == nil || err != nil {
 		written = []byte(`{}`) // the server checks
 	}
 	about := firstText(t.Description, t.Title, t.Name)
 	return domain.Offer{
-		Name: s.wire.scrub.text(t.Name), Description: cut(s.wire.scrub.text(about), mostDescribed-1),
+		Name: s.wire.scrubber.Text(t.Name), Description: cut(s.wire.scrubber.Text(about), mostDescribed-1),
 		Method: "POST", InputSchema: written, BodyFormat: "json",
 	}, true
 }

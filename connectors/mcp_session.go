@@ -53,7 +53,7 @@ func (m mcp) connect(ctx context.Context, i domain.Integration, out *outgoing, r
 			return s, attempts, nil
 		}
 		got := s.seen()
-		attempts = append(attempts, domain.CallAttempt{StatusCode: got.status, Duration: time.Since(start), Error: f.shown(s.wire.scrub)})
+		attempts = append(attempts, domain.CallAttempt{StatusCode: got.status, Duration: time.Since(start), Error: f.shown(s.wire.scrubber)})
 		if again, unrenewed := out.renewed(ctx, got.status); again {
 			if unrenewed != nil {
 				return s, attempts, unrenewed

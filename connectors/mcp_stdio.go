@@ -206,7 +206,7 @@ func (s *session) lastWords() string {
 			return ' '
 		}
 		return r
-	}, s.wire.scrub.text(said))
+	}, s.wire.scrubber.Text(said))
 	said = strings.Join(strings.Fields(said), " ")
 	if said == "" {
 		return ""

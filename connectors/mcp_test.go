@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -121,17 +122,17 @@ func TestMCPSecretsGoToTheServerAndNowhereElse(t *testing.T) {
 		c.Integration.MCPHeaders = map[string]domain.SecretRef{"x-tenant": {ID: "h1", Destinations: []string{domain.Origin(at) + " header x-tenant"}}}
 		got := succeeds(t, r, c)
 		whole := asJSON(t, got)
-		if newScrubber(canary).text(whole) != whole {
+		if scrub.New(canary).Text(whole) != whole {
 			t.Errorf("a secret is shown: %s", whole)
 		}
-		if !strings.Contains(got.FinalResult, masked) || got.Request.Headers.Get("Authorization") != masked || got.Request.Headers.Get("X-Tenant") != masked {
+		if !strings.Contains(got.FinalResult, scrub.Mask) || got.Request.Headers.Get("Authorization") != scrub.Mask || got.Request.Headers.Get("X-Tenant") != scrub.Mask {
 			t.Errorf("got %+v", got)
 		}
 		if p := r.Probe(t.Context(), c.Integration, c.Keyring); p.Status != domain.Healthy || !p.AuthResolved {
 			t.Errorf("the probe came to %+v", p)
 		}
 		c.DryRun = true
-		if got := succeeds(t, r, c); got.Request.Headers.Get("X-Tenant") != masked || len(got.Attempts) != 0 {
+		if got := succeeds(t, r, c); got.Request.Headers.Get("X-Tenant") != scrub.Mask || len(got.Attempts) != 0 {
 			t.Errorf("a dry run came to %+v", got)
 		}
 		c.DryRun = false
@@ -159,7 +160,7 @@ func TestMCPAKeyInTheQueryTravelsWithEachRequest(t *testing.T) {
 			}
 		})
 		c := signedAt(tooling(transport, at+"?v=1", "greet", map[string]any{"who": "Ada"}), domain.Auth{Type: domain.APIKeyHeader, QueryName: "key"}, canary)
-		if got := succeeds(t, onLoopback(t), c); got.Request.URL != at+"?v=1&key="+masked {
+		if got := succeeds(t, onLoopback(t), c); got.Request.URL != at+"?v=1&key="+scrub.Mask {
 			t.Errorf("got %+v", got.Request)
 		}
 	})

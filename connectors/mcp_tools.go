@@ -71,9 +71,9 @@ func (p page) counted() string {
 // introduced says which version was agreed on, and with whom.
 func (s *session) introduced() string {
 	agreed := s.client.InitializeResult()
-	said := "The server speaks MCP " + cut(s.wire.scrub.text(agreed.ProtocolVersion), 40)
+	said := "The server speaks MCP " + cut(s.wire.scrubber.Text(agreed.ProtocolVersion), 40)
 	if server := agreed.ServerInfo; server != nil && server.Name != "" {
-		said += " (" + cut(s.wire.scrub.text(strings.TrimSpace(server.Name+" "+server.Version)), 100) + ")"
+		said += " (" + cut(s.wire.scrubber.Text(strings.TrimSpace(server.Name+" "+server.Version)), 100) + ")"
 	}
 	return said
 }
@@ -115,7 +115,7 @@ func (s *session) unknownTool(name string, names []string) *fault {
 	if len(names) > mostToolsTold {
 		names, more = names[:mostToolsTold], " and others"
 	}
-	return misconfiguredServer("The MCP server has no tool called %q. It offers %s%s.", name, cut(s.wire.scrub.text(strings.Join(names, ", ")), mostTold), more)
+	return misconfiguredServer("The MCP server has no tool called %q. It offers %s%s.", name, cut(s.wire.scrubber.Text(strings.Join(names, ", ")), mostTold), more)
 }
 
 // remembered returns the schema that the server lately told for an endpoint

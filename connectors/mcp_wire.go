@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -24,13 +25,13 @@ const (
 // the credentials on, and bounds what comes back. It ends with the session,
 // whatever the SDK still has under way.
 type wire struct {
-	door   http.RoundTripper
-	origin string
-	header http.Header // put on where the SDK has set none of that name
-	query  string      // credentials that go in the query
-	life   context.Context
-	cut    context.CancelFunc
-	scrub  scrubber
+	door     http.RoundTripper
+	origin   string
+	header   http.Header // put on where the SDK has set none of that name
+	query    string      // credentials that go in the query
+	life     context.Context
+	cut      context.CancelFunc
+	scrubber scrub.Scrubber
 
 	mu       sync.Mutex
 	fault    *fault // of a fence; nothing is sent from there on
@@ -54,7 +55,7 @@ type trip struct {
 type tripKey struct{}
 
 func newWire(ctx context.Context, door http.RoundTripper, out *outgoing, origin string) *wire {
-	w := &wire{door: door, origin: origin, header: out.header.Clone(), scrub: newScrubber(out.secrets...), left: mostSaid}
+	w := &wire{door: door, origin: origin, header: out.header.Clone(), scrubber: scrub.New(out.secrets...), left: mostSaid}
 	w.query = out.url.RawQuery
 	if at := strings.Index(out.base, "?"); at >= 0 { // of which the SDK has sent the rest already
 		w.query = strings.TrimPrefix(strings.TrimPrefix(w.query, out.base[at+1:]), "&")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -62,7 +63,7 @@ func TestASentenceOfOursDoesNotTellTheSecret(t *testing.T) {
 		c.Integration.BaseURL = "http://" + host + ".invalid"
 		return onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring).Message
 	}
-	if right := probe(secret); strings.Contains(right, masked) || right != probe("tok4712") {
+	if right := probe(secret); strings.Contains(right, scrub.Mask) || right != probe("tok4712") {
 		t.Errorf("a right guess is answered with %q", right)
 	}
 	c := signedBy(calling("http://127.0.0.1:1", nil, func(e *domain.Endpoint) { e.Headers = map[string]string{"X-" + secret: "\n"} }), domain.Auth{Type: domain.BearerToken}, secret)
@@ -80,13 +81,10 @@ func TestACutShowsNothingOfWhatMayBeginASecret(t *testing.T) {
 	if len(whole) < maxBody/2 || len(whole) > maxBody-len(canary) {
 		t.Fatalf("%d bytes are shown", len(whole))
 	}
-	for _, n := range []int{1, shortest - 1, shortest, shortest + 1, len(canary) / 2, len(canary) - 1, len(canary)} {
+	for _, n := range []int{1, 3, 4, 5, len(canary) / 2, len(canary) - 1, len(canary)} {
 		if got := shown(canary[:n]); got != whole {
 			t.Errorf("the first %d bytes of the secret at the cut are shown as …%q", n, got[max(0, len(got)-40):])
 		}
-	}
-	if long, short := newScrubber("abcdefgh").tail, newScrubber("abcdefghi").tail; long != short {
-		t.Errorf("the length of a secret shows: %d and %d bytes go", long, short)
 	}
 }
 
@@ -180,7 +178,7 @@ func TestEverySecretOfTheIntegrationIsScrubbedNotOnlyTheOneThatIsSent(t *testing
 	for _, own := range []*domain.Auth{minting, c.Integration.Auth} { // the second time with a token that another call carried
 		c.Endpoint.Auth = own
 		got := succeeds(t, r, c)
-		if want := `{"log":"` + masked + " " + masked + " " + masked + `"}`; got.FinalResult != want {
+		if want := `{"log":"` + scrub.Mask + " " + scrub.Mask + " " + scrub.Mask + `"}`; got.FinalResult != want {
 			t.Errorf("got %s, want %s", got.FinalResult, want)
 		}
 	}
@@ -194,53 +192,5 @@ func TestEverySecretOfTheIntegrationIsScrubbedNotOnlyTheOneThatIsSent(t *testing
 	c.Integration.Auth, c.Endpoint.Auth, c.Keyring = nil, nil, opened
 	if got := succeeds(t, r, c).FinalResult; strings.Contains(got, "other") {
 		t.Errorf("a call without credentials shows %s", got)
-	}
-}
-
-func TestEveryWayToEchoIsScrubbed(t *testing.T) {
-	const secret = `p"ä&s'<+/ é`
-	latin1 := func(s string) string { // bytes of UTF-8, each taken for a character
-		runes := make([]rune, len(s))
-		for n := range len(s) {
-			runes[n] = rune(s[n])
-		}
-		return string(runes)
-	}
-	upperUnicode := func(s string) string {
-		var b strings.Builder
-		for _, r := range s {
-			fmt.Fprintf(&b, `\u%04X`, r)
-		}
-		return b.String()
-	}
-	all := map[string]string{
-		"trimmed":           strings.TrimSpace("\t" + secret + " "),
-		"latin-1":           latin1(secret),
-		"latin-1 twice":     latin1(latin1(secret)),
-		"not understood":    strings.Map(func(r rune) rune { return map[bool]rune{true: '\uFFFD', false: r}[r > 0x7f] }, secret),
-		"question marks":    strings.Map(func(r rune) rune { return map[bool]rune{true: '?', false: r}[r > 0x7f] }, secret),
-		"unicode, upper":    upperUnicode(secret),
-		"unicode, lower":    strings.ToLower(upperUnicode(secret)),
-		"percent, all":      percent(secret),
-		"encodeURI":         strings.ReplaceAll(url.PathEscape(secret), "%27", "'"),
-		"double JSON":       inJSON(inJSON(secret)),
-		"latin-1 in HTML":   html.EscapeString(latin1(secret)),
-		"latin-1 in a form": url.QueryEscape("p\"\xe4&s'<+/ \xe9"),
-	}
-	for _, quote := range []string{"&quot;", "&#34;", "&#034;", "&#x22;", "&#X22;", "&QUOT;"} {
-		for _, apostrophe := range []string{"&apos;", "&#39;", "&#039;", "&#x27;", "&#x0027;", "'"} {
-			for _, amp := range []string{"&amp;", "&#38;", "&#x26;", "&AMP;"} {
-				all[quote+apostrophe+amp] = strings.NewReplacer(`"`, quote, `'`, apostrophe, `&`, amp, `<`, "&lt;", "+", "&#43;", "/", "&#x2F;", "ä", "&auml;").Replace(secret)
-			}
-		}
-	}
-	scrub := newScrubber("\t" + secret + " ")
-	for name, echoed := range all {
-		if got := scrub.text("before " + echoed + " after"); got != "before "+masked+" after" {
-			t.Errorf("%s: %q is shown as %q", name, echoed, got)
-		}
-	}
-	if plain := `\u002B % & \ &#; &nothing; \u12 %4`; scrub.text(plain) != plain {
-		t.Errorf("got %q", scrub.text(plain))
 	}
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // probing gathers what a probe sees.
 type probing struct {
-	seen  domain.Probe
-	auth  *domain.Auth
-	scrub scrubber
-	start time.Time
+	seen     domain.Probe
+	auth     *domain.Auth
+	scrubber scrub.Scrubber
+	start    time.Time
 }
 
 func newProbing(at time.Time, a *domain.Auth) *probing {
@@ -24,7 +25,7 @@ func newProbing(at time.Time, a *domain.Auth) *probing {
 
 // signed notes that out carries its credentials, which nothing may show from here on.
 func (p *probing) signed(out *outgoing) {
-	p.scrub = newScrubber(out.secrets...)
+	p.scrubber = scrub.New(out.secrets...)
 	p.seen.AuthResolved = true
 	p.step("resolve_auth", signedWith(p.auth, out))
 }
@@ -37,7 +38,7 @@ func (p *probing) send(ctx context.Context, out *outgoing, once func() (int, *fa
 	if !again {
 		return f
 	}
-	p.scrub = newScrubber(out.secrets...)
+	p.scrubber = scrub.New(out.secrets...)
 	if unrenewed != nil {
 		p.seen.AuthResolved = false
 		return unrenewed
@@ -48,13 +49,13 @@ func (p *probing) send(ctx context.Context, out *outgoing, once func() (int, *fa
 
 // step notes a step that succeeded.
 func (p *probing) step(name, detail string) {
-	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: true, Detail: p.scrub.text(detail)})
+	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: true, Detail: p.scrubber.Text(detail)})
 }
 
 // failed ends the probe in a step that failed. Where this service had no room for
 // it, the probe has no status: nothing was seen.
 func (p *probing) failed(step string, f *fault) domain.Probe {
-	sentence := f.shown(p.scrub)
+	sentence := f.shown(p.scrubber)
 	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: step, Detail: sentence})
 	if f.ours {
 		return p.end("", sentence)
@@ -65,7 +66,7 @@ func (p *probing) failed(step string, f *fault) domain.Probe {
 // healthy ends the probe in a step that proved what it was to prove.
 func (p *probing) healthy(step, said string) domain.Probe {
 	p.step(step, said)
-	return p.end(domain.Healthy, p.scrub.text(said))
+	return p.end(domain.Healthy, p.scrubber.Text(said))
 }
 
 func (p *probing) end(status domain.ProbeStatus, said string) domain.Probe {

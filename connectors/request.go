@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -78,7 +79,7 @@ func (o *outgoing) request(ctx context.Context) (*http.Request, *fault) {
 
 // shown returns the request as it is sent, with a mask wherever the service put a
 // credential. The caller's own values are shown as they are: were one that equals
-// a secret masked as well, that would tell who guesses that it does.
+// a secret scrub.Mask as well, that would tell who guesses that it does.
 func (o *outgoing) shown() domain.CallRequest {
 	headers := o.header.Clone()
 	target := *o.url
@@ -88,11 +89,11 @@ func (o *outgoing) shown() domain.CallRequest {
 	}
 	for _, name := range o.hidden {
 		if headers[name] != nil {
-			headers[name] = []string{masked}
+			headers[name] = []string{scrub.Mask}
 		}
 		for n, member := range members {
 			if key, _, _ := strings.Cut(member, "="); key == url.QueryEscape(name) {
-				members[n] = key + "=" + masked
+				members[n] = key + "=" + scrub.Mask
 			}
 		}
 	}

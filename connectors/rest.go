@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -54,11 +55,11 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if f == nil && !call.DryRun {
 		var got answer
 		got, result.Attempts, f = c.way.send(ctx, out, e.Retry)
-		f = c.show(ctx, &result, got, f, e, newScrubber(out.secrets...))
+		f = c.show(ctx, &result, got, f, e, scrub.New(out.secrets...))
 	}
 	result.Duration = time.Since(start)
 	if f != nil {
-		f.sentence = f.shown(newScrubber(out.secrets...))
+		f.sentence = f.shown(scrub.New(out.secrets...))
 		return failed(result, f), nil
 	}
 	return result, nil
@@ -98,19 +99,19 @@ func (o *outbound) judge(out *outgoing) *fault {
 // can take one apart and carry it past the scrubber. What comes out of it is not
 // scrubbed again: it has texts of the caller's choosing, such as literals and
 // names, and a mask there would tell that one of them is the secret.
-func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrub scrubber) *fault {
+func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f *fault, e domain.Endpoint, scrubber scrub.Scrubber) *fault {
 	result.StatusCode, result.Truncated = got.status, got.truncated
-	result.ResponseHeaders = scrub.headers(got.headers)
+	result.ResponseHeaders = scrubber.Headers(got.headers)
 	var isJSON bool
 	switch {
 	case got.truncated || f != nil && len(got.body) > 0:
-		result.RawResponse = text([]byte(scrub.cut(string(got.body))))
+		result.RawResponse = text([]byte(scrubber.Truncated(string(got.body))))
 	default:
 		raw, is, crowded := decodeWithin(ctx, got.body, shapes(e))
 		if crowded != nil {
 			return crowded
 		}
-		isJSON, result.RawResponse = is, scrub.value(raw)
+		isJSON, result.RawResponse = is, scrubber.Value(raw)
 	}
 	switch {
 	case f != nil:

@@ -6,147 +6,27 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"pgregory.net/rapid"
-
+	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/connectors/scrub/scrubtest"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// echoes is how an upstream may echo a secret between other texts.
-var echoes = map[string]func(before, secret, after string) string{
-	"raw":                 func(b, s, a string) string { return b + s + a },
-	"hex":                 func(b, s, a string) string { return hex.EncodeToString([]byte(b + s + a)) },
-	"HEX":                 func(b, s, a string) string { return strings.ToUpper(hex.EncodeToString([]byte(b + s + a))) },
-	"base64":              func(b, s, a string) string { return base64.StdEncoding.EncodeToString([]byte(b + s + a)) },
-	"base64 raw":          func(b, s, a string) string { return base64.RawStdEncoding.EncodeToString([]byte(b + s + a)) },
-	"base64 for URLs":     func(b, s, a string) string { return base64.URLEncoding.EncodeToString([]byte(b + s + a)) },
-	"base64 for URLs raw": func(b, s, a string) string { return base64.RawURLEncoding.EncodeToString([]byte(b + s + a)) },
-	"query":               func(b, s, a string) string { return b + url.QueryEscape(s) + a },
-	"query, lower":        func(b, s, a string) string { return b + lowerEscapes(url.QueryEscape(s)) + a },
-	"path":                func(b, s, a string) string { return b + url.PathEscape(s) + a },
-	"path, lower":         func(b, s, a string) string { return b + lowerEscapes(url.PathEscape(s)) + a },
-	"HTML":                func(b, s, a string) string { return b + html.EscapeString(s) + a },
-	"JSON":                func(b, s, a string) string { return b + inJSON(s) + a },
-	"base64 in a query": func(b, s, a string) string {
-		return b + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(s))) + a
-	},
-}
-
-func inJSON(s string) string {
-	data, _ := json.Marshal(s)
-	return string(data[1 : len(data)-1])
-}
-
-// remains reports whether what stands between masks still shows a form.
-func remains(shown string, forms ...string) string {
-	for _, part := range strings.Split(shown, masked) {
-		for _, form := range forms {
-			if len(form) >= shortest && strings.Contains(part, form) {
-				return form
-			}
+// remains returns what still shows a secret, or another of these texts, between masks.
+func remains(shown string, secrets scrub.Scrubber, others ...string) string {
+	for _, part := range strings.Split(shown, scrub.Mask) {
+		if secrets.Finds(part) || slices.ContainsFunc(others, func(other string) bool { return strings.Contains(part, other) }) {
+			return part
 		}
 	}
 	return ""
-}
-
-func TestNoFormOfASecretIsLeft(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		secret := rapid.OneOf(rapid.StringN(shortest, 40, -1), rapid.StringMatching(`[a-z]{4,20}`), rapid.StringMatching(`[ab]{4,12}`), rapid.Just(canary)).Draw(t, "secret")
-		before, after := rapid.String().Draw(t, "before"), rapid.String().Draw(t, "after")
-		scrub := newScrubber(secret)
-		for name, echo := range echoes {
-			text := echo(before, secret, after)
-			shown := scrub.text(text)
-			if !strings.Contains(shown, masked) {
-				t.Fatalf("%s: %q is shown as %q", name, text, shown)
-			}
-			if left := remains(shown, scrub.needles...); left != "" {
-				t.Fatalf("%s: %q shows %q of %q", name, shown, left, secret)
-			}
-		}
-	})
-}
-
-func TestWhatHoldsNoSecretStaysAsItIs(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringMatching(`[a-z0-9 ]*`).Draw(t, "text")
-		if got := newScrubber("S3CR3T-with-Capitals").text(text); got != text {
-			t.Fatalf("%q became %q", text, got)
-		}
-	})
-}
-
-func TestABase64EchoLeavesNoBytesOfTheSecret(t *testing.T) {
-	const secret = "hunter2-hunter2!"
-	for before := range 6 {
-		for after := range 6 {
-			echo := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("b", before) + secret + strings.Repeat("a", after)))
-			shown := newScrubber(secret).text(echo)
-			if left := len(strings.ReplaceAll(shown, masked, "")); left > (before*8+5)/6+(after*8+5)/6+4 || !strings.Contains(shown, masked) {
-				t.Errorf("%d before and %d after: %s", before, after, shown)
-			}
-		}
-	}
-}
-
-func TestOverlappingFormsBecomeOneMask(t *testing.T) {
-	for in, want := range map[string]string{
-		"aaaaaaa":         masked,
-		"xaaaaxaaaaaax":   "x" + masked + "x" + masked + "x",
-		"aaa aaaa":        "aaa " + masked,
-		"":                "",
-		"abababa":         masked + "a",
-		"the ababaabab x": "the " + masked + "a" + masked + " x",
-	} {
-		if got := newScrubber("aaaa", "abab").text(in); got != want {
-			t.Errorf("%q became %q, want %q", in, got, want)
-		}
-	}
-}
-
-func TestARepetitiveSecretCostsNoMoreThanAnyOther(t *testing.T) {
-	scrub := newScrubber(strings.Repeat("a", 8192))
-	start := time.Now()
-	if got := scrub.text(strings.Repeat("a", maxBody)); got != masked {
-		t.Errorf("%d bytes are left", len(got))
-	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("it took %s", took)
-	}
-}
-
-func TestKeysAndNumbersAreScrubbedToo(t *testing.T) {
-	value, _ := decode([]byte(`{"12345678":[12345678,1,"x12345678x",null,true],"n":912345678.5}`))
-	if got := asJSON(t, newScrubber("12345678").value(value)); got != `{"[secret]":["[secret]",1,"x[secret]x",null,true],"n":"9[secret].5"}` {
-		t.Errorf("got %s", got)
-	}
-}
-
-func FuzzNoFormOfASecretIsLeft(f *testing.F) {
-	f.Add(canary, "before", "after")
-	f.Add("aaaa", "aaa", "aaa")
-	f.Add("[secret]", "[secret", "]")
-	f.Add("\xff\xfe\xfd\xfc", "\xff", "")
-	f.Fuzz(func(t *testing.T, secret, before, after string) {
-		scrub := newScrubber(secret)
-		text := before + secret + after
-		for _, shown := range []string{scrub.text(text), scrub.cut(text), scrub.text(base64.StdEncoding.EncodeToString([]byte(text)))} {
-			if left := remains(shown, scrub.needles...); left != "" {
-				t.Errorf("%q shows %q", shown, left)
-			}
-		}
-		if len(secret) >= shortest && !strings.Contains(scrub.text(text), masked) {
-			t.Errorf("%q is shown", secret)
-		}
-	})
 }
 
 // echo answers with everything it got, in every way of writing.
@@ -155,7 +35,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	_ = r.Write(&whole)
 	got := whole.String()
 	ways := map[string]any{"got": got, r.Header.Get("Authorization"): r.URL.Query(), "headers": r.Header}
-	for name, way := range echoes {
+	for name, way := range scrubtest.Echoes {
 		for _, secret := range []string{canary, "amy:" + canary, r.Header.Get("Authorization"), got} {
 			ways[name+fmt.Sprint(len(secret))] = way("x", secret, "y")
 			w.Header().Add("X-Echo", strings.Map(printable, way("x", secret, "y")))
@@ -178,7 +58,7 @@ func printable(r rune) rune {
 
 func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
 	base := upstream(t, echo)
-	forms := newScrubber(canary, "amy:"+canary).needles
+	secrets := scrub.New(canary, "amy:"+canary)
 	for _, auth := range []domain.Auth{
 		{Type: domain.BearerToken}, {Type: domain.Basic, Username: "amy"}, {Type: domain.APIKeyHeader, HeaderName: "X-Key"}, {Type: domain.APIKeyHeader, QueryName: "key"},
 	} {
@@ -198,14 +78,14 @@ func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
 			for n, m := 0, len(turned)-1; n < m; n, m = n+1, m-1 {
 				turned[n], turned[m] = turned[m], turned[n]
 			}
-			if left := remains(shown, append(forms, string(turned), "minted-by-upstream")...); left != "" {
+			if left := remains(shown, secrets, string(turned), "minted-by-upstream"); left != "" {
 				t.Errorf("signed in by %s, answered %s: shows %q", auth.Type, status, left)
 			}
-			if !strings.Contains(shown, masked) || result.StatusCode == 0 {
+			if !strings.Contains(shown, scrub.Mask) || result.StatusCode == 0 {
 				t.Errorf("nothing was echoed: %s", shown)
 			}
 			p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring)
-			if left := remains(fmt.Sprintf("%+v %s", p, asJSON(t, p)), forms...); left != "" {
+			if left := remains(fmt.Sprintf("%+v %s", p, asJSON(t, p)), secrets); left != "" {
 				t.Errorf("the probe shows %q", left)
 			}
 		}
@@ -222,10 +102,10 @@ func TestAHeaderThatIsNamedAfterASecretIsNotShown(t *testing.T) {
 	})
 	c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.APIKeyHeader, HeaderName: "X-Key"}, key)
 	got := succeeds(t, onLoopback(t), c)
-	if left := remains(strings.ToLower(asJSON(t, got)), newScrubber(key).needles...); left != "" {
+	if left := remains(strings.ToLower(asJSON(t, got)), scrub.New(key)); left != "" {
 		t.Errorf("%q is left in %v", left, got.ResponseHeaders)
 	}
-	if got.ResponseHeaders.Get("X-Other") != masked || got.ResponseHeaders[masked] == nil || got.ResponseHeaders["x-"+masked+"-seen"] == nil {
+	if got.ResponseHeaders.Get("X-Other") != scrub.Mask || got.ResponseHeaders[scrub.Mask] == nil || got.ResponseHeaders["x-"+scrub.Mask+"-seen"] == nil {
 		t.Errorf("got %v", got.ResponseHeaders)
 	}
 }
@@ -238,8 +118,8 @@ func TestARequestIsShownWithMasksWhereTheServicePutACredential(t *testing.T) {
 	out.hideHeader("Authorization", "Bearer Tenant", "Tenant")
 	out.hideQuery("api key", own)
 	want := domain.CallRequest{
-		URL:     "https://a.example/" + own + "?mine=" + own + "&api+key=" + masked,
-		Headers: http.Header{"X-Mine": {own}, "X-Tenant": {masked}, "Authorization": {masked}}, Body: own,
+		URL:     "https://a.example/" + own + "?mine=" + own + "&api+key=" + scrub.Mask,
+		Headers: http.Header{"X-Mine": {own}, "X-Tenant": {scrub.Mask}, "Authorization": {scrub.Mask}}, Body: own,
 	}
 	if shown := out.shown(); !reflect.DeepEqual(shown, want) {
 		t.Errorf("got %+v", shown)
@@ -271,8 +151,8 @@ func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
 		} {
 			got := call(t, onLoopback(t), c)
 			shown := got.Error + fmt.Sprint(got.RawResponse)
-			escaped := newScrubber(append(jsonForms(secret), url.QueryEscape(secret))...).needles
-			if left := remains(shown, escaped...); left != "" || !strings.Contains(shown, masked) {
+			escaped := scrub.New(append(scrub.JSONForms(secret), url.QueryEscape(secret))...)
+			if left := remains(shown, escaped); left != "" || !strings.Contains(shown, scrub.Mask) {
 				t.Errorf("signed in by %s: %q is left in %s", c.Integration.Auth.Type, left, shown)
 			}
 		}

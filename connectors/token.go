@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -66,7 +67,7 @@ func (t *tokens) signer(g grant) signer {
 	return func(ctx context.Context, s signing) *fault {
 		s.out.secrets = append(s.out.secrets, s.secret.Reveal())
 		if s.out.dry {
-			s.out.hideHeader("Authorization", "Bearer "+masked)
+			s.out.hideHeader("Authorization", "Bearer "+scrub.Mask)
 			return nil
 		}
 		got, f := t.get(ctx, g, s)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -28,13 +29,13 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 		return minted{}, nil, ofTokenEndpoint(f)
 	}
 	out.secrets = append(out.secrets, s.secret.Reveal())
-	scrub := newScrubber(append(out.secrets, s.out.secrets...)...)
+	scrubber := scrub.New(append(out.secrets, s.out.secrets...)...)
 	if marks(got.body) > maxTokenValues {
 		return minted{}, nil, misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
 	}
 	raw, _ := decode(got.body)
 	said, _ := raw.(map[string]any)
-	if f := refusedToken(got, said, scrub); f != nil {
+	if f := refusedToken(got, said, scrubber); f != nil {
 		if f.code == domain.CallAuthFailed && out.asserts {
 			f.sentence += t.skew(got.headers)
 		}
@@ -58,15 +59,15 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 
 // refusedToken is the fault of an answer that says no: by its status, or in the
 // words of RFC 6749, 5.2, whatever the status.
-func refusedToken(got answer, said map[string]any, scrub scrubber) *fault {
+func refusedToken(got answer, said map[string]any, scrubber scrub.Scrubber) *fault {
 	named, _ := said["error"].(string)
 	f := refusal(got.status)
 	busy := got.status == http.StatusTooManyRequests || got.status >= 500
 	switch {
 	case named != "" && !busy:
 		description, _ := said["error_description"].(string)
-		sentence := explainRefusal(oneLine(scrub.text(named), 100), oneLine(scrub.text(description), 500)) // half a secret is not found any more
-		return &fault{code: domain.CallAuthFailed, sentence: scrub.text(sentence)}
+		sentence := explainRefusal(oneLine(scrubber.Text(named), 100), oneLine(scrubber.Text(description), 500)) // half a secret is not found any more
+		return &fault{code: domain.CallAuthFailed, sentence: scrubber.Text(sentence)}
 	case f == nil:
 		return nil
 	case got.status == http.StatusBadRequest:

@@ -5,13 +5,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/scrub"
 )
 
 // holds reports whether a token is in the request for it, or has one of its
 // secrets in it. A token endpoint that repeats what it is asked would have that
 // sent to wherever its tokens go.
 func (o *outgoing) holds(token string) bool {
-	if len(newScrubber(o.secrets...).find(token)) > 0 {
+	if scrub.New(o.secrets...).Finds(token) {
 		return true
 	}
 	parts := append([]string{string(o.body)}, o.secrets...)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -109,7 +110,7 @@ func askInJSON(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
 	}
 	out, f := t.asking(s.auth.TokenURL, plainJSON, []byte(body))
 	if f == nil {
-		out.secrets = append(out.secrets, jsonForms(secret)...) // whose base64 is another
+		out.secrets = append(out.secrets, scrub.JSONForms(secret)...) // whose base64 is another
 	}
 	return out, f
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -160,7 +161,7 @@ func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
 	} {
 		c := byToken(calling("http://127.0.0.1:1", nil, nil), row.auth, row.secret)
 		shown := asJSON(t, failsWith(t, onLoopback(t), c, domain.CallAuthFailed)) + asJSON(t, onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring))
-		if !strings.Contains(shown, masked) || strings.Contains(shown, "canary") || strings.Contains(shown, "Y2FuYXJ5") || strings.Contains(shown, "eyJ") {
+		if !strings.Contains(shown, scrub.Mask) || strings.Contains(shown, "canary") || strings.Contains(shown, "Y2FuYXJ5") || strings.Contains(shown, "eyJ") {
 			t.Errorf("%s: %s", row.auth.Type, shown)
 		}
 	}
@@ -173,7 +174,7 @@ func TestAnUpstreamThatEchoesTellsNoToken(t *testing.T) {
 	})
 	from := issues(t, func(int) string { return `{"access_token": "minted-9"}` })
 	shown := asJSON(t, succeeds(t, onLoopback(t), byToken(calling(base, nil, nil), clientCredentials(from.url), "canary-secret")))
-	if strings.Contains(shown, "minted-9") || strings.Contains(shown, "canary") || !strings.Contains(shown, masked) {
+	if strings.Contains(shown, "minted-9") || strings.Contains(shown, "canary") || !strings.Contains(shown, scrub.Mask) {
 		t.Errorf("got %s", shown)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -127,7 +128,7 @@ func TestAClientSignsInWithItsIDAndSecretInTheHeaderOrInTheBody(t *testing.T) {
 		if last().Header.Get("Authorization") != "Bearer token-1" {
 			t.Errorf("the upstream got %v", last().Header)
 		}
-		if shown := asJSON(t, result); strings.Contains(shown, "token-1") || result.Request.Headers.Get("Authorization") != masked {
+		if shown := asJSON(t, result); strings.Contains(shown, "token-1") || result.Request.Headers.Get("Authorization") != scrub.Mask {
 			t.Errorf("the token is shown: %s", shown)
 		}
 	}
@@ -282,7 +283,7 @@ func TestADryRunAsksForNoToken(t *testing.T) {
 	from := issues(t, nil)
 	c := byToken(calling("http://127.0.0.1:1", nil, nil), clientCredentials(from.url), canary)
 	c.DryRun = true
-	if result := succeeds(t, onLoopback(t), c); result.Request.Headers.Get("Authorization") != masked || len(from.requests()) != 0 {
+	if result := succeeds(t, onLoopback(t), c); result.Request.Headers.Get("Authorization") != scrub.Mask || len(from.requests()) != 0 {
 		t.Errorf("got %+v", result.Request)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/scrub/scrubtest"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// canary is a secret that is awkward in every encoding.
-const canary = `sk-ca+na/ry"<ü>&=%41 9007`
+const canary = scrubtest.Canary
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 

@@ -1,4 +1,4 @@
-package connectors
+package scrub
 
 import (
 	"encoding/base32"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// fewestLetters is from how many letters and digits on a text is looked for by
+// minLetters is from how many letters and digits on a text is looked for by
 // them alone.
-const fewestLetters = 8
+const minLetters = 8
 
 // letters returns the ASCII letters and digits of a text, in lower case. An echo
 // that was folded, wrapped, set apart by separators, quoted anew or read in another
@@ -45,7 +45,7 @@ func lettersOf(secret string) []string {
 	all = append(all, aligned(base64.StdEncoding, string(wide))...)
 	var found []string
 	for _, form := range all {
-		if l := letters(form).text; len(l) >= fewestLetters {
+		if l := letters(form).text; len(l) >= minLetters {
 			found = append(found, l)
 		}
 	}

@@ -1,4 +1,4 @@
-package connectors
+package scrub
 
 import (
 	"bytes"
@@ -79,7 +79,7 @@ func forms(secret string) []string {
 		all = append(all, url.QueryEscape(whole), lowerEscapes(url.QueryEscape(whole)))
 		all = append(all, aligned(alphabet, secret)...)
 	}
-	return append(all, jsonForms(secret)...)
+	return append(all, JSONForms(secret)...)
 }
 
 // aligned returns the characters that secret alone decides where it stands in a
@@ -119,9 +119,9 @@ func lowerEscapes(s string) string {
 	return string(b)
 }
 
-// jsonForms returns secret as the inside of a JSON string: as Go writes it with
+// JSONForms returns secret as the inside of a JSON string: as Go writes it with
 // and without care for HTML, in ASCII only, and with escaped slashes.
-func jsonForms(secret string) []string {
+func JSONForms(secret string) []string {
 	inside := func(escapeHTML bool) string {
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)

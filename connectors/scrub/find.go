@@ -1,4 +1,4 @@
-package connectors
+package scrub
 
 import "strings"
 
@@ -33,21 +33,21 @@ func hashOf(start uint32) uint32 { return start * 0x9E3779B1 >> 16 }
 
 // find returns where needles stand in a text, in no particular order.
 func (x *needleIndex) find(in string) []span {
-	if len(in) < shortest {
+	if len(in) < minLength {
 		return nil
 	}
 	var found []span
 	var done map[uint32]bool // beginnings whose needles were looked for
 	start := startOf(in) >> 8
-	for n := shortest; n <= len(in); n++ {
+	for n := minLength; n <= len(in); n++ {
 		start = start<<8 | uint32(in[n-1])
 		hash := hashOf(start)
 		if x.may[hash>>6]&(1<<(hash&63)) == 0 || done[start] {
 			continue
 		}
 		for _, needle := range x.byStart[start] {
-			for _, at := range occurrences(in[n-shortest:], needle) {
-				found = append(found, span{at.from + n - shortest, at.to + n - shortest})
+			for _, at := range occurrences(in[n-minLength:], needle) {
+				found = append(found, span{at.from + n - minLength, at.to + n - minLength})
 			}
 		}
 		if done == nil {

@@ -1,4 +1,8 @@
-package connectors
+// Package scrub masks secrets in what upstreams answer.
+//
+// Its promise: no form of a known secret that an upstream may echo is left in a
+// text, in time that grows with the length of the text only.
+package scrub
 
 import (
 	"encoding/json"
@@ -8,42 +12,44 @@ import (
 	"strings"
 )
 
-// masked is what stands in place of a secret.
-const masked = "[secret]"
+// Mask replaces a secret.
+const Mask = "[secret]"
 
-// shortest is the length from which a text is looked for by value: below it,
-// most of what would be found is not the secret.
-const shortest = 4
+// minLength is the length of the shortest secret that is searched for: most
+// matches of a shorter one would be something else.
+const minLength = 4
 
-// scrubber takes secrets out of what upstreams say before it is shown, in every
-// form an upstream is known to echo them in: as they are, without the white space
-// at their edges, in another character set, base64 (standard and URL alphabet,
-// wherever in a longer text they stand), URL-encoded, hex, and escaped as JSON or
-// HTML, some times over, and by their letters and digits alone. What a caller chose is not for it: whoever sees what becomes of a guess
-// learns whether it was right. The zero value knows no secret.
-type scrubber struct {
+// Scrubber masks secrets in every form in which upstreams are known to echo them:
+// as they are, without white space at the edges, in another character set, in
+// base64 (standard and URL alphabet, anywhere in a longer text), URL-encoded, in
+// hex, escaped as JSON or HTML up to three times over, and by their letters and
+// digits alone.
+//
+// It must not be used on a text that a caller chose: whoever sees whether a guess
+// is masked learns whether it was right. The zero value knows no secret.
+type Scrubber struct {
 	needles []string
 	index   *needleIndex
 	folded  *needleIndex // of the needles in lower case, for what has lost its own
 	letters *needleIndex // of the letters and digits of secrets, in lower case
-	tail    int          // bytes at a cut that may hold the beginning of a secret
+	tail    int          // bytes at the end of a truncated text that may begin a secret
 }
 
-// newScrubber returns a scrubber for the given secrets.
-func newScrubber(secrets ...string) scrubber {
+// New returns a Scrubber for these secrets.
+func New(secrets ...string) Scrubber {
 	var needles, skeletons []string
 	tail := 0
 	for _, secret := range secrets {
-		if len(secret) < shortest {
+		if len(secret) < minLength {
 			continue
 		}
 		for _, variant := range variants(secret) {
 			needles = append(needles, forms(variant)...)
 			skeletons = append(skeletons, lettersOf(variant)...)
 		}
-		tail = max(tail, maxEscape*len(secret))
+		tail = max(tail, maxEscapedSize*len(secret))
 	}
-	needles = slices.DeleteFunc(needles, func(n string) bool { return len(n) < shortest })
+	needles = slices.DeleteFunc(needles, func(n string) bool { return len(n) < minLength })
 	slices.Sort(needles)
 	needles = slices.Compact(needles)
 	folded := make([]string, len(needles))
@@ -52,14 +58,14 @@ func newScrubber(secrets ...string) scrubber {
 		tail = max(tail, len(needle))
 	}
 	slices.Sort(skeletons)
-	return scrubber{
+	return Scrubber{
 		needles: needles, index: newNeedleIndex(needles), folded: newNeedleIndex(folded),
 		letters: newNeedleIndex(slices.Compact(skeletons)), tail: roundUp(tail),
 	}
 }
 
 // roundUp returns the least power of two from 1 KiB on that is no less than n, so
-// that where a text is cut doesn't show how long a secret is. 0 stays 0.
+// that the end of a truncated text doesn't show the length of a secret. 0 stays 0.
 func roundUp(n int) int {
 	if n == 0 {
 		return 0
@@ -71,12 +77,15 @@ func roundUp(n int) int {
 	return rounded
 }
 
-// text returns in without secrets. Forms that overlap become one mask.
-func (s scrubber) text(in string) string { return blank(in, s.find(in)) }
+// Text returns in with secrets masked. Overlapping forms become one mask.
+func (s Scrubber) Text(in string) string { return blank(in, s.find(in)) }
 
-// cut is text for a text whose end is missing. Its last bytes go, whatever they
-// are: a mask there would show that they begin a secret.
-func (s scrubber) cut(in string) string {
+// Finds reports whether in holds a secret.
+func (s Scrubber) Finds(in string) bool { return len(s.find(in)) > 0 }
+
+// Truncated is Text for a text whose end is missing. It drops the last bytes,
+// whatever they are: a mask there would show that they begin a secret.
+func (s Scrubber) Truncated(in string) string {
 	keep := max(0, len(in)-s.tail)
 	var within []span
 	for _, found := range s.find(in) {
@@ -87,10 +96,10 @@ func (s scrubber) cut(in string) string {
 	return blank(in[:keep], within)
 }
 
-// find returns where secrets stand in a text, as it is, with each kind of escape
-// undone, and with all kinds undone some times over.
-func (s scrubber) find(in string) []span {
-	if s.index == nil || len(in) < shortest {
+// find returns where secrets are in a text: as it is, with each kind of escape
+// undone, and with all kinds undone up to maxEscapeDepth times.
+func (s Scrubber) find(in string) []span {
+	if s.index == nil || len(in) < minLength {
 		return nil
 	}
 	found := append(s.index.find(in), s.byLetters(in)...)
@@ -107,7 +116,7 @@ func (s scrubber) find(in string) []span {
 		}
 	}
 	whole := unescaped{text: in}
-	for range mostEscaped {
+	for range maxEscapeDepth {
 		plain := undoAll(whole.text)
 		if len(plain.text) == len(whole.text) { // nothing was escaped
 			break
@@ -120,9 +129,9 @@ func (s scrubber) find(in string) []span {
 	return found
 }
 
-// byLetters returns where the letters of secrets stand in a text.
-func (s scrubber) byLetters(in string) []span {
-	if s.letters == nil || len(in) < fewestLetters {
+// byLetters returns where the letters and digits of secrets are in a text.
+func (s Scrubber) byLetters(in string) []span {
+	if s.letters == nil || len(in) < minLetters {
 		return nil
 	}
 	only := letters(in)
@@ -147,16 +156,16 @@ func blank(in string, spans []span) string {
 			merged.to = max(merged.to, spans[n].to)
 		}
 		out.WriteString(in[done:merged.from])
-		out.WriteString(masked)
+		out.WriteString(Mask)
 		done = merged.to
 	}
 	out.WriteString(in[done:])
 	return out.String()
 }
 
-// value returns decoded JSON without secrets, in its keys and its numbers too. What
-// holds none is not copied.
-func (s scrubber) value(v any) any {
+// Value returns decoded JSON with secrets masked, in its keys and numbers too. It
+// does not copy what holds none.
+func (s Scrubber) Value(v any) any {
 	if len(s.needles) == 0 {
 		return v
 	}
@@ -164,8 +173,8 @@ func (s scrubber) value(v any) any {
 	return clean
 }
 
-// clean is value, and reports whether it is another than v.
-func (s scrubber) clean(v any) (any, bool) {
+// clean is Value, and reports whether it changed v.
+func (s Scrubber) clean(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:
 		found := s.find(v)
@@ -211,25 +220,25 @@ func (s scrubber) clean(v any) (any, bool) {
 	return v, false
 }
 
-// headers returns a copy of h without secrets. Cookies are credentials that the
-// upstream minted, and go whole.
-func (s scrubber) headers(h http.Header) http.Header {
+// Headers returns a copy of h with secrets masked. Cookies are credentials that the
+// upstream issued, so they are masked as a whole.
+func (s Scrubber) Headers(h http.Header) http.Header {
 	clean := make(http.Header, len(h))
 	for name, values := range h {
 		shown := s.name(name)
 		for _, v := range values {
 			if name == "Set-Cookie" {
-				v = masked
+				v = Mask
 			}
-			clean[shown] = append(clean[shown], s.text(v))
+			clean[shown] = append(clean[shown], s.Text(v))
 		}
 	}
 	return clean
 }
 
-// name returns the name of a header without secrets, in lower case where it
-// held one: net/http writes names in a case of its own.
-func (s scrubber) name(in string) string {
+// name returns the name of a header with secrets masked, in lower case if there
+// was one: net/http changes the case of names.
+func (s Scrubber) name(in string) string {
 	lower := strings.ToLower(in)
 	if s.folded == nil {
 		return in

@@ -1,4 +1,4 @@
-package connectors
+package scrub
 
 import (
 	"html"
@@ -9,15 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxEscape is how many bytes one byte of a text may take when it is escaped, and
-// mostEscaped how many times over a text is.
 const (
-	maxEscape   = 16
-	mostEscaped = 3
+	maxEscapedSize = 16 // bytes that one byte of a text takes when it is escaped
+	maxEscapeDepth = 3  // times that escapes of escapes are undone
 )
 
-// escape is a way to write characters that begins with a mark. There is no end to
-// its spellings, such as &#39; &#039; &#x27; and &apos;, so they are undone.
+// escape is a way to write characters that begins with a mark. It has too many
+// spellings to search for, such as &#39; &#039; &#x27; and &apos;, so they are undone.
 type escape struct {
 	mark byte
 	// one returns what the escape at the beginning of a text means, and how many
@@ -33,7 +31,7 @@ type unescaped struct {
 	from []int32 // where each byte of text, and its end, was
 }
 
-// undo returns a text, of which it copies nothing but escapes differently.
+// undo returns a text with escapes of this kind undone.
 func (e escape) undo(in string) unescaped {
 	var out strings.Builder
 	out.Grow(len(in))
@@ -71,7 +69,8 @@ func undoAll(in string) unescaped {
 	}}.undo(in)
 }
 
-// within returns u, which was made of the text of outer, as made of what outer is of.
+// within returns u, which was made of the text of outer, with its places in the
+// original of outer.
 func (u unescaped) within(outer unescaped) unescaped {
 	if outer.from == nil {
 		return u
@@ -82,7 +81,7 @@ func (u unescaped) within(outer unescaped) unescaped {
 	return u
 }
 
-// span returns where a part of the text was, whole escapes with it.
+// span returns where a part of the text was in the original, whole escapes included.
 func (u unescaped) span(part span) span {
 	to := part.to
 	for to < len(u.text) && u.from[to] == u.from[to-1] {
