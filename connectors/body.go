@@ -1,18 +1,17 @@
 package connectors
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"strings"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/reshape"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -96,46 +95,24 @@ func crowded() *fault {
 func decodeWithin(ctx context.Context, body []byte, shapes bool) (value any, isJSON bool, f *fault) {
 	size := admission.Weight(body)
 	if shapes { // expressions take copies, and a text grows by doubling
-		size = 3*size + 3*int64(mostOf(size))
+		size = 3*size + 3*int64(reshape.MaxResult(size))
 	}
 	if admission.Answer(ctx, size) != nil {
 		return nil, false, crowded()
 	}
-	value, isJSON = decode(body)
+	value, isJSON = jsonvalue.Decode(body)
 	return value, isJSON, nil
 }
 
 // fit returns the result of a call once there is room to write it, else without
 // what the upstream said. A step that is not configured shows nothing of its own.
 func fit(ctx context.Context, result domain.CallResult) domain.CallResult {
-	left := math.MaxInt
-	for _, shown := range []any{result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult} {
-		_ = settled(shown, &left) // nothing is larger
-	}
+	size := reshape.Size(result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult)
 	soon, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	if admission.Writing(soon, 2*int64(math.MaxInt-left)) == nil { // it grows by doubling
+	if admission.Writing(soon, 2*size) == nil { // it grows by doubling
 		return result
 	}
 	result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult = nil, nil, nil, ""
 	return failed(result, crowded())
 }
-
-// decode returns the JSON value in body with its numbers as they are written,
-// else body as text. Nothing is nil.
-func decode(body []byte) (value any, isJSON bool) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, false
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
-		return text(body), false
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return text(body), false
-	}
-	return value, true
-}
-
-func text(body []byte) string { return strings.ToValidUTF8(string(body), "\uFFFD") }

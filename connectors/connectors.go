@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -110,7 +111,7 @@ func New(c Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), schemas: newSchemas(), agent: userAgent(), now: c.Now, firstWait: firstWait}
+	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), schemas: jsonschema.NewCache(), agent: userAgent(), now: c.Now, firstWait: firstWait}
 	way.tokens = newTokens(way)
 	way.signers = signers(way.tokens)
 	return &Registry{

@@ -4,18 +4,17 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
+	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 const (
 	mostOffers      = 1000     // endpoints that one discovery tells
 	mostDescription = 4 << 20  // bytes of a description that is fetched
-	mostDescribed   = 2048     // characters of an endpoint's description
 	mostOfferSchema = 64 << 10 // bytes of an endpoint's schema: no LLM is helped by more, and compiling it takes long
 )
 
@@ -52,17 +51,17 @@ func acceptable(ctx context.Context, found domain.Discovery) domain.Discovery {
 	if len(found.Offers) > mostOffers {
 		found.Offers, found.Truncated = found.Offers[:mostOffers], true
 	}
-	rules := newSchemas().rules(ctx)
+	accepted := rules(ctx, jsonschema.NewCache())
 	var good []domain.Offer
 	for _, o := range found.Offers {
-		if len(o.InputSchema) > mostOfferSchema || len(o.Problems(rules)) > 0 {
+		if len(o.InputSchema) > mostOfferSchema || len(o.Problems(accepted)) > 0 {
 			o.InputSchema = []byte(`{}`)
 		}
 		if ctx.Err() != nil {
 			found.Offers, found.Error, found.ErrorCode = nil, "Reading what the upstream offers took too long.", domain.CallTimeout
 			return found
 		}
-		if len(o.Problems(rules)) == 0 {
+		if len(o.Problems(accepted)) == 0 {
 			good = append(good, o)
 		}
 	}
@@ -85,7 +84,7 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 		found.Error, found.ErrorCode = noRoom, domain.CallResponseTooLarge
 		return found, nil
 	}
-	api, err := readOpenAPI(ctx, d.Text)
+	api, err := openapi.Read(ctx, d.Text)
 	switch {
 	case ctx.Err() != nil:
 		found.Error, found.ErrorCode = "Reading the description took too long.", domain.CallTimeout
@@ -93,7 +92,7 @@ func (r *Registry) described(ctx context.Context, i domain.Integration, d domain
 	case err != nil:
 		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
 	}
-	found.Offers = api.offers(place(i.BaseURL, d.URL, api.server()))
+	found.Offers = api.Offers(place(i.BaseURL, d.URL, api.Server()))
 	return acceptable(ctx, found), nil
 }
 
@@ -147,28 +146,4 @@ func place(base, found, server string) (baseURL, prefix string) {
 		return at.String(), ""
 	}
 	return "", ""
-}
-
-var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
-
-// offerName returns a name that an endpoint may have.
-func offerName(s string) string {
-	name := strings.Trim(notInNames.ReplaceAllString(s, "_"), "_")
-	if len(name) > 128 {
-		name = name[:128]
-	}
-	return name
-}
-
-// told returns the first text that says something, as an endpoint may have it.
-func told(texts ...string) string {
-	for _, s := range texts {
-		if s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")); s != "" {
-			if utf8.RuneCountInString(s) > mostDescribed {
-				s = string([]rune(s)[:mostDescribed])
-			}
-			return s
-		}
-	}
-	return ""
 }

@@ -2,10 +2,14 @@ package connectors
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -272,5 +276,16 @@ func TestWhatACapabilityStatementNamesIsOffered(t *testing.T) {
 	found = discovered(t, onFHIR(calling(answers(t, 200, `{}`), nil, nil)), domain.Description{})
 	if found.ErrorCode != domain.CallMisconfigured || len(found.Offers) != 0 {
 		t.Errorf("what is no FHIR server came to %s: %s", found.ErrorCode, found.Error)
+	}
+}
+
+func TestADiscoveryEndsWithItsContext(t *testing.T) {
+	ended, end := context.WithCancelCause(t.Context())
+	end(errors.New("nobody waits any more"))
+	for _, text := range []string{"openapi: 3.0.0\npaths:\n  /a: {get: {summary: a}}\n", `{"openapi": "3.0.0", "paths": {"/a": {"get": {"summary": "a"}}}}`} {
+		found, err := onLoopback(t).Discover(ended, domain.Integration{Configuration: domain.Configuration{Protocol: domain.REST, BaseURL: "http://127.0.0.1:1"}}, nil, domain.Description{Text: []byte(text)})
+		require.NoError(t, err)
+		require.Equal(t, domain.CallTimeout, found.ErrorCode)
+		require.Empty(t, found.Offers)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -49,8 +50,8 @@ func outcome(raw any) string {
 			continue
 		}
 		details, _ := issue["details"].(map[string]any)
-		says := strings.TrimRight(firstText(issue["diagnostics"], details["text"], issue["code"]), ". ")
-		if at := firstText(firstOf(issue["expression"]), firstOf(issue["location"])); at != "" {
+		says := strings.TrimRight(jsonvalue.FirstString(issue["diagnostics"], details["text"], issue["code"]), ". ")
+		if at := jsonvalue.FirstString(jsonvalue.FirstElement(issue["expression"]), jsonvalue.FirstElement(issue["location"])); at != "" {
 			says += " (at " + at + ")"
 		}
 		told = append(told, says)
@@ -58,32 +59,7 @@ func outcome(raw any) string {
 	if len(told) == 0 {
 		return ""
 	}
-	return cut(strings.Join(told, "; "), 1000) + "."
-}
-
-func firstText(values ...any) string {
-	for _, v := range values {
-		if s, ok := v.(string); ok && s != "" {
-			return s
-		}
-	}
-	return ""
-}
-
-// firstOf returns the first element of an array.
-func firstOf(v any) any {
-	if all, ok := v.([]any); ok && len(all) > 0 {
-		return all[0]
-	}
-	return nil
-}
-
-// cut returns at most so many characters of s.
-func cut(s string, most int) string {
-	if all := []rune(s); len(all) > most {
-		return string(all[:most]) + "…"
-	}
-	return s
+	return jsonvalue.Abbreviate(strings.Join(told, "; "), 1000) + "."
 }
 
 // probe reads the server's CapabilityStatement, with the credentials of a real
@@ -141,8 +117,8 @@ func capabilities(ctx context.Context, got answer) (statement map[string]any, sa
 		return nil, "", misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
 	}
 	said = "The server speaks FHIR " + version
-	if software, _ := statement["software"].(map[string]any); firstText(software["name"]) != "" {
-		said += " (" + strings.TrimSpace(firstText(software["name"])+" "+firstText(software["version"])) + ")"
+	if software, _ := statement["software"].(map[string]any); jsonvalue.FirstString(software["name"]) != "" {
+		said += " (" + strings.TrimSpace(jsonvalue.FirstString(software["name"])+" "+jsonvalue.FirstString(software["version"])) + ")"
 	}
 	if services := security(statement); len(services) > 0 {
 		said += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
@@ -164,7 +140,7 @@ func security(statement map[string]any) []string {
 			codings, _ := concept["coding"].([]any)
 			for _, coding := range codings {
 				c, _ := coding.(map[string]any)
-				if code := firstText(c["code"], c["display"]); code != "" && !slices.Contains(codes, code) {
+				if code := jsonvalue.FirstString(c["code"], c["display"]); code != "" && !slices.Contains(codes, code) {
 					codes = append(codes, code)
 				}
 			}

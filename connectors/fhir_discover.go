@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -52,11 +54,11 @@ var (
 
 func fhirOffers(statement map[string]any) []domain.Offer {
 	var offers []domain.Offer
-	server, _ := firstOf(statement["rest"]).(map[string]any)
+	server, _ := jsonvalue.FirstElement(statement["rest"]).(map[string]any)
 	resources, _ := server["resource"].([]any)
 	for _, one := range resources {
 		resource, _ := one.(map[string]any)
-		kind := firstText(resource["type"])
+		kind := jsonvalue.FirstString(resource["type"])
 		if !resourceType.MatchString(kind) {
 			continue
 		}
@@ -85,13 +87,13 @@ func searchable(resource map[string]any) map[string]any {
 	parameters, _ := resource["searchParam"].([]any)
 	for _, one := range parameters {
 		p, _ := one.(map[string]any)
-		name := firstText(p["name"])
+		name := jsonvalue.FirstString(p["name"])
 		if !searchName.MatchString(name) {
 			continue
 		}
 		property := map[string]any{"type": "string"}
-		if says := told(firstText(p["documentation"])); says != "" {
-			property["description"] = says
+		if about := openapi.Description(jsonvalue.FirstString(p["documentation"])); about != "" {
+			property["description"] = about
 		}
 		properties[name] = property
 	}

@@ -40,23 +40,6 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 	})
 }
 
-func FuzzATemplateIsFilledOrRefused(f *testing.F) {
-	f.Add("{{ a }} {{ b[0].c || 'x' }}", `{"a":1,"b":[{"c":2}]}`)
-	f.Add("{{ sort_by(@, &a)[0] }}", `[{"a":2},{"a":1}]`)
-	f.Add("{{ {a: {b: c}} }}", `{}`)
-	f.Add("{{ items(@)[?[1] > `2`] | map(&[0], @) }}", `{"a":3}`)
-	f.Fuzz(func(t *testing.T, source, document string) {
-		parsed, err := parseTemplate(source)
-		data, isJSON := decode([]byte(document))
-		if err != nil || !isJSON {
-			return
-		}
-		if filled, err := parsed.fill(computable(data), newMeter(t.Context())); err == nil && len(filled) > 2*mostShaped {
-			t.Errorf("%q makes %d bytes", source, len(filled))
-		}
-	})
-}
-
 func TestCallsAtOnceKeepTheirSecretsApart(t *testing.T) {
 	r, base := onLoopback(t), upstream(t, echo)
 	var all sync.WaitGroup

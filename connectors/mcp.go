@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -37,7 +38,7 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := m.way.schemas.checkParams(ctx, e, call.Params)
+	problems, f := m.way.checkParams(ctx, e, call.Params)
 	exchange, arguments, unfit := exchangeHeaders(auth, call.Params)
 	if schema, known := m.remembered(i, e); known {
 		unfit = slices.Concat(unfit, m.misfits(ctx, schema, arguments))
@@ -78,7 +79,7 @@ func (m mcp) call(ctx context.Context, call domain.Call) (domain.CallResult, err
 // build returns a call of a tool without credentials, as it is shown. The SDK
 // makes the requests that carry it.
 func (m mcp) build(i domain.Integration, headers map[string]string, arguments map[string]any) (*outgoing, *fault) {
-	body, err := compact(arguments)
+	body, err := jsonvalue.Compact(arguments)
 	if err != nil {
 		return nil, misconfigured("The parameters can't be written as JSON.")
 	}

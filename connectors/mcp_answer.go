@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -95,7 +96,7 @@ func (s *session) refusedBy(told *jsonrpc.Error) *fault {
 // quote returns what a server said as the end of a sentence. Secrets go before
 // it is cut, so that none is cut in two.
 func (s *session) quote(said string) string {
-	return cut(strings.TrimRight(s.wire.scrubber.Text(strings.TrimSpace(said)), ". \n"), mostTold) + "."
+	return jsonvalue.Abbreviate(strings.TrimRight(s.wire.scrubber.Text(strings.TrimSpace(said)), ". \n"), mostTold) + "."
 }
 
 // rpcError returns the error that a server answered with, nil when it is one of

@@ -3,7 +3,9 @@ package connectors
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -59,19 +61,23 @@ func said(s *session, f *fault) *fault {
 	return &fault{code: f.code, sentence: f.shown(s.wire.scrubber)}
 }
 
+const maxDescription = 2048 // characters of an endpoint's description
+
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // that an endpoint may have
+
 // offer returns a tool as an endpoint, unless no endpoint can have its name.
 func (s *session) offer(t tool) (domain.Offer, bool) {
-	if t.Name == "" || len(t.Name) > 128 || notInNames.MatchString(t.Name) {
+	if !toolName.MatchString(t.Name) {
 		return domain.Offer{}, false
 	}
-	schema, isJSON := decode(t.InputSchema)
+	schema, isJSON := jsonvalue.Decode(t.InputSchema)
 	written, err := json.Marshal(s.wire.scrubber.Value(schema))
 	if !isJSON || schema == nil || err != nil {
 		written = []byte(`{}`) // the server checks
 	}
-	about := firstText(t.Description, t.Title, t.Name)
+	about := jsonvalue.FirstString(t.Description, t.Title, t.Name)
 	return domain.Offer{
-		Name: s.wire.scrubber.Text(t.Name), Description: cut(s.wire.scrubber.Text(about), mostDescribed-1),
+		Name: s.wire.scrubber.Text(t.Name), Description: jsonvalue.Abbreviate(s.wire.scrubber.Text(about), maxDescription-1),
 		Method: "POST", InputSchema: written, BodyFormat: "json",
 	}, true
 }

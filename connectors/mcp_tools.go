@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -71,9 +72,9 @@ func (p page) counted() string {
 // introduced says which version was agreed on, and with whom.
 func (s *session) introduced() string {
 	agreed := s.client.InitializeResult()
-	said := "The server speaks MCP " + cut(s.wire.scrubber.Text(agreed.ProtocolVersion), 40)
+	said := "The server speaks MCP " + jsonvalue.Abbreviate(s.wire.scrubber.Text(agreed.ProtocolVersion), 40)
 	if server := agreed.ServerInfo; server != nil && server.Name != "" {
-		said += " (" + cut(s.wire.scrubber.Text(strings.TrimSpace(server.Name+" "+server.Version)), 100) + ")"
+		said += " (" + jsonvalue.Abbreviate(s.wire.scrubber.Text(strings.TrimSpace(server.Name+" "+server.Version)), 100) + ")"
 	}
 	return said
 }
@@ -115,7 +116,7 @@ func (s *session) unknownTool(name string, names []string) *fault {
 	if len(names) > mostToolsTold {
 		names, more = names[:mostToolsTold], " and others"
 	}
-	return misconfiguredServer("The MCP server has no tool called %q. It offers %s%s.", name, cut(s.wire.scrubber.Text(strings.Join(names, ", ")), mostTold), more)
+	return misconfiguredServer("The MCP server has no tool called %q. It offers %s%s.", name, jsonvalue.Abbreviate(s.wire.scrubber.Text(strings.Join(names, ", ")), mostTold), more)
 }
 
 // remembered returns the schema that the server lately told for an endpoint
@@ -142,7 +143,7 @@ func hasSchema(e domain.Endpoint) bool {
 // misfits returns what is wrong with arguments by a server's schema. One that is
 // not understood here is left to the server.
 func (m mcp) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
-	problems, f := m.way.schemas.checkParams(ctx, domain.Endpoint{InputSchema: schema}, arguments)
+	problems, f := m.way.checkParams(ctx, domain.Endpoint{InputSchema: schema}, arguments)
 	if f != nil {
 		return nil
 	}

@@ -8,41 +8,30 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // checkParams returns what is wrong with the parameters by the endpoint's
 // schema. A schema that can't be compiled is a fault: it was accepted once.
-func (s *schemas) checkParams(ctx context.Context, e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
+func (o *outbound) checkParams(ctx context.Context, e domain.Endpoint, params map[string]any) ([]domain.Problem, *fault) {
 	if document := strings.TrimSpace(string(e.InputSchema)); document == "" || document == "{}" {
 		return nil, nil
 	}
-	schema, err := s.take(ctx, e.InputSchema)
-	if err != nil {
-		return nil, misconfigured("The input_schema of this endpoint is not a JSON Schema.")
-	}
-	if params == nil {
-		params = map[string]any{}
-	}
-	if place, found := longNumber(params, "/params"); found {
-		return []domain.Problem{{Pointer: place, Code: "number_too_large", Detail: "has too many digits"}}, nil
-	}
-	err = schema.validate(ctx, params)
-	s.put(e.InputSchema, schema)
-	var broken *jsonschema.ValidationError
+	problems, err := o.schemas.Validate(ctx, e.InputSchema, params, "/params")
 	switch {
-	case errors.As(err, &broken):
-		return leaves(broken, "/params"), nil
+	case errors.Is(err, jsonschema.ErrNotSchema):
+		return nil, misconfigured("The input_schema of this endpoint is not a JSON Schema.")
 	case err != nil:
 		return nil, misconfigured("The input_schema of this endpoint takes too long to check: its references, lists or patterns multiply.")
 	}
-	return nil, nil
+	return problems, nil
 }
 
 func paramProblem(name, code, detail string) domain.Problem {
-	return domain.Problem{Pointer: "/params/" + pointerToken(name), Code: code, Detail: detail}
+	return domain.Problem{Pointer: "/params/" + jsonvalue.PointerToken(name), Code: code, Detail: detail}
 }
 
 // refuseParams is the error that lists problems, each once.

@@ -3,7 +3,6 @@ package connectors
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
@@ -102,7 +102,7 @@ func (o *outgoing) shown() domain.CallRequest {
 	if len(members) > 0 {
 		whole += "?" + strings.Join(members, "&")
 	}
-	return domain.CallRequest{Method: o.method, URL: whole, Headers: headers, Body: text(o.body)}
+	return domain.CallRequest{Method: o.method, URL: whole, Headers: headers, Body: jsonvalue.Text(o.body)}
 }
 
 // build turns an endpoint and parameters into a request without credentials.
@@ -140,7 +140,7 @@ func build(base string, auth *domain.Auth, e domain.Endpoint, params map[string]
 		if left == nil {
 			left = map[string]any{}
 		}
-		body, err := compact(left)
+		body, err := jsonvalue.Compact(left)
 		if err != nil {
 			return nil, problems, misconfigured("The parameters can't be written as JSON.")
 		}
@@ -273,15 +273,4 @@ func addQuery(u *url.URL, values url.Values) {
 		u.RawQuery += "&"
 	}
 	u.RawQuery += values.Encode()
-}
-
-// compact returns v as JSON on one line, numbers and HTML as they are.
-func compact(v any) (string, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return "", fmt.Errorf("write JSON: %w", err)
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
 }

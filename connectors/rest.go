@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/reshape"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -37,7 +39,7 @@ func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, er
 	if auth == nil {
 		auth = i.Auth
 	}
-	problems, f := c.way.schemas.checkParams(ctx, e, call.Params)
+	problems, f := c.way.checkParams(ctx, e, call.Params)
 	exchange, params, unfit := exchangeHeaders(auth, call.Params)
 	out, more, unbuilt := build(cmp.Or(e.BaseURL, i.BaseURL), auth, e, params, c.way.agent, c.media)
 	if err := refuseParams(slices.Concat(problems, unfit, more)); err != nil {
@@ -105,9 +107,9 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 	var isJSON bool
 	switch {
 	case got.truncated || f != nil && len(got.body) > 0:
-		result.RawResponse = text([]byte(scrubber.Truncated(string(got.body))))
+		result.RawResponse = jsonvalue.Text([]byte(scrubber.Truncated(string(got.body))))
 	default:
-		raw, is, crowded := decodeWithin(ctx, got.body, shapes(e))
+		raw, is, crowded := decodeWithin(ctx, got.body, reshape.Configured(e))
 		if crowded != nil {
 			return crowded
 		}
@@ -121,17 +123,18 @@ func (c rest) show(ctx context.Context, result *domain.CallResult, got answer, f
 	case got.truncated:
 		return tooLarge()
 	}
-	shaped, f := shape(ctx, e, result.RawResponse, isJSON)
-	result.AfterFilter, result.AfterMapping, result.FinalResult = shaped.filtered, shaped.mapped, shaped.final
-	if f != nil && ctx.Err() != nil {
+	reshaped, err := reshape.Run(ctx, e, result.RawResponse, isJSON)
+	result.AfterFilter, result.AfterMapping, result.FinalResult = reshaped.Filtered, reshaped.Mapped, reshaped.Final
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return &fault{code: domain.CallTimeout, own: true, sentence: "The upstream answered, and the time was over before its answer was shaped."}
+	case err != nil:
+		return &fault{ // secrets are gone from what is shaped
+			code: domain.CallUpstreamError, own: true,
+			sentence: "The upstream answered, and its answer could not be shaped: " + err.Error() + ".",
+		}
 	}
-	return f
-}
-
-// shapes reports whether anything is made of an endpoint's answers.
-func shapes(e domain.Endpoint) bool {
-	return len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != "" || e.ResultTemplate != ""
+	return nil
 }
 
 // failed returns result with what f says.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/connectors/scrub/scrubtest"
 	"github.com/seed677028b5/integrations/domain"
@@ -136,7 +137,7 @@ func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	refusing := upstream(t, func(w http.ResponseWriter, r *http.Request) {
-		said, _ := compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
+		said, _ := jsonvalue.Compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
 		_, _ = io.WriteString(w, said)
 	})
 	echoing := upstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, whole(r)) })

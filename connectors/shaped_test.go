@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/reshape"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -42,7 +43,7 @@ func TestWhatIsMadeOfAnAnswerIsNotMuchLargerThanIt(t *testing.T) {
 			},
 		} {
 			got := failsWith(t, onLoopback(t), times(20, change), domain.CallUpstreamError)
-			if shown, err := json.Marshal([]any{got.AfterFilter, got.AfterMapping}); err != nil || len(shown) > 2*mostShaped {
+			if shown, err := json.Marshal([]any{got.AfterFilter, got.AfterMapping}); err != nil || len(shown) > 2*reshape.MaxSize {
 				t.Errorf("%s: %d bytes are shown (%v)", name, len(shown), err)
 			}
 		}
@@ -78,7 +79,7 @@ func TestAFunctionMakesNoLargeTextOfASmallAnswer(t *testing.T) {
 		"[pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`), pad_left(s, `60000`)] | length(@)",
 	} {
 		got := failsWith(t, onLoopback(t), calling(base, nil, func(e *domain.Endpoint) { e.ResponseMapping = map[string]string{"a": expression} }), domain.CallUpstreamError)
-		if !strings.Contains(got.Error, errTooMuch.Error()) {
+		if !strings.Contains(got.Error, reshape.ErrTooMuch.Error()) {
 			t.Errorf("%s: %s", expression, got.Error)
 		}
 	}

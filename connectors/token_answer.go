@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -30,10 +31,10 @@ func (t *tokens) ask(ctx context.Context, g grant, s signing) (minted, *url.URL,
 	}
 	out.secrets = append(out.secrets, s.secret.Reveal())
 	scrubber := scrub.New(append(out.secrets, s.out.secrets...)...)
-	if marks(got.body) > maxTokenValues {
+	if jsonvalue.CountMarks(got.body) > maxTokenValues {
 		return minted{}, nil, misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
 	}
-	raw, _ := decode(got.body)
+	raw, _ := jsonvalue.Decode(got.body)
 	said, _ := raw.(map[string]any)
 	if f := refusedToken(got, said, scrubber); f != nil {
 		if f.code == domain.CallAuthFailed && out.asserts {
@@ -102,7 +103,7 @@ func explainRefusal(named, description string) string {
 
 // oneLine returns at most so many characters of s, in one line.
 func oneLine(s string, most int) string {
-	return cut(strings.Map(func(r rune) rune {
+	return jsonvalue.Abbreviate(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return ' '
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -31,10 +32,10 @@ func (t *tokens) endpoint(ctx context.Context, s signing) (string, *fault) {
 	if f = refusal(got.status); f != nil {
 		return "", misconfigured("The server has no SMART configuration (it answered %d at %s): give auth a token_url.", got.status, target.Path)
 	}
-	if marks(got.body) > maxTokenValues {
+	if jsonvalue.CountMarks(got.body) > maxTokenValues {
 		return "", misconfigured("The server's SMART configuration has more than %d values.", maxTokenValues)
 	}
-	raw, _ := decode(got.body)
+	raw, _ := jsonvalue.Decode(got.body)
 	said, _ := raw.(map[string]any)
 	named, _ := said["token_endpoint"].(string)
 	if f = trusted(base, named); f != nil {

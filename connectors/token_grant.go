@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -102,7 +103,7 @@ func (t *tokens) askingWith(assertion, endpoint string, form url.Values) (*outgo
 // askInJSON posts id and secret as members of a JSON object.
 func askInJSON(_ context.Context, t *tokens, s signing) (*outgoing, *fault) {
 	secret := s.secret.Reveal()
-	body, err := compact(map[string]string{
+	body, err := jsonvalue.Compact(map[string]string{
 		s.auth.TokenRequestClientIDField: s.auth.ClientID, s.auth.TokenRequestClientSecretField: secret,
 	})
 	if err != nil {

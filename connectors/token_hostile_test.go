@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -139,7 +140,7 @@ func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
 	echo := upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(400)
-		said, _ := compact(map[string]string{
+		said, _ := jsonvalue.Compact(map[string]string{
 			"error": "invalid_client", "error_description": r.Header.Get("Authorization") + r.Header.Get("X-Api-Key") + " " + string(body),
 		})
 		_, _ = io.WriteString(w, said)

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -18,7 +19,7 @@ import (
 type outbound struct {
 	door      door
 	upstreams *upstreams
-	schemas   *schemas
+	schemas   *jsonschema.Cache
 	tokens    *tokens
 	signers   map[domain.AuthType]signer
 	agent     string // User-Agent

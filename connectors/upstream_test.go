@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub/scrubtest"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -130,7 +131,7 @@ func refuses(t *testing.T, c domain.Call) []string {
 // asJSON returns v as JSON on one line.
 func asJSON(t *testing.T, v any) string {
 	t.Helper()
-	s, err := compact(v)
+	s, err := jsonvalue.Compact(v)
 	if err != nil {
 		t.Fatal(err)
 	}

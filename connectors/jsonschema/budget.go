@@ -1,4 +1,4 @@
-package connectors
+package jsonschema
 
 import (
 	"context"
@@ -11,10 +11,12 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 )
 
-// What a schema may cost: to compile it, and to hold it against the parameters
-// of one call. A unit is about a tenth of a microsecond.
+// What a schema may cost: to compile it, and to validate the parameters of one call
+// by it. A unit is about a tenth of a microsecond.
 const (
 	maxCompileWork  = 10_000_000
 	maxValidateWork = 5_000_000
@@ -23,42 +25,42 @@ const (
 	maxPatternSize  = 10_000 // instructions of one pattern, once its repetitions are written out
 	maxDigits       = 400    // of a number, written out: larger ones take long to compare
 
-	visitWork   = 10 // of one schema held against one value
+	visitWork   = 10 // of validating one value by one schema
 	numberWork  = 20 // of comparing two numbers
 	patternWork = 50 // of compiling one instruction
 )
 
-// work counts what a schema costs. The validator has no way to be stopped, so
-// beyond the limit, and when its context is done, it panics with errTooMuch.
-type work struct {
+// budget counts what a schema costs. The validator can't be stopped, so beyond the
+// limit, and when its context ends, budget panics with ErrTooMuch.
+type budget struct {
 	ctx       context.Context
 	left      int
 	unchecked int // units since ctx was looked at
 }
 
-func (w *work) charge(units int) {
-	w.left -= units
-	w.unchecked += units
-	if w.left < 0 {
-		panic(errTooMuch)
+func (b *budget) charge(units int) {
+	b.left -= units
+	b.unchecked += units
+	if b.left < 0 {
+		panic(ErrTooMuch)
 	}
-	if w.unchecked > 1<<14 {
-		w.unchecked = 0
-		if w.ctx.Err() != nil {
-			panic(errTooMuch)
+	if b.unchecked > 1<<14 {
+		b.unchecked = 0
+		if b.ctx.Err() != nil {
+			panic(ErrTooMuch)
 		}
 	}
 }
 
-// bounded runs do with so much work, and returns errTooMuch when that was not
-// enough or ctx ended.
-func (w *work) bounded(ctx context.Context, units int, do func() error) (err error) {
-	w.ctx, w.left, w.unchecked = ctx, units, 0
+// bounded runs do with so much work, and returns ErrTooMuch when that is not
+// enough or ctx ends.
+func (b *budget) bounded(ctx context.Context, units int, do func() error) (err error) {
+	b.ctx, b.left, b.unchecked = ctx, units, 0
 	defer func() {
 		switch recovered := recover(); recovered {
 		case nil:
-		case any(errTooMuch):
-			err = errTooMuch
+		case any(ErrTooMuch):
+			err = ErrTooMuch
 		default:
 			panic(recovered)
 		}
@@ -69,18 +71,18 @@ func (w *work) bounded(ctx context.Context, units int, do func() error) (err err
 // pattern is a regular expression that charges for what it matches.
 type pattern struct {
 	*regexp.Regexp
-	size int
-	work *work
+	size   int
+	budget *budget
 }
 
 // MatchString implements jsonschema.Regexp.
 func (p pattern) MatchString(s string) bool {
-	p.work.charge(1 + p.size*len(s)/20)
+	p.budget.charge(1 + p.size*len(s)/20)
 	return p.Regexp.MatchString(s)
 }
 
 // compilePattern implements jsonschema.RegexpEngine.
-func (w *work) compilePattern(text string) (jsonschema.Regexp, error) {
+func (b *budget) compilePattern(text string) (jsonschema.Regexp, error) {
 	parsed, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, err
@@ -89,12 +91,12 @@ func (w *work) compilePattern(text string) (jsonschema.Regexp, error) {
 	if size > maxPatternSize {
 		return nil, fmt.Errorf("it is too large: its repetitions multiply")
 	}
-	w.charge(patternWork * size)
+	b.charge(patternWork * size)
 	compiled, err := regexp.Compile(text)
 	if err != nil {
 		return nil, err
 	}
-	return pattern{compiled, size, w}, nil
+	return pattern{compiled, size, b}, nil
 }
 
 // patternSize is about how many instructions a regular expression has once its
@@ -110,16 +112,16 @@ func patternSize(re *syntax.Regexp) int {
 	return min(size, 1<<30)
 }
 
-// weighed makes a compiled schema charge for what it costs, itself and all that
-// it leads to, before it is paid.
+// weighed makes a compiled schema, and all that it leads to, charge for what it
+// costs before it does the work.
 type weighed struct {
-	work *work
-	done map[*jsonschema.Schema]bool
+	budget *budget
+	done   map[*jsonschema.Schema]bool
 }
 
 // weigh puts the charge where the validator calls before it goes on to the parts
 // of a value: into the format. What a schema refuses before that, by its type or
-// by enum, was charged for by whoever led to it.
+// by enum, is charged by the schema that leads to it.
 func (w weighed) weigh(s *jsonschema.Schema) {
 	if s == nil || w.done[s] {
 		return
@@ -163,7 +165,7 @@ func (w weighed) weigh(s *jsonschema.Schema) {
 		case json.Number:
 			units += numberWork
 		}
-		w.work.charge(units)
+		w.budget.charge(units)
 		return check(v)
 	}
 	s.Format = &format
@@ -270,7 +272,7 @@ func longNumber(v any, at string) (string, bool) {
 		}
 	case map[string]any:
 		for name, member := range v {
-			if place, found := longNumber(member, at+"/"+pointerToken(name)); found {
+			if place, found := longNumber(member, at+"/"+jsonvalue.PointerToken(name)); found {
 				return place, true
 			}
 		}

@@ -1,13 +1,15 @@
-package connectors
+package reshape
 
 import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 )
 
-// template is text with JMESPath expressions in {{ and }}. It has no code:
-// nothing but the values of expressions gets in.
+// template is text with JMESPath expressions in {{ and }}, which are replaced by
+// their values.
 type template struct{ parts []templatePart }
 
 type templatePart struct {
@@ -25,7 +27,7 @@ func parseTemplate(source string) (template, error) {
 		if !opened {
 			return t, nil
 		}
-		path, rest, err := parsePlace(after)
+		path, rest, err := parseExpression(after)
 		if err != nil {
 			return template{}, err
 		}
@@ -34,12 +36,12 @@ func parseTemplate(source string) (template, error) {
 	}
 }
 
-// parsePlace reads an expression and the }} behind it.
-func parsePlace(after string) (path expression, rest string, err error) {
+// parseExpression reads an expression and the }} behind it.
+func parseExpression(after string) (path expression, rest string, err error) {
 	err = errors.New("a {{ has no }}")
 	broken := false
-	const mostEnds = 16 // braces one expression may have
-	for end, tries := 0, 0; tries < mostEnds; tries++ {
+	const maxEnds = 16 // braces one expression may have
+	for end, tries := 0, 0; tries < maxEnds; tries++ {
 		n := strings.Index(after[end:], "}}")
 		if n < 0 {
 			break
@@ -53,35 +55,35 @@ func parsePlace(after string) (path expression, rest string, err error) {
 			return compiled, after[end+n+2:], nil
 		}
 		if !broken {
-			broken, err = true, fmt.Errorf("{{ %s }}: %w", short(inside), wrong)
+			broken, err = true, fmt.Errorf("{{ %s }}: %w", jsonvalue.Abbreviate(inside, 300), wrong)
 		}
 		end += n + 1
 	}
 	return expression{}, "", err
 }
 
-// fill returns the text with the values of computable data in it: strings as
-// they are, what is not there as nothing, anything else as JSON.
-func (t template) fill(data any, m *meter) (string, error) {
+// fill returns the text with the values of expressions on computable data: strings as
+// they are, null as nothing, anything else as JSON.
+func (t template) fill(data any, limit *budget) (string, error) {
 	var b strings.Builder
 	for _, part := range t.parts {
 		b.WriteString(part.text)
 		if part.path == nil {
 			continue
 		}
-		value, err := part.path.search(data, m)
+		value, err := part.path.search(data, limit)
 		if err != nil {
 			return "", err
 		}
 		if value == nil {
 			continue
 		}
-		inserted, err := written(value)
+		inserted, err := asText(value)
 		if err != nil {
 			return "", err
 		}
-		if b.WriteString(inserted); b.Len() > m.most {
-			return "", errTooMuch
+		if b.WriteString(inserted); b.Len() > limit.maxSize {
+			return "", ErrTooMuch
 		}
 	}
 	return b.String(), nil

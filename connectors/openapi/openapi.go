@@ -1,4 +1,8 @@
-package connectors
+// Package openapi reads OpenAPI 3 documents, and lists their operations as endpoints.
+//
+// Its promise: nothing in a document is relied on, references lead inside it only,
+// and reading takes time and memory that grow with its length.
+package openapi
 
 import (
 	"context"
@@ -8,25 +12,28 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// openAPI is an OpenAPI 3 document as plain data. It is somebody else's, so
-// nothing in it is relied on, and references lead inside it only.
-type openAPI struct {
+// Document is an OpenAPI 3 document as plain data.
+type Document struct {
 	root map[string]any
 	left int // parts of schemas that may still be written out
 }
 
 const (
-	mostParts  = 200_000 // of all schemas written out: references to references make many
-	mostNested = 6       // references inside each other; what is deeper takes anything
+	maxParts       = 200_000 // of all schemas written out: references to references make many
+	maxNesting     = 6       // references inside each other; what is deeper accepts anything
+	maxName        = 128     // characters of an endpoint's name
+	maxDescription = 2048    // characters of an endpoint's description
 )
 
-// methods are those that an endpoint may have, in the order they are offered.
+// methods are those that an endpoint may have, in the order of the list.
 var methods = []string{"get", "post", "put", "patch", "delete"}
 
-func readOpenAPI(ctx context.Context, text []byte) (*openAPI, error) {
+// Read reads a document in JSON or YAML. An error is the rest of a sentence about it.
+func Read(ctx context.Context, text []byte) (*Document, error) {
 	var root map[string]any
 	if json.Unmarshal(text, &root) != nil { // JSON is YAML as well; its own reader is stricter and faster
 		read, err := readYAML(ctx, text)
@@ -43,40 +50,41 @@ func readOpenAPI(ctx context.Context, text []byte) (*openAPI, error) {
 	case len(paths) == 0:
 		return nil, errors.New("it has no paths")
 	}
-	return &openAPI{root: root, left: mostParts}, nil
+	return &Document{root: root, left: maxParts}, nil
 }
 
-// server returns the URL of the first server.
-func (o *openAPI) server() string {
-	first, _ := firstOf(o.root["servers"]).(map[string]any)
-	return firstText(first["url"])
+// Server returns the URL of the first server.
+func (d *Document) Server() string {
+	server, _ := jsonvalue.FirstElement(d.root["servers"]).(map[string]any)
+	return jsonvalue.FirstString(server["url"])
 }
 
-// offers returns every operation as an endpoint, in the order of the paths.
-func (o *openAPI) offers(baseURL, prefix string) []domain.Offer {
+// Offers returns every operation as an endpoint, in the order of the paths, with
+// this base URL and this prefix of their paths.
+func (d *Document) Offers(baseURL, prefix string) []domain.Offer {
 	var all []domain.Offer
 	names := map[string]bool{}
-	paths, _ := o.root["paths"].(map[string]any)
+	paths, _ := d.root["paths"].(map[string]any)
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		item := o.follow(paths[path])
+		item := d.follow(paths[path])
 		for _, method := range methods {
 			operation, ok := item[method].(map[string]any)
 			if !ok {
 				continue
 			}
 			offer := domain.Offer{
-				Name:        offerName(firstText(operation["operationId"], method+path)),
-				Description: told(firstText(operation["summary"]), firstText(operation["description"]), strings.ToUpper(method)+" "+path),
+				Name:        EndpointName(jsonvalue.FirstString(operation["operationId"], method+path)),
+				Description: Description(jsonvalue.FirstString(operation["summary"]), jsonvalue.FirstString(operation["description"]), strings.ToUpper(method)+" "+path),
 				Method:      strings.ToUpper(method), Path: prefix + path, BaseURL: baseURL,
 			}
 			if offer.Name == "" || names[offer.Name] {
-				offer.Name = offerName(method + path)
+				offer.Name = EndpointName(method + path)
 			}
 			if names[offer.Name] || offer.Name == "" {
-				continue // two operations that can't be told apart
+				continue // two operations of one name
 			}
 			names[offer.Name] = true
-			offer.InputSchema, offer.BodyFormat = o.input(item, operation)
+			offer.InputSchema, offer.BodyFormat = d.input(item, operation)
 			all = append(all, offer)
 		}
 	}
@@ -85,22 +93,22 @@ func (o *openAPI) offers(baseURL, prefix string) []domain.Offer {
 
 // input returns the parameters and the body of an operation as one schema, and
 // how the body travels.
-func (o *openAPI) input(item, operation map[string]any) (schema json.RawMessage, format string) {
+func (d *Document) input(item, operation map[string]any) (schema json.RawMessage, format string) {
 	properties, required := map[string]any{}, []string{}
 	for _, holder := range []map[string]any{item, operation} {
 		parameters, _ := holder["parameters"].([]any)
 		for _, one := range parameters {
-			p := o.follow(one)
-			name, in := firstText(p["name"]), firstText(p["in"])
+			p := d.follow(one)
+			name, in := jsonvalue.FirstString(p["name"]), jsonvalue.FirstString(p["in"])
 			if name == "" || in != "path" && in != "query" {
 				continue
 			}
-			property, _ := o.inline(p["schema"], 0).(map[string]any)
+			property, _ := d.inline(p["schema"], 0).(map[string]any)
 			if property == nil {
 				property = map[string]any{}
 			}
-			if says := told(firstText(p["description"])); says != "" && property["description"] == nil {
-				property["description"] = says
+			if about := Description(jsonvalue.FirstString(p["description"])); about != "" && property["description"] == nil {
+				property["description"] = about
 			}
 			properties[name] = property
 			if (in == "path" || p["required"] == true) && !slices.Contains(required, name) {
@@ -109,13 +117,13 @@ func (o *openAPI) input(item, operation map[string]any) (schema json.RawMessage,
 		}
 	}
 	format = "json"
-	content, _ := o.follow(operation["requestBody"])["content"].(map[string]any)
-	for _, kind := range []struct{ media, format string }{{plainJSON, "json"}, {"application/x-www-form-urlencoded", "form"}} {
+	content, _ := d.follow(operation["requestBody"])["content"].(map[string]any)
+	for _, kind := range []struct{ media, format string }{{"application/json", "json"}, {"application/x-www-form-urlencoded", "form"}} {
 		media, ok := content[kind.media].(map[string]any)
 		if !ok {
 			continue
 		}
-		body, _ := o.inline(media["schema"], 0).(map[string]any)
+		body, _ := d.inline(media["schema"], 0).(map[string]any)
 		members, _ := body["properties"].(map[string]any)
 		maps.Copy(properties, members)
 		names, _ := body["required"].([]any)
@@ -139,25 +147,25 @@ func (o *openAPI) input(item, operation map[string]any) (schema json.RawMessage,
 }
 
 // follow returns an object, or the one that it refers to.
-func (o *openAPI) follow(v any) map[string]any {
-	for range mostNested {
+func (d *Document) follow(v any) map[string]any {
+	for range maxNesting {
 		object, _ := v.(map[string]any)
 		ref, ok := object["$ref"].(string)
 		if !ok {
 			return object
 		}
-		v = o.lookUp(ref)
+		v = d.lookUp(ref)
 	}
 	return nil
 }
 
 // lookUp returns what a reference inside the document leads to, else nil.
-func (o *openAPI) lookUp(ref string) any {
+func (d *Document) lookUp(ref string) any {
 	path, ok := strings.CutPrefix(ref, "#/")
 	if !ok {
 		return nil
 	}
-	var v any = o.root
+	var v any = d.root
 	for step := range strings.SplitSeq(path, "/") {
 		object, _ := v.(map[string]any)
 		v = object[strings.NewReplacer("~1", "/", "~0", "~").Replace(step)]
@@ -184,25 +192,25 @@ func excludes(schema map[string]any, limit, exclusive string) {
 // inline returns a schema with its references written out, depth of them inside
 // each other. What refers to itself or makes too much of it becomes a schema
 // that takes anything.
-func (o *openAPI) inline(v any, depth int) any {
+func (d *Document) inline(v any, depth int) any {
 	switch v := v.(type) {
 	case map[string]any:
-		if o.left--; o.left < 0 || depth > mostNested {
+		if d.left--; d.left < 0 || depth > maxNesting {
 			return map[string]any{}
 		}
 		if ref, ok := v["$ref"].(string); ok {
-			return o.inline(o.lookUp(ref), depth+1)
+			return d.inline(d.lookUp(ref), depth+1)
 		}
 		clean := make(map[string]any, len(v))
 		for name, inner := range v {
 			if members, ok := inner.(map[string]any); ok && name == "properties" {
 				named := make(map[string]any, len(members)) // whatever they are called
 				for member, schema := range members {
-					named[member] = o.inline(schema, depth)
+					named[member] = d.inline(schema, depth)
 				}
 				clean[name] = named
 			} else if !slices.Contains(notSchema, name) {
-				clean[name] = o.inline(inner, depth)
+				clean[name] = d.inline(inner, depth)
 			}
 		}
 		if t, ok := clean["type"].(string); ok && v["nullable"] == true {
@@ -214,7 +222,7 @@ func (o *openAPI) inline(v any, depth int) any {
 	case []any:
 		clean := make([]any, len(v))
 		for n, inner := range v {
-			clean[n] = o.inline(inner, depth)
+			clean[n] = d.inline(inner, depth)
 		}
 		return clean
 	}

@@ -1,4 +1,4 @@
-package connectors
+package openapi
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 )
 
 const (
@@ -23,7 +25,7 @@ var errYAMLTooMuch = fmt.Errorf("it has more than %d values", maxYAMLNodes)
 // names that are given twice in a time that grows with their square. It ends with
 // ctx.
 func readYAML(ctx context.Context, text []byte) (any, error) {
-	if marks(text) > maxYAMLNodes { // before there are nodes, which are large
+	if jsonvalue.CountMarks(text) > maxYAMLNodes { // before there are nodes, which are large
 		return nil, errYAMLTooMuch
 	}
 	loader, err := yaml.NewLoader(contextReader{ctx, bytes.NewReader(text)})
@@ -40,18 +42,6 @@ func readYAML(ctx context.Context, text []byte) (any, error) {
 	}
 	r := yamlReader{ctx: ctx, left: maxYAMLNodes, anchors: map[*yaml.Node]any{}}
 	return r.read(root, 0)
-}
-
-// marks counts what may begin a value: no document has more values, but for one.
-func marks(text []byte) int {
-	n := 0
-	for _, b := range text {
-		switch b {
-		case ',', ':', '[', '{', '\n', '-', '?':
-			n++
-		}
-	}
-	return n
 }
 
 // contextReader ends with its context.

@@ -1,4 +1,4 @@
-package connectors
+package reshape
 
 import (
 	"encoding/json"
@@ -7,15 +7,15 @@ import (
 	"strconv"
 )
 
-// filter keeps the parts of data that paths lead to.
+// filter keeps the parts of data that paths select.
 //
 // A plain path (names, [], [*] and [n], such as items[].id) keeps its part
-// where it stands: {"items": [{"id": 1}, {"id": 2}]}. Elements that [n] does
-// not name are left out; what is not there is left out too. Any other
+// in its place: {"items": [{"id": 1}, {"id": 2}]}. Elements that [n] does
+// not name are left out; so is what does not exist. Any other
 // expression becomes a member of that name: `length(items)` gives
 // {"length(items)": 2}. When data is not an object and there is such an
 // expression, every path becomes a member of its name.
-func filter(paths []string, data any, m *meter) (any, error) {
+func filter(paths []string, data any, b *budget) (any, error) {
 	var plain selection
 	numbers := computable(data)
 	hasPlain, named := false, map[string]any{}
@@ -26,7 +26,7 @@ func filter(paths []string, data any, m *meter) (any, error) {
 			hasPlain = true
 			continue
 		}
-		value, err := evaluate(path, numbers, m)
+		value, err := evaluate(path, numbers, b)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func filter(paths []string, data any, m *meter) (any, error) {
 		if _, done := named[path]; done {
 			continue
 		}
-		value, err := evaluate(path, numbers, m)
+		value, err := evaluate(path, numbers, b)
 		if err != nil {
 			return nil, err
 		}
@@ -103,34 +103,34 @@ func (s *selection) add(steps []step) {
 		return
 	}
 	var next *selection
-	switch first := steps[0]; {
-	case first.each:
+	switch head := steps[0]; {
+	case head.each:
 		if s.each == nil {
 			s.each = &selection{}
 		}
 		next = s.each
-	case first.index != nil:
+	case head.index != nil:
 		if s.at == nil {
 			s.at = map[int]*selection{}
 		}
-		if s.at[*first.index] == nil {
-			s.at[*first.index] = &selection{}
+		if s.at[*head.index] == nil {
+			s.at[*head.index] = &selection{}
 		}
-		next = s.at[*first.index]
+		next = s.at[*head.index]
 	default:
 		if s.fields == nil {
 			s.fields = map[string]*selection{}
 		}
-		if s.fields[first.field] == nil {
-			s.fields[first.field] = &selection{}
+		if s.fields[head.field] == nil {
+			s.fields[head.field] = &selection{}
 		}
-		next = s.fields[first.field]
+		next = s.fields[head.field]
 	}
 	next.add(steps[1:])
 }
 
-// of returns the selected parts of v in their places. Where v is of another
-// kind than the paths expect there is nothing, which is nil.
+// of returns the selected parts of v in their places, nil where v is not of the kind
+// that the paths expect.
 func (s *selection) of(v any) any {
 	if s.whole {
 		return v
@@ -138,9 +138,9 @@ func (s *selection) of(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		kept := map[string]any{}
-		for name, below := range s.fields {
+		for name, inner := range s.fields {
 			if member, ok := v[name]; ok {
-				kept[name] = below.of(member)
+				kept[name] = inner.of(member)
 			}
 		}
 		return kept
@@ -174,11 +174,11 @@ func (s *selection) joined(other *selection) *selection {
 	}
 	union := &selection{whole: s.whole || other.whole, each: s.each.joined(other.each), fields: map[string]*selection{}, at: map[int]*selection{}}
 	for _, one := range []*selection{s, other} {
-		for name, below := range one.fields {
-			union.fields[name] = union.fields[name].joined(below)
+		for name, inner := range one.fields {
+			union.fields[name] = union.fields[name].joined(inner)
 		}
-		for n, below := range one.at {
-			union.at[n] = union.at[n].joined(below)
+		for n, inner := range one.at {
+			union.at[n] = union.at[n].joined(inner)
 		}
 	}
 	return union

@@ -1,4 +1,9 @@
-package connectors
+// Package jsonschema compiles the JSON Schemas of others, and validates parameters
+// by them.
+//
+// Its promise: what a schema costs to compile and to validate by is bounded, ends
+// with its context, and reads nothing but the schema.
+package jsonschema
 
 import (
 	"bytes"
@@ -6,17 +11,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// schemaURL names the one document that a schema may refer to: itself.
+var (
+	// ErrNotSchema is returned for a document that is not a JSON Schema.
+	ErrNotSchema = errors.New("not a JSON Schema")
+	// ErrTooMuch is returned when validating takes more work than one call may take.
+	ErrTooMuch = errors.New("the schema takes too much work")
+)
+
+// schemaURL is the URL of the one document that a schema may refer to: itself.
 const schemaURL = "schema:///input_schema"
 
 // noLoader keeps a schema from reading files and calling out through $ref.
@@ -30,21 +42,21 @@ func (noLoader) Load(string) (any, error) {
 // schema is a compiled JSON Schema. One call uses it at a time.
 type schema struct {
 	compiled *jsonschema.Schema
-	work     *work
+	budget   *budget
 }
 
-// validate holds the schema against params. It ends with ctx, with errTooMuch.
+// validate returns a ValidationError, or ErrTooMuch, also when ctx ends.
 func (s *schema) validate(ctx context.Context, params map[string]any) error {
-	return s.work.bounded(ctx, maxValidateWork, func() error {
-		s.work.charge(entry(s.compiled))
+	return s.budget.bounded(ctx, maxValidateWork, func() error {
+		s.budget.charge(entry(s.compiled))
 		return s.compiled.Validate(params) //nolint:wrapcheck // taken apart by the caller
 	})
 }
 
-// compileSchema compiles a JSON Schema; 2020-12 unless it says otherwise.
+// compile compiles a JSON Schema; 2020-12 unless it says otherwise.
 // What it costs is bounded, and it ends with ctx.
-func compileSchema(ctx context.Context, data []byte) (*schema, error) {
-	if marks(data) > maxSchemaValues {
+func compile(ctx context.Context, data []byte) (*schema, error) {
+	if jsonvalue.CountMarks(data) > maxSchemaValues {
 		return nil, fmt.Errorf("it has more than %d values", maxSchemaValues)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
@@ -57,7 +69,7 @@ func compileSchema(ctx context.Context, data []byte) (*schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.DefaultDraft(jsonschema.Draft2020)
-	budget := &work{}
+	budget := &budget{}
 	c.UseRegexpEngine(budget.compilePattern)
 	if err := c.AddResource(schemaURL, document); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
@@ -71,7 +83,7 @@ func compileSchema(ctx context.Context, data []byte) (*schema, error) {
 	case err == nil:
 		weighed{budget, map[*jsonschema.Schema]bool{}}.weigh(compiled)
 		return &schema{compiled, budget}, nil
-	case errors.Is(err, errTooMuch):
+	case errors.Is(err, ErrTooMuch):
 		return nil, errors.New("its patterns take too long")
 	}
 	var (
@@ -81,40 +93,40 @@ func compileSchema(ctx context.Context, data []byte) (*schema, error) {
 	)
 	switch {
 	case errors.As(err, &invalid) && errors.As(invalid.Err, &broken):
-		var told []string
+		var problems []string
 		for _, p := range leaves(broken, "") {
-			told = append(told, fmt.Sprintf("at %q: %s", p.Pointer, p.Detail))
+			problems = append(problems, fmt.Sprintf("at %q: %s", p.Pointer, p.Detail))
 		}
-		return nil, errors.New(strings.Join(told, "; "))
+		return nil, errors.New(strings.Join(problems, "; "))
 	case errors.As(err, &load):
 		return nil, errors.New("it refers to another document; a schema may refer to its own parts only")
 	}
 	return nil, errors.New(strings.ReplaceAll(err.Error(), schemaURL, ""))
 }
 
-// mostProblems is how many problems of one request are told.
-const mostProblems = 50
+// maxProblems limits the problems that one request lists.
+const maxProblems = 50
 
-// leaves returns one problem for each error that has no finer cause, with its
+// leaves returns one problem for each error without a more specific cause, with its
 // place in the instance below at.
 func leaves(e *jsonschema.ValidationError, at string) []domain.Problem {
 	if len(e.Causes) > 0 {
 		var all []domain.Problem
 		for _, cause := range e.Causes {
-			if len(all) < mostProblems {
+			if len(all) < maxProblems {
 				all = append(all, leaves(cause, at)...)
 			}
 		}
-		return all[:min(len(all), mostProblems)]
+		return all[:min(len(all), maxProblems)]
 	}
 	place := at
 	for _, token := range e.InstanceLocation {
-		place += "/" + pointerToken(token)
+		place += "/" + jsonvalue.PointerToken(token)
 	}
 	each := func(names []string, code, detail string) []domain.Problem {
 		var all []domain.Problem
 		for _, name := range names {
-			all = append(all, domain.Problem{Pointer: place + "/" + pointerToken(name), Code: code, Detail: detail})
+			all = append(all, domain.Problem{Pointer: place + "/" + jsonvalue.PointerToken(name), Code: code, Detail: detail})
 		}
 		return all
 	}
@@ -128,19 +140,5 @@ func leaves(e *jsonschema.ValidationError, at string) []domain.Problem {
 	if path := e.ErrorKind.KeywordPath(); len(path) > 0 {
 		code = path[len(path)-1]
 	}
-	return []domain.Problem{{Pointer: place, Code: code, Detail: short(e.ErrorKind.LocalizedString(message.NewPrinter(language.English)))}}
-}
-
-// short keeps a sentence that may quote a parameter from being a page.
-func short(s string) string {
-	const most = 300
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most]) + "…"
-}
-
-// pointerToken escapes a name for a JSON pointer (RFC 6901, 3).
-func pointerToken(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return []domain.Problem{{Pointer: place, Code: code, Detail: jsonvalue.Abbreviate(e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), 300)}}
 }

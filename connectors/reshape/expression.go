@@ -1,4 +1,4 @@
-package connectors
+package reshape
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ import (
 )
 
 // expression is a compiled JMESPath expression that can't run away: what it
-// does is metered.
+// does is withCounting.
 type expression struct{ node parsing.ASTNode }
 
 // compile compiles a JMESPath expression (community edition).
@@ -26,29 +26,29 @@ func compile(text string) (expression, error) {
 	if err != nil {
 		return expression{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "SyntaxError: "))
 	}
-	return expression{metered(node)}, nil
+	return expression{withCounting(node)}, nil
 }
 
 // jmespathFunctions is JMESPath's own table.
 var jmespathFunctions = interpreter.NewFunctionCaller(functions.GetDefaultFunctions()...) //nolint:gochecknoglobals // a table that is only read
 
-// search evaluates e on JSON made computable, which it leaves as it is, and
-// takes what that costs off m. A path that leads nowhere is nil.
-func (e expression) search(data any, m *meter) (result any, err error) {
+// search evaluates e on computable JSON, which it does not change, within b. A path
+// that leads nowhere is nil.
+func (e expression) search(data any, b *budget) (result any, err error) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			result, err = nil, errors.New("the expression can't be evaluated on this answer")
 		}
 	}()
-	result, err = interpreter.NewInterpreter(data, m, nil).Execute(e.node, data)
-	if m.left < 0 {
-		return nil, errTooMuch
+	result, err = interpreter.NewInterpreter(data, b, nil).Execute(e.node, data)
+	if b.left < 0 {
+		return nil, ErrTooMuch
 	}
 	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
-	size := m.most
-	if err := settled(result, &size); err != nil {
+	size := b.maxSize
+	if err := measure(result, &size); err != nil {
 		return nil, err
 	}
 	return result, nil
@@ -56,7 +56,7 @@ func (e expression) search(data any, m *meter) (result any, err error) {
 
 // computable returns a copy of decoded JSON with the numbers as expressions
 // compute with them, where that does not change them. Others, such as an id of
-// twenty digits, stay as they are written: they can be picked, not compared.
+// twenty digits, stay as they are asText: they can be picked, not compared.
 func computable(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -79,14 +79,14 @@ func computable(v any) any {
 	return v
 }
 
-// exact returns the number that text means if a float64 holds it: fifteen
-// digits always fit, more may.
+// exact returns the number in text if a float64 holds it: fifteen digits always fit,
+// more may.
 func exact(text string) (float64, bool) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) {
 		return 0, false
 	}
-	if shortest, err := json.Marshal(f); err == nil && string(shortest) == text {
+	if written, err := json.Marshal(f); err == nil && string(written) == text {
 		return f, true
 	}
 	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
@@ -95,18 +95,17 @@ func exact(text string) (float64, bool) {
 	return f, len(digits) <= 15 && !subnormal
 }
 
-// mostShaped is how large, in values and in bytes of JSON, a result may be, however
-// large the answer is that it is made of.
-const mostShaped = 8 << 20
+// MaxSize limits the size of a result, in bytes of JSON and in values, whatever the
+// size of the answer.
+const MaxSize = 8 << 20
 
-// mostOf is how large what is made of an answer may be: expressions pick and
-// arrange, so it is not much larger than the answer. That is what a call is
-// let in for.
-func mostOf(size int64) int { return int(min(mostShaped, admission.FreeBytes+4*size)) }
+// MaxResult limits the size of a result by the size of its answer: expressions pick
+// and arrange, so a result is not much larger. Calls are admitted for that much.
+func MaxResult(answer int64) int { return int(min(MaxSize, admission.FreeBytes+4*answer)) }
 
-// settled makes sure that v is plain JSON, and not large beyond reason: shared
-// parts make a small value a huge document.
-func settled(v any, left *int) error {
+// measure subtracts the size of v as JSON from left, and returns an error when v is
+// not plain JSON or nothing is left: shared parts make a small value a huge document.
+func measure(v any, left *int) error {
 	*left -= 8
 	switch v := v.(type) {
 	case nil, bool:
@@ -120,14 +119,14 @@ func settled(v any, left *int) error {
 		*left -= lengthOf(v)
 	case []any:
 		for _, element := range v {
-			if err := settled(element, left); err != nil {
+			if err := measure(element, left); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
 		for key, member := range v {
 			*left -= lengthOf(key)
-			if err := settled(member, left); err != nil {
+			if err := measure(member, left); err != nil {
 				return err
 			}
 		}
@@ -135,12 +134,21 @@ func settled(v any, left *int) error {
 		return errors.New("the expression does not lead to a value")
 	}
 	if *left < 0 {
-		return errTooMuch
+		return ErrTooMuch
 	}
 	return nil
 }
 
-// lengthOf is how many bytes of JSON a text takes at most.
+// Size returns the size of decoded JSON values together, in bytes of JSON at most.
+func Size(values ...any) int64 {
+	left := math.MaxInt
+	for _, v := range values {
+		_ = measure(v, &left) // nothing is larger
+	}
+	return int64(math.MaxInt - left)
+}
+
+// lengthOf returns how many bytes of JSON a text takes at most.
 func lengthOf(s string) int {
 	size := len(s)
 	for _, r := range s {
