@@ -1,10 +1,6 @@
 package domain
 
 import (
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
-	"slices"
 	"strings"
 )
 
@@ -29,7 +25,7 @@ func readAuth(o *object, present *Auth) (auth *Auth, given *Secret) {
 			next = Auth{Type: next.Type}.withDefaults()
 		}
 		next.read(in)
-		given = readSecret(in, next.SecretField(), next.Type)
+		given = readSecret(in, next.SecretField(), next)
 		in.done()
 		auth = &next
 	})
@@ -196,7 +192,7 @@ func readScopes(in *object, into *[]string) {
 
 // readSecret reads a secret, given as "…" or as {"value": "…"}. No problem it
 // reports contains the value.
-func readSecret(in *object, name string, t AuthType) *Secret {
+func readSecret(in *object, name string, a Auth) *Secret {
 	v, given := in.given(name)
 	if !given {
 		return nil
@@ -214,11 +210,11 @@ func readSecret(in *object, name string, t AuthType) *Secret {
 		return nil
 	}
 	rules := []rule{length(1, 8192)}
-	switch t {
+	switch a.Type {
 	case APIKeyHeader, BearerToken, BearerTokenExchange:
 		rules = append(rules, noControl, noEdgeSpace)
 	case SMARTBackendServices, JWTBearer:
-		rules = append(rules, privateKey)
+		rules = append(rules, signingKey(a.AssertionAlgorithm))
 	case Basic, ClientCredentials, JSONTokenExchange, "":
 		rules = append(rules, noEdgeSpace)
 	}
@@ -238,24 +234,12 @@ func noEdgeSpace(s string) (string, string) {
 	return "", ""
 }
 
-// privateKey is the rule that a string is a private key: PEM with PKCS #8, PKCS #1
-// or SEC 1 inside, or a JWK (RFC 7517) with its private part.
-func privateKey(s string) (string, string) {
-	const code, detail = "private_key_invalid", "must be a private key: PEM (PKCS #8, PKCS #1 or SEC 1) or a private JWK"
-	if strings.HasPrefix(strings.TrimSpace(s), "{") {
-		var jwk struct{ Kty, D string }
-		if json.Unmarshal([]byte(s), &jwk) != nil || jwk.D == "" || !slices.Contains([]string{"RSA", "EC"}, jwk.Kty) {
-			return code, detail
+// signingKey is the rule that a string is a private key that signs with an algorithm.
+func signingKey(algorithm string) rule {
+	return func(s string) (string, string) {
+		if _, err := ReadSigningKey(algorithm, s); err != nil {
+			return "private_key_invalid", err.Error()
 		}
 		return "", ""
 	}
-	for block, rest := pem.Decode([]byte(s)); block != nil; block, rest = pem.Decode(rest) {
-		_, err8 := x509.ParsePKCS8PrivateKey(block.Bytes)
-		_, err1 := x509.ParsePKCS1PrivateKey(block.Bytes)
-		_, errEC := x509.ParseECPrivateKey(block.Bytes)
-		if err8 == nil || err1 == nil || errEC == nil {
-			return "", "" // EC PARAMETERS may precede it
-		}
-	}
-	return code, detail
 }

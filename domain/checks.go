@@ -110,7 +110,7 @@ func webURL(s string) (string, string) {
 		return "url_invalid", "must not have a user name or password; give them in auth"
 	case strings.Contains(s, "#"):
 		return "url_invalid", "must not have a fragment"
-	case dotSegment(u.Path):
+	case HasDotSegment(u.Path):
 		return "url_invalid", "must not have . or .. in its path"
 	}
 	return "", ""
@@ -154,7 +154,7 @@ func relativePath(s string) (string, string) {
 		return "path_invalid", "must not have spaces"
 	case err != nil:
 		return "path_invalid", "has a broken percent escape"
-	case dotSegment(unescaped):
+	case HasDotSegment(unescaped):
 		return "path_invalid", "must not have . or .. in it"
 	}
 	return "", ""
@@ -168,8 +168,9 @@ func fixedPath(s string) (string, string) {
 	return relativePath(s)
 }
 
-// dotSegment reports whether a path has a . or .. segment.
-func dotSegment(path string) bool {
+// HasDotSegment reports whether a path has a . or .. segment between slashes of
+// either kind, which a server that decodes too early would follow.
+func HasDotSegment(path string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }),
 		func(segment string) bool { return segment == "." || segment == ".." })
 }

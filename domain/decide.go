@@ -230,7 +230,7 @@ func (i *Integration) readMCPHeaders(o *object) map[string]*Secret {
 			if _, twice := given[canonical]; twice {
 				in.problem(name, "duplicate", "is the same header as another one here")
 			}
-			given[canonical] = readSecret(in, name, BearerToken)
+			given[canonical] = readSecret(in, name, Auth{Type: BearerToken})
 			i.MCPHeaders[canonical] = present[canonical]
 		})
 	})

@@ -68,9 +68,9 @@ const (
 )
 
 var (
-	smart     = strings.Replace(withToken, `"client_secret_value": "s"`, `"type": "smart_backend_services", "private_key_value": `+strconv.Quote(ecKey), 1)
+	smart     = strings.Replace(withToken, `"client_secret_value": "s"`, `"type": "smart_backend_services", "private_key_value": `+strconv.Quote(rsaKey), 1)
 	asserting = strings.Replace(withToken, `"client_id": "c", "client_secret_value": "s"`,
-		`"type": "oauth2_jwt_bearer", "assertion_issuer": "c", "assertion_subject": "amy@example.com", "private_key_value": `+strconv.Quote(ecKey), 1)
+		`"type": "oauth2_jwt_bearer", "assertion_issuer": "c", "assertion_subject": "amy@example.com", "private_key_value": `+strconv.Quote(rsaKey), 1)
 )
 
 // created is the state after a creation.
@@ -157,7 +157,7 @@ func TestALoneSecretImpliesItsType(t *testing.T) {
 		`"api_key_value": "k"`:      domain.APIKeyHeader,
 		`"bearer_token_value": "t"`: domain.BearerToken,
 		`"client_secret_value": "s", "client_id": "c", "token_url": "https://id.example.com/token"`: domain.ClientCredentials,
-		`"private_key_value": ` + quote(ecKey) + `, "client_id": "c"`:                               domain.SMARTBackendServices,
+		`"private_key_value": ` + quote(rsaKey) + `, "client_id": "c"`:                               domain.SMARTBackendServices,
 	} {
 		d, err := domain.Integration{}.Create("acme", merge(t, plain, `{"auth": {`+field+`}}`), domain.Stamp{At: noon, Attempt: "a"}, rules)
 		require.NoError(t, err, field)
@@ -314,10 +314,33 @@ func quote(s string) string {
 	return string(data)
 }
 
-// ecKey is a P-256 key made for this test.
-const ecKey = `-----BEGIN EC PRIVATE KEY-----
-MHcCAQEEIP8wsRKw3aGXLaOmU8hgOvfRToJxwZAhOcYYrUHGf/EyoAoGCCqGSM49
-AwEHoUQDQgAEuvqr473vhCBTod90OyBFl/Z+YR7L2ZKXPBpAkafMIOyDKiRS03Ll
-61FUdsmSlF0uY8pVL6QTwMazzXSvx72ptg==
------END EC PRIVATE KEY-----
+// rsaKey is a key made for this test.
+const rsaKey = `-----BEGIN PRIVATE KEY-----
+MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCb1i+8e+u471bE
+U0z9Q7Bf6GRAl6Z8CvhShLvfIzobkiS5OGtCYCTGf7kCvDn9VOQKApwEPE1bxbY7
+IWLGxuOsmlrw229QJEVNx5cG9RORa0QU0fO69pVhDpesLhcOk6wDvF6+muAR9gLm
+BKBCNDbU5zLIc3me+tI6Cb9HVU4fgxne5ehqpps1U9q7EJxX8t62smjsqMQoiQsi
+0n2Zbc+CT+fxQznkyAntcK6/GB6RrxqT+IuXyfdVdC/1hX0BWIikrxnm3BGcFidE
+yDc64Mla6Mo6gVMalxShTKmZ4knY9uwe1e3Bk2Dd35WIAPpAIEiI9m1Y8XahR4kM
+kd7kTDqlAgMBAAECggEAAWWgpOxpdw1yNi1W/dg6/wkayPdzDx6cDkVRV9U9gpzD
+RoPKdlxdSAhCFNOyI2K87pgKZQFTYjS6BvqsI4MJ7HSvxwP4kfvZQTK+WFofFEkl
+YZhmOnFWcnnKg0kgfMl3G8t2//dsdczCRuSYuS81pJ/z9RcP6oxuEQYgWFfb7O1g
+21EWV8umOeVAIrn13S9XPHnwCV6E2f97aOM+Uh2Ly0a+g3iCxDxf4AQBVo1kLr3K
+RgAP10dDGK2jTfS44Ji0eK1RNRu7BPgdnyghiYYOygHXFJdC4chvKNcLEebVWdPY
+eLmWChOOhNYh6KTXF+9fX7kycOhmn2zG7li5cYhEKwKBgQDN5BQXgdiT3Ivnymlv
+jAR9WOMMDSa0J5BsVdPIfokAGt+4gdHpEKhOe7Mka8C+A6NomuAYyt3w1Ep6Y4R4
+MRvf4wsRKkNep5jn7BwRpObeL6MWjmte+2BZ/6irpvK+gtVqXfdQLvSKm2pYwmXu
+A884b1Qg7iB0BtSmI8KBtZXy3wKBgQDBw4EiOhMVtPOChyk0k6GBeS+oH4nPSdAi
+4156/qDfmp8ekMQ4wVNR0vavxkcm+o7ZEEMAtHmyboqrgd6q6UGkA7+JUFdIHE0O
+3Cg/4YlcN2qzs8e/0DTLEflv65H3jINrSCSnve9of504E37WvKiDUBI2lZabaGG8
+ulXh+QYm+wKBgFGcyQIQbEMgNyzoJSccP2NYapeKVv8ud6cZ1lsxHSk3fdrrSsOx
+4KVLj1UuiTZIxuteCNqK/7LI08Tz0by66quymd5x/EZ29Ltp8i5kSUdlZqY4SgNa
+bXT/TGLOSIaP4fzJxpC4LCMNO/h3BmR0ih16s8Rh3+deFcjNf/peelPNAoGBAL2Z
+EELtkL8s0RpoJ2nLC74lVvyr3612DLQWx9ySS9iA9DJ0dY0TnvPx+nEFE5qQkjbU
+Mrv93Rc8E3S/H6Mdm51iDYnPk5h8GOrxgnD/v+j8UOyGfm6yzPXoIKvjVnFkjTPs
+4/E/aYRXWwAEE5kMAdh8AVZoCXcILJr/ugnkIqEBAoGAffAxqq4nhjFhmr9ivhs0
+qQE4S2UlZNuXn8vgCfy+74+oszD1GsC9EnAozbnuUf1FKmyOYWRTCyWQrhlR8bqM
+Wq6dXCmESx1sb4r7BTVxboxOII4BPMlJSzSV6jJuwQO5RNuiguFA+pT4KucErXih
+LvukEEr5FX9Y/14hz4px83E=
+-----END PRIVATE KEY-----
 `

@@ -1,0 +1,129 @@
+package domain
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// SigningKey is a private key that signs assertions.
+type SigningKey struct {
+	crypto.Signer        // an *rsa.PrivateKey or an *ecdsa.PrivateKey
+	ID            string // the kid of a JWK; "" for PEM
+}
+
+// minRSABits is the size of the smallest RSA key that may sign (RFC 7518, 3.3).
+const minRSABits = 2048
+
+var errUnreadableKey = errors.New("can't be read: it must be PEM (PKCS #8, PKCS #1 or SEC 1) or a private JWK, without a passphrase")
+
+// ReadSigningKey reads a private key that signs with algorithm, such as ES384: PEM with
+// PKCS #8, PKCS #1 or SEC 1 inside, or a JWK (RFC 7517). The text of an error follows
+// the words "the private key", and holds nothing of it.
+func ReadSigningKey(algorithm, text string) (SigningKey, error) {
+	read := readPEM
+	if text = strings.TrimSpace(text); strings.HasPrefix(text, "{") {
+		read = readJWK
+	}
+	key, err := read(text)
+	if err != nil {
+		return SigningKey{}, err
+	}
+	return key, checkSigns(algorithm, key.Signer)
+}
+
+// checkSigns returns why a key can't or mustn't sign with an algorithm.
+func checkSigns(algorithm string, key crypto.Signer) error {
+	curve, elliptic := map[string]string{"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[algorithm]
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		switch {
+		case elliptic:
+			return fmt.Errorf("is an RSA key, and %s signs with a key on %s", algorithm, curve)
+		case key.N.BitLen() < minRSABits:
+			return fmt.Errorf("has %d bits; an RSA key needs %d or more", key.N.BitLen(), minRSABits)
+		}
+	case *ecdsa.PrivateKey:
+		switch has := key.Curve.Params().Name; {
+		case !elliptic:
+			return fmt.Errorf("is on %s, and %s signs with an RSA key", has, algorithm)
+		case has != curve:
+			return fmt.Errorf("is on %s, and %s signs with a key on %s", has, algorithm, curve)
+		}
+	default:
+		return errors.New("is neither an RSA key nor one on an elliptic curve")
+	}
+	return nil
+}
+
+// readPEM returns the first private key in text: EC PARAMETERS may come before it.
+func readPEM(text string) (SigningKey, error) {
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+			signer, _ := key.(crypto.Signer) // nil for a key that only agrees on secrets
+			return SigningKey{Signer: signer}, nil
+		}
+		if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+			return SigningKey{Signer: key}, nil
+		}
+		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+			return SigningKey{Signer: key}, nil
+		}
+	}
+	return SigningKey{}, errUnreadableKey
+}
+
+// number is an integer of a JWK (RFC 7518, 2).
+type number struct{ *big.Int }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	bytes, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return err
+	}
+	n.Int = new(big.Int).SetBytes(bytes)
+	return nil
+}
+
+// readJWK reads a private key of RFC 7518, 6.2 or 6.3.
+func readJWK(text string) (SigningKey, error) {
+	var jwk struct {
+		Kty, Kid, Crv       string
+		D, X, Y, N, E, P, Q number
+	}
+	if json.Unmarshal([]byte(text), &jwk) != nil || jwk.D.Int == nil {
+		return SigningKey{}, errUnreadableKey
+	}
+	switch {
+	case jwk.Kty == "RSA" && jwk.N.Int != nil && jwk.E.Int != nil && jwk.E.IsInt64() && jwk.P.Int != nil && jwk.Q.Int != nil:
+		key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: jwk.N.Int, E: int(jwk.E.Int64())}, D: jwk.D.Int, Primes: []*big.Int{jwk.P.Int, jwk.Q.Int}}
+		key.Precompute()
+		if key.Validate() == nil {
+			return SigningKey{Signer: key, ID: jwk.Kid}, nil
+		}
+	case jwk.Kty == "EC" && jwk.X.Int != nil && jwk.Y.Int != nil:
+		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[jwk.Crv]
+		if curve == nil || jwk.D.BitLen() > curve.Params().BitSize {
+			return SigningKey{}, errUnreadableKey
+		}
+		key, err := ecdsa.ParseRawPrivateKey(curve, jwk.D.FillBytes(make([]byte, (curve.Params().BitSize+7)/8)))
+		if err == nil && key.X.Cmp(jwk.X.Int) == 0 && key.Y.Cmp(jwk.Y.Int) == 0 {
+			return SigningKey{Signer: key, ID: jwk.Kid}, nil
+		}
+	}
+	return SigningKey{}, errUnreadableKey
+}
