@@ -64,7 +64,7 @@ func TestAnEndpointsBaseAndAuthWinOverTheIntegrations(t *testing.T) {
 }
 
 func TestASecretGoesNowhereButToTheOriginItWasGivenFor(t *testing.T) {
-	base := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
+	base := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
 	opened := false
 	open := func(context.Context, domain.SecretRef) (domain.Secret, error) {
 		opened = true

@@ -10,25 +10,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
+	"github.com/seed677028b5/integrations/connectors/program"
+	"github.com/seed677028b5/integrations/connectors/signin"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Config says where calls may go, and how. The zero value reaches public
-// addresses only.
+// Config is where calls may go, and how. The zero value reaches public addresses only.
 type Config struct {
 	AllowLoopback bool             // may calls reach this machine's loopback? Default: no
 	AllowCIDRs    []netip.Prefix   // private networks that calls may reach. Default: none
 	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
-	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment says
+	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment has
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
 	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
 	Private       []string         // files and folders that no program may read. Default: none
@@ -38,46 +38,17 @@ type Config struct {
 
 // Validate reports everything that is wrong with c at once.
 func (c Config) Validate() error {
-	var problems []error
-	for _, prefix := range c.AllowCIDRs {
-		switch {
-		case !prefix.IsValid() || prefix.Addr().Is4In6():
-			problems = append(problems, fmt.Errorf("the allowed network %q is not a CIDR", prefix))
-		case prefix.Bits() == 0:
-			problems = append(problems, fmt.Errorf("the allowed network %s is every address; name the networks that are meant", prefix))
-		}
-	}
-	for _, listener := range c.DenyAddrs {
-		if !listener.IsValid() {
-			problems = append(problems, fmt.Errorf("the denied listener %q is not an address and a port", listener))
-		}
-	}
-	if c.ProxyURL != "" {
-		u, err := url.Parse(c.ProxyURL)
-		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-			problems = append(problems, errors.New("the egress proxy must be an http or https URL"))
-		}
-	}
-	if c.CAFile != "" {
-		if _, err := rootsWith(c.CAFile); err != nil {
-			problems = append(problems, err)
-		}
-	}
-	if len(c.Profiles) > 0 {
-		problems = append(problems, exposed(c.Private)...)
-	}
-	named := map[string]bool{}
-	for _, p := range c.Profiles {
-		problems = append(problems, p.validate(c.Private)...)
-		if named[p.Name] {
-			problems = append(problems, fmt.Errorf("there are two profiles called %q", p.Name))
-		}
-		named[p.Name] = true
-	}
+	problems := []error{c.egress().Validate()}
+	problems = append(problems, program.Validate(c.Profiles, c.Private)...)
 	return errors.Join(problems...)
 }
 
-// A connector speaks one protocol.
+// egress returns the policy in c.
+func (c Config) egress() egress.Config {
+	return egress.Config{AllowLoopback: c.AllowLoopback, AllowCIDRs: c.AllowCIDRs, DenyAddrs: c.DenyAddrs, ProxyURL: c.ProxyURL, CAFile: c.CAFile}
+}
+
+// A connector calls and probes the APIs of one protocol.
 type connector interface {
 	// call is Registry.Call for one protocol.
 	call(context.Context, domain.Call) (domain.CallResult, error)
@@ -85,12 +56,12 @@ type connector interface {
 	probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
 }
 
-// Registry finds the connector of an integration. It is safe for concurrent
-// use; all its connectors share one guarded way out.
+// Registry finds the connector of an integration. It is safe for concurrent use; all its
+// connectors share one client.
 type Registry struct {
 	config     Config
-	guard      *guard
-	way        *outbound
+	caller     *caller
+	programs   *program.Pool
 	connectors map[domain.Protocol]connector
 }
 
@@ -102,38 +73,36 @@ func New(c Config) (*Registry, error) {
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default that Config names
 	}
-	g := newGuard(c)
-	transport, err := newTransport(c, g)
+	client, err := egress.New(c.egress())
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
 	}
-	programs, err := newPrograms(c.Profiles)
+	programs, err := program.NewPool(c.Profiles)
 	if err != nil {
 		return nil, err
 	}
-	way := &outbound{door: door{guard: g, transport: transport}, upstreams: newUpstreams(), schemas: jsonschema.NewCache(), agent: userAgent(), now: c.Now, firstWait: firstWait}
-	way.tokens = newTokens(way)
-	way.signers = signers(way.tokens)
+	shared := &caller{
+		client: client, auth: signin.New(client, c.Now), upstreams: upstream.NewRegistry(),
+		attempts: upstream.Attempts{FirstWait: firstWait, Now: c.Now}, schemas: jsonschema.NewCache(), now: c.Now,
+	}
 	return &Registry{
-		config: c,
-		guard:  g,
-		way:    way,
+		config: c, caller: shared, programs: programs,
 		connectors: map[domain.Protocol]connector{
-			domain.REST: newREST(way),
-			domain.FHIR: newFHIR(way),
-			domain.MCP:  newMCP(way, programs),
+			domain.REST: rest{shared, plainJSON},
+			domain.FHIR: fhir{rest{shared, fhirJSON}},
+			domain.MCP:  newMCP(shared, programs),
 		},
 	}, nil
 }
 
 // Call calls an endpoint. An error of kind Invalid lists what is wrong with the
-// parameters, with pointers below /params; anything that goes wrong from there
-// on is told in the result, so that the caller sees how far the call came. An error
-// of kind Unavailable, with the code overloaded, says that nothing was sent.
-func (r *Registry) Call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
-	speaker, ok := r.connectors[c.Integration.Protocol]
+// parameters, with pointers below /params; any later failure is in the result, so that
+// the caller sees how far the call came. An error
+// of kind Unavailable, with the code overloaded, means that nothing was sent.
+func (r *Registry) Call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+	to, ok := r.connectors[call.Integration.Protocol]
 	if !ok {
-		return domain.CallResult{}, fmt.Errorf("call endpoint %q: no connector speaks %q", c.Endpoint.Name, c.Integration.Protocol)
+		return domain.CallResult{}, fmt.Errorf("call endpoint %q: no connector speaks %q", call.Endpoint.Name, call.Integration.Protocol)
 	}
 	ctx, release := r.config.Gate.Open(ctx)
 	defer release()
@@ -142,52 +111,34 @@ func (r *Registry) Call(ctx context.Context, c domain.Call) (domain.CallResult, 
 	if err := admission.Call(soon); err != nil {
 		return domain.CallResult{}, err
 	}
-	result, err := speaker.call(ctx, c)
+	result, err := to.call(ctx, call)
 	if err != nil {
 		return domain.CallResult{}, err
 	}
 	return fit(ctx, result), nil
 }
 
-// Probe makes one harmless request with the credentials of a real call, and
-// tells what was seen. It returns when ctx is done, at the latest.
+// Probe makes one harmless request with the credentials of a real call, and returns
+// what was seen. It returns when ctx is done, at the latest.
 func (r *Registry) Probe(ctx context.Context, i domain.Integration, k domain.Keyring) domain.Probe {
-	speaker, ok := r.connectors[i.Protocol]
+	c, ok := r.connectors[i.Protocol]
 	if !ok {
 		return domain.Probe{Status: domain.Misconfigured, Message: "The protocol of this integration is not known here.", At: r.config.Now()}
 	}
 	ctx, release := r.config.Gate.Open(ctx)
 	defer release()
-	return speaker.probe(ctx, i, k)
+	return c.probe(ctx, i, k)
 }
 
 // DenyListener makes a listener of ours a destination that is never dialled. A
 // listener on an unspecified address is denied on every address of this machine.
-func (r *Registry) DenyListener(listener netip.AddrPort) { r.guard.deny(listener) }
+func (r *Registry) DenyListener(listener netip.AddrPort) { r.caller.client.DenyListener(listener) }
 
 // Policy describes in one line where calls may go, for the operator.
 func (r *Registry) Policy() string {
-	parts := []string{"public addresses"}
-	if len(r.config.AllowCIDRs) > 0 {
-		var networks []string
-		for _, prefix := range r.config.AllowCIDRs {
-			networks = append(networks, prefix.String())
-		}
-		parts = append(parts, "networks "+strings.Join(networks, " "))
-	}
-	if r.config.AllowLoopback {
-		parts = append(parts, "loopback")
-	}
-	policy := "egress: " + strings.Join(parts, ", ")
-	if r.config.ProxyURL != "" {
-		u, _ := url.Parse(r.config.ProxyURL) // Validate has read it
-		policy += "; through the proxy " + u.Scheme + "://" + u.Host
-	}
-	if r.config.CAFile != "" {
-		policy += "; with the roots in " + r.config.CAFile
-	}
-	if p := r.connectors[domain.MCP].(mcp).programs; p != nil {
-		policy += "; programs by their profiles (" + strings.Join(slices.Sorted(maps.Keys(p.profiles)), ", ") + "), in a sandbox of " + p.box.String()
+	policy := "egress: " + r.config.egress().String()
+	if p := r.programs; p != nil {
+		policy += "; programs by their profiles (" + strings.Join(p.Names(), ", ") + "), in a sandbox of " + p.Sandbox.String()
 	}
 	return policy + "; never link-local, metadata services or our own listeners"
 }

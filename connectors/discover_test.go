@@ -75,7 +75,7 @@ func schemaOf(t *testing.T, o domain.Offer) map[string]any {
 }
 
 func TestTheOperationsOfADescriptionAreOffered(t *testing.T) {
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("the description was fetched with credentials")
 		}
@@ -237,7 +237,7 @@ func TestSchemasThatReferToThemselvesAreBounded(t *testing.T) {
 		"components": {"schemas": {"N": {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/N"}, "b": {"$ref": "#/components/schemas/N"}, "c": {"$ref": "#/components/schemas/N"},
 		"d": {"$ref": "#/components/schemas/N"}, "e": {"$ref": "#/components/schemas/N"}, "f": {"$ref": "#/components/schemas/N"}}}}}}`
 	found := discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(deep)})
-	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > mostOfferSchema {
+	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > maxOfferSchema {
 		t.Errorf("offered are %d endpoints", len(found.Offers))
 	}
 }

@@ -7,42 +7,45 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // fhir calls FHIR servers: REST in a media type of its own, where an
-// OperationOutcome says what went wrong, whatever the status (HL7 FHIR R4,
+// OperationOutcome has the error, whatever the status (HL7 FHIR R4,
 // RESTful API).
 type fhir struct{ rest }
 
 const (
-	fhirJSON      = "application/fhir+json"
-	mostStatement = 8 << 20 // bytes; the CapabilityStatements of large servers have a few million
+	fhirJSON     = "application/fhir+json"
+	maxStatement = 8 << 20 // bytes; the CapabilityStatements of large servers have a few million
 )
 
-func newFHIR(way *outbound) fhir {
-	return fhir{rest{way: way, media: fhirJSON, more: func(status int, raw any) *fault {
-		f := refusal(status)
-		told := outcome(raw)
-		switch {
-		case told == "":
-			return f
-		case f == nil:
-			return &fault{code: domain.CallUpstreamError, sentence: "The FHIR server answered with an OperationOutcome: " + told}
-		}
-		return &fault{code: f.code, sentence: f.sentence + " Its OperationOutcome says: " + told}
-	}}}
+func (c fhir) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+	return c.caller.call(ctx, c, call)
 }
 
-// outcome returns what the errors of an OperationOutcome say, "" when raw is
-// none or has none.
+func (fhir) verdict(status int, raw any) *callerror.Error {
+	e := callerror.OfStatus(status)
+	reason := outcome(raw)
+	switch {
+	case reason == "":
+		return e
+	case e == nil:
+		return callerror.Upstream("The FHIR server answered with an OperationOutcome: %s", reason)
+	}
+	return &callerror.Error{Code: e.Code, Sentence: e.Sentence + " Its OperationOutcome says: " + reason}
+}
+
+// outcome returns the errors of an OperationOutcome, "" when raw is none or has none.
 func outcome(raw any) string {
 	resource, _ := raw.(map[string]any)
 	if resource["resourceType"] != "OperationOutcome" {
 		return ""
 	}
-	var told []string
+	var errors []string
 	issues, _ := resource["issue"].([]any)
 	for _, one := range issues {
 		issue, _ := one.(map[string]any)
@@ -50,16 +53,16 @@ func outcome(raw any) string {
 			continue
 		}
 		details, _ := issue["details"].(map[string]any)
-		says := strings.TrimRight(jsonvalue.FirstString(issue["diagnostics"], details["text"], issue["code"]), ". ")
+		text := strings.TrimRight(jsonvalue.FirstString(issue["diagnostics"], details["text"], issue["code"]), ". ")
 		if at := jsonvalue.FirstString(jsonvalue.FirstElement(issue["expression"]), jsonvalue.FirstElement(issue["location"])); at != "" {
-			says += " (at " + at + ")"
+			text += " (at " + at + ")"
 		}
-		told = append(told, says)
+		errors = append(errors, text)
 	}
-	if len(told) == 0 {
+	if len(errors) == 0 {
 		return ""
 	}
-	return jsonvalue.Abbreviate(strings.Join(told, "; "), 1000) + "."
+	return jsonvalue.Abbreviate(strings.Join(errors, "; "), 1000) + "."
 }
 
 // probe reads the server's CapabilityStatement, with the credentials of a real
@@ -68,62 +71,70 @@ func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 	if i.HealthCheck != nil && i.HealthCheck.Path != "" {
 		return c.rest.probe(ctx, i, open)
 	}
-	p := newProbing(c.way.now(), i.Auth)
-	out, f := c.harmless(i.BaseURL, domain.HealthCheck{Method: http.MethodGet, Path: "/metadata"})
-	if f == nil {
-		out.most = mostStatement
-		f = c.way.judge(out)
+	p := newProbing(c.caller, i.Auth)
+	r, e := c.metadata(i, open)
+	if e == nil {
+		e = c.judge(r)
 	}
-	if f != nil {
-		return p.failed("metadata", f)
+	if e != nil {
+		return p.failed("metadata", e)
 	}
-	if f := c.way.sign(ctx, i, i.Auth, open, out); f != nil {
-		return p.failed("resolve_auth", f)
+	if e := c.authenticate(ctx, r); e != nil {
+		return p.failed("resolve_auth", e)
 	}
-	p.signed(out)
-	var got answer
-	f = p.send(ctx, out, func() (_ int, f *fault) {
-		got, f = c.way.once(ctx, out)
-		return got.status, f
+	p.signed(r)
+	var got egress.Answer
+	e = p.send(ctx, r, func() (_ int, e *callerror.Error) {
+		got, e = c.client.Do(ctx, r.Request)
+		return got.Status, e
 	})
-	p.seen.HTTPStatus = got.status
-	if f == nil {
-		f = unhealthy(got.status, i.Auth != nil, http.StatusOK)
+	p.seen.HTTPStatus = got.Status
+	if e == nil {
+		e = unhealthy(got.Status, i.Auth != nil, http.StatusOK)
 	}
-	if f != nil {
-		return p.failed("metadata", f)
+	if e != nil {
+		return p.failed("metadata", e)
 	}
-	_, said, f := capabilities(ctx, got)
-	if f != nil {
-		return p.failed("metadata", f)
+	_, summary, e := capabilities(ctx, got)
+	if e != nil {
+		return p.failed("metadata", e)
 	}
-	return p.healthy("metadata", said)
+	return p.healthy("metadata", summary)
 }
 
-// capabilities returns a CapabilityStatement, and what it says of its server.
-func capabilities(ctx context.Context, got answer) (statement map[string]any, said string, f *fault) {
-	raw, _, f := decodeWithin(ctx, got.body, false)
-	if f != nil {
-		return nil, "", f
+// metadata returns the request for the CapabilityStatement.
+func (c fhir) metadata(i domain.Integration, open domain.Keyring) (*request, *callerror.Error) {
+	r, e := c.harmless(i, open, domain.HealthCheck{Method: http.MethodGet, Path: "/metadata"})
+	if e == nil {
+		r.Request.MaxAnswer = maxStatement
+	}
+	return r, e
+}
+
+// capabilities returns a CapabilityStatement, and a summary of its server.
+func capabilities(ctx context.Context, got egress.Answer) (statement map[string]any, summary string, e *callerror.Error) {
+	raw, _, e := decodeWithin(ctx, got.Body, false)
+	if e != nil {
+		return nil, "", e
 	}
 	statement, _ = raw.(map[string]any)
 	version, _ := statement["fhirVersion"].(string)
 	switch {
-	case got.truncated:
+	case got.Truncated:
 		return nil, "", tooLarge()
 	case statement["resourceType"] != "CapabilityStatement":
-		return nil, "", misconfigured("What is at /metadata is not a CapabilityStatement: check that the base URL is that of a FHIR server.")
+		return nil, "", callerror.Misconfigured("What is at /metadata is not a CapabilityStatement: check that the base URL is that of a FHIR server.")
 	case version == "":
-		return nil, "", misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
+		return nil, "", callerror.Misconfigured("The CapabilityStatement names no fhirVersion, so this is not a FHIR server that can be relied on.")
 	}
-	said = "The server speaks FHIR " + version
+	summary = "The server speaks FHIR " + version
 	if software, _ := statement["software"].(map[string]any); jsonvalue.FirstString(software["name"]) != "" {
-		said += " (" + strings.TrimSpace(jsonvalue.FirstString(software["name"])+" "+jsonvalue.FirstString(software["version"])) + ")"
+		summary += " (" + strings.TrimSpace(jsonvalue.FirstString(software["name"])+" "+jsonvalue.FirstString(software["version"])) + ")"
 	}
 	if services := security(statement); len(services) > 0 {
-		said += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
+		summary += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
 	}
-	return statement, said + ".", nil
+	return statement, summary + ".", nil
 }
 
 // security returns the codes of the security services that a CapabilityStatement

@@ -8,40 +8,39 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/openapi"
-	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// discover offers what the CapabilityStatement says that can be read, searched
-// for and created. Updates and deletions are left out: what an LLM may change
+// discover offers what can be read, searched for and created by the CapabilityStatement.
+// Updates and deletions are left out: what an LLM may change
 // should be written down by a person.
-func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *fault) {
+func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *callerror.Error) {
 	found := domain.Discovery{Source: "CapabilityStatement"}
-	out, f := c.harmless(i.BaseURL, domain.HealthCheck{Method: http.MethodGet, Path: "/metadata"})
-	if f == nil {
-		out.most = mostStatement
-		f = c.way.ready(ctx, i, i.Auth, open, out)
+	r, e := c.metadata(i, open)
+	if e == nil {
+		e = c.sign(ctx, r)
 	}
-	if f != nil {
-		return found, f
+	if e != nil {
+		return found, e
 	}
-	got, _, f := c.way.send(ctx, out, domain.RetryConfig{}) // once more where the token is refused
-	if f == nil {
-		f = refusal(got.status)
+	got, _, e := c.do(ctx, r, domain.RetryConfig{})
+	if e == nil {
+		e = callerror.OfStatus(got.Status)
 	}
-	if f != nil {
-		return found, f
+	if e != nil {
+		return found, e
 	}
-	statement, _, f := capabilities(ctx, got)
-	if f != nil {
-		return found, f
+	statement, _, e := capabilities(ctx, got)
+	if e != nil {
+		return found, e
 	}
-	statement, _ = scrub.New(out.secrets...).Value(statement).(map[string]any)
+	statement, _ = r.Request.Scrubber().Value(statement).(map[string]any)
 	found.Offers = fhirOffers(statement)
-	if len(found.Offers) > mostOffers {
-		found.Offers, found.Truncated = found.Offers[:mostOffers], true
+	if len(found.Offers) > maxOffers {
+		found.Offers, found.Truncated = found.Offers[:maxOffers], true
 	}
 	return found, nil
 }

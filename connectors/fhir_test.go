@@ -20,7 +20,7 @@ func onFHIR(c domain.Call) domain.Call {
 
 func TestAFHIRServerIsSpokenToInItsOwnMediaType(t *testing.T) {
 	var accept, content, body atomic.Value
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		data, _ := io.ReadAll(r.Body)
 		accept.Store(r.Header.Get("Accept"))
 		content.Store(r.Header.Get("Content-Type"))
@@ -65,7 +65,7 @@ func TestAnOperationOutcomeOfARESTAPIIsJustAnAnswer(t *testing.T) {
 }
 
 func TestAnOperationOutcomeDoesNotEchoASecret(t *testing.T) {
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		_ = json.NewEncoder(w).Encode(map[string]any{"resourceType": "OperationOutcome", "issue": []any{map[string]any{
 			"severity": "error", "diagnostics": "bad token " + r.Header.Get("Authorization"),
@@ -98,7 +98,7 @@ func TestAFHIRServerIsProbedByItsCapabilityStatement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Value
-			base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+			base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 				asked.Store(r.Method + " " + r.URL.Path + " " + r.Header.Get("Accept"))
 				w.WriteHeader(tt.status)
 				_, _ = io.WriteString(w, tt.body)
@@ -128,7 +128,7 @@ func TestALargeCapabilityStatementIsRead(t *testing.T) {
 
 func TestAHealthCheckOfItsOwnGoesBeforeTheCapabilityStatement(t *testing.T) {
 	var asked atomic.Value
-	base := upstream(t, func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.URL.Path) })
+	base := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) { asked.Store(r.URL.Path) })
 	c := onFHIR(calling(base, nil, nil))
 	c.Integration.HealthCheck = &domain.HealthCheck{Method: "GET", Path: "/up"}
 	if p := onLoopback(t).Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy || asked.Load() != "/up" {

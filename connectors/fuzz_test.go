@@ -14,6 +14,10 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 	f.Add("/{p}", "//evil.example/")
 	f.Add("/{p}{p}?q={p}", ".")
 	f.Add("{p}", "\\..\\")
+	r, err := New(Config{})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, path, value string) {
 		const base = "https://api.example.com:8443/v1/a%2Fb/"
 		e := domain.Endpoint{Method: "GET", Path: path}
@@ -21,27 +25,27 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 		for _, name := range e.Parameters() {
 			params[name] = value
 		}
-		out, problems, fault := build(base, nil, e, params, "test", "application/json")
+		out, problems, fault := rest{r.caller, plainJSON}.build(t.Context(), domain.Call{Integration: domain.Integration{Configuration: domain.Configuration{BaseURL: base}}, Endpoint: e}, nil, params)
 		if fault != nil || len(problems) > 0 {
 			return
 		}
-		sent := out.url.String()
+		sent := out.Request.URL.String()
 		if domain.Origin(sent) != domain.Origin(base) || !strings.HasPrefix(sent, "https://api.example.com:8443/v1/a%2Fb/") {
 			t.Errorf("%q with %q leads to %s", path, value, sent)
 		}
-		for _, segment := range strings.Split(out.url.Path, "/") {
+		for _, segment := range strings.Split(out.Request.URL.Path, "/") {
 			if segment == "." || segment == ".." {
 				t.Errorf("%q with %q walks: %s", path, value, sent)
 			}
 		}
-		if r, fault := out.request(t.Context()); fault == nil && r.URL.Host != "api.example.com:8443" {
-			t.Errorf("%q with %q goes to %s", path, value, r.URL.Host)
+		if out.Request.URL.Host != "api.example.com:8443" {
+			t.Errorf("%q with %q goes to %s", path, value, out.Request.URL.Host)
 		}
 	})
 }
 
 func TestCallsAtOnceKeepTheirSecretsApart(t *testing.T) {
-	r, base := onLoopback(t), upstream(t, echo)
+	r, base := onLoopback(t), startUpstream(t, echo)
 	var all sync.WaitGroup
 	for n := range 16 {
 		all.Go(func() {

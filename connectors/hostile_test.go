@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -122,28 +123,28 @@ func TestAnAnswerIsCappedAfterUnpacking(t *testing.T) {
 			}
 		},
 	} {
-		r, base := onLoopback(t), upstream(t, answer)
+		r, base := onLoopback(t), startUpstream(t, answer)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		result := failsWith(t, r, calling(base, nil, nil), domain.CallResponseTooLarge)
 		runtime.ReadMemStats(&after)
 		raw, isText := result.RawResponse.(string)
-		if !result.Truncated || !isText || len(raw) > maxBody || name != "packed emptiness" && len(raw) != maxBody || result.StatusCode != 200 {
+		if !result.Truncated || !isText || len(raw) > egress.MaxBody || name != "packed emptiness" && len(raw) != egress.MaxBody || result.StatusCode != 200 {
 			t.Errorf("%s: %d bytes are shown, truncated %t", name, len(raw), result.Truncated)
 		}
 		if grown := after.TotalAlloc - before.TotalAlloc; name == "a bomb" && grown > 32<<20 {
 			t.Errorf("%s made us allocate %d MiB", name, grown>>20)
 		}
 	}
-	exact := `"` + strings.Repeat("x", maxBody-2) + `"`
-	if got := succeeds(t, onLoopback(t), calling(answers(t, 200, exact), nil, nil)); got.Truncated || len(got.FinalResult) != maxBody-2 {
+	exact := `"` + strings.Repeat("x", egress.MaxBody-2) + `"`
+	if got := succeeds(t, onLoopback(t), calling(answers(t, 200, exact), nil, nil)); got.Truncated || len(got.FinalResult) != egress.MaxBody-2 {
 		t.Errorf("an answer of exactly the limit is cut: %d", len(got.FinalResult))
 	}
 }
 
 func TestASecretCutInTwoByTheCapIsNotShown(t *testing.T) {
 	for kept := 4; kept < len(canary); kept++ {
-		base := answers(t, 200, strings.Repeat("x", maxBody-kept)+canary)
+		base := answers(t, 200, strings.Repeat("x", egress.MaxBody-kept)+canary)
 		c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
 		raw := failsWith(t, onLoopback(t), c, domain.CallResponseTooLarge).RawResponse.(string)
 		if strings.Contains(raw, canary[:4]) {
@@ -186,7 +187,7 @@ func TestAnUpstreamThatIsNotThereIsUnreachable(t *testing.T) {
 }
 
 func TestARedirectIsTheAnswerAndIsNotFollowed(t *testing.T) {
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			t.Errorf("the redirect to %s was followed", r.URL)
 		}
@@ -248,7 +249,7 @@ func TestAnUpstreamThatSpeaksNoTLSIsAnSSLError(t *testing.T) {
 func TestACallThatIsCancelledSaysSo(t *testing.T) {
 	var called atomic.Bool
 	ctx, cancel := context.WithCancel(t.Context())
-	base := upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
 		called.Store(true)
 		cancel()
 		<-r.Context().Done()

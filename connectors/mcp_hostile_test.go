@@ -13,20 +13,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/mcp"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // hasten takes the patience out of retries.
-func hasten(r *Registry) { r.connectors[domain.MCP].(mcp).way.firstWait = time.Millisecond }
+func hasten(r *Registry) { r.caller.attempts.FirstWait = time.Millisecond }
 
 func TestMCPNothingIsSentToAnotherOrigin(t *testing.T) {
 	var seen atomic.Int64
-	elsewhere := upstream(t, func(http.ResponseWriter, *http.Request) { seen.Add(1) })
+	elsewhere := startUpstream(t, func(http.ResponseWriter, *http.Request) { seen.Add(1) })
 	for name, to := range map[string]string{
 		"a whole URL": elsewhere + "/message", "no scheme": strings.TrimPrefix(elsewhere, "http:") + "/message",
 		"another scheme": strings.Replace(elsewhere, "http:", "https:", 1), "a name for it": strings.Replace(elsewhere, "127.0.0.1", "localhost", 1),
 	} {
-		at := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		at := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = fmt.Fprintf(w, "event: endpoint\ndata: %s\n\n", to)
 			w.(http.Flusher).Flush()
@@ -38,7 +39,7 @@ func TestMCPNothingIsSentToAnotherOrigin(t *testing.T) {
 		}
 	}
 	for _, status := range []int{301, 302, 307, 308} {
-		at := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		at := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", elsewhere)
 			w.WriteHeader(status)
 		})
@@ -57,7 +58,7 @@ func TestMCPNothingIsSentToAnotherOrigin(t *testing.T) {
 
 func TestMCPADeniedDestinationIsNotDialled(t *testing.T) {
 	for _, transport := range transports {
-		at := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was called") })
+		at := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was called") })
 		failsWith(t, registry(t, Config{}), own(transport, at), domain.CallBlockedDestination)
 		gone := httptest.NewServer(nil)
 		gone.Close()
@@ -95,7 +96,7 @@ func TestMCPAnEndlessAnswerIsCut(t *testing.T) {
 			at := crooked(t, func(w http.ResponseWriter, r *http.Request, _ string, _ json.RawMessage) { row.answer(w, r) })
 			if row.transport == domain.SSE {
 				posted := make(chan struct{}, 10)
-				at = upstream(t, func(w http.ResponseWriter, r *http.Request) {
+				at = startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodPost {
 						posted <- struct{}{}
 						w.WriteHeader(http.StatusAccepted)
@@ -147,12 +148,12 @@ func TestMCPSilenceEndsAtTheTimeout(t *testing.T) {
 			w.(http.Flusher).Flush()
 			stall(w, r)
 		})},
-		"where the endpoint should be": {domain.SSE, upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		"where the endpoint should be": {domain.SSE, startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.(http.Flusher).Flush()
 			stall(w, r)
 		})},
-		"behind the endpoint": {domain.SSE, upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		"behind the endpoint": {domain.SSE, startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet {
 				w.Header().Set("Content-Type", "text/event-stream")
 				_, _ = io.WriteString(w, "event: endpoint\ndata: /m\n\n")
@@ -206,7 +207,7 @@ func TestMCPWhatIsNotMCPIsTold(t *testing.T) {
 				c.Endpoint.TimeoutMS = 300
 			}
 			failsWith(t, onLoopback(t), c, row.code)
-			c.Integration.MCPURL = upstream(t, row.answer) // from the first word on
+			c.Integration.MCPURL = startUpstream(t, row.answer) // from the first word on
 			failsWith(t, onLoopback(t), c, row.code)
 			if p := onLoopback(t).Probe(t.Context(), tooling(domain.SSE, c.Integration.MCPURL, "", nil).Integration, nil); p.Status == domain.Healthy {
 				t.Errorf("the probe came to %+v", p)
@@ -234,7 +235,7 @@ func TestMCPAListWithoutEndIsGivenUp(t *testing.T) {
 		replies(w, id, fmt.Sprintf(`"result":{"tools":[null,{"name":"t%d","inputSchema":{"type":"object"}}],"nextCursor":"%d"}`, pages.Add(1), pages.Load()))
 	})
 	c := tooling(domain.HTTP, at, "tool", nil)
-	if got := succeeds(t, onLoopback(t), c); got.FinalResult != "called" || pages.Load() > mostPages {
+	if got := succeeds(t, onLoopback(t), c); got.FinalResult != "called" || pages.Load() > maxToolPages {
 		t.Errorf("after %d pages it came to %+v", pages.Load(), got)
 	}
 	if p := onLoopback(t).Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy || !strings.Contains(p.Message, "more than") {
@@ -275,7 +276,7 @@ func TestMCPAServerThatAsksWithoutEndIsStopped(t *testing.T) {
 	c := own(domain.HTTP, at)
 	c.Endpoint.TimeoutMS = 5000
 	got := call(t, onLoopback(t), c)
-	if got.ErrorCode != domain.CallUpstreamError && got.ErrorCode != domain.CallResponseTooLarge || answered.Load() > mostRequests {
+	if got.ErrorCode != domain.CallUpstreamError && got.ErrorCode != domain.CallResponseTooLarge || answered.Load() > 100 {
 		t.Errorf("after %d answers it came to %+v", answered.Load(), got)
 	}
 	isQuiet(t)
@@ -283,8 +284,8 @@ func TestMCPAServerThatAsksWithoutEndIsStopped(t *testing.T) {
 
 func TestMCPAWordOfTheServerShowsNoSecret(t *testing.T) {
 	for name, said := range map[string]string{
-		"an error":     `"error":{"code":-32000,"message":` + asJSON(t, strings.Repeat("x", mostTold-5)+canary) + `}`,
-		"a tool error": `"result":{"isError":true,"content":[{"type":"text","text":` + asJSON(t, strings.Repeat("x", mostTold-5)+canary) + `}]}`,
+		"an error":     `"error":{"code":-32000,"message":` + asJSON(t, strings.Repeat("x", mcp.MaxQuote-5)+canary) + `}`,
+		"a tool error": `"result":{"isError":true,"content":[{"type":"text","text":` + asJSON(t, strings.Repeat("x", mcp.MaxQuote-5)+canary) + `}]}`,
 		"a structure":  `"result":{"content":[],"structuredContent":{` + asJSON(t, canary) + `:[` + asJSON(t, "Bearer "+canary) + `]}}`,
 	} {
 		at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) { replies(w, id, said) })

@@ -17,6 +17,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -102,7 +103,7 @@ func toolbox(t *testing.T, transport domain.MCPTransport, before http.HandlerFun
 		return nil, errors.New("it was too slow")
 	})
 	add("large", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return said(strings.Repeat("x", maxBody))
+		return said(strings.Repeat("x", egress.MaxBody))
 	})
 	add("headers", open, func(_ context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		all, _ := json.Marshal(headers.Load())
@@ -187,7 +188,7 @@ func crooked(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, m
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		case method == "server/discover":
 			replies(w, id, `"error":{"code":-32601,"message":"no such method"}`)
-		case method == initialize:
+		case method == "initialize":
 			replies(w, id, `"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"crooked","version":"0"}}`)
 		case id == nil:
 			w.WriteHeader(http.StatusAccepted)

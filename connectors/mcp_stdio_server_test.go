@@ -140,7 +140,7 @@ func ownProfile(t *testing.T) Profile {
 	}
 	return Profile{
 		Name: "own", Executable: self, Arguments: []string{asServer, "{mode}", "marker={marker}"},
-		Slots:       []ProfileSlot{{"mode", "[a-z-]+"}, {"marker", ".*"}},
+		Slots:       []ProfileSlot{{Name: "mode", Pattern: "[a-z-]+"}, {Name: "marker", Pattern: ".*"}},
 		Environment: []string{"TOKEN=" + canary, "PATH=/usr/bin"},
 		Limits:      ProfileLimits{MemoryMB: 1 << 20}, // the race detector reserves what there is
 	}
@@ -166,7 +166,7 @@ func inEachSandbox(t *testing.T, profile Profile, test func(*testing.T, *Registr
 	for _, box := range working {
 		t.Run(box.String(), func(t *testing.T) {
 			r := starting(t, profile)
-			r.connectors[domain.MCP].(mcp).programs.box = box
+			r.programs.Sandbox = box
 			hasten(r)
 			t.Cleanup(func() { allEnded(t, r) })
 			test(t, r)
@@ -177,10 +177,9 @@ func inEachSandbox(t *testing.T, profile Profile, test func(*testing.T, *Registr
 // allEnded waits until nothing is left of the programs of r.
 func allEnded(t *testing.T, r *Registry) {
 	t.Helper()
-	slots := r.connectors[domain.MCP].(mcp).programs.slots
-	for deadline := time.Now().Add(20 * time.Second); len(slots) > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); r.programs.Running() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d programs have not ended", len(slots))
+			t.Fatalf("%d programs have not ended", r.programs.Running())
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/program"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/peers"
 )
@@ -185,11 +186,9 @@ func TestStdioNothingThatAProgramStartedOutlivesItsSession(t *testing.T) {
 }
 
 func TestStdioAProgramThatUsesTooMuchIsEnded(t *testing.T) {
-	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
-		all := r.connectors[domain.MCP].(mcp).programs
-		p := all.profiles["own"]
-		p.Limits.Processes = 8
-		all.profiles["own"] = p
+	forking := ownProfile(t)
+	forking.Limits.Processes = 8
+	inEachSandbox(t, forking, func(t *testing.T, r *Registry) {
 		got := failsWith(t, r, startedBy("forking", "m", "x", ""), domain.CallUnreachable)
 		if !strings.Contains(got.Error, "more than 8 processes") {
 			t.Errorf("got %s", got.Error)
@@ -215,15 +214,14 @@ func TestStdioAProgramThatTakesAllMemoryIsEnded(t *testing.T) {
 
 func TestStdioNoMoreProgramsThanThereMayBeAreStarted(t *testing.T) {
 	r := starting(t, ownProfile(t))
-	all := r.connectors[domain.MCP].(mcp).programs
-	all.slots = make(chan struct{}, 2)
+	r.programs.Max = 2
 	c := startedBy("silence", "m", "x", "")
 	c.Endpoint.TimeoutMS = 3000
 	var waiting sync.WaitGroup
 	for range 2 {
 		waiting.Go(func() { _, _ = r.Call(t.Context(), c) })
 	}
-	for len(all.slots) < 2 {
+	for r.programs.Running() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	if got := failsWith(t, r, c, domain.CallUnreachable); !strings.Contains(got.Error, "2 processes") || len(got.Attempts) != 1 {
@@ -235,9 +233,8 @@ func TestStdioNoMoreProgramsThanThereMayBeAreStarted(t *testing.T) {
 
 func TestStdioAWorkspaceLeavesSlotsToOthersAndAProbeWithoutOneIsNoResult(t *testing.T) {
 	r := starting(t, ownProfile(t))
-	all := r.connectors[domain.MCP].(mcp).programs
-	for range mostOfOneSpace {
-		if f := all.enter("busy"); f != nil {
+	for range program.MaxOfWorkspace {
+		if f := r.programs.Acquire("busy"); f != nil {
 			t.Fatal(f)
 		}
 	}
@@ -253,8 +250,8 @@ func TestStdioAWorkspaceLeavesSlotsToOthersAndAProbeWithoutOneIsNoResult(t *test
 	if p := r.Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy {
 		t.Errorf("a probe of another workspace came to %+v", p)
 	}
-	for range mostOfOneSpace {
-		all.leave("busy")
+	for range program.MaxOfWorkspace {
+		r.programs.Release("busy")
 	}
 	c.Integration.Workspace = "busy"
 	if p := r.Probe(t.Context(), c.Integration, nil); p.Status != domain.Healthy {

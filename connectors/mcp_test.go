@@ -288,7 +288,7 @@ func choosy(t *testing.T, transport domain.MCPTransport, method string, good str
 
 func TestMCPATokenThatTheServerRefusesIsRenewedOnceItIsConnectedToo(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
-		for _, method := range []string{initialized, toolsList, toolsCall} {
+		for _, method := range []string{"notifications/initialized", toolsList, toolsCall} {
 			from, r := issues(t, nil), onLoopback(t)
 			at, asked := choosy(t, transport, method, "token-2")
 			c := greeting(transport, at, from)

@@ -5,133 +5,67 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/mcp"
+	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 const (
-	mostPages     = 20             // of tools/list that are read for one call
-	mostSchemas   = 256            // schemas that are remembered
-	mostSchema    = 64 << 10       // bytes of one that is remembered
-	schemaIsGood  = time.Minute    // for so long
-	mostToolsTold = 20             // names of tools in a sentence
-	headerSchema  = "x-mcp-header" // says that an argument must travel as a header too
+	toolsList          = "tools/list"   // the method of MCP that a discovery is shown with
+	maxToolPages       = 20             // of tools/list that are read for one call
+	maxToolSchemas     = 256            // that are kept
+	maxToolSchema      = 64 << 10       // bytes of one that is kept
+	toolSchemaLifetime = time.Minute    // of one that is kept
+	maxToolNames       = 20             // in a sentence
+	maxToolDescription = 2047           // characters
+	headerSchema       = "x-mcp-header" // marks an argument that must travel as a header too
 )
 
-// page is one answer to tools/list, as far as it is read.
-type page struct {
-	Tools []tool `json:"tools"`
-	Next  string `json:"nextCursor"`
+// toolSchemas keeps the schemas that servers lately had for endpoints without one.
+type toolSchemas struct {
+	schemas *lru.Cache[string, toolSchema]
+	now     func() time.Time
 }
 
-type tool struct {
-	Name        string          `json:"name"`
-	Title       string          `json:"title"`
-	Description string          `json:"description"`
-	InputSchema json.RawMessage `json:"inputSchema"`
-}
-
-// listedTool is what a server said of a tool.
-type listedTool struct {
+type toolSchema struct {
 	schema json.RawMessage
-	until  time.Time
+	endsAt time.Time
 }
 
-// page asks for one page of tools.
-func (s *session) page(ctx context.Context, cursor string) (page, *fault) {
-	raw, f := s.request(ctx, toolsList, func(ctx context.Context, client *sdk.ClientSession) error {
-		_, err := client.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
-		return err
-	})
-	if f != nil {
-		return page{}, f
+func newToolSchemas(now func() time.Time) *toolSchemas {
+	schemas, err := lru.New[string, toolSchema](maxToolSchemas)
+	if err != nil {
+		panic(err) // the size is not positive
 	}
-	var read page
-	if json.Unmarshal(raw, &read) != nil {
-		return page{}, &fault{code: domain.CallUpstreamError, sentence: "What the MCP server answered is not a list of tools."}
-	}
-	return read, nil
+	return &toolSchemas{schemas, now}
 }
 
-func (p page) counted() string {
-	switch {
-	case p.Next != "":
-		return fmt.Sprintf("more than %d tools", len(p.Tools))
-	case len(p.Tools) == 1:
-		return "1 tool"
-	}
-	return fmt.Sprintf("%d tools", len(p.Tools))
-}
-
-// introduced says which version was agreed on, and with whom.
-func (s *session) introduced() string {
-	agreed := s.client.InitializeResult()
-	said := "The server speaks MCP " + jsonvalue.Abbreviate(s.wire.scrubber.Text(agreed.ProtocolVersion), 40)
-	if server := agreed.ServerInfo; server != nil && server.Name != "" {
-		said += " (" + jsonvalue.Abbreviate(s.wire.scrubber.Text(strings.TrimSpace(server.Name+" "+server.Version)), 100) + ")"
-	}
-	return said
-}
-
-// lookUp asks the server for the tool of an endpoint, and remembers it. Among
-// too many pages it may stay unknown, which leaves the checking to the server.
-func (m mcp) lookUp(ctx context.Context, s *session, i domain.Integration, e domain.Endpoint) (listedTool, *fault) {
-	var names []string
-	var cursor string
-	for range mostPages {
-		p, f := s.page(ctx, cursor)
-		if f != nil {
-			return listedTool{}, f
-		}
-		if at := slices.IndexFunc(p.Tools, func(t tool) bool { return t.Name == e.Name }); at >= 0 {
-			found := listedTool{schema: p.Tools[at].InputSchema, until: m.way.now().Add(schemaIsGood)}
-			// The SDK must have seen a tool whose arguments travel as headers.
-			if len(found.schema) <= mostSchema && !bytes.Contains(found.schema, []byte(headerSchema)) {
-				m.schemas.put(schemaKey(i, e), found)
-			}
-			return found, nil
-		}
-		for _, t := range p.Tools {
-			names = append(names, t.Name)
-		}
-		if p.Next == "" {
-			return listedTool{}, s.unknownTool(e.Name, names)
-		}
-		cursor = p.Next
-	}
-	return listedTool{}, nil
-}
-
-func (s *session) unknownTool(name string, names []string) *fault {
-	if len(names) == 0 {
-		return misconfiguredServer("The MCP server has no tool called %q: it offers none.", name)
-	}
-	more := ""
-	if len(names) > mostToolsTold {
-		names, more = names[:mostToolsTold], " and others"
-	}
-	return misconfiguredServer("The MCP server has no tool called %q. It offers %s%s.", name, jsonvalue.Abbreviate(s.wire.scrubber.Text(strings.Join(names, ", ")), mostTold), more)
-}
-
-// remembered returns the schema that the server lately told for an endpoint
-// that has none of its own.
-func (m mcp) remembered(i domain.Integration, e domain.Endpoint) (json.RawMessage, bool) {
+// get returns the schema of a tool for an endpoint that has none of its own.
+func (t *toolSchemas) get(i domain.Integration, e domain.Endpoint) (json.RawMessage, bool) {
 	if hasSchema(e) {
 		return nil, false
 	}
-	found, ok := m.schemas.get(schemaKey(i, e))
-	return found.schema, ok && m.way.now().Before(found.until)
+	found, ok := t.schemas.Get(toolKey(i, e))
+	return found.schema, ok && t.now().Before(found.endsAt)
 }
 
-// schemaKey names what a schema was told for: another version of an integration
-// may be another server.
-func schemaKey(i domain.Integration, e domain.Endpoint) string {
+func (t *toolSchemas) put(i domain.Integration, e domain.Endpoint, schema json.RawMessage) {
+	t.schemas.Add(toolKey(i, e), toolSchema{schema, t.now().Add(toolSchemaLifetime)})
+}
+
+// toolKey identifies what a schema is for: another version of an integration may be
+// another server.
+func toolKey(i domain.Integration, e domain.Endpoint) string {
 	return fmt.Sprintf("%q %q %d %d %q %q", i.Workspace, i.ID, i.Incarnation, i.Version, i.MCPURL, e.Name)
 }
 
@@ -140,12 +74,133 @@ func hasSchema(e domain.Endpoint) bool {
 	return document != "" && document != "{}"
 }
 
-// misfits returns what is wrong with arguments by a server's schema. One that is
-// not understood here is left to the server.
-func (m mcp) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
-	problems, f := m.way.checkParams(ctx, domain.Endpoint{InputSchema: schema}, arguments)
-	if f != nil {
+// checkByServer returns what is wrong with the arguments by the server's schema, where
+// that is not known yet and the endpoint has none.
+func (m mcpServers) checkByServer(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) ([]domain.Problem, *callerror.Error) {
+	if _, known := m.tools.get(r.Integration, endpoint); known || hasSchema(endpoint) {
+		return nil, nil
+	}
+	schema, e := m.lookUp(ctx, s, r, endpoint)
+	if e != nil {
+		return nil, e
+	}
+	return m.misfits(ctx, schema, r.params), nil
+}
+
+// lookUp asks the server for the tool of an endpoint, and keeps its schema. Among too many
+// pages it may stay unknown, which leaves the checking to the server.
+func (m mcpServers) lookUp(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) (json.RawMessage, *callerror.Error) {
+	var names []string
+	var cursor string
+	for range maxToolPages {
+		page, e := s.ListTools(ctx, cursor)
+		if e != nil {
+			return nil, e
+		}
+		if at := slices.IndexFunc(page.Tools, func(t mcp.Tool) bool { return t.Name == endpoint.Name }); at >= 0 {
+			schema := page.Tools[at].InputSchema
+			// The SDK must have seen a tool whose arguments travel as headers.
+			if len(schema) <= maxToolSchema && !bytes.Contains(schema, []byte(headerSchema)) {
+				m.tools.put(r.Integration, endpoint, schema)
+			}
+			return schema, nil
+		}
+		for _, t := range page.Tools {
+			names = append(names, t.Name)
+		}
+		if page.Next == "" {
+			return nil, unknownTool(endpoint.Name, names, r.Request.Scrubber())
+		}
+		cursor = page.Next
+	}
+	return nil, nil
+}
+
+func unknownTool(name string, offered []string, scrubber scrub.Scrubber) *callerror.Error {
+	if len(offered) == 0 {
+		return callerror.FoundMisconfigured("The MCP server has no tool called %q: it offers none.", name)
+	}
+	more := ""
+	if len(offered) > maxToolNames {
+		offered, more = offered[:maxToolNames], " and others"
+	}
+	return callerror.FoundMisconfigured("The MCP server has no tool called %q. It offers %s%s.", name, jsonvalue.Abbreviate(scrubber.Text(strings.Join(offered, ", ")), mcp.MaxQuote), more)
+}
+
+// misfits returns what is wrong with arguments by a server's schema. One that is not
+// understood here is left to the server.
+func (m mcpServers) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
+	problems, e := m.checkParams(ctx, schema, arguments)
+	if e != nil {
 		return nil
 	}
 	return problems
+}
+
+// discover offers the tools of the server, one page after the other.
+func (m mcpServers) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (found domain.Discovery, e *callerror.Error) {
+	r, e := m.request(i, nil, nil)
+	if e == nil {
+		r.Auth, r.Keyring = i.Auth, open
+		e = m.sign(ctx, r)
+	}
+	if e != nil {
+		return domain.Discovery{Source: toolsList}, e
+	}
+	_, e = m.attempts.Run(ctx, r.credential, domain.RetryConfig{}, func() (o upstream.Outcome) {
+		found, o.Status, o.Err = m.list(ctx, r)
+		return o
+	}, upstream.Once)
+	if e != nil {
+		e = &callerror.Error{Code: e.Code, Sentence: e.Shown(r.Request.Scrubber())}
+	}
+	return found, e
+}
+
+// list connects and offers the tools. It returns the last status of HTTP too.
+func (m mcpServers) list(ctx context.Context, r *request) (domain.Discovery, int, *callerror.Error) {
+	found := domain.Discovery{Source: toolsList}
+	s, _, e := m.connect(ctx, r, domain.RetryConfig{})
+	if e != nil {
+		return found, s.Last().Status, e
+	}
+	defer s.Close()
+	scrubber := r.Request.Scrubber()
+	var cursor string
+	for range maxToolPages {
+		page, e := s.ListTools(ctx, cursor)
+		if e != nil {
+			return found, s.Last().Status, e
+		}
+		for _, t := range page.Tools {
+			if offer, ok := toolOffer(t, scrubber); ok {
+				found.Offers = append(found.Offers, offer)
+			}
+		}
+		if cursor = page.Next; cursor == "" || len(found.Offers) > maxOffers {
+			break
+		}
+	}
+	found.Truncated = cursor != "" || len(found.Offers) > maxOffers
+	found.Offers = found.Offers[:min(len(found.Offers), maxOffers)]
+	return found, s.Last().Status, nil
+}
+
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // that an endpoint may have
+
+// toolOffer returns a tool as an endpoint, unless no endpoint can have its name.
+func toolOffer(t mcp.Tool, scrubber scrub.Scrubber) (domain.Offer, bool) {
+	if !toolName.MatchString(t.Name) {
+		return domain.Offer{}, false
+	}
+	schema, isJSON := jsonvalue.Decode(t.InputSchema)
+	written, err := json.Marshal(scrubber.Value(schema))
+	if !isJSON || schema == nil || err != nil {
+		written = []byte(`{}`) // the server checks
+	}
+	about := jsonvalue.FirstString(t.Description, t.Title, t.Name)
+	return domain.Offer{
+		Name: scrubber.Text(t.Name), Description: jsonvalue.Abbreviate(scrubber.Text(about), maxToolDescription),
+		Method: "POST", InputSchema: written, BodyFormat: "json",
+	}, true
 }

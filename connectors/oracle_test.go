@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -74,11 +75,11 @@ func TestASentenceOfOursDoesNotTellTheSecret(t *testing.T) {
 
 func TestACutShowsNothingOfWhatMayBeginASecret(t *testing.T) {
 	shown := func(end string) string {
-		c := signedBy(calling(answers(t, 200, strings.Repeat("x", maxBody-len(end))+end+"more"), nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
+		c := signedBy(calling(answers(t, 200, strings.Repeat("x", egress.MaxBody-len(end))+end+"more"), nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
 		return failsWith(t, onLoopback(t), c, domain.CallResponseTooLarge).RawResponse.(string)
 	}
 	whole := shown("")
-	if len(whole) < maxBody/2 || len(whole) > maxBody-len(canary) {
+	if len(whole) < egress.MaxBody/2 || len(whole) > egress.MaxBody-len(canary) {
 		t.Fatalf("%d bytes are shown", len(whole))
 	}
 	for _, n := range []int{1, 3, 4, 5, len(canary) / 2, len(canary) - 1, len(canary)} {
@@ -112,8 +113,8 @@ func TestATokenIsTakenFromAPathAndNothingElse(t *testing.T) {
 }
 
 func TestNothingOfTheRequestForATokenIsTakenForOne(t *testing.T) {
-	base := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
-	repeats := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
+	repeats := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		var asked any
 		_ = json.Unmarshal(body, &asked)
@@ -145,7 +146,7 @@ func TestNothingOfTheRequestForATokenIsTakenForOne(t *testing.T) {
 
 func TestEverySecretOfTheIntegrationIsScrubbedNotOnlyTheOneThatIsSent(t *testing.T) {
 	const others = "other-secret-1 other-secret-2"
-	log := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	log := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"log": "`+others+` token-1"}`)
 	})
 	from := issues(t, nil)
@@ -192,5 +193,20 @@ func TestEverySecretOfTheIntegrationIsScrubbedNotOnlyTheOneThatIsSent(t *testing
 	c.Integration.Auth, c.Endpoint.Auth, c.Keyring = nil, nil, opened
 	if got := succeeds(t, r, c).FinalResult; strings.Contains(got, "other") {
 		t.Errorf("a call without credentials shows %s", got)
+	}
+}
+
+func TestASecretIsNotLookedForWhereItNeverGoes(t *testing.T) {
+	const guesses = "other-secret-1 other-secret-2"
+	theirs := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(guesses)) })
+	c := signedBy(calling(strings.Replace(theirs, "127.0.0.1", "localhost", 1), nil, nil), domain.Auth{Type: domain.BearerToken}, "own-secret")
+	c.Integration.Endpoints = []domain.Endpoint{{Name: "elsewhere", Auth: &domain.Auth{Type: domain.BearerToken, Secrets: map[string]domain.SecretRef{
+		"bearer_token_value": {ID: "elsewhere", Destinations: []string{"https://api.example.com header Authorization"}},
+	}}}}
+	c.Keyring = func(_ context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		return domain.NewSecret(map[string]string{"s1": "own-secret", "elsewhere": "other-secret-1"}[ref.ID]), nil
+	}
+	if got := succeeds(t, onLoopback(t), c).FinalResult; got != guesses {
+		t.Errorf("who runs a server sees which guess is a secret of another: %s", got)
 	}
 }

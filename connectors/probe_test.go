@@ -14,7 +14,7 @@ import (
 // 418.
 func knows(t *testing.T, statuses map[string]int) string {
 	t.Helper()
-	return upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	return startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		status, ok := statuses[r.Method+" "+r.URL.RequestURI()]
 		if !ok {
 			status = http.StatusTeapot
@@ -89,7 +89,7 @@ func TestAProbeOfWhatIsNotThereIsNeverHealthy(t *testing.T) {
 }
 
 func TestAProbeEndsWithItsContext(t *testing.T) {
-	base := upstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	base := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()

@@ -2,49 +2,71 @@ package connectors
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // probing gathers what a probe sees.
 type probing struct {
+	caller   *caller
 	seen     domain.Probe
 	auth     *domain.Auth
 	scrubber scrub.Scrubber
 	start    time.Time
 }
 
-func newProbing(at time.Time, a *domain.Auth) *probing {
+func newProbing(c *caller, a *domain.Auth) *probing {
 	return &probing{
-		seen: domain.Probe{At: at, AuthResolved: a == nil}, auth: a,
+		caller: c, seen: domain.Probe{At: c.now(), AuthResolved: a == nil}, auth: a,
 		start: time.Now(), //nolint:forbidigo // a duration is measured, nothing is decided by it
 	}
 }
 
-// signed notes that out carries its credentials, which nothing may show from here on.
-func (p *probing) signed(out *outgoing) {
-	p.scrubber = scrub.New(out.secrets...)
+// signed notes that r carries its credentials, which nothing may show from here on.
+func (p *probing) signed(r *request) { p.signedWith(r, p.credentials(r)) }
+
+// signedWith is signed with another detail.
+func (p *probing) signedWith(r *request, detail string) {
+	p.scrubber = r.Request.Scrubber()
 	p.seen.AuthResolved = true
-	p.step("resolve_auth", signedWith(p.auth, out))
+	p.step("resolve_auth", detail)
 }
 
-// send sends out, and once more with a fresh token when the upstream refuses
-// the one it got. It tells what came of it last.
-func (p *probing) send(ctx context.Context, out *outgoing, once func() (int, *fault)) *fault {
-	status, f := once()
-	again, unrenewed := out.renewed(ctx, status)
-	if !again {
-		return f
+func (p *probing) credentials(r *request) string {
+	switch {
+	case p.auth == nil:
+		return "No credentials are configured."
+	case r.credential != nil && r.credential.Detail != "":
+		return r.credential.Detail
 	}
-	p.scrubber = scrub.New(out.secrets...)
-	if unrenewed != nil {
+	return fmt.Sprintf("The credentials for %s are ready.", p.auth.Type)
+}
+
+// send makes one attempt, and another one where the credential had to be renewed.
+func (p *probing) send(ctx context.Context, r *request, attempt func() (int, *callerror.Error)) *callerror.Error {
+	_, e := p.caller.attempts.Run(ctx, r.credential, domain.RetryConfig{}, func() upstream.Outcome {
+		status, e := attempt()
+		return upstream.Outcome{Status: status, Err: e}
+	}, upstream.Once)
+	p.scrubber = r.Request.Scrubber()
+	if r.credential.Failed() {
 		p.seen.AuthResolved = false
-		return unrenewed
 	}
-	_, f = once()
-	return f
+	return e
+}
+
+// status sends r and returns the status of the answer.
+func (p *probing) status(ctx context.Context, r *request) (status int, e *callerror.Error) {
+	e = p.send(ctx, r, func() (_ int, e *callerror.Error) {
+		status, e = p.caller.client.Status(ctx, r.Request)
+		return status, e
+	})
+	return status, e
 }
 
 // step notes a step that succeeded.
@@ -52,24 +74,55 @@ func (p *probing) step(name, detail string) {
 	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: name, OK: true, Detail: p.scrubber.Text(detail)})
 }
 
-// failed ends the probe in a step that failed. Where this service had no room for
-// it, the probe has no status: nothing was seen.
-func (p *probing) failed(step string, f *fault) domain.Probe {
-	sentence := f.shown(p.scrubber)
+// failed ends the probe in a step that failed. Where this service had no room for it,
+// the probe has no status: nothing was seen.
+func (p *probing) failed(step string, e *callerror.Error) domain.Probe {
+	sentence := e.Shown(p.scrubber)
 	p.seen.Steps = append(p.seen.Steps, domain.ProbeStep{Name: step, Detail: sentence})
-	if f.ours {
+	if e.Local {
 		return p.end("", sentence)
 	}
-	return p.end(probeStatus(f.code), sentence)
+	return p.end(probeStatus(e.Code), sentence)
 }
 
-// healthy ends the probe in a step that proved what it was to prove.
-func (p *probing) healthy(step, said string) domain.Probe {
-	p.step(step, said)
-	return p.end(domain.Healthy, p.scrubber.Text(said))
+// healthy ends the probe in its last step.
+func (p *probing) healthy(step, message string) domain.Probe {
+	p.step(step, message)
+	return p.end(domain.Healthy, p.scrubber.Text(message))
 }
 
-func (p *probing) end(status domain.ProbeStatus, said string) domain.Probe {
-	p.seen.Status, p.seen.Message, p.seen.Duration = status, said, time.Since(p.start)
+func (p *probing) end(status domain.ProbeStatus, message string) domain.Probe {
+	p.seen.Status, p.seen.Message, p.seen.Duration = status, message, time.Since(p.start)
 	return p.seen
+}
+
+// unhealthy returns the error of a status that a probe got, nil for a good one. A 401 is
+// good where no credentials are configured: the upstream is there.
+func unhealthy(status int, signed bool, expected int) *callerror.Error {
+	e := callerror.OfStatus(status)
+	switch {
+	case e != nil && e.Code == domain.CallAuthFailed && signed:
+		return e
+	case status >= 500:
+		return &callerror.Error{Code: domain.CallUnreachable, Sentence: e.Sentence}
+	case expected != 0 && status != expected:
+		return callerror.Misconfigured("The upstream answered %d, and the health check expects %d.", status, expected)
+	}
+	return nil
+}
+
+// probeStatus returns the status of a probe that failed with code.
+func probeStatus(code domain.ErrorCode) domain.ProbeStatus {
+	switch code {
+	case domain.CallAuthFailed:
+		return domain.AuthFailed
+	case domain.CallTimeout:
+		return domain.Timeout
+	case domain.CallSSLError:
+		return domain.SSLError
+	case domain.CallMisconfigured, domain.CallBlockedDestination:
+		return domain.Misconfigured
+	case domain.CallUnreachable, domain.CallUpstreamError, domain.CallToolError, domain.CallResponseTooLarge:
+	}
+	return domain.Unreachable
 }

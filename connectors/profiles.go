@@ -1,259 +1,27 @@
 package connectors
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
-	"time"
-
-	"go.yaml.in/yaml/v4"
-
-	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/connectors/program"
+	"github.com/seed677028b5/integrations/connectors/signin"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Profile is a program that integrations may have started, as the operator
-// describes it. What a caller gives fills its slots and nothing else.
-type Profile struct {
-	Name        string        `yaml:"name"`
-	Executable  string        `yaml:"executable"`  // an absolute path
-	Arguments   []string      `yaml:"arguments"`   // exactly these, {slot} filled
-	Slots       []ProfileSlot `yaml:"slots"`       // in the order of mcp_args
-	Environment []string      `yaml:"environment"` // NAME=value each, and all there is
-	Read        []string      `yaml:"read"`        // paths that it may read, beside the system's programs and libraries
-	Write       []string      `yaml:"write"`       // paths that it may change
-	Network     bool          `yaml:"network"`     // may it reach the network?
-	Limits      ProfileLimits `yaml:"limits"`
-}
-
-// ProfileSlot is a place in the arguments of a profile.
-type ProfileSlot struct {
-	Name    string `yaml:"name"`
-	Pattern string `yaml:"pattern"` // a regular expression (RE2) that the whole value matches
-}
-
-// ProfileLimits bound what one process may use. 0 is the default.
-type ProfileLimits struct {
-	MemoryMB    int `yaml:"memory_mb"`    // Default: 512
-	FileMB      int `yaml:"file_mb"`      // a file that it writes. Default: 64
-	CPUSeconds  int `yaml:"cpu_seconds"`  // Default: 60
-	WallSeconds int `yaml:"wall_seconds"` // Default: 150
-	OpenFiles   int `yaml:"open_files"`   // Default: 256
-	Processes   int `yaml:"processes"`    // Default: 16
-}
-
-// ReadProfiles reads a document of profiles, in YAML or JSON. What they say is
-// checked by Config.Validate.
-func ReadProfiles(text []byte) ([]Profile, error) {
-	var document struct {
-		Profiles []Profile `yaml:"profiles"`
-	}
-	if err := yaml.Load(text, &document, yaml.WithKnownFields()); err != nil {
-		return nil, fmt.Errorf("read the profiles: %w", err)
-	}
-	if len(document.Profiles) == 0 {
-		return nil, errors.New("read the profiles: there are none")
-	}
-	return document.Profiles, nil
-}
-
-var (
-	profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,127}$`)
-	slotName    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	slotUse     = regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`)
-	variable    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=[^\x00]*$`)
+// Other packages import this one alone, so it has the names that they need of those
+// below.
+type (
+	// Profile is a program that integrations may have started, as the operator
+	// describes it.
+	Profile = program.Profile
+	// ProfileSlot is a place in the arguments of a profile.
+	ProfileSlot = program.Slot
+	// ProfileLimits bound what one process may use.
+	ProfileLimits = program.Limits
 )
 
-// validate returns everything that is wrong with a profile, none of whose paths
-// may lead to private ones.
-func (p Profile) validate(private []string) []error {
-	var problems []error
-	wrong := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf("the profile %q: "+format, append([]any{p.Name}, args...)...))
-	}
-	if !profileName.MatchString(p.Name) {
-		wrong("its name must be lowercase letters, digits, hyphens and underscores, at most 128")
-	}
-	if err := isProgram(p.Executable); err != nil {
-		wrong("executable: %w", err)
-	}
-	for n, slot := range p.Slots {
-		_, err := regexp.Compile(slot.Pattern)
-		switch {
-		case !slotName.MatchString(slot.Name):
-			wrong("the slot %q must be named with lowercase letters, digits and underscores", slot.Name)
-		case slot.Pattern == "":
-			wrong("the slot {%s} has no pattern", slot.Name)
-		case err != nil:
-			wrong("the pattern of {%s}: %w", slot.Name, err)
-		case slices.IndexFunc(p.Slots, func(other ProfileSlot) bool { return other.Name == slot.Name }) != n:
-			wrong("the slot {%s} is declared twice", slot.Name)
-		case !slices.ContainsFunc(p.Arguments, func(a string) bool { return strings.Contains(a, "{"+slot.Name+"}") }):
-			wrong("the slot {%s} is not used in its arguments", slot.Name)
-		}
-	}
-	for _, argument := range p.Arguments {
-		if strings.ContainsRune(argument, 0) {
-			wrong("the argument %q has a zero byte", argument)
-		}
-		for _, use := range slotUse.FindAllStringSubmatch(argument, -1) {
-			if !slices.ContainsFunc(p.Slots, func(slot ProfileSlot) bool { return slot.Name == use[1] }) {
-				wrong("{%s} in its arguments is not declared as a slot", use[1])
-			}
-		}
-	}
-	for _, v := range p.Environment {
-		if !variable.MatchString(v) {
-			name, _, _ := strings.Cut(v, "=")
-			wrong("the environment must be NAME=value each, and %q is not", name)
-		}
-	}
-	for _, path := range slices.Concat(p.Read, p.Write) {
-		if err := isPath(path, private); err != nil {
-			wrong("%w", err)
-		}
-	}
-	l := p.Limits
-	for _, limit := range []struct {
-		name       string
-		value, low int
-	}{{"memory_mb", l.MemoryMB, 16}, {"file_mb", l.FileMB, 1}, {"cpu_seconds", l.CPUSeconds, 1}, {"wall_seconds", l.WallSeconds, 1}, {"open_files", l.OpenFiles, 16}, {"processes", l.Processes, 1}} {
-		if limit.value != 0 && (limit.value < limit.low || limit.value > 1<<20) {
-			wrong("limits.%s must be from %d to %d", limit.name, limit.low, 1<<20)
-		}
-	}
-	return problems
-}
+// ReadProfiles reads a document of profiles, in YAML or JSON. Config.Validate checks
+// them.
+func ReadProfiles(text []byte) ([]Profile, error) { return program.ReadProfiles(text) }
 
-// isProgram says what keeps a path from being a program that only the operator
-// can have put there.
-func isProgram(path string) error {
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-		return fmt.Errorf("%q is not an absolute path", path)
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err //nolint:wrapcheck // it names the path
-	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is not an executable file", path)
-	case info.Mode()&0o002 != 0:
-		return fmt.Errorf("%s can be changed by anyone", path)
-	}
-	if folder, err := os.Stat(filepath.Dir(path)); err != nil || folder.Mode()&0o002 != 0 && folder.Mode()&os.ModeSticky == 0 {
-		return fmt.Errorf("%s can be replaced by anyone", path)
-	}
-	return nil
-}
-
-// isPath says what keeps a path from being opened to a program.
-func isPath(path string, private []string) error {
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-		return fmt.Errorf("%q is not an absolute path", path)
-	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err //nolint:wrapcheck // it names the path
-	}
-	if real == "/" || real == "/proc" || strings.HasPrefix(real, "/proc/") {
-		return fmt.Errorf("%s must not be opened to a program; name the folders that it needs", path)
-	}
-	for _, folder := range private {
-		if folder, err = filepath.Abs(folder); err != nil || folder == "" {
-			continue
-		}
-		if resolved, err := filepath.EvalSymlinks(folder); err == nil {
-			folder = resolved
-		}
-		if within(real, folder) || within(folder, real) {
-			return fmt.Errorf("%s leads to what this service keeps in %s", path, folder)
-		}
-	}
-	return nil
-}
-
-// exposed returns a problem for each path that every program could read, because it
-// lies where the system keeps its own programs and files.
-func exposed(private []string) []error {
-	var problems []error
-	for _, path := range private {
-		if path == "" {
-			continue
-		}
-		real, err := filepath.Abs(path)
-		if err == nil {
-			if resolved, err := filepath.EvalSymlinks(real); err == nil {
-				real = resolved
-			}
-		}
-		for _, readable := range sandbox.Readable() {
-			if resolved, err := filepath.EvalSymlinks(readable); err == nil {
-				readable = resolved
-			}
-			if within(real, readable) || within(readable, real) {
-				problems = append(problems, fmt.Errorf("%s lies in %s, which every program of a profile may read: keep it elsewhere", path, readable))
-				break
-			}
-		}
-	}
-	return problems
-}
-
-// within reports whether path is folder or below it.
-func within(path, folder string) bool {
-	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
-}
-
-// slots returns the slots as the rules of the domain know them. The profile was
-// validated.
-func (p Profile) slots() []domain.Slot {
-	slots := make([]domain.Slot, len(p.Slots))
-	for n, slot := range p.Slots {
-		slots[n] = domain.Slot{Name: slot.Name, Pattern: regexp.MustCompile(`\A(?:` + slot.Pattern + `)\z`)}
-	}
-	return slots
-}
-
-// command returns what is started for values of the slots, which fit.
-func (p Profile) command(values []string) sandbox.Command {
-	var pairs []string
-	for n, slot := range p.Slots {
-		pairs = append(pairs, "{"+slot.Name+"}", values[n])
-	}
-	fill, args := strings.NewReplacer(pairs...), make([]string, len(p.Arguments))
-	for n, argument := range p.Arguments {
-		args[n] = fill.Replace(argument) // in one pass, so that no value is taken for a slot
-	}
-	or := func(value, otherwise int) int64 {
-		if value == 0 {
-			return int64(otherwise)
-		}
-		return int64(value)
-	}
-	return sandbox.Command{
-		Executable: p.Executable, Args: args, Env: p.Environment, Read: p.Read, Write: p.Write, Network: p.Network,
-		Limits: sandbox.Limits{
-			Memory: or(p.Limits.MemoryMB, 512) << 20, FileSize: or(p.Limits.FileMB, 64) << 20,
-			CPU:       time.Duration(or(p.Limits.CPUSeconds, 60)) * time.Second,
-			Wall:      time.Duration(or(p.Limits.WallSeconds, 150)) * time.Second,
-			OpenFiles: or(p.Limits.OpenFiles, 256), Processes: or(p.Limits.Processes, 16),
-		},
-	}
-}
-
-// secrets returns the values of the environment that nothing may show: all but
-// those whose names say that they are none.
-func (p Profile) secrets() []string {
-	plain := []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "NODE_ENV", "NODE_OPTIONS", "PYTHONPATH"}
-	var secrets []string
-	for _, v := range p.Environment {
-		if name, value, _ := strings.Cut(v, "="); !slices.Contains(plain, name) {
-			secrets = append(secrets, value)
-		}
-	}
-	return secrets
-}
+// PublicKeys returns the JSON Web Key Set (RFC 7517) of a private key that a signs with.
+// It returns an error of kind Invalid when a signs with none, or when key does not fit a.
+func PublicKeys(a domain.Auth, key domain.Secret) ([]byte, error) { return signin.PublicKeys(a, key) }

@@ -10,7 +10,7 @@ import (
 func TestProfilesAreReadFromYAMLAndJSON(t *testing.T) {
 	want := Profile{
 		Name: "files", Executable: "/usr/bin/node", Arguments: []string{"/srv/mcp/index.js", "--root={root}"},
-		Slots: []ProfileSlot{{"root", "/srv/data/[a-z]+"}}, Environment: []string{"NODE_ENV=production"},
+		Slots: []ProfileSlot{{Name: "root", Pattern: "/srv/data/[a-z]+"}}, Environment: []string{"NODE_ENV=production"},
 		Read: []string{"/srv/mcp"}, Write: []string{"/srv/data"}, Network: true,
 		Limits: ProfileLimits{MemoryMB: 256, FileMB: 1, CPUSeconds: 2, WallSeconds: 3, OpenFiles: 64, Processes: 5},
 	}
@@ -74,13 +74,13 @@ func TestEverythingThatIsWrongWithProfilesIsToldAtOnce(t *testing.T) {
 		{Profile{Name: "d", Executable: dir}, "not an executable file"},
 		{Profile{Name: "e", Executable: file("plain", 0o644)}, "not an executable file"},
 		{Profile{Name: "f", Executable: file("loose", 0o757)}, "changed by anyone"},
-		{Profile{Name: "g", Executable: good, Slots: []ProfileSlot{{"x", "a"}}}, "{x} is not used"},
+		{Profile{Name: "g", Executable: good, Slots: []ProfileSlot{{Name: "x", Pattern: "a"}}}, "{x} is not used"},
 		{Profile{Name: "h", Executable: good, Arguments: []string{"{y}"}}, "{y} in its arguments is not declared"},
-		{Profile{Name: "i", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{"z", "(a"}}}, "the pattern of {z}"},
-		{Profile{Name: "j", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{"z", "a)|(b"}}}, "the pattern of {z}"},
-		{Profile{Name: "k", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{"z", ""}}}, "{z} has no pattern"},
-		{Profile{Name: "l", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{"z", "a"}, {"z", "b"}}}, "{z} is declared twice"},
-		{Profile{Name: "m", Executable: good, Slots: []ProfileSlot{{"Z", "b"}}}, `the slot "Z" must be named`},
+		{Profile{Name: "i", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{Name: "z", Pattern: "(a"}}}, "the pattern of {z}"},
+		{Profile{Name: "j", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{Name: "z", Pattern: "a)|(b"}}}, "the pattern of {z}"},
+		{Profile{Name: "k", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{Name: "z", Pattern: ""}}}, "{z} has no pattern"},
+		{Profile{Name: "l", Executable: good, Arguments: []string{"{z}"}, Slots: []ProfileSlot{{Name: "z", Pattern: "a"}, {Name: "z", Pattern: "b"}}}, "{z} is declared twice"},
+		{Profile{Name: "m", Executable: good, Slots: []ProfileSlot{{Name: "Z", Pattern: "b"}}}, `the slot "Z" must be named`},
 		{Profile{Name: "n", Executable: good, Environment: []string{"TOKEN"}}, `"TOKEN" is not`},
 		{Profile{Name: "o", Executable: good, Read: []string{"data"}}, "not an absolute path"},
 		{Profile{Name: "p", Executable: good, Read: []string{"/"}}, "name the folders"},
@@ -110,16 +110,9 @@ func TestEverythingThatIsWrongWithProfilesIsToldAtOnce(t *testing.T) {
 			t.Errorf("it is not told that %s", row.told)
 		}
 	}
-	c.Profiles = []Profile{{Name: "fine", Executable: good, Arguments: []string{"{a}-{a}", "{B}", "{}"}, Slots: []ProfileSlot{{"a", "x|y"}}}}
+	c.Profiles = []Profile{{Name: "fine", Executable: good, Arguments: []string{"{a}-{a}", "{B}", "{}"}, Slots: []ProfileSlot{{Name: "a", Pattern: "x|y"}}}}
 	if err := c.Validate(); err != nil {
 		t.Errorf("a good profile is refused: %v", err)
-	}
-}
-
-func TestAValueNeverBecomesASlotOrAnotherArgument(t *testing.T) {
-	p := Profile{Arguments: []string{"--a={a}", "{b}"}, Slots: []ProfileSlot{{"a", ".*"}, {"b", ".*"}}}
-	if got := asJSON(t, p.command([]string{"{b}", "x y --c"}).Args); got != `["--a={b}","x y --c"]` {
-		t.Errorf("got %s", got)
 	}
 }
 

@@ -24,7 +24,7 @@ type seen struct {
 func recorder(t *testing.T) (base string, last func() seen) {
 	t.Helper()
 	requests := make(chan seen, 100)
-	base = upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base = startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		requests <- seen{r.Method, r.RequestURI, string(body), r.Header}
 		_, _ = w.Write([]byte(`{}`))
@@ -183,7 +183,7 @@ func TestASecretThatNoHeaderCanCarryIsTold(t *testing.T) {
 }
 
 func TestADryRunShowsTheRequestAndSendsNothing(t *testing.T) {
-	base := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
+	base := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
 	c := signedBy(calling(base, map[string]any{"q": canary}, func(e *domain.Endpoint) { e.Method = "POST" }), domain.Auth{Type: domain.APIKeyHeader, QueryName: "key"}, canary)
 	c.DryRun = true
 	result := succeeds(t, onLoopback(t), c)

@@ -19,7 +19,7 @@ import (
 func flaky(t *testing.T, retryAfter string, statuses ...int) (base string, calls *atomic.Int32) {
 	t.Helper()
 	calls = &atomic.Int32{}
-	return upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	return startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		n := int(calls.Add(1))
 		if retryAfter != "" {
 			w.Header().Set("Retry-After", retryAfter)
@@ -31,12 +31,11 @@ func flaky(t *testing.T, retryAfter string, statuses ...int) (base string, calls
 
 var usual = domain.RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 502, 503, 504}}
 
-// patient returns a registry that waits only as long as it is told to.
+// patient returns a registry that waits only as long as Retry-After says.
 func patient(t *testing.T) *Registry {
 	t.Helper()
 	r := onLoopback(t)
-	speaker := r.connectors[domain.REST].(rest)
-	speaker.way.firstWait = time.Millisecond
+	r.caller.attempts.FirstWait = time.Millisecond
 	return r
 }
 
@@ -127,7 +126,7 @@ func TestTheTimeoutBoundsRetriesToo(t *testing.T) {
 		t.Errorf("a wait beyond the limit was begun: %+v", result)
 	}
 	var slow atomic.Int32
-	base = upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base = startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if slow.Add(1) > 1 {
 			<-r.Context().Done()
 		}
@@ -144,7 +143,7 @@ func TestTheTimeoutBoundsRetriesToo(t *testing.T) {
 
 func TestTheBodyIsSentWholeEachTime(t *testing.T) {
 	bodies := make(chan string, 3)
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		bodies <- string(body)
 		w.WriteHeader(429)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +57,7 @@ func printable(r rune) rune {
 }
 
 func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
-	base := upstream(t, echo)
+	base := startUpstream(t, echo)
 	secrets := scrub.New(canary, "amy:"+canary)
 	for _, auth := range []domain.Auth{
 		{Type: domain.BearerToken}, {Type: domain.Basic, Username: "amy"}, {Type: domain.APIKeyHeader, HeaderName: "X-Key"}, {Type: domain.APIKeyHeader, QueryName: "key"},
@@ -95,7 +94,7 @@ func TestNothingThatLeavesShowsASecretThatAnUpstreamEchoes(t *testing.T) {
 
 func TestAHeaderThatIsNamedAfterASecretIsNotShown(t *testing.T) {
 	const key = "deadbeefcafe0123456789abcdef"
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		for _, name := range []string{key, "X-" + strings.ToUpper(key) + "-Seen", hex.EncodeToString([]byte(key))} {
 			w.Header()[name] = []string{"1"}
 		}
@@ -111,22 +110,6 @@ func TestAHeaderThatIsNamedAfterASecretIsNotShown(t *testing.T) {
 	}
 }
 
-func TestARequestIsShownWithMasksWhereTheServicePutACredential(t *testing.T) {
-	const own = "hunter2-hunter2" // as a caller would guess it
-	target, _ := url.Parse("https://a.example/" + own + "?mine=" + own)
-	out := &outgoing{url: target, header: http.Header{"X-Mine": {own}}, body: []byte(own)}
-	out.hideHeader("X-Tenant", "abc", "abc") // too short to be found by value
-	out.hideHeader("Authorization", "Bearer Tenant", "Tenant")
-	out.hideQuery("api key", own)
-	want := domain.CallRequest{
-		URL:     "https://a.example/" + own + "?mine=" + own + "&api+key=" + scrub.Mask,
-		Headers: http.Header{"X-Mine": {own}, "X-Tenant": {scrub.Mask}, "Authorization": {scrub.Mask}}, Body: own,
-	}
-	if shown := out.shown(); !reflect.DeepEqual(shown, want) {
-		t.Errorf("got %+v", shown)
-	}
-}
-
 func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
 	whole := func(r *http.Request) string { // in base64, which may begin anywhere
 		body, _ := io.ReadAll(r.Body)
@@ -136,11 +119,11 @@ func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	refusing := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	refusing := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		said, _ := jsonvalue.Compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
 		_, _ = io.WriteString(w, said)
 	})
-	echoing := upstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, whole(r)) })
+	echoing := startUpstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, whole(r)) })
 	inBody := clientCredentials(refusing)
 	inBody.ClientAuthMethod = "body"
 	inJSON := domain.Auth{Type: domain.JSONTokenExchange, TokenURL: refusing, TokenRequestClientIDField: "i", TokenRequestClientSecretField: "s", TokenResponsePath: "t"}

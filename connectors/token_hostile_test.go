@@ -32,7 +32,7 @@ func TestATokenEndpointThatHangsOrDripsEndsAtTheTimeout(t *testing.T) {
 }
 
 func TestATokenEndpointTakesLittleMemory(t *testing.T) {
-	huge := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	huge := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		block := strings.Repeat("x", 64<<10)
 		for range 160 {
 			if _, err := io.WriteString(w, block); err != nil {
@@ -65,7 +65,7 @@ func TestATokenEndpointTakesLittleMemory(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNoTokenIsToldInASentence(t *testing.T) {
-	long := strings.Repeat("a", mostToken+1)
+	long := strings.Repeat("a", 16<<10+1)
 	for _, row := range []struct {
 		status int
 		body   string
@@ -94,7 +94,7 @@ func TestAnAnswerThatIsNoTokenIsToldInASentence(t *testing.T) {
 		{500, `{"error": "server_error"}`, domain.CallUpstreamError, "The token endpoint answered 500"},
 	} {
 		var calls atomic.Int32
-		tokens := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		tokens := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 			calls.Add(1)
 			w.WriteHeader(row.status)
 			_, _ = io.WriteString(w, row.body)
@@ -126,9 +126,9 @@ func TestALifetimeThatMakesNoSenseIsNotBelieved(t *testing.T) {
 }
 
 func TestARedirectOfTheTokenEndpointIsNotFollowed(t *testing.T) {
-	elsewhere := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
+	elsewhere := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
 	for _, status := range []int{301, 302, 307, 308} {
-		tokens := upstream(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, status) })
+		tokens := startUpstream(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, status) })
 		got := failsWith(t, onLoopback(t), byToken(calling("http://127.0.0.1:1", nil, nil), clientCredentials(tokens), canary), domain.CallMisconfigured)
 		if !strings.Contains(got.Error, "redirects are not followed") {
 			t.Errorf("got %s", got.Error)
@@ -137,7 +137,7 @@ func TestARedirectOfTheTokenEndpointIsNotFollowed(t *testing.T) {
 }
 
 func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
-	echo := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	echo := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(400)
 		said, _ := jsonvalue.Compact(map[string]string{
@@ -169,7 +169,7 @@ func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
 }
 
 func TestAnUpstreamThatEchoesTellsNoToken(t *testing.T) {
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		_, _ = fmt.Fprintf(w, `{"you": %q, "secret": "canary-secret"}`, r.Header.Get("Authorization"))
 	})

@@ -48,7 +48,7 @@ func TestManyCallsAskForOneToken(t *testing.T) {
 
 func TestTheRequestForATokenEndsWithTheLastWhoWaitsForIt(t *testing.T) {
 	ended := make(chan struct{})
-	tokens := upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+	tokens := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // so that the server notices who leaves
 		<-r.Context().Done()
 		close(ended)
@@ -64,7 +64,7 @@ func TestTheRequestForATokenEndsWithTheLastWhoWaitsForIt(t *testing.T) {
 func guarded(t *testing.T, good func(token string) bool) (base string, calls *atomic.Int32) {
 	t.Helper()
 	calls = &atomic.Int32{}
-	return upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	return startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -106,7 +106,7 @@ func TestAnUpstreamThatRefusesEveryTokenIsAskedTwice(t *testing.T) {
 
 func TestAFreshTokenDoesNotCostARetry(t *testing.T) {
 	var n atomic.Int32
-	base := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader([]int{503, 401, 503, 200}[n.Add(1)-1])
 	})
 	c := byToken(calling(base, nil, func(e *domain.Endpoint) { e.Retry = usual }), clientCredentials(issues(t, nil).url), canary)
@@ -155,7 +155,7 @@ func TestAProbeGetsATokenAndSaysSo(t *testing.T) {
 }
 
 func TestAProbeThatHasToAskWithGETRenewsATokenToo(t *testing.T) {
-	base := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodHead:
 			w.WriteHeader(http.StatusMethodNotAllowed)

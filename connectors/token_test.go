@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -64,7 +65,7 @@ func issues(t *testing.T, answer func(n int) string) *issuer {
 			return fmt.Sprintf(`{"access_token": "token-%d", "token_type": "bearer", "expires_in": 600}`, n)
 		}
 	}
-	i.url = upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	i.url = startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		i.mu.Lock()
 		i.asked = append(i.asked, asked{r.Header, string(body)})
@@ -164,7 +165,7 @@ func TestTheOldTokenServesWhileNoNewOneCanBeHad(t *testing.T) {
 	base, last := recorder(t)
 	var status atomic.Int32
 	status.Store(200)
-	tokens := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	tokens := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(int(status.Load()))
 		if status.Load() == 200 {
 			_, _ = io.WriteString(w, `{"access_token": "token-1", "expires_in": 600}`)
@@ -202,7 +203,7 @@ func TestNobodyWaitsForATokenWhileTheOldOneLasts(t *testing.T) {
 	asked := make(chan bool, 8)
 	hang := make(chan struct{})
 	var n atomic.Int32
-	tokens := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+	tokens := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if asked <- true; n.Add(1) > 1 {
 			select {
 			case <-hang:
@@ -218,7 +219,7 @@ func TestNobodyWaitsForATokenWhileTheOldOneLasts(t *testing.T) {
 	<-asked
 	clock.advance(9*time.Minute + 30*time.Second)
 	var calls sync.WaitGroup
-	for range mostUnderWay {
+	for range upstream.MaxConcurrent {
 		calls.Go(func() { succeeds(t, r, c) })
 	}
 	calls.Wait()
@@ -289,7 +290,7 @@ func TestADryRunAsksForNoToken(t *testing.T) {
 }
 
 func TestASecretGoesToNoTokenEndpointButTheOneItWasGivenFor(t *testing.T) {
-	tokens := upstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the token endpoint was called") })
+	tokens := startUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("the token endpoint was called") })
 	for _, a := range []domain.Auth{
 		clientCredentials(tokens),
 		{Type: domain.JSONTokenExchange, TokenURL: tokens},
@@ -333,19 +334,5 @@ func TestATokenCanBeExchangedForInJSON(t *testing.T) {
 	}
 	if got.Header.Get("Content-Type") != "application/json" || last().Header.Get("Authorization") != "Bearer token-7" {
 		t.Errorf("got %v and %v", got.Header, last().Header)
-	}
-}
-
-func TestTokensAreForgottenWhenThereAreTooMany(t *testing.T) {
-	kept := newRecent[int](3)
-	for n := range 3 {
-		kept.put(fmt.Sprint(n), n)
-	}
-	kept.get("0")
-	kept.put("3", 3)
-	for key, want := range map[string]bool{"0": true, "1": false, "2": true, "3": true} {
-		if _, ok := kept.get(key); ok != want {
-			t.Errorf("%s is kept: %t", key, ok)
-		}
 	}
 }

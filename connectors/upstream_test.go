@@ -33,8 +33,8 @@ func registry(t *testing.T, c Config) *Registry {
 	return r
 }
 
-// upstream starts a server on loopback that answers with h.
-func upstream(t *testing.T, h http.HandlerFunc) string {
+// startUpstream starts a server on loopback that answers with h.
+func startUpstream(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -44,7 +44,7 @@ func upstream(t *testing.T, h http.HandlerFunc) string {
 // answers is an upstream that always says the same.
 func answers(t *testing.T, status int, body string) string {
 	t.Helper()
-	return upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	return startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
 	})

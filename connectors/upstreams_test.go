@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -21,32 +22,32 @@ func once(e *domain.Endpoint) { e.Retry = domain.RetryConfig{} }
 
 func TestInvocationsPauseWhileAnUpstreamKeepsFailing(t *testing.T) {
 	var asked atomic.Int32
-	base := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	base := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	r, c := onLoopback(t), invoking(calling(base, nil, once), "acme")
-	for range failuresToRun {
+	for range upstream.MaxFailures {
 		failsWith(t, r, c, domain.CallUpstreamError)
 	}
 	if got := failsWith(t, r, c, domain.CallUnreachable).Error; !strings.Contains(got, "pause") {
 		t.Errorf("the refusal says %q", got)
 	}
-	if n := asked.Load(); n != failuresToRun {
-		t.Errorf("the upstream was asked %d times, want %d", n, failuresToRun)
+	if n := asked.Load(); n != upstream.MaxFailures {
+		t.Errorf("the upstream was asked %d times, want %d", n, upstream.MaxFailures)
 	}
 	test := c
 	test.Invocation = false
 	failsWith(t, r, test, domain.CallUpstreamError) // a test shows what is
 	failsWith(t, r, invoking(c, "other"), domain.CallUpstreamError)
-	if n := asked.Load(); n != failuresToRun+2 {
+	if n := asked.Load(); n != upstream.MaxFailures+2 {
 		t.Errorf("the upstream was asked %d times: a test and another workspace are not held back", n)
 	}
 }
 
 func TestWhatTheCallerDidWrongDoesNotPauseInvocations(t *testing.T) {
 	r, c := onLoopback(t), invoking(calling(answers(t, http.StatusBadRequest, `{}`), nil, once), "acme")
-	for range 3 * failuresToRun {
+	for range 3 * upstream.MaxFailures {
 		failsWith(t, r, c, domain.CallUpstreamError)
 	}
 }
@@ -54,18 +55,18 @@ func TestWhatTheCallerDidWrongDoesNotPauseInvocations(t *testing.T) {
 func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 	hang := make(chan struct{})
 	var waiting atomic.Int32
-	slow := upstream(t, func(http.ResponseWriter, *http.Request) { waiting.Add(1); <-hang })
+	slow := startUpstream(t, func(http.ResponseWriter, *http.Request) { waiting.Add(1); <-hang })
 	release := sync.OnceFunc(func() { close(hang) })
 	t.Cleanup(release)
 	fine := answers(t, 200, `{}`)
 	r := onLoopback(t)
 	var callers sync.WaitGroup
-	for range mostUnderWay {
+	for range upstream.MaxConcurrent {
 		callers.Go(func() { call(t, r, invoking(calling(slow, nil, once), "acme")) })
 	}
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	for waiting.Load() < mostUnderWay {
+	for waiting.Load() < upstream.MaxConcurrent {
 		<-poll.C
 	}
 	if got := failsWith(t, r, invoking(calling(slow, nil, nil), "acme"), domain.CallUnreachable).Error; !strings.Contains(got, "try again") {
@@ -83,7 +84,7 @@ func TestCallsThatComeTogetherWaitForTheirTurn(t *testing.T) {
 	base := answers(t, 200, `{}`)
 	r := onLoopback(t)
 	var callers sync.WaitGroup
-	for range 3 * mostUnderWay {
+	for range 3 * upstream.MaxConcurrent {
 		callers.Go(func() { succeeds(t, r, invoking(calling(base, nil, once), "acme")) })
 	}
 	callers.Wait()

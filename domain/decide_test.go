@@ -157,7 +157,7 @@ func TestALoneSecretImpliesItsType(t *testing.T) {
 		`"api_key_value": "k"`:      domain.APIKeyHeader,
 		`"bearer_token_value": "t"`: domain.BearerToken,
 		`"client_secret_value": "s", "client_id": "c", "token_url": "https://id.example.com/token"`: domain.ClientCredentials,
-		`"private_key_value": ` + quote(rsaKey) + `, "client_id": "c"`:                               domain.SMARTBackendServices,
+		`"private_key_value": ` + quote(rsaKey) + `, "client_id": "c"`:                              domain.SMARTBackendServices,
 	} {
 		d, err := domain.Integration{}.Create("acme", merge(t, plain, `{"auth": {`+field+`}}`), domain.Stamp{At: noon, Attempt: "a"}, rules)
 		require.NoError(t, err, field)

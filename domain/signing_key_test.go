@@ -47,7 +47,8 @@ func TestASigningKeyIsReadFromPEMAndJWK(t *testing.T) {
 	d := new(big.Int).SetBytes(scalar)
 	members := map[string]*big.Int{"n": r.N, "e": big.NewInt(int64(r.E)), "d": r.D, "p": r.Primes[0], "q": r.Primes[1]}
 	for _, row := range []struct{ algorithm, text, id string }{
-		{"RS384", inPEM(t, r), ""}, {"ES384", inPEM(t, e), ""},
+		{"RS384", inPEM(t, r), ""},
+		{"ES384", inPEM(t, e), ""},
 		{"RS256", inJWK("RSA", members, `, "kid": "mine"`), "mine"},
 		{"ES384", "\n" + inJWK("EC", map[string]*big.Int{"d": d, "x": x, "y": y}, `, "crv": "P-384"`), ""},
 	} {

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/retryafter"
 )
 
 // maxAnswer is how many bytes of a response are read and discarded. A connection can
@@ -63,20 +63,10 @@ func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m mess
 	o := outcome{status: resp.StatusCode}
 	if o.status < 200 || o.status > 299 {
 		o.problem = strings.TrimSpace(fmt.Sprintf("The receiver answered %d %s", o.status, http.StatusText(o.status))) + "."
-		o.retryAfter = min(w.retryAfter(resp.Header.Get("Retry-After")), w.config.Longest)
+		wait, _ := retryafter.Parse(resp.Header.Get("Retry-After"), w.config.Now())
+		o.retryAfter = min(wait, w.config.Longest)
 	}
 	return o
-}
-
-// retryAfter reads either form of Retry-After (RFC 9110, 10.2.3).
-func (w *Webhooks) retryAfter(value string) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(w.config.Now()))
-	}
-	return 0
 }
 
 // Test sends a test event to a destination now, whether it is enabled or not,

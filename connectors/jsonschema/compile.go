@@ -53,7 +53,7 @@ func (s *schema) validate(ctx context.Context, params map[string]any) error {
 	})
 }
 
-// compile compiles a JSON Schema; 2020-12 unless it says otherwise.
+// compile compiles a JSON Schema, of draft 2020-12 unless it names another.
 // What it costs is bounded, and it ends with ctx.
 func compile(ctx context.Context, data []byte) (*schema, error) {
 	if jsonvalue.CountMarks(data) > maxSchemaValues {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -86,4 +87,22 @@ func Abbreviate(s string, limit int) string {
 		return s
 	}
 	return string([]rune(s)[:limit]) + "…"
+}
+
+// Scalar returns a string, a number or a boolean as text, and whether v is one. A
+// number stays as it is written.
+func Scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case json.Number:
+		return v.String(), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case int:
+		return strconv.Itoa(v), true
+	}
+	return "", false
 }

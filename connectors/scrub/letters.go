@@ -12,7 +12,7 @@ import (
 const minLetters = 8
 
 // letters returns the ASCII letters and digits of a text, in lower case. An echo
-// that was folded, wrapped, set apart by separators, quoted anew or read in another
+// that was folded, wrapped, set apart by separators, quoted again or read in another
 // character set has the same ones.
 func letters(in string) unescaped {
 	out := make([]byte, 0, len(in))

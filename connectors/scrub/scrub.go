@@ -25,7 +25,7 @@ const minLength = 4
 // hex, escaped as JSON or HTML up to three times over, and by their letters and
 // digits alone.
 //
-// It must not be used on a text that a caller chose: whoever sees whether a guess
+// It must not be used on a text that a caller chose: anybody who sees whether a guess
 // is masked learns whether it was right. The zero value knows no secret.
 type Scrubber struct {
 	needles []string

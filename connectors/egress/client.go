@@ -1,0 +1,104 @@
+// Package egress sends requests to upstreams.
+//
+// Its promise: it opens no connection to a destination that its policy denies, no
+// answer takes more than bounded time and memory, and nothing else in this service
+// dials an upstream.
+package egress
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Client is an http.RoundTripper that judges every destination before it dials. It
+// follows no redirect, keeps no cookie and adds no credential. It is safe for
+// concurrent use.
+type Client struct {
+	UserAgent string // what requests should name this service as
+	guard     *guard
+	transport *http.Transport
+}
+
+// New returns a Client. An error is a problem of the configuration.
+func New(c Config) (*Client, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	g := newGuard(c)
+	transport, err := newTransport(c, g)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{UserAgent: userAgent(), guard: g, transport: transport}, nil
+}
+
+// DenyListener makes a listener of ours a destination that is never dialled. A
+// listener on an unspecified address is denied on every address of this machine.
+func (c *Client) DenyListener(listener netip.AddrPort) { c.guard.deny(listener) }
+
+// Judge returns the error of a URL that the policy denies by its name, nil for any
+// other. The addresses of a name are judged when they are dialled.
+func (c *Client) Judge(target *url.URL) *callerror.Error {
+	if err := c.guard.judgeURL(target); err != nil {
+		return &callerror.Error{Code: domain.CallBlockedDestination, Sentence: denied, Unsent: true, Cause: err}
+	}
+	return nil
+}
+
+// RoundTrip implements http.RoundTripper. Its errors are of type *callerror.Error.
+func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	if e := c.Judge(r.URL); e != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, e
+	}
+	var seen progress
+	resp, err := c.transport.RoundTrip(r.WithContext(seen.watch(r.Context())))
+	if err != nil {
+		return nil, seen.explain(r.Context(), err)
+	}
+	return resp, nil
+}
+
+// Do sends r once and reads the answer.
+func (c *Client) Do(ctx context.Context, r *Request) (Answer, *callerror.Error) {
+	resp, e := c.send(ctx, r, false)
+	if e != nil {
+		return Answer{}, e
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got := Answer{Status: resp.StatusCode, Header: resp.Header}
+	got.Body, got.Truncated, e = readBody(ctx, resp, cmp.Or(r.MaxAnswer, MaxBody))
+	return got, e
+}
+
+// Status sends r once and returns the status of the answer, without reading its body.
+func (c *Client) Status(ctx context.Context, r *Request) (int, *callerror.Error) {
+	resp, e := c.send(ctx, r, true) // net/http logs what an upstream sends behind its answer to HEAD
+	if e != nil {
+		return 0, e
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+func (c *Client) send(ctx context.Context, r *Request, closing bool) (*http.Response, *callerror.Error) {
+	request, e := r.http(ctx)
+	if e != nil {
+		return nil, e
+	}
+	request.Close = closing
+	resp, err := c.RoundTrip(request)
+	if errors.As(err, &e) {
+		return nil, e
+	}
+	return resp, nil
+}

@@ -1,0 +1,128 @@
+package egress
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Request is a request that can be sent more than once, and shown. It knows which of
+// its parts are credentials.
+type Request struct {
+	Method    string
+	URL       *url.URL
+	Header    http.Header
+	Body      []byte
+	MaxAnswer int // bytes of the answer that are read. Default: MaxBody
+
+	secrets []string // texts that nothing may show
+	masked  []string // names of headers and query members that carry a credential
+}
+
+// AddSecrets adds texts that nothing may show, such as a credential in the body.
+func (r *Request) AddSecrets(secrets ...string) { r.secrets = append(r.secrets, secrets...) }
+
+// Secrets returns the texts that nothing may show.
+func (r *Request) Secrets() []string { return slices.Clone(r.secrets) }
+
+// Scrubber returns a scrubber of the secrets.
+func (r *Request) Scrubber() scrub.Scrubber { return scrub.New(r.secrets...) }
+
+// Clone returns a copy whose secrets and masks change independently.
+func (r *Request) Clone() *Request {
+	c := *r
+	c.secrets, c.masked = slices.Clone(r.secrets), slices.Clone(r.masked)
+	return &c
+}
+
+// SetSecretHeader sets a header that carries a credential.
+func (r *Request) SetSecretHeader(name, value string, secrets ...string) {
+	r.Header.Set(name, value)
+	r.masked = append(r.masked, http.CanonicalHeaderKey(name))
+	r.secrets = append(r.secrets, secrets...)
+}
+
+// SetBasicAuth sets credentials of RFC 7617. The pair is a secret of its own, because
+// its base64 is not that of the password.
+func (r *Request) SetBasicAuth(name, password string) {
+	pair := name + ":" + password
+	r.SetSecretHeader("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)), password, pair)
+}
+
+// AddSecretQuery adds a query member that carries a credential. As it is encoded it
+// is a secret of its own: its base64 is another.
+func (r *Request) AddSecretQuery(name, value string) {
+	r.AddQuery(url.Values{name: {value}})
+	r.masked = append(r.masked, name)
+	r.secrets = append(r.secrets, value, url.QueryEscape(value))
+}
+
+// AddQuery adds members to the query, whose own members stay as they are.
+func (r *Request) AddQuery(values url.Values) {
+	if len(values) == 0 {
+		return
+	}
+	if r.URL.RawQuery != "" && !strings.HasSuffix(r.URL.RawQuery, "&") {
+		r.URL.RawQuery += "&"
+	}
+	r.URL.RawQuery += values.Encode()
+}
+
+// http returns the request to send once.
+func (r *Request) http(ctx context.Context) (*http.Request, *callerror.Error) {
+	var body io.Reader
+	if r.Body != nil {
+		body = bytes.NewReader(r.Body)
+	}
+	sent, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), body)
+	if err != nil {
+		return nil, callerror.Misconfigured("The URL of this endpoint can't be called.")
+	}
+	for name, values := range r.Header {
+		if slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			return nil, callerror.Misconfigured("The header %s has a character that no header can carry, such as a line break.", name)
+		}
+	}
+	sent.Header = r.Header.Clone()
+	return sent, nil
+}
+
+// Shown returns the request as it is sent, with a mask where the service put a
+// credential. The caller's own values are shown as they are: masking one that equals
+// a secret would confirm a guess.
+func (r *Request) Shown() domain.CallRequest {
+	headers := r.Header.Clone()
+	target := *r.URL
+	var members []string
+	if target.RawQuery != "" {
+		members = strings.Split(target.RawQuery, "&")
+	}
+	for _, name := range r.masked {
+		if headers[name] != nil {
+			headers[name] = []string{scrub.Mask}
+		}
+		for n, member := range members {
+			if key, _, _ := strings.Cut(member, "="); key == url.QueryEscape(name) {
+				members[n] = key + "=" + scrub.Mask
+			}
+		}
+	}
+	target.RawQuery = ""
+	whole := target.String()
+	if len(members) > 0 {
+		whole += "?" + strings.Join(members, "&")
+	}
+	return domain.CallRequest{Method: r.Method, URL: whole, Headers: headers, Body: jsonvalue.Text(r.Body)}
+}

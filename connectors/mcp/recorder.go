@@ -1,0 +1,140 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// The methods of MCP whose answers are read here.
+const (
+	initializeMethod = "initialize"
+	listMethod       = "tools/list"
+	callMethod       = "tools/call"
+
+	initializedMethod = "notifications/initialized" // has no answer but that of HTTP
+)
+
+// recorder keeps the answers of a session as they were written: the SDK's own types for
+// them turn numbers into floats and refuse kinds of content that they don't know.
+type recorder struct {
+	mu      sync.Mutex
+	conn    sdk.Connection
+	methods map[jsonrpc.ID]string // by the id of the request
+	last    *roundTrip            // of the last request
+	results map[string]json.RawMessage
+	refused error // the error that the last request was answered with
+}
+
+func newRecorder() *recorder {
+	return &recorder{methods: map[jsonrpc.ID]string{}, results: map[string]json.RawMessage{}}
+}
+
+func (r *recorder) connection() sdk.Connection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn
+}
+
+// forget drops the last result of a method.
+func (r *recorder) forget(method string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.results, method)
+}
+
+func (r *recorder) result(method string) (json.RawMessage, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result, ok := r.results[method]
+	return result, ok
+}
+
+// lastRequest returns the round trip of the last request, and the error that it was
+// answered with.
+func (r *recorder) lastRequest() (*roundTrip, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last, r.refused
+}
+
+// recordingTransport is a transport of the SDK whose messages are recorded.
+type recordingTransport struct {
+	sdk.Transport
+	transport *transport
+	recorder  *recorder
+}
+
+// Connect implements mcp.Transport.
+func (t recordingTransport) Connect(ctx context.Context) (sdk.Connection, error) {
+	conn, err := t.Transport.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.recorder.mu.Lock()
+	t.recorder.conn = conn
+	t.recorder.mu.Unlock()
+	return recordingConnection{conn, t.transport, t.recorder}, nil
+}
+
+// recordingConnection is a connection of the SDK whose messages are recorded.
+type recordingConnection struct {
+	sdk.Connection
+	transport *transport
+	recorder  *recorder
+}
+
+// Write implements mcp.Connection.
+func (c recordingConnection) Write(ctx context.Context, m jsonrpc.Message) error {
+	trip := &roundTrip{}
+	request, ok := m.(*jsonrpc.Request)
+	if ok && request.IsCall() {
+		c.recorder.mu.Lock()
+		c.recorder.methods[request.ID] = request.Method
+		c.recorder.last, c.recorder.refused = trip, nil
+		c.recorder.mu.Unlock()
+	}
+	err := c.Connection.Write(context.WithValue(ctx, roundTripKey{}, trip), m)
+	if ok && request.Method == initializedMethod && err != nil { // connecting failed by it
+		c.recorder.mu.Lock()
+		c.recorder.last = trip
+		c.recorder.mu.Unlock()
+	}
+	return err
+}
+
+// Read implements mcp.Connection.
+func (c recordingConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
+	m, err := c.Connection.Read(ctx)
+	if answer, ok := m.(*jsonrpc.Response); ok && err == nil {
+		c.record(answer)
+	}
+	return m, err
+}
+
+func (c recordingConnection) record(answer *jsonrpc.Response) {
+	c.recorder.mu.Lock()
+	defer c.recorder.mu.Unlock()
+	method, asked := c.recorder.methods[answer.ID]
+	if !asked {
+		return
+	}
+	delete(c.recorder.methods, answer.ID)
+	if answer.Error != nil {
+		c.recorder.refused = answer.Error
+		return
+	}
+	c.recorder.results[method] = answer.Result
+	if method != initializeMethod {
+		return
+	}
+	var agreed struct {
+		ProtocolVersion string `json:"protocolVersion"`
+	}
+	if json.Unmarshal(answer.Result, &agreed) == nil {
+		c.transport.setVersion(agreed.ProtocolVersion)
+	}
+}

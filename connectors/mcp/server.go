@@ -1,0 +1,27 @@
+package mcp
+
+import (
+	"net/http"
+
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/connectors/scrub"
+)
+
+// MaxQuote limits the characters of a text of the server in a sentence.
+const MaxQuote = 1000
+
+// Server is an MCP server, and how it is reached.
+type Server struct {
+	URL      string            // its endpoint
+	SSE      bool              // over the older transport, HTTP with SSE
+	Client   http.RoundTripper // sends its requests. Errors are of type *callerror.Error
+	Header   http.Header       // set on every request that has no header of that name
+	Query    string            // added to the query of every request, where URL does not have it
+	Scrubber scrub.Scrubber    // of what the server may echo
+	Agent    string            // the version of this client
+
+	// Start starts the server as a program, which is then reached over its standard
+	// input and output. nil: it is reached over HTTP.
+	Start func() (*sandbox.Process, *callerror.Error)
+}

@@ -1,0 +1,88 @@
+package connectors
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed677028b5/integrations/admission"
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/reshape"
+	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// show puts an answer into result and, for a success, runs it through the pipeline of
+// the endpoint. Secrets are masked before the pipeline, so that no expression can take
+// one apart and carry it past the scrubber. The results of the pipeline are not scrubbed
+// again: they have texts that the caller chose, such as literals and names, and a mask
+// there would show that one of them is the secret.
+func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *callerror.Error, endpoint domain.Endpoint, verdict func(int, any) *callerror.Error, scrubber scrub.Scrubber) *callerror.Error {
+	result.StatusCode, result.Truncated = got.Status, got.Truncated
+	result.ResponseHeaders = scrubber.Headers(got.Header)
+	var isJSON bool
+	switch {
+	case got.Truncated || e != nil && len(got.Body) > 0:
+		result.RawResponse = jsonvalue.Text([]byte(scrubber.Truncated(string(got.Body))))
+	default:
+		raw, is, crowded := decodeWithin(ctx, got.Body, reshape.Configured(endpoint))
+		if crowded != nil {
+			return crowded
+		}
+		isJSON, result.RawResponse = is, scrubber.Value(raw)
+	}
+	if e != nil {
+		return e
+	}
+	if e := verdict(got.Status, result.RawResponse); e != nil {
+		return e
+	}
+	if got.Truncated {
+		return tooLarge()
+	}
+	reshaped, err := reshape.Run(ctx, endpoint, result.RawResponse, isJSON)
+	result.AfterFilter, result.AfterMapping, result.FinalResult = reshaped.Filtered, reshaped.Mapped, reshaped.Final
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &callerror.Error{Code: domain.CallTimeout, Clean: true, Sentence: "The upstream answered, and the time was over before its answer was shaped."}
+	case err != nil:
+		return &callerror.Error{ // secrets are masked in what is reshaped
+			Code: domain.CallUpstreamError, Clean: true,
+			Sentence: "The upstream answered, and its answer could not be shaped: " + err.Error() + ".",
+		}
+	}
+	return nil
+}
+
+// tooLarge returns the error of an answer that was truncated.
+func tooLarge() *callerror.Error {
+	return &callerror.Error{Code: domain.CallResponseTooLarge, Sentence: fmt.Sprintf("The upstream's answer is longer than %d KiB; only its beginning is shown.", egress.MaxBody>>10)}
+}
+
+// decodeWithin decodes a body once there is memory for what it is decoded to, and for
+// what an endpoint makes of that.
+func decodeWithin(ctx context.Context, body []byte, reshapes bool) (value any, isJSON bool, e *callerror.Error) {
+	size := admission.Weight(body)
+	if reshapes { // expressions take copies, and a text grows by doubling
+		size = 3*size + 3*int64(reshape.MaxResult(size))
+	}
+	if admission.Answer(ctx, size) != nil {
+		return nil, false, callerror.Crowded()
+	}
+	value, isJSON = jsonvalue.Decode(body)
+	return value, isJSON, nil
+}
+
+// fit returns the result of a call once there is memory to write it, else without the
+// answer. A step that is not configured shows nothing of its own.
+func fit(ctx context.Context, result domain.CallResult) domain.CallResult {
+	size := reshape.Size(result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult)
+	soon, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	if admission.Writing(soon, 2*size) == nil { // it grows by doubling
+		return result
+	}
+	result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult = nil, nil, nil, ""
+	return failed(result, callerror.Crowded())
+}

@@ -1,0 +1,77 @@
+package signin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Call is a request that is about to be signed, and what it is for.
+type Call struct {
+	Integration domain.Integration
+	Auth        *domain.Auth // nil: no credentials
+	Keyring     domain.Keyring
+	Request     *egress.Request
+	BaseURL     string      // that the request is below
+	Exchange    http.Header // headers for the exchange of a token; see ExchangeHeaders
+	Opened      []string    // ids of secrets that the request carries already
+	Program     bool        // a program is started instead of sending the request
+	DryRun      bool        // the request is only shown, so no token is fetched
+}
+
+// base returns the base URL that the call is signed for.
+func (c Call) base() string {
+	for _, base := range []string{c.BaseURL, c.Integration.BaseURL, c.Integration.MCPURL} {
+		if base != "" {
+			return strings.TrimRight(base, "/")
+		}
+	}
+	return ""
+}
+
+// signing is a call with its opened secret.
+type signing struct {
+	Call
+	auth   domain.Auth
+	secret domain.Secret
+}
+
+// Credential is what a request was signed with. A nil Credential can't be renewed.
+type Credential struct {
+	Detail string // how its token was obtained, for people
+
+	renew  func(context.Context) *callerror.Error
+	failed bool
+}
+
+// Renew puts a fresh token on the request when the upstream answered 401 to the one it
+// carried, once. It reports whether the request should be sent again, and the error
+// that prevents it. An upstream that answers 401 has not processed the request.
+func (c *Credential) Renew(ctx context.Context, status int) (bool, *callerror.Error) {
+	if c == nil || c.renew == nil || status != http.StatusUnauthorized {
+		return false, nil
+	}
+	renew := c.renew
+	c.renew = nil
+	e := renew(ctx)
+	c.failed = e != nil
+	return e == nil, e
+}
+
+// Failed reports whether a renewal failed.
+func (c *Credential) Failed() bool { return c != nil && c.failed }
+
+// givenFor reports whether a secret was given for the origin of target: itself, or
+// a token that is issued for it.
+func givenFor(ref domain.SecretRef, target string, itself bool) bool {
+	origin := domain.Origin(target)
+	return origin != "" && slices.ContainsFunc(ref.Destinations, func(d string) bool {
+		destination, place, _ := strings.Cut(d, " ")
+		return destination == origin && (!itself || place != domain.TokenPlace)
+	})
+}
