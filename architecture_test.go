@@ -71,6 +71,7 @@ var table = []row{
 	{"transport", "domain access admission audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
 	{"internal/bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/chaos", "", "porcupine"},
+	{"internal/circles", "", ""},
 	{"internal/ferrettest", "", "ferretdb"},
 	{"internal/ferrettest/ferretd", "", "ferretdb"},
 	{"internal/natstest", "", "nats.go nats-server toxiproxy zerolog"},

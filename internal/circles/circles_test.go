@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// limit is how many files of a package may depend on each other in a circle.
+const limit = 6
+
+// larger are the packages that are above the limit today. These numbers may only fall: a
+// package that is measured smaller gets its new number, and none once it is at the limit.
+var larger = map[string]int{
+	"cmd/integrations": 33,
+	"eventstore":       20,
+	"transport":        19,
+	"bench":            14,
+	"webhooks":         14,
+	"domain":           12,
+}
+
+func TestNoPackageIsALargeCircleOfFiles(t *testing.T) {
+	packages, err := measure("../..", "./...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
+		size, exempt := len(p.Circle), larger[p.Path]
+		switch {
+		case size > max(limit, exempt):
+			t.Errorf("%s: %d files depend on each other in a circle, and %d may: %s", p.Path, size, max(limit, exempt), strings.Join(p.Circle, " "))
+		case exempt > 0 && size < exempt:
+			t.Errorf("%s: the circle has %d files and no longer %d: write that down here", p.Path, size, exempt)
+		}
+	}
+	for path := range larger {
+		if !slices.ContainsFunc(packages, func(p pkg) bool { return p.Path == path }) {
+			t.Errorf("there is no package %s any more", path)
+		}
+	}
+}
+
+func TestTheLargestCircleIsFound(t *testing.T) {
+	for _, row := range []struct {
+		arrows map[string][]string
+		want   []string
+	}{
+		{map[string][]string{"a": {"b"}, "b": nil}, []string{"a"}},
+		{map[string][]string{"a": {"b"}, "b": {"a"}, "c": {"d"}, "d": {"e"}, "e": {"c"}}, []string{"c", "d", "e"}},
+		{map[string][]string{"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": {"e"}, "e": {"b"}, "f": {"a"}}, []string{"a", "b", "c", "d", "e"}},
+	} {
+		got := largestCircle(row.arrows)
+		if len(row.want) == 1 {
+			if len(got) != 1 {
+				t.Errorf("%v: got %q, want no circle", row.arrows, got)
+			}
+			continue
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%v: got %q, want %q", row.arrows, got, row.want)
+		}
+	}
+}
+
+func TestATableIsPrintedForPeopleAndJSONForPrograms(t *testing.T) {
+	for _, row := range []struct{ args, want string }{
+		{".", "internal/circles"}, {"--json .", `"path": "internal/circles"`},
+	} {
+		var out bytes.Buffer
+		if err := run(strings.Fields(row.args), &out); err != nil || !strings.Contains(out.String(), row.want) {
+			t.Errorf("%s: got %s (%v)", row.args, &out, err)
+		}
+	}
+}
