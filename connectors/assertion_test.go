@@ -45,7 +45,7 @@ func sentForm(t *testing.T, a domain.Auth, from *issuer, key string) url.Values 
 	return form
 }
 
-func TestASMARTBackendServiceSaysWhatSMARTAsksForAndNoMore(t *testing.T) {
+func TestASMARTBackendServiceAssertsWhatSMARTRequiresAndNoMore(t *testing.T) {
 	from := issues(t, nil)
 	key := ecKey(t, elliptic.P384())
 	a := domain.Auth{Type: domain.SMARTBackendServices, ClientID: "app", TokenURL: from.url, AssertionAlgorithm: "ES384", Scopes: []string{"system/*.rs"}}
@@ -79,7 +79,7 @@ func TestASMARTBackendServiceSaysWhatSMARTAsksForAndNoMore(t *testing.T) {
 	}
 }
 
-func TestAJWTBearerGrantSaysWhatItsFieldsSay(t *testing.T) {
+func TestAJWTBearerGrantAssertsWhatItsFieldsHold(t *testing.T) {
 	from := issues(t, nil)
 	key := rsaKey(t)
 	a := domain.Auth{

@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func TestACallSignsInTheWayItsAuthSays(t *testing.T) {
+func TestACallSignsInByTheTypeOfItsAuth(t *testing.T) {
 	for _, row := range []struct {
 		auth         domain.Auth
 		header, sent string
@@ -97,7 +97,7 @@ func TestABuiltinsSecretHasNoDestinations(t *testing.T) {
 	}
 }
 
-func TestASecretThatDoesNotOpenIsToldWithoutItsCause(t *testing.T) {
+func TestASecretThatDoesNotOpenIsReportedWithoutItsCause(t *testing.T) {
 	for _, row := range []struct {
 		err  error
 		want string

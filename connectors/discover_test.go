@@ -162,7 +162,7 @@ func TestEveryOfferIsAcceptedAsAnEndpoint(t *testing.T) {
 	}
 }
 
-func TestAnOfferIsCalledWhereItsDescriptionSays(t *testing.T) {
+func TestAnOfferIsCalledAtTheServerOfItsDescription(t *testing.T) {
 	const base = "https://a.example/v1"
 	for server, want := range map[string][2]string{
 		"":                              {"", "/pets"},

@@ -18,7 +18,7 @@ func onFHIR(c domain.Call) domain.Call {
 	return c
 }
 
-func TestAFHIRServerIsSpokenToInItsOwnMediaType(t *testing.T) {
+func TestAFHIRServerIsCalledInItsOwnMediaType(t *testing.T) {
 	var accept, content, body atomic.Value
 	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		data, _ := io.ReadAll(r.Body)
@@ -42,7 +42,7 @@ func TestAFHIRServerIsSpokenToInItsOwnMediaType(t *testing.T) {
 	}
 }
 
-func TestAnOperationOutcomeIsToldAsAnErrorWhateverTheStatus(t *testing.T) {
+func TestAnOperationOutcomeIsReportedAsAnErrorWhateverTheStatus(t *testing.T) {
 	const outcome = `{"resourceType": "OperationOutcome", "issue": [
 		{"severity": "warning", "diagnostics": "slow"},
 		{"severity": "error", "code": "invalid", "diagnostics": "Unknown search parameter 'foo'.", "expression": ["Patient.foo"]},

@@ -15,7 +15,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func TestADeniedDestinationIsToldAlwaysAlikeAndNothingConnects(t *testing.T) {
+func TestADeniedDestinationIsReportedAlwaysAlikeAndNothingConnects(t *testing.T) {
 	var connections atomic.Int32
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -153,7 +153,7 @@ func TestASecretCutInTwoByTheCapIsNotShown(t *testing.T) {
 	}
 }
 
-func TestAnUpstreamThatIsNotHTTPIsTold(t *testing.T) {
+func TestAnUpstreamThatIsNotHTTPIsReported(t *testing.T) {
 	for name, row := range map[string]struct {
 		speak func(net.Conn)
 		code  domain.ErrorCode
@@ -246,7 +246,7 @@ func TestAnUpstreamThatSpeaksNoTLSIsAnSSLError(t *testing.T) {
 	}
 }
 
-func TestACallThatIsCancelledSaysSo(t *testing.T) {
+func TestACallThatIsCancelledReportsThat(t *testing.T) {
 	var called atomic.Bool
 	ctx, cancel := context.WithCancel(t.Context())
 	base := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) {

@@ -230,7 +230,7 @@ func resultOf(t *testing.T, results, name string) []byte {
 	return content
 }
 
-func TestMCPConformanceIsToldInTheDocs(t *testing.T) {
+func TestMCPConformanceIsDocumented(t *testing.T) {
 	told, err := os.ReadFile(filepath.Join("..", "docs", "mcp-conformance.md"))
 	if err != nil {
 		t.Fatal(err)

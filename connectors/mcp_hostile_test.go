@@ -175,7 +175,7 @@ func TestMCPSilenceEndsAtTheTimeout(t *testing.T) {
 	}
 }
 
-func TestMCPWhatIsNotMCPIsTold(t *testing.T) {
+func TestMCPWhatIsNotMCPIsReported(t *testing.T) {
 	say := func(media, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", media)

@@ -46,7 +46,7 @@ func everything(t *testing.T, transport domain.MCPTransport) string {
 	return ""
 }
 
-func TestMCPTheReferenceServerIsSpokenTo(t *testing.T) {
+func TestMCPTheReferenceServerIsCalled(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		r, at := onLoopback(t), everything(t, transport)
 		p := r.Probe(t.Context(), tooling(transport, at, "", nil).Integration, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/peers"
 )
 
-func TestStdioTheReferenceServerIsSpokenTo(t *testing.T) {
+func TestStdioTheReferenceServerIsCalled(t *testing.T) {
 	node, dir := peers.Node(t), peers.Dir(t)
 	profile := Profile{
 		Name: "everything", Executable: node, Read: []string{dir},
@@ -56,7 +56,7 @@ func TestStdioTheReferenceServerIsSpokenTo(t *testing.T) {
 	})
 }
 
-func TestStdioAProgramDoesWhatItsProfileSaysAndNothingElse(t *testing.T) {
+func TestStdioAProgramDoesWhatItsProfileAllowsAndNothingElse(t *testing.T) {
 	outside := t.TempDir()
 	profile := ownProfile(t)
 	profile.Read, profile.Write = []string{filepath.Join(outside, "read")}, []string{filepath.Join(outside, "write")}
@@ -260,7 +260,7 @@ func TestStdioAWorkspaceLeavesSlotsToOthersAndAProbeWithoutOneIsNoResult(t *test
 	allEnded(t, r)
 }
 
-func TestStdioAProfileIsAskedAgainAtTheCall(t *testing.T) {
+func TestStdioAProfileIsCheckedAgainAtTheCall(t *testing.T) {
 	r := starting(t, ownProfile(t))
 	for _, change := range []func(*domain.Integration){
 		func(i *domain.Integration) { i.MCPCommand = "gone" },

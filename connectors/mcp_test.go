@@ -13,7 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func TestMCPAToolAnswersWhatItSays(t *testing.T) {
+func TestMCPTheResultOfAToolIsReturned(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		r, at := onLoopback(t), toolbox(t, transport, nil)
 		big := map[string]any{"id": json.Number("9007199254740993"), "price": json.Number("1.10"), "text": "a < b & c"}
@@ -76,7 +76,7 @@ func TestMCPArgumentsAreCheckedByTheEndpointsSchemaElseTheServers(t *testing.T) 
 	})
 }
 
-func TestMCPAFailureIsTold(t *testing.T) {
+func TestMCPAFailureIsReported(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		r, at := onLoopback(t), toolbox(t, transport, nil)
 		told := failsWith(t, r, tooling(transport, at, "fails", nil), domain.CallToolError)
@@ -205,7 +205,7 @@ func TestMCPOnlyConnectingIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestMCPAProbeTellsWhomItFound(t *testing.T) {
+func TestMCPAProbeNamesTheServer(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		at := toolbox(t, transport, nil)
 		p := onLoopback(t).Probe(t.Context(), tooling(transport, at, "", nil).Integration, nil)
@@ -331,7 +331,7 @@ func TestMCPAProbeAndADiscoveryRenewATokenThatTheServerRefuses(t *testing.T) {
 	})
 }
 
-func TestMCPAServerThatRefusesEveryTokenIsAskedTwice(t *testing.T) {
+func TestMCPAServerThatRefusesEveryTokenIsCalledTwice(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		from := issues(t, nil)
 		at, asked := choosy(t, transport, toolsCall, "none")

@@ -33,7 +33,7 @@ func TestADryRunAnswersAGuessAsAnyOtherValue(t *testing.T) {
 	}
 }
 
-func TestWhatAPipelineMakesOfItsOwnTextsDoesNotTellTheSecret(t *testing.T) {
+func TestWhatAPipelineMakesOfItsOwnTextsDoesNotRevealTheSecret(t *testing.T) {
 	const secret = "4711-secret"
 	base := answers(t, 200, `{"a": {"b": 1}}`)
 	shape := func(guess string) string {
@@ -57,7 +57,7 @@ func TestWhatAPipelineMakesOfItsOwnTextsDoesNotTellTheSecret(t *testing.T) {
 	}
 }
 
-func TestASentenceOfOursDoesNotTellTheSecret(t *testing.T) {
+func TestASentenceOfOursDoesNotRevealTheSecret(t *testing.T) {
 	const secret = "tok4711"
 	probe := func(host string) string {
 		c := signedBy(calling("http://"+host+".invalid", nil, nil), domain.Auth{Type: domain.BearerToken}, secret)

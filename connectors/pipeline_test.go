@@ -74,7 +74,7 @@ func TestAnAnswerIsShapedStepByStep(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatDoesNotFitThePipelineIsToldAndShown(t *testing.T) {
+func TestAnAnswerThatDoesNotFitThePipelineIsReportedAndShown(t *testing.T) {
 	for _, e := range []domain.Endpoint{
 		{ResponseFilter: []string{"a"}}, {ResponseMapping: map[string]string{"a": "b"}}, {ResultKey: "a"}, {ResultTemplate: "{{ length(`1`) }}"}, {ResultTemplate: "{{ &a }}"},
 	} {

@@ -26,7 +26,7 @@ func knows(t *testing.T, statuses map[string]int) string {
 	})
 }
 
-func TestAProbeTellsWhatItSaw(t *testing.T) {
+func TestAProbeReportsWhatItSaw(t *testing.T) {
 	check := func(method, path string, expect int) *domain.HealthCheck {
 		return &domain.HealthCheck{Method: method, Path: path, ExpectStatus: expect}
 	}

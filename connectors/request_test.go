@@ -32,7 +32,7 @@ func recorder(t *testing.T) (base string, last func() seen) {
 	return base, func() seen { return <-requests }
 }
 
-func TestParametersTravelWhereTheMethodSays(t *testing.T) {
+func TestParametersGoWhereTheMethodPutsThem(t *testing.T) {
 	params := map[string]any{
 		"id": "a/b?c#d e%", "n": json.Number("9007199254740993"), "exact": json.Number("1.10"), "on": true, "tags": []any{"x y", json.Number("2")},
 	}
@@ -59,7 +59,7 @@ func TestParametersTravelWhereTheMethodSays(t *testing.T) {
 	}
 }
 
-func TestTheHeadersOfARequestAreOursUnlessTheEndpointSaysOtherwise(t *testing.T) {
+func TestTheHeadersOfARequestAreOursUnlessTheEndpointSetsThem(t *testing.T) {
 	base, last := recorder(t)
 	succeeds(t, onLoopback(t), calling(base, nil, func(e *domain.Endpoint) { e.Headers = map[string]string{"X-Goog-Fieldmask": "id"} }))
 	got := last().Header
@@ -134,7 +134,7 @@ func TestParametersThatCannotTravelAreRefusedAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestParametersThatBreakTheSchemaAreToldByPlace(t *testing.T) {
+func TestParametersThatBreakTheSchemaAreReportedByPointer(t *testing.T) {
 	schema := `{"type":"object","properties":{"id":{"type":"string"},"n":{"type":"integer","minimum":1},"list":{"type":"array","items":{"type":"object","required":["a/b"]}}},
 		"required":["id","when"],"additionalProperties":false}`
 	got := refuses(t, calling("http://127.0.0.1:1", map[string]any{
@@ -175,7 +175,7 @@ func TestASchemaCannotRunAway(t *testing.T) {
 	}
 }
 
-func TestASecretThatNoHeaderCanCarryIsTold(t *testing.T) {
+func TestASecretThatNoHeaderCanCarryIsReported(t *testing.T) {
 	c := signedBy(calling("http://127.0.0.1:1", nil, nil), domain.Auth{Type: domain.BearerToken}, "from-a-file\n")
 	if got := failsWith(t, onLoopback(t), c, domain.CallMisconfigured); !strings.Contains(got.Error, "Authorization") {
 		t.Errorf("got %s", got.Error)

@@ -78,7 +78,7 @@ func TestAParameterThatSigningInTakesIsChecked(t *testing.T) {
 	}
 }
 
-func TestAnExchangeSaysWhereTheLifetimeIs(t *testing.T) {
+func TestTheLifetimeOfAnExchangedTokenIsReadWhereItsFieldPoints(t *testing.T) {
 	for body, lasts := range map[string]string{
 		`{"token": "t-1234", "meta": {"ttl": 1000}}`:     "less than an hour",
 		`{"token": "t-1234", "meta": {"ttl": "1000.0"}}`: "less than an hour",

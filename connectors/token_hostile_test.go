@@ -64,7 +64,7 @@ func TestATokenEndpointTakesLittleMemory(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoTokenIsToldInASentence(t *testing.T) {
+func TestAnAnswerThatIsNoTokenIsReportedInASentence(t *testing.T) {
 	long := strings.Repeat("a", 16<<10+1)
 	for _, row := range []struct {
 		status int
@@ -136,7 +136,7 @@ func TestARedirectOfTheTokenEndpointIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
+func TestATokenEndpointThatEchoesShowsNoSecret(t *testing.T) {
 	echo := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(400)
@@ -168,7 +168,7 @@ func TestATokenEndpointThatEchoesTellsNoSecret(t *testing.T) {
 	}
 }
 
-func TestAnUpstreamThatEchoesTellsNoToken(t *testing.T) {
+func TestAnUpstreamThatEchoesShowsNoToken(t *testing.T) {
 	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		_, _ = fmt.Fprintf(w, `{"you": %q, "secret": "canary-secret"}`, r.Header.Get("Authorization"))
@@ -180,7 +180,7 @@ func TestAnUpstreamThatEchoesTellsNoToken(t *testing.T) {
 	}
 }
 
-func TestATokenIsAskedForAgainWhenTheConnectionBroke(t *testing.T) {
+func TestATokenIsRequestedAgainWhenTheConnectionBroke(t *testing.T) {
 	var calls atomic.Int32
 	broken := speaker(t, func(c net.Conn) {
 		if calls.Add(1) == 2 {

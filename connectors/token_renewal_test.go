@@ -94,7 +94,7 @@ func TestAnUpstreamThatRefusesATokenGetsAFreshOneOnce(t *testing.T) {
 	}
 }
 
-func TestAnUpstreamThatRefusesEveryTokenIsAskedTwice(t *testing.T) {
+func TestAnUpstreamThatRefusesEveryTokenIsCalledTwice(t *testing.T) {
 	base, calls := guarded(t, func(string) bool { return false })
 	from := issues(t, nil)
 	c := byToken(calling(base, nil, func(e *domain.Endpoint) { e.Retry = usual }), clientCredentials(from.url), canary)
@@ -129,7 +129,7 @@ func TestATokenThatCanNotBeRenewedIsTheError(t *testing.T) {
 	}
 }
 
-func TestAProbeGetsATokenAndSaysSo(t *testing.T) {
+func TestAProbeGetsATokenAndReportsIt(t *testing.T) {
 	for _, protocol := range []domain.Protocol{domain.REST, domain.FHIR} {
 		base, _ := guarded(t, func(token string) bool { return token != "token-1" })
 		from := issues(t, nil)

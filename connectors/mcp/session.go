@@ -86,8 +86,8 @@ func (s *Session) sdkTransport() (sdk.Transport, *sdk.ClientSessionOptions) {
 	if s.program != nil {
 		return s.program, nil
 	}
-	client := &http.Client{Transport: s.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if s.server.SSE { // the transport is older than what came after that version
+	client := &http.Client{Transport: s.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} //nolint:forbidigo // it sends through the transport of the session
+	if s.server.SSE {                                                                                                                            // the transport is older than what came after that version
 		return &sdk.SSEClientTransport{Endpoint: s.server.URL, HTTPClient: client, MaxEventSize: 2 * egress.MaxBody}, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"}
 	}
 	return &sdk.StreamableClientTransport{

@@ -112,7 +112,7 @@ func TestAProgramRunsInAFolderOfItsOwnThatGoesWithIt(t *testing.T) {
 	})
 }
 
-func TestWhyAProgramEndedIsTold(t *testing.T) {
+func TestWhyAProgramEndedIsReported(t *testing.T) {
 	hurried := shell("sleep 100")
 	hurried.Limits.Wall = 300 * time.Millisecond
 	busy := shell("while :; do :; done")
