@@ -1,9 +1,9 @@
-// Package connectors is everything that leaves the building: it calls the
-// endpoints of integrations, and probes integrations.
+// Package connectors calls the endpoints of integrations, probes integrations, and lists
+// what upstreams offer. The packages below it have its parts; other packages import this
+// one alone.
 //
-// Its promise: no connection is opened to a destination that the egress policy
-// denies, no answer takes more than bounded time and memory, and nothing it
-// returns holds a secret.
+// Its promise: no connection is opened to a destination that the egress policy denies, no
+// answer takes more than bounded time and memory, and nothing it returns holds a secret.
 package connectors
 
 import (
@@ -97,8 +97,8 @@ func New(c Config) (*Registry, error) {
 
 // Call calls an endpoint. An error of kind Invalid lists what is wrong with the
 // parameters, with pointers below /params; any later failure is in the result, so that
-// the caller sees how far the call came. An error
-// of kind Unavailable, with the code overloaded, means that nothing was sent.
+// the caller sees how far the call came. An error of kind Unavailable, with the code
+// overloaded, means that nothing was sent.
 func (r *Registry) Call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
 	to, ok := r.connectors[call.Integration.Protocol]
 	if !ok {

@@ -45,7 +45,7 @@ func outcome(raw any) string {
 	if resource["resourceType"] != "OperationOutcome" {
 		return ""
 	}
-	var errors []string
+	var reasons []string
 	issues, _ := resource["issue"].([]any)
 	for _, one := range issues {
 		issue, _ := one.(map[string]any)
@@ -57,12 +57,12 @@ func outcome(raw any) string {
 		if at := jsonvalue.FirstString(jsonvalue.FirstElement(issue["expression"]), jsonvalue.FirstElement(issue["location"])); at != "" {
 			text += " (at " + at + ")"
 		}
-		errors = append(errors, text)
+		reasons = append(reasons, text)
 	}
-	if len(errors) == 0 {
+	if len(reasons) == 0 {
 		return ""
 	}
-	return jsonvalue.Abbreviate(strings.Join(errors, "; "), 1000) + "."
+	return jsonvalue.Abbreviate(strings.Join(reasons, "; "), 1000) + "."
 }
 
 // probe reads the server's CapabilityStatement, with the credentials of a real

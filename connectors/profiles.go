@@ -6,8 +6,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Other packages import this one alone, so it has the names that they need of those
-// below.
+// Names of the packages below that the others need: they import this one alone.
 type (
 	// Profile is a program that integrations may have started, as the operator
 	// describes it.

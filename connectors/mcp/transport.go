@@ -87,6 +87,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if !errors.As(err, &e) {
 			e = callerror.Upstream("The request to the MCP server failed.")
 		}
+		e.Cause = nil // the SDK retries by the causes that it knows
 		t.note(trip, roundTrip{err: e})
 		return nil, e
 	}
