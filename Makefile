@@ -1,13 +1,18 @@
-# `make` shows what there is to make; the words behind ## are the help.
+# `make` lists the targets; the text after ## is the help.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test race chaos containers tested lint fmt vuln check build clean
+.PHONY: help deps demo run test race chaos containers tested lint fmt vuln check build reference release snapshot clean
 
 TOOL := go tool -modfile=tools/go.mod
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Start a service with an upstream of its own and show what it does
+deps: ## Download the modules of the service, the tools and the container tests
+	go mod download
+	go mod download -modfile=tools/go.mod
+	go -C test/containers mod download
+
+demo: ## Start a service with clinic APIs to integrate with, and show what it does
 	go run ./cmd/integrations demo
 
 run: ## Run the service on ./data, listening on 127.0.0.1:8080
@@ -28,14 +33,14 @@ containers: ## Run the service and the tests of its stores in containers; needs 
 	CGO_ENABLED=0 go test -C test/containers -count=1 -v -timeout=20m .
 
 lint: export CGO_ENABLED = 0
-lint: ## Hold the code to .golangci.yml, its formatting included
+lint: ## Check the code against .golangci.yml, its formatting included
 	$(NICE) $(TOOL) golangci-lint run ./...
 	cd test/containers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...
 
-vuln: ## Look for known vulnerabilities in what is called
+vuln: ## Look for known vulnerabilities in the code that is called
 	tools/vuln
 
 check: ## Run race, lint, vuln and a minute of chaos: what CI runs
@@ -44,8 +49,17 @@ check: ## Run race, lint, vuln and a minute of chaos: what CI runs
 tested: race
 	$(MAKE) chaos CHAOS_FOR=1m RACE=-race
 
-build: ## Build bin/integrations, static and without paths of this machine
+build: ## Build bin/integrations, a static binary without local paths
 	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations
 
-clean: ## Remove what build made
-	rm -rf bin
+reference: ## Write docs/reference from the code
+	go test . ./cmd/integrations -run Reference -update
+
+release: ## Make the files of a release in dist/ from the tag that is checked out
+	tools/release
+
+snapshot: ## Make the same files from any commit, to try it
+	tools/release --snapshot
+
+clean: ## Remove bin and dist
+	rm -rf bin dist
