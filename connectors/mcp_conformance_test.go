@@ -58,12 +58,12 @@ var held = map[string]scenario{
 		comes: "The server speaks MCP 2025-11-25 (test-server 1.0.0) and offers 0 tools.",
 	},
 	"tools_call": {
-		shows: "A call passes its parameters on as arguments and returns what the tool says.",
+		shows: "A call sends its parameters as arguments and returns the result of the tool.",
 		tool:  "add_numbers", params: map[string]any{"a": json.Number("5"), "b": json.Number("3")},
 		comes: "The sum of 5 and 3 is 8",
 	},
 	"sse-retry": {
-		shows: "A call whose stream ends before its answer takes it up again, after the wait that the server asks for and from the last event.",
+		shows: "A call whose stream ends before its answer resumes it from the last event, after the pause that the server requests.",
 		tool:  "test_reconnection",
 		comes: "Reconnection test completed successfully",
 		busy:  "client-sse-retry-timing",
@@ -71,10 +71,10 @@ var held = map[string]scenario{
 }
 
 const (
-	asksNoPerson   = "Nobody is there to be asked: the client declares no elicitation and declines it."
-	signsInAsSaid  = "Signing in is configured, never negotiated: no OAuth metadata of an MCP server is followed, and no client is registered."
-	tokenFromSaid  = "Signing in is configured, never negotiated: client credentials go to the token endpoint of the configuration, and the scenario has it found through the MCP server."
-	exchangeAsSaid = "Signing in is configured, never negotiated: a token is exchanged where the configuration says, and the scenario has that found through the MCP server."
+	asksNoPerson   = "No person can answer: the client does not declare elicitation, and declines it."
+	signsInAsSaid  = "Auth is configured, never negotiated: the client follows no OAuth metadata of an MCP server and registers no client."
+	tokenFromSaid  = "Auth is configured, never negotiated: client credentials are sent to the configured token endpoint, and the scenario expects its discovery through the MCP server."
+	exchangeAsSaid = "Auth is configured, never negotiated: a token is exchanged at the configured URL, and the scenario expects its discovery through the MCP server."
 )
 
 // leftOut are the scenarios that don't apply, each with why.

@@ -39,7 +39,9 @@ func configured(t *testing.T, text string) string {
 	o, err := server.ProcessConfigFile(file)
 	require.NoError(t, err)
 	require.True(t, o.SyncAlways)
-	o.Host, o.Port, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, t.TempDir(), true, true
+	require.Equal(t, 8222, o.HTTPPort, "the service checks there whether the server syncs")
+	require.GreaterOrEqual(t, o.MaxPayload, int32(8_000_000))
+	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, server.RANDOM_PORT, t.TempDir(), true, true
 	srv, err := server.NewServer(o)
 	require.NoError(t, err)
 	srv.Start()
