@@ -10,6 +10,7 @@ help: ## Show this help
 deps: ## Download the modules of the service, the tools and the container tests
 	go mod download
 	go mod download -modfile=tools/go.mod
+	go mod download -modfile=tools/sbom/go.mod
 	go -C test/containers mod download
 
 demo: ## Start a service with clinic APIs to integrate with, and show what it does
