@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // checkpoint is the progress of dispatching a log: everything up to Read, but for the
@@ -101,7 +102,7 @@ func (d *dispatcher) keep(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			d.config.Log.WarnContext(ctx, "it was not kept what is dispatched to webhooks; trying again", slog.String("log", d.name), slog.Any("err", err))
-			sleep(ctx, time.Second)
+			streams.Wait(ctx, time.Second)
 			d.mu.Lock()
 			d.mark()
 			d.mu.Unlock()

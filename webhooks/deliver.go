@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // grace is how long running attempts may take while the service stops. One that is
@@ -27,7 +28,7 @@ func (w *Webhooks) deliver(ctx context.Context) error {
 		})
 		if ctx.Err() == nil {
 			w.config.Log.WarnContext(ctx, "webhooks are not delivered; trying again", slog.Any("err", err))
-			sleep(ctx, time.Second)
+			streams.Wait(ctx, time.Second)
 		}
 	}
 	return nil
@@ -211,7 +212,7 @@ func (d *deliverer) process(ctx context.Context, in queueKey, sequence uint64) b
 			return d.insist(ctx, "drop a webhook", func(ctx context.Context) error { return d.settle(ctx, sequence) })
 		case err != nil:
 			p.release()
-			sleep(ctx, time.Second)
+			streams.Wait(ctx, time.Second)
 		case to.destination.Enabled && pause > 0:
 			p.release()
 			d.awaitChange(ctx, in.workspace, in.destination, to.revision, pause)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // dispatch turns the events of both logs into deliveries, until ctx ends. Of all
@@ -26,7 +27,7 @@ func (w *Webhooks) dispatch(ctx context.Context) error {
 				})
 				if ctx.Err() == nil {
 					w.config.Log.WarnContext(ctx, "webhooks are not dispatched; trying again", slog.String("log", t.name), slog.Any("err", err))
-					sleep(ctx, time.Second)
+					streams.Wait(ctx, time.Second)
 				}
 			}
 			return nil
@@ -93,7 +94,7 @@ func (d *dispatcher) run(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			d.config.Log.WarnContext(ctx, "events can't be read for webhooks; trying again", slog.String("log", d.name), slog.Any("err", err))
-			sleep(ctx, time.Second)
+			streams.Wait(ctx, time.Second)
 		}
 	}
 	d.working.Wait()
@@ -185,7 +186,7 @@ func (d *dispatcher) serve(ctx context.Context, q *eventQueue) {
 		case behind:
 			if err := d.readUp(ctx, q); err != nil && ctx.Err() == nil {
 				d.config.Log.WarnContext(ctx, "events can't be read for webhooks; trying again", slog.String("workspace_id", string(q.workspace)), slog.Any("err", err))
-				sleep(ctx, time.Second)
+				streams.Wait(ctx, time.Second)
 			}
 		default:
 			return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // enqueue stores the deliveries of the events of a workspace up to a position,
@@ -34,7 +35,7 @@ func (d *dispatcher) enqueue(ctx context.Context, q *eventQueue, events []events
 			d.config.Log.WarnContext(ctx, "events were not turned into webhooks; trying again", slog.String("workspace_id", string(q.workspace)),
 				slog.Uint64("up_to", upTo), slog.Duration("pause", pause), slog.Any("err", err))
 		}
-		sleep(ctx, pause)
+		streams.Wait(ctx, pause)
 	}
 }
 

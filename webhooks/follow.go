@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // entry is a destination as it was stored at a revision; one without an id was
@@ -67,7 +68,7 @@ func (w *Webhooks) follow(ctx context.Context) error {
 		for ctx.Err() == nil && !w.nc.IsClosed() {
 			if err := w.watch(ctx, connected, false); err != nil && ctx.Err() == nil {
 				w.config.Log.WarnContext(ctx, "webhook destinations are not kept current; trying again", slog.Any("err", err))
-				sleep(ctx, time.Second)
+				streams.Wait(ctx, time.Second)
 			}
 		}
 	}()
@@ -188,14 +189,11 @@ func (w *Webhooks) lastRevision(ctx context.Context) (uint64, error) {
 		}
 		return last.Sequence, nil
 	}
-	bucket, err := w.js.Stream(ctx, "KV_"+bucketName)
+	last, err := streams.LastSequence(ctx, w.js, "KV_"+bucketName)
 	if err != nil {
 		return 0, unavailable(err, "read webhook destinations")
 	}
-	if bucket.CachedInfo().State.Msgs == 0 { // nothing was stored yet, or all of it is purged
-		return 0, nil
-	}
-	return bucket.CachedInfo().State.LastSeq, nil
+	return last, nil
 }
 
 // catchUp returns once every destination is known that was stored before it was
@@ -241,12 +239,5 @@ func (w *Webhooks) awaitChange(ctx context.Context, of domain.Workspace, id stri
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func sleep(ctx context.Context, pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
 	}
 }

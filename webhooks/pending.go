@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // read returns the message at a sequence, and whether it is still there.
@@ -131,7 +132,7 @@ func (d *deliverer) insist(ctx context.Context, doing string, do func(context.Co
 			return false
 		}
 		d.config.Log.WarnContext(ctx, "an operation on webhooks failed; trying again", slog.String("operation", doing), slog.Any("err", err))
-		sleep(ctx, time.Second)
+		streams.Wait(ctx, time.Second)
 	}
 }
 
@@ -139,7 +140,7 @@ func (d *deliverer) insist(ctx context.Context, doing string, do func(context.Co
 func lasting(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		sleep(later, longer)
+		streams.Wait(later, longer)
 		cancel()
 	})
 	return later, func() { stop(); cancel() }
@@ -150,7 +151,7 @@ func (d *deliverer) gone(ctx context.Context, to entry) {
 	next := to.destination.Disable("The receiver answered 410 Gone.", d.config.Now())
 	if err := d.store(ctx, next, to.revision); err != nil {
 		d.config.Log.WarnContext(ctx, "a webhook destination that is gone was not disabled", slog.String("destination_id", to.destination.ID), slog.Any("err", err))
-		sleep(ctx, d.config.First)
+		streams.Wait(ctx, d.config.First)
 	}
 }
 

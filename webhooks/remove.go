@@ -75,7 +75,7 @@ func (d *deliverer) removeAll(ctx context.Context) {
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			d.config.Log.WarnContext(ctx, "settled webhooks were not removed from the stream; trying again", slog.Any("err", err))
-			sleep(ctx, time.Second)
+			streams.Wait(ctx, time.Second)
 		}
 	}
 }
