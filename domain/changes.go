@@ -42,13 +42,19 @@ func tree(c Configuration) any {
 	if err != nil {
 		return nil // a Configuration is plain data; this can't happen
 	}
-	numbers := json.NewDecoder(bytes.NewReader(data))
-	numbers.UseNumber() // exact: a float64 rounds some numbers and can't hold others
 	var t any
-	if numbers.Decode(&t) != nil {
+	if decodeExact(data, &t) != nil {
 		return nil
 	}
 	return t
+}
+
+// decodeExact decodes JSON with numbers as json.Number: a float64 rounds some of them and
+// can't hold others.
+func decodeExact(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return dec.Decode(into)
 }
 
 func compare(at string, from, to any, changes *[]Change) {

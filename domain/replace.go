@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 )
@@ -33,10 +32,8 @@ func documentOf(v any) Document {
 	if err != nil {
 		return Document{} // it is plain data; this can't happen
 	}
-	numbers := json.NewDecoder(bytes.NewReader(data))
-	numbers.UseNumber()
 	var doc Document
-	if numbers.Decode(&doc) != nil {
+	if decodeExact(data, &doc) != nil {
 		return Document{}
 	}
 	return doc

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -61,9 +60,7 @@ func SplitToolName(tool string) (integration, endpoint string, ok bool) {
 // were refused may still hold them.
 func (e Endpoint) toolSchema() json.RawMessage {
 	schema := map[string]any{}
-	numbersAsWritten := json.NewDecoder(bytes.NewReader(e.InputSchema))
-	numbersAsWritten.UseNumber()
-	if numbersAsWritten.Decode(&schema) != nil || schema == nil {
+	if decodeExact(e.InputSchema, &schema) != nil || schema == nil {
 		schema = map[string]any{}
 	}
 	schema["type"] = "object"
