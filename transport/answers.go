@@ -9,8 +9,8 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// integrationAnswer is an integration as the API shows it. No secret is in it,
-// only that there is one.
+// integrationAnswer is the representation of an integration. It contains no secret, only
+// whether there is one.
 type integrationAnswer struct {
 	ID             domain.ID            `json:"id"`
 	WorkspaceID    domain.Workspace     `json:"workspace_id"`
@@ -35,7 +35,7 @@ type integrationAnswer struct {
 	LastTestedAt   *time.Time           `json:"last_tested_at"`
 }
 
-// authAnswer is domain.Auth with what may be told of its secret.
+// authAnswer is domain.Auth with the public metadata of its secret.
 type authAnswer struct {
 	domain.Auth
 	Secrets map[string]secretAnswer `json:"secrets"`
@@ -47,7 +47,7 @@ type secretAnswer struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// endpointAnswer is domain.Endpoint with null where nothing is set.
+// endpointAnswer is domain.Endpoint with null for unset values.
 type endpointAnswer struct {
 	domain.Endpoint
 	BaseURL         *string           `json:"base_url"`
@@ -78,7 +78,7 @@ type dryRunAnswer struct {
 	Integration *integrationAnswer `json:"integration"` // null when it would be gone
 }
 
-// changeAnswer is one difference. Old and new are left out for a secret.
+// changeAnswer is one difference. Old and new are omitted for a secret.
 type changeAnswer struct {
 	Pointer string `json:"pointer"`
 	Old     any    `json:"old,omitempty"`
@@ -132,11 +132,11 @@ func showChanges(changes []domain.Change) []changeAnswer {
 	return shown
 }
 
-// instant is a time as the API tells it: UTC, and no finer than every store
-// keeps it.
+// instant returns a time as the API shows it: in UTC, and rounded down to microseconds, which
+// every store keeps.
 func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// nullable returns nil for a zero value, so that it is shown as null.
+// nullable returns nil for a zero value, so that it is null in JSON.
 func nullable[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -152,7 +152,7 @@ func orEmpty[T any](all []T) []T {
 	return all
 }
 
-// milliseconds is a duration as the API tells it.
+// milliseconds is a duration in JSON.
 type milliseconds time.Duration
 
 // MarshalJSON writes the duration as a number of milliseconds.

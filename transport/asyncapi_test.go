@@ -24,7 +24,7 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
-// eventTypes are those that are stored, in the version that is written.
+// eventTypes returns an event of each stored type, by name with the present version.
 func eventTypes(t *testing.T) map[string]domain.Event {
 	t.Helper()
 	types := map[string]domain.Event{}
@@ -60,7 +60,7 @@ func asyncAPI(t *testing.T) map[string]any {
 	return members
 }
 
-// in returns what stands in a decoded document under some names.
+// in returns the value at a path of a decoded document.
 func in(t *testing.T, document map[string]any, names ...string) map[string]any {
 	t.Helper()
 	for _, name := range names {
@@ -90,16 +90,16 @@ func holds(t *testing.T, schema string, data []byte) {
 	require.NoError(t, schemaOf(t, schema).Validate(value), schema)
 }
 
-func TestEveryEventIsDescribedAndNoOther(t *testing.T) {
+func TestExactlyTheStoredEventsAreDescribed(t *testing.T) {
 	document := asyncAPI(t)
-	told := []string{}
+	names := []string{}
 	versioned := regexp.MustCompile(`\.v\d+$`)
 	for name := range in(t, document, "components", "schemas") {
 		if versioned.MatchString(name) {
-			told = append(told, name)
+			names = append(names, name)
 		}
 	}
-	require.ElementsMatch(t, slices.Collect(maps.Keys(eventTypes(t))), told)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(eventTypes(t))), names)
 
 	carried := []string{} // by a message of a channel that is a subject
 	for name, channel := range in(t, document, "channels") {
@@ -118,10 +118,10 @@ func TestEveryEventIsDescribedAndNoOther(t *testing.T) {
 			require.Contains(t, string(data), `{"ce-type":{"const":"`+schema+`"}}`)
 		}
 	}
-	require.ElementsMatch(t, told, carried)
+	require.ElementsMatch(t, names, carried)
 }
 
-func TestWhatIsStoredIsAsItIsDescribed(t *testing.T) {
+func TestStoredEventsMatchTheirDescription(t *testing.T) {
 	for name := range eventTypes(t) {
 		data, err := os.ReadFile("../domain/testdata/history/" + name + ".json")
 		require.NoError(t, err)
@@ -135,7 +135,7 @@ func TestTheSchemasHaveTheFieldsOfTheEvents(t *testing.T) {
 	}
 }
 
-// sameFields holds a schema to the fields of a struct, and what it refers to to
+// sameFields compares a schema with the fields of a struct, and the schemas it refers to with
 // theirs.
 func sameFields(t *testing.T, document map[string]any, name string, of reflect.Type) {
 	t.Helper()
@@ -167,7 +167,7 @@ func sameFields(t *testing.T, document map[string]any, name string, of reflect.T
 	require.ElementsMatch(t, schema["required"], always, name)
 }
 
-func TestWhatTheStreamTellsIsAsItIsDescribed(t *testing.T) {
+func TestStreamedEventsMatchTheirDescription(t *testing.T) {
 	for _, e := range []audit.Entry{
 		{Position: 7, ID: domain.NewID("acme", "crm"), Name: "crm", Version: 2, Type: "integration.updated", At: time.Unix(1, 0), Actor: "k", Changed: []string{"/enabled"}},
 		{Position: 8, ID: domain.NewID("acme", "crm"), Unread: "it can't be read"},
@@ -183,7 +183,7 @@ func TestTheDescriptionOfTheEventsIsServed(t *testing.T) {
 	require.Equal(t, string(text), serve(t).send(request{method: http.MethodGet, path: "/asyncapi.yaml", key: "none"}).is(200).text)
 }
 
-// The schema is the one that the AsyncAPI project publishes.
+// The schema is the one published by the AsyncAPI project.
 func TestTheDescriptionOfTheEventsIsValidAsyncAPI(t *testing.T) {
 	file, err := os.Open(filepath.Join(peers.Dir(t), "node_modules", "@asyncapi", "specs", "schemas", "3.0.0.json"))
 	require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestTheDescriptionOfTheEventsIsValidAsyncAPI(t *testing.T) {
 	require.Error(t, schema.Validate(document))
 }
 
-func TestWhatTheDescriptionOfTheEventsRefersToIsThere(t *testing.T) {
+func TestEveryReferenceInTheDescriptionOfTheEventsResolves(t *testing.T) {
 	text, err := os.ReadFile("asyncapi.yaml")
 	require.NoError(t, err)
 	document := asyncAPI(t)

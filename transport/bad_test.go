@@ -60,7 +60,7 @@ func TestABodyThatIsNotOneStrictJSONObjectIsRefused(t *testing.T) {
 			s.send(request{method: "POST", path: "/integrations/crm/endpoints/list/test", body: body, wrong: true}).is(422)
 			s.send(request{method: "POST", path: "/api-keys", body: body, wrong: true}).is(422)
 		}
-		if !strings.Contains(body, `"id"`) { // which is a member there
+		if !strings.Contains(body, `"id"`) { // a member of that body
 			s.send(request{method: "POST", path: "/integrations/test-connection", body: body, wrong: true}).is(422)
 		}
 	}
@@ -122,7 +122,7 @@ func TestAWorkspaceIdIsLettersDigitsHyphensAndUnderscores(t *testing.T) {
 	}
 }
 
-func TestAnOddIdIsAnIntegrationThatIsNotThere(t *testing.T) {
+func TestAMalformedIdIsAnUnknownIntegration(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, id := range []string{
@@ -138,7 +138,7 @@ func TestAnOddIdIsAnIntegrationThatIsNotThere(t *testing.T) {
 	require.Zero(t, s.head())
 }
 
-func TestAnOddQueryIsRefused(t *testing.T) {
+func TestAMalformedQueryIsRefused(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for query, at := range map[string]string{
@@ -159,7 +159,7 @@ func TestAnOddQueryIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRouteIsNotThere(t *testing.T) {
+func TestAnUnknownRouteIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{

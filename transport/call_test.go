@@ -75,7 +75,7 @@ func TestATestOfAnEndpointShowsEachStep(t *testing.T) {
 	require.Nil(t, away.at("status_code"))
 }
 
-func TestADestinationThatIsNotAllowedIsNeverCalled(t *testing.T) {
+func TestAForbiddenDestinationIsNeverCalled(t *testing.T) {
 	t.Parallel()
 	u := listen(t, nil)
 	s := serve(t, func(set *settings) { set.noLoopback = true })
@@ -86,13 +86,13 @@ func TestADestinationThatIsNotAllowedIsNeverCalled(t *testing.T) {
 		require.Equal(t, "misconfigured", s.post("/integrations/"+name+"/test-connection", nil).is(200).at("status"), name)
 	}
 	require.Empty(t, u.requests())
-	// The service itself is no destination even where loopback is allowed.
+	// The service itself is not a valid destination, even where loopback is allowed.
 	own := serve(t)
 	own.create(rest("self", own.url, members{"endpoints": []any{endpoint("livez")}}))
 	require.Equal(t, "blocked_destination", own.post("/integrations/self/endpoints/livez/test", nil).is(200).at("error_code"))
 }
 
-func TestATestOfAConnectionIsShownInListings(t *testing.T) {
+func TestListingsShowTheTestOfAConnection(t *testing.T) {
 	t.Parallel()
 	u := listen(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer right" {
@@ -135,7 +135,7 @@ func TestAConnectionCanBeTestedBeforeItIsSaved(t *testing.T) {
 	require.Equal(t, "healthy", try(members{"base_url": u.url, "auth": members{"bearer_token_value": "right"}}).is(200).at("status"))
 	require.Equal(t, "auth_failed", try(members{"base_url": u.url, "auth": members{"bearer_token_value": "other"}}).is(200).at("status"))
 	require.Equal(t, "unreachable", try(members{"base_url": closedPort(t)}).is(200).at("status"))
-	require.Equal(t, "healthy", try(members{"id": id}).is(200).at("status"), "all of it is stored")
+	require.Equal(t, "healthy", try(members{"id": id}).is(200).at("status"), "everything is stored")
 	require.Equal(t, "healthy", try(members{"id": "crm", "name": "crm", "base_url": u.url + "/v2"}).is(200).at("status"), "the secret is stored")
 	require.Equal(t, "auth_failed", try(members{"id": id, "auth": members{"bearer_token_value": "other"}}).is(200).at("status"))
 	try(members{"id": id, "base_url": elsewhere.url}).is(422, "secret_required")

@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// testAnswer is what a test of an endpoint came to, step by step.
+// testAnswer is the result of a test of an endpoint, step by step.
 type testAnswer struct {
 	StatusCode      *int              `json:"status_code"`
 	DurationMS      milliseconds      `json:"duration_ms"`
@@ -50,7 +50,7 @@ func (s *Server) testEndpoint(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: showCall(result)}, nil
 }
 
-// test reads the body of a test: params and dry_run, and nothing else.
+// test reads the body of a test: params and dry_run only.
 func (r *request) test() (params map[string]any, dryRun bool, err error) {
 	doc, _, err := r.body(maxTestBody, true)
 	if err != nil {
@@ -98,7 +98,7 @@ func headers(h http.Header) http.Header {
 	return h
 }
 
-// probeAnswer is what a test of a connection saw.
+// probeAnswer is the result of a test of a connection.
 type probeAnswer struct {
 	Status       domain.ProbeStatus `json:"status"`
 	AuthResolved bool               `json:"auth_resolved"`

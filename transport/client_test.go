@@ -16,17 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// request is one request. What is left out is usual: the workspace acme before
-// a path below it, its key, and JSON.
+// request is one request. By default its path is below the workspace acme, with that
+// workspace's key and JSON.
 type request struct {
 	method, path string
-	body         any    // a string is sent as it is, anything else as JSON
+	body         any    // a string is sent unchanged, anything else as JSON
 	key          string // "none": no key
 	header       map[string]string
 	wrong        bool // the request breaks the API's description on purpose
 }
 
-// reply is an answer, read to its end.
+// reply is a complete response.
 type reply struct {
 	t      *testing.T
 	status int
@@ -51,7 +51,7 @@ var described = sync.OnceValues(func() (validator.Validator, error) {
 	return v, nil
 })
 
-// send sends a request and holds both it and its answer against openapi.yaml.
+// send sends a request, and validates it and the response against openapi.yaml.
 func (s *service) send(r request) reply {
 	s.t.Helper()
 	var body []byte
@@ -102,40 +102,40 @@ func (s *service) send(r request) reply {
 	got.checkCommon()
 
 	if got.status == http.StatusMethodNotAllowed || got.json["code"] == "route_not_found" {
-		return got // not a route, so the description says nothing of it
+		return got // not a route, so it isn't described
 	}
 	v, err := described()
 	require.NoError(s.t, err)
 	if !r.wrong {
 		if ok, problems := v.ValidateHttpRequestSync(made()); !ok {
 			for _, p := range problems {
-				s.t.Errorf("%s %s: the request is not as described: %s %s %v", r.method, r.path, p.Message, p.Reason, p.SchemaValidationErrors)
+				s.t.Errorf("%s %s: the request doesn't match the description: %s %s %v", r.method, r.path, p.Message, p.Reason, p.SchemaValidationErrors)
 			}
 		}
 	}
 	if resp.Header.Get("Content-Type") == "application/x-ndjson" {
-		return got // the validator takes it for one JSON value
+		return got // the validator would read it as one JSON value
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))
 	if ok, problems := v.ValidateHttpResponse(made(), resp); !ok {
 		for _, p := range problems {
-			s.t.Errorf("%s %s: the answer is not as described: %d %s %s %v\n%s", r.method, r.path, resp.StatusCode, p.Message, p.Reason, p.SchemaValidationErrors, text)
+			s.t.Errorf("%s %s: the response doesn't match the description: %d %s %s %v\n%s", r.method, r.path, resp.StatusCode, p.Message, p.Reason, p.SchemaValidationErrors, text)
 		}
 	}
 	return got
 }
 
-// readAnswer reads an answer to its end, and of one that has none the beginning.
+// readAnswer reads a response to its end, and of a stream the first byte.
 func readAnswer(resp *http.Response) ([]byte, error) {
 	if resp.Header.Get("Content-Type") != "text/event-stream" {
 		return io.ReadAll(resp.Body)
 	}
-	begun := make([]byte, 1)
-	_, err := resp.Body.Read(begun)
-	return begun, err
+	first := make([]byte, 1)
+	_, err := resp.Body.Read(first)
+	return first, err
 }
 
-// checkCommon checks what holds for every answer.
+// checkCommon checks the requirements for every response.
 func (r reply) checkCommon() {
 	r.t.Helper()
 	assert.NotEmpty(r.t, r.header.Get("X-Request-Id"))
@@ -153,7 +153,7 @@ func (r reply) checkCommon() {
 	assert.InDelta(r.t, r.status, r.json["status"], 0)
 }
 
-// is requires a status, and for a refusal its code.
+// is requires a status, and for an error its code.
 func (r reply) is(status int, code ...string) reply {
 	r.t.Helper()
 	require.Equal(r.t, status, r.status, "%s", r.text)
@@ -163,7 +163,7 @@ func (r reply) is(status int, code ...string) reply {
 	return r
 }
 
-// pointers returns where the problems of a refusal are.
+// pointers returns the pointers of the problems of an error.
 func (r reply) pointers() []string {
 	var all []string
 	problems, _ := r.json["errors"].([]any)
@@ -173,7 +173,7 @@ func (r reply) pointers() []string {
 	return all
 }
 
-// at returns a part of the answer: members by name, elements by index.
+// at returns a part of the response: members by name, elements by index.
 func (r reply) at(path ...any) any {
 	r.t.Helper()
 	var v any = r.json

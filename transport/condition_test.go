@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
+func TestAConditionalChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("crm", "https://a.example"))
@@ -35,7 +35,7 @@ func TestAChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
 	s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-Match": `"v3"`}}).is(204)
 }
 
-func TestWhatTheCallerHasIsNotSentAgain(t *testing.T) {
+func TestAnUnchangedIntegrationIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("crm", "https://a.example"))
@@ -55,7 +55,7 @@ func TestWhatTheCallerHasIsNotSentAgain(t *testing.T) {
 	s.send(request{method: "GET", path: "/integrations/crm?as_of=2", header: map[string]string{"If-None-Match": `"v1"`}}).is(200)
 }
 
-func TestARepetitionGetsTheFirstAnswerAgain(t *testing.T) {
+func TestARepetitionGetsTheFirstResponseAgain(t *testing.T) {
 	t.Parallel()
 	u := listen(t, nil)
 	s := serve(t)
@@ -122,13 +122,13 @@ func TestConcurrentRepetitionsCreateOnce(t *testing.T) {
 	for range 16 {
 		texts[(<-replies).text] = true
 	}
-	require.Len(t, texts, 1, "all have the answer of the one that was made")
+	require.Len(t, texts, 1, "all have the response of the one that was made")
 	require.Equal(t, 201, s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: map[string]string{"Idempotency-Key": "k"}}).status)
 	require.Equal(t, uint64(1), s.head())
 	require.Len(t, s.get("/integrations/crm/history").at("items"), 1)
 }
 
-func TestADryRunTellsWhatWouldChangeAndWritesNothing(t *testing.T) {
+func TestADryRunShowsWhatWouldChangeAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("crm", "https://a.example", members{"auth": members{"bearer_token_value": "t"}}))

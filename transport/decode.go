@@ -25,15 +25,15 @@ const (
 	maxDepth    = 64
 )
 
-// body reads the body of a request as a JSON object, strictly, and returns its
-// bytes as well. No body at all reads as an empty object when optional.
-func (r *request) body(most int64, optional bool) (domain.Document, []byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, most))
+// body reads the body of a request as a strict JSON object, and also returns its bytes. If
+// optional, an empty body reads as an empty object.
+func (r *request) body(limit int64, optional bool) (domain.Document, []byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, limit))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, nil, domain.Errorf(domain.TooLarge, "body_too_large", "the body is over the limit of %d bytes", tooLarge.Limit)
+		return nil, nil, domain.Errorf(domain.TooLarge, "body_too_large", "the body exceeds the limit of %d bytes", tooLarge.Limit)
 	}
 	if err != nil {
-		return nil, nil, domain.Errorf(domain.Invalid, "body_unreadable", "the body could not be read to its end")
+		return nil, nil, domain.Errorf(domain.Invalid, "body_unreadable", "the body could not be read completely")
 	}
 	if len(data) == 0 && optional {
 		return domain.Document{}, data, nil
@@ -51,7 +51,7 @@ func (r *request) body(most int64, optional bool) (domain.Document, []byte, erro
 	return doc, data, err
 }
 
-// admit waits a moment for room for what a body is decoded to.
+// admit waits for memory for the decoded form of a body.
 func (r *request) admit(data []byte) error {
 	soon, cancel := context.WithTimeout(r.ctx, admission.Patience)
 	defer cancel()
@@ -63,14 +63,14 @@ func pointer(name string) string {
 	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// decode reads one JSON object (RFC 8259) and nothing after it. It refuses what
-// readers disagree about: members given twice and text that is not UTF-8.
+// decode decodes exactly one JSON object (RFC 8259). It refuses input that decoders treat
+// differently: duplicate members and text that is not UTF-8.
 func decode(data []byte) (domain.Document, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(data))
 	value, err := decodeValue(dec)
 	if err == nil {
 		if _, err = dec.ReadToken(); err == nil {
-			return nil, domain.Refuse("", "malformed_json", "there is more after the end of the JSON object")
+			return nil, domain.Refuse("", "malformed_json", "there is data after the JSON object")
 		}
 		if errors.Is(err, io.EOF) {
 			err = nil
@@ -86,7 +86,7 @@ func decode(data []byte) (domain.Document, error) {
 	return doc, nil
 }
 
-// decodeValue reads the next value; numbers stay as they are written.
+// decodeValue decodes the next value; numbers stay as they are written.
 func decodeValue(dec *jsontext.Decoder) (any, error) {
 	token, err := dec.ReadToken()
 	if err != nil {
@@ -111,11 +111,10 @@ func decodeValue(dec *jsontext.Decoder) (any, error) {
 	}
 }
 
-// number keeps a number as it is written, as long as it is one that every reader
-// can hold (RFC 7493, 2.2).
+// number keeps a number as it is written, if every decoder can represent it (RFC 7493, 2.2).
 func number(text string) (any, error) {
 	if _, err := strconv.ParseFloat(text, 64); err != nil {
-		return nil, domain.Refuse("", "number_too_large", "the body has a number that is too large")
+		return nil, domain.Refuse("", "number_too_large", "the body contains a number that is too large")
 	}
 	return stdjson.Number(text), nil
 }
@@ -140,7 +139,7 @@ func decodeObject(dec *jsontext.Decoder) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		member := name.String() // a token is void after the next read
+		member := name.String() // a token is invalid after the next read
 		if object[member], err = decodeValue(dec); err != nil {
 			return nil, err
 		}
@@ -149,7 +148,7 @@ func decodeObject(dec *jsontext.Decoder) (any, error) {
 	return object, err
 }
 
-// malformed says what is wrong with a body without quoting it.
+// malformed returns what is wrong with a body without quoting it.
 func malformed(err error) error {
 	if _, ok := errors.AsType[*domain.Error](err); ok {
 		return err
@@ -160,7 +159,7 @@ func malformed(err error) error {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName) && ok:
-		return domain.Refuse(string(syntax.JSONPointer), "duplicate_member", "is given twice")
+		return domain.Refuse(string(syntax.JSONPointer), "duplicate_member", "is a duplicate")
 	case ok:
 		return domain.Refuse(string(syntax.JSONPointer), "malformed_json", "the body is not JSON at byte %d", syntax.ByteOffset)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// discoveryAnswer is what an upstream offers.
+// discoveryAnswer is the result of a discovery.
 type discoveryAnswer struct {
 	Source    string            `json:"source"`
 	Endpoints []offerAnswer     `json:"endpoints"`
@@ -47,8 +47,8 @@ func (s *Server) discover(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// readDescription reads openapi_url, or openapi: a document itself, as an object
-// or as text.
+// readDescription reads openapi_url, or openapi: the document itself, as an object or a
+// string.
 func readDescription(doc domain.Document) (d domain.Description, err error) {
 	var problems []domain.Problem
 	for name, value := range doc {
@@ -71,7 +71,7 @@ func readDescription(doc domain.Document) (d domain.Description, err error) {
 					return d, err
 				}
 			default:
-				detail = "must be an OpenAPI document, as an object or as text"
+				detail = "must be an OpenAPI document, as an object or a string"
 			}
 		default:
 			problems = append(problems, domain.UnknownMember(pointer(name), name, []string{"openapi", "openapi_url"}))

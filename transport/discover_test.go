@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatAnUpstreamOffersIsDiscoveredAndNothingIsWritten(t *testing.T) {
+func TestTheEndpointsOfAnUpstreamAreDiscoveredAndNothingIsWritten(t *testing.T) {
 	t.Parallel()
 	u := listen(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"resource": [{"type": "Patient", "interaction": [{"code": "read"}, {"code": "search-type"}]}]}]}`))

@@ -15,13 +15,12 @@ import (
 //go:embed docs
 var docsPage embed.FS
 
-// docsPolicy lets the page load and ask nothing but this service, run no script
-// but its files, and stand in no frame. Swagger UI sets styles and draws its
-// icons in the page.
+// docsPolicy lets the page load from and connect to this service only, run no script but its
+// files, and be in no frame. Swagger UI sets styles and draws its icons in the page.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// serveDocs shows openapi.yaml to people, with forms to try it.
+// serveDocs serves openapi.yaml as a page, with forms to try it.
 func (s *Server) serveDocs(r *gin.Engine) {
 	own := func(name string) gin.HandlerFunc {
 		return func(c *gin.Context) {
@@ -37,12 +36,12 @@ func (s *Server) serveDocs(r *gin.Engine) {
 			s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
 			return
 		}
-		c.Header("Cache-Control", "no-cache") // kept, and asked for again by its ETag
+		c.Header("Cache-Control", "no-cache") // cached, and revalidated by its ETag
 		ui.ServeHTTP(c.Writer, c.Request)
 	})
 }
 
-// isDocsFile reports whether Swagger UI has such a file, as it is or compressed.
+// isDocsFile reports whether Swagger UI has a file, uncompressed or compressed.
 func isDocsFile(name string) bool {
 	for _, stored := range []string{name, name + ".gz"} {
 		if _, err := fs.Stat(static.FS, stored); err == nil {

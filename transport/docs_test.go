@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/peers"
 )
 
-func TestTheDocumentationNeedsNothingButThisService(t *testing.T) {
+func TestTheDocumentationNeedsOnlyThisService(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	page := s.send(request{method: "GET", path: "/docs", key: "none"}).is(200)

@@ -20,7 +20,7 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
-func TestAKeyThatAsksTooMuchIsToldToWait(t *testing.T) {
+func TestAKeyOverItsRateLimitGetsRetryAfter(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) { api.Limits = transport.Limits{Read: 2, Write: 0.5, Call: 1} }
@@ -43,7 +43,7 @@ func TestAKeyThatAsksTooMuchIsToldToWait(t *testing.T) {
 	soon(t, func() bool { return s.get("/integrations").status == 200 })
 }
 
-func TestOnlyHostsThatAreOursAreAnswered(t *testing.T) {
+func TestOnlyAllowedHostsAreServed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) { api.Hosts = []string{"127.0.0.1", "api.example", "::1"} }
@@ -75,7 +75,7 @@ func TestPagesOfAnotherOriginAreRefused(t *testing.T) {
 	require.Equal(t, uint64(1), s.head())
 }
 
-func TestAPanicIsAnsweredAndLogged(t *testing.T) {
+func TestAPanicIsAnswered500AndLogged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) {
@@ -88,12 +88,12 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	require.NotContains(t, got.text, "sky")
 	require.Contains(t, s.log.String(), "the sky fell")
 	require.Contains(t, s.log.String(), "fell-1")
-	require.Contains(t, s.log.String(), "health.go", "where it happened is in the log")
+	require.Contains(t, s.log.String(), "health.go", "the log has the stack")
 	s.get("/integrations").is(200)
 	require.Contains(t, s.send(request{method: "GET", path: "/metrics"}).text, `status="500"`)
 }
 
-func TestACallerWhoLeavesIsNoFaultOfOurs(t *testing.T) {
+func TestACallerWhoLeavesIsNotAnError(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -107,12 +107,12 @@ func TestACallerWhoLeavesIsNoFaultOfOurs(t *testing.T) {
 		err = res.Body.Close()
 	}
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Eventually(t, func() bool { return strings.Contains(s.log.String(), "the caller has gone") }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.log.String(), "the caller disconnected") }, time.Minute, time.Millisecond)
 	require.NotContains(t, s.log.String(), `"level":"WARN"`)
 	require.NotContains(t, s.log.String(), `"level":"ERROR"`)
 }
 
-func TestARequestKeepsTheIdItCameWith(t *testing.T) {
+func TestARequestKeepsItsRequestId(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for given, kept := range map[string]bool{
@@ -149,7 +149,7 @@ func TestAReadWaitsForThePositionItNames(t *testing.T) {
 	require.Equal(t, 200, <-waiting)
 }
 
-func TestAWriteIsAnsweredThoughTheReadModelIsBehind(t *testing.T) {
+func TestAWriteSucceedsThoughTheReadModelIsBehind(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.noProjector = true
@@ -163,7 +163,7 @@ func TestAWriteIsAnsweredThoughTheReadModelIsBehind(t *testing.T) {
 	require.Equal(t, "Other", s.put("/integrations/crm", members{"display_name": "Other"}).is(200).at("display_name"), "a change is decided on the log")
 }
 
-func TestWithoutNATSWritesAreUnavailableAndHeal(t *testing.T) {
+func TestWithoutNATSWritesAreUnavailableAndRecover(t *testing.T) {
 	t.Parallel()
 	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "nats", "127.0.0.1:0", natstest.Listen(t))
 	require.NoError(t, proxy.Start())
@@ -187,7 +187,7 @@ func TestWithoutNATSWritesAreUnavailableAndHeal(t *testing.T) {
 	unready := s.send(request{method: "GET", path: "/readyz", key: "none"}).is(503)
 	require.Equal(t, "1", unready.header.Get("Retry-After"))
 	s.send(request{method: "GET", path: "/livez", key: "none"}).is(200)
-	s.get("/integrations/crm").is(200) // reads go on
+	s.get("/integrations/crm").is(200) // reads continue
 	require.InDelta(t, 4, s.get("/integrations").is(200).at("total"), 0)
 
 	require.NoError(t, proxy.Start())
@@ -215,7 +215,7 @@ func TestTheServiceIsNotReadyWithoutItsReadModel(t *testing.T) {
 	require.NotContains(t, other.send(request{method: "GET", path: "/readyz"}).is(500, "internal").text, "secret cause")
 }
 
-func TestWhatWasReadCanBeSentBack(t *testing.T) {
+func TestADocumentThatWasReadCanBeSentBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	shownOnly := []string{"id", "workspace_id", "name", "builtin", "created_at", "updated_at", "version", "last_test_status", "last_tested_at"}

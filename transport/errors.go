@@ -10,7 +10,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// statuses is the only place that knows both our errors and HTTP.
+// statuses is the only mapping from domain errors to HTTP.
 var statuses = map[domain.Kind]int{
 	domain.Invalid:         http.StatusUnprocessableEntity,
 	domain.Unauthenticated: http.StatusUnauthorized,
@@ -25,7 +25,7 @@ var statuses = map[domain.Kind]int{
 	domain.Internal:        http.StatusInternalServerError,
 }
 
-// problem is the body of every refusal (RFC 9457).
+// problem is the body of every error (RFC 9457).
 type problem struct {
 	Type      string           `json:"type"`
 	Title     string           `json:"title"`
@@ -36,15 +36,14 @@ type problem struct {
 	Errors    []domain.Problem `json:"errors,omitempty"`
 }
 
-// callerGone is the status, in metrics alone, of a request whose caller did not
-// wait for the answer.
+// callerGone is the status, in metrics only, of a request whose caller disconnected.
 const callerGone = 499
 
-// refuse answers with err. What a caller may not see goes to the log instead.
-// When the caller has gone, nothing is wrong here.
+// refuse answers with err. Details that a caller may not see are logged instead. A caller
+// who disconnected is not an error.
 func (s *Server) refuse(c *gin.Context, err error) {
 	if c.Request.Context().Err() != nil {
-		s.Log.DebugContext(c, "the caller has gone", slog.String("request_id", requestID(c)), slog.Any("err", err))
+		s.Log.DebugContext(c, "the caller disconnected", slog.String("request_id", requestID(c)), slog.Any("err", err))
 		c.AbortWithStatus(callerGone)
 		return
 	}
@@ -54,14 +53,14 @@ func (s *Server) refuse(c *gin.Context, err error) {
 func (s *Server) refuseAs(c *gin.Context, status int, err error) {
 	refusal, ok := errors.AsType[*domain.Error](err)
 	if !ok {
-		refusal = &domain.Error{Kind: domain.Internal, Code: "internal", Message: "something went wrong here; the log has it under the request id"}
+		refusal = &domain.Error{Kind: domain.Internal, Code: "internal", Message: "internal error; see the server log for this request id"}
 	}
 	switch refusal.Kind {
 	case domain.Internal:
 		s.Log.ErrorContext(c, "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))
 	case domain.Unavailable:
 		c.Header("Retry-After", "1")
-		s.Log.WarnContext(c, "request could not be served", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", errors.Unwrap(refusal)))
+		s.Log.WarnContext(c, "request failed for lack of a dependency", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", errors.Unwrap(refusal)))
 	case domain.Unauthenticated:
 		c.Header("WWW-Authenticate", `Bearer realm="integrations"`)
 	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:

@@ -23,12 +23,12 @@ type eventAnswer struct {
 	Actor         string    `json:"actor"`
 	Address       *string   `json:"address"`
 	RequestID     *string   `json:"request_id"`
-	Changed       []string  `json:"changed"` // JSON pointers; what they were and are is in the history
+	Changed       []string  `json:"changed"` // JSON pointers; the history has the values
 	Reason        *string   `json:"reason"`
 	Problem       *string   `json:"problem"` // why the event can't be shown
 }
 
-// ShowEvent returns an event as JSON, as every list of events shows it.
+// ShowEvent returns an event as JSON, as in every list of events.
 func ShowEvent(e audit.Entry) ([]byte, error) { return json.Marshal(showEvent(e)) }
 
 func showEvent(e audit.Entry) eventAnswer {
@@ -82,7 +82,7 @@ func (s *Server) listEvents(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// eventTypes are those that the feed of a workspace has.
+// eventTypes are the types in the feed of a workspace.
 var eventTypes = []string{
 	domain.NameOf(domain.IntegrationCreated{}), domain.NameOf(domain.IntegrationUpdated{}), domain.NameOf(domain.IntegrationDeleted{}),
 }
@@ -95,7 +95,7 @@ func (r *request) eventFilter() (f audit.Filter, limit int, token string, err er
 		f.Types = strings.Split(types, ",")
 		for _, t := range f.Types {
 			if !slices.Contains(eventTypes, t) {
-				q.problem("type", "enum", "must be one or more of "+strings.Join(eventTypes, ", ")+", set apart by commas")
+				q.problem("type", "enum", "must be one or more of "+strings.Join(eventTypes, ", ")+", separated by commas")
 				break
 			}
 		}
@@ -114,7 +114,7 @@ func (r *request) eventFilter() (f audit.Filter, limit int, token string, err er
 	return f, limit, token, domain.RefuseAll(q.problems)
 }
 
-// accepts reports whether the caller asks for a media type by name.
+// accepts reports whether the caller accepts a media type by name.
 func (r *request) accepts(media string) bool {
 	for one := range strings.SplitSeq(strings.Join(r.Request.Header.Values("Accept"), ","), ",") {
 		if named, _, err := mime.ParseMediaType(one); err == nil && named == media {
@@ -124,8 +124,8 @@ func (r *request) accepts(media string) bool {
 	return false
 }
 
-// streamFeed writes the whole feed, a JSON object a line. When it can't be read
-// to its end, the connection is broken off, so that nobody takes it for whole.
+// streamFeed writes the whole feed, one JSON object a line. If reading fails, it aborts the
+// connection, so that the response isn't taken for complete.
 func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, error) {
 	const atOnce = 200
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, atOnce)
@@ -137,7 +137,7 @@ func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, 
 	for {
 		for _, e := range entries {
 			if lines.Encode(showEvent(e)) != nil {
-				return answer{said: true}, nil // the caller has gone
+				return answer{said: true}, nil // the caller disconnected
 			}
 		}
 		if out.flush() != nil || next == 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
-func TestTheFeedOfAWorkspaceTellsWhatWasDone(t *testing.T) {
+func TestTheFeedOfAWorkspaceShowsItsChanges(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	crm := s.create(rest("crm", "https://a.example"))
@@ -28,7 +28,7 @@ func TestTheFeedOfAWorkspaceTellsWhatWasDone(t *testing.T) {
 	s.put("/integrations/crm", members{"display_name": "Two", "enabled": false}).is(200)
 	s.delete("/integrations/ehr").is(204)
 
-	told := func(query string) (all []string) {
+	feed := func(query string) (all []string) {
 		for token := ""; ; {
 			got := s.get("/integrations/events?limit=1&continuation_token=" + token + query).is(200)
 			for n := range got.at("items").([]any) {
@@ -41,21 +41,21 @@ func TestTheFeedOfAWorkspaceTellsWhatWasDone(t *testing.T) {
 			token = got.at("continuation_token").(string)
 		}
 	}
-	require.Equal(t, []string{"created crm", "created ehr", "updated crm", "deleted ehr"}, told(""))
-	require.Equal(t, []string{"deleted ehr", "updated crm", "created ehr", "created crm"}, told("&order=newest"))
-	require.Equal(t, []string{"created crm", "updated crm"}, told("&integration_id=crm"))
-	require.Equal(t, []string{"updated crm", "created crm"}, told("&order=newest&integration_id="+crm))
-	require.Equal(t, []string{"created ehr", "deleted ehr"}, told("&type=integration.created,integration.deleted&integration_id=ehr"))
-	require.Equal(t, []string{"updated crm", "deleted ehr"}, told("&from="+before))
-	require.Equal(t, []string{"created ehr", "created crm"}, told("&order=newest&to="+before))
-	require.Empty(t, told("&actor=nobody"))
+	require.Equal(t, []string{"created crm", "created ehr", "updated crm", "deleted ehr"}, feed(""))
+	require.Equal(t, []string{"deleted ehr", "updated crm", "created ehr", "created crm"}, feed("&order=newest"))
+	require.Equal(t, []string{"created crm", "updated crm"}, feed("&integration_id=crm"))
+	require.Equal(t, []string{"updated crm", "created crm"}, feed("&order=newest&integration_id="+crm))
+	require.Equal(t, []string{"created ehr", "deleted ehr"}, feed("&type=integration.created,integration.deleted&integration_id=ehr"))
+	require.Equal(t, []string{"updated crm", "deleted ehr"}, feed("&from="+before))
+	require.Equal(t, []string{"created ehr", "created crm"}, feed("&order=newest&to="+before))
+	require.Empty(t, feed("&actor=nobody"))
 
 	got := s.get("/integrations/events").is(200)
 	require.Equal(t, []any{"/display_name", "/enabled"}, got.at("items", 2, "changed"))
-	require.Len(t, told("&actor="+url.QueryEscape(got.at("items", 0, "actor").(string))), 4)
+	require.Len(t, feed("&actor="+url.QueryEscape(got.at("items", 0, "actor").(string))), 4)
 }
 
-func TestAFeedIsAskedForRightly(t *testing.T) {
+func TestTheParametersOfAFeedAreChecked(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("a1", "https://a.example"))
@@ -70,7 +70,7 @@ func TestAFeedIsAskedForRightly(t *testing.T) {
 	s.get("/integrations/events?order=newest&continuation_token="+token).is(422, "token_mismatch")
 }
 
-func TestTheWholeFeedComesAsLines(t *testing.T) {
+func TestTheWholeFeedIsStreamedAsLines(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for n := range 450 {
@@ -87,12 +87,12 @@ func TestTheWholeFeedComesAsLines(t *testing.T) {
 // listener reads server-sent events.
 type listener struct {
 	t    *testing.T
-	last string // the id it would go on from
+	last string // the id it would continue from
 	body *bufio.Scanner
 	end  func()
 }
 
-// listen connects to the stream, where last left off.
+// listen connects to the stream, after last.
 func (s *service) listen(key, last string) *listener {
 	s.t.Helper()
 	ctx, end := context.WithCancel(s.t.Context())
@@ -110,8 +110,8 @@ func (s *service) listen(key, last string) *listener {
 	return &listener{t: s.t, last: last, body: bufio.NewScanner(resp.Body), end: func() { end(); _ = resp.Body.Close() }}
 }
 
-// next returns the next event, its name and its data, and false at the end.
-// An id without data only moves the place.
+// next returns the name and data of the next event, and false at the end. An id without data
+// only changes the position.
 func (l *listener) next() (name, data string, ok bool) {
 	for l.body.Scan() {
 		field, value, _ := strings.Cut(l.body.Text(), ": ")
@@ -131,12 +131,12 @@ func (l *listener) next() (name, data string, ok bool) {
 	return "", "", false
 }
 
-func TestAListenerThatConnectsAgainMissesNothing(t *testing.T) {
+func TestAListenerThatReconnectsMissesNothing(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	outsider := s.issue("other", access.Admin)
 	first := s.listen(s.key, "")
-	for first.last == "" { // it is told where it begins
+	for first.last == "" { // it first gets the position where it starts
 		require.True(t, first.body.Scan())
 		if id, ok := strings.CutPrefix(first.body.Text(), "id: "); ok {
 			first.last = id
@@ -154,7 +154,7 @@ func TestAListenerThatConnectsAgainMissesNothing(t *testing.T) {
 		}
 	}()
 	want, last := 0, first.last
-	for want < changes { // cut off again and again
+	for want < changes { // disconnected repeatedly
 		l := s.listen(s.key, last)
 		for range 1 + rand.IntN(120) {
 			name, data, ok := l.next()
@@ -172,7 +172,7 @@ func TestAListenerThatConnectsAgainMissesNothing(t *testing.T) {
 	<-changed
 }
 
-func TestAQuietStreamSaysHowFarTheLogHasCome(t *testing.T) {
+func TestAQuietStreamSendsThePositionOfTheLog(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	l := s.listen(s.key, "")
@@ -186,7 +186,7 @@ func TestAQuietStreamSaysHowFarTheLogHasCome(t *testing.T) {
 	}
 }
 
-func TestAStreamOutlastsSilence(t *testing.T) {
+func TestAStreamSurvivesSilence(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) {
@@ -194,10 +194,10 @@ func TestAStreamOutlastsSilence(t *testing.T) {
 		}
 	})
 	l := s.listen(s.key, "")
-	for told := 0; told < 4; { // that nothing happened; each time after a longer silence than a write may take
+	for ids := 0; ids < 4; { // each after a longer silence than a write may take
 		require.True(t, l.body.Scan(), "the stream ended")
 		if strings.HasPrefix(l.body.Text(), "id: ") {
-			told++
+			ids++
 		}
 	}
 	s.create(rest("crm", "https://a.example"))
@@ -217,7 +217,7 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestARevokedKeyHearsNothingMore(t *testing.T) {
+func TestARevokedKeyGetsNoMoreEvents(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) { api.Live.Every = time.Hour }
@@ -235,7 +235,7 @@ func TestARevokedKeyHearsNothingMore(t *testing.T) {
 	require.False(t, ok, data)
 }
 
-func TestAStreamIsAskedForRightly(t *testing.T) {
+func TestTheParametersOfAStreamAreChecked(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.send(request{method: "GET", path: "/integrations/events/stream", header: map[string]string{"Last-Event-ID": "x"}, wrong: true}).is(422, "last_event_id_invalid")
@@ -244,7 +244,7 @@ func TestAStreamIsAskedForRightly(t *testing.T) {
 	}
 }
 
-func TestAnIntegrationIsShownAsItWas(t *testing.T) {
+func TestAnIntegrationIsShownAsOfAPointInTime(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("crm", "https://a.example", members{"auth": members{"api_key_value": "k"}}))

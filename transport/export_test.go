@@ -5,7 +5,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// A RouteInfo is a line of the table of routes, for tests.
+// A RouteInfo is an entry of the table of routes, for tests.
 type RouteInfo struct {
 	Method, Path string
 	Needs        access.Permission

@@ -7,14 +7,14 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// healthAnswer sums up a health check. Unknown is left out when it is 0.
+// healthAnswer summarises a health check. Unknown is omitted when it is 0.
 type healthAnswer struct {
 	Healthy      int                  `json:"healthy"`
 	Unhealthy    int                  `json:"unhealthy"`
 	Unknown      int                  `json:"unknown,omitempty"`
 	Total        int                  `json:"total"`
 	CheckedAt    time.Time            `json:"checked_at"`
-	Integrations []healthResultAnswer `json:"integrations,omitzero"` // nil: only the sums were asked for
+	Integrations []healthResultAnswer `json:"integrations,omitzero"` // nil: only the totals were requested
 }
 
 type healthResultAnswer struct {

@@ -23,7 +23,7 @@ func (r reply) results() map[string]string {
 	return all
 }
 
-func TestAHealthCheckProbesWhatIsEnabled(t *testing.T) {
+func TestAHealthCheckProbesEnabledIntegrations(t *testing.T) {
 	t.Parallel()
 	up := listen(t, nil)
 	ill := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
@@ -55,16 +55,16 @@ func TestAHealthCheckProbesWhatIsEnabled(t *testing.T) {
 	probed := len(up.requests())
 	again := s.get("/integrations/health-check?max_age_ms=86400000").is(200)
 	require.Equal(t, results, again.results())
-	require.Len(t, up.requests(), probed, "what was probed a moment ago is not probed again")
+	require.Len(t, up.requests(), probed, "an integration is not probed again shortly after")
 	s.get("/integrations/health-check?max_age_ms=0").is(200)
 	require.Greater(t, len(up.requests()), probed)
 	probed = len(up.requests())
 	s.put("/integrations/up", members{"base_url": up.url + "/v2"}).is(200)
 	s.get("/integrations/health-check?max_age_ms=86400000").is(200)
-	require.Greater(t, len(up.requests()), probed, "a probe from before a change says nothing")
+	require.Greater(t, len(up.requests()), probed, "a probe from before a change doesn't count")
 }
 
-func TestAHealthCheckEndsThoughUpstreamsHang(t *testing.T) {
+func TestAHealthCheckEndsWhileUpstreamsHang(t *testing.T) {
 	t.Parallel()
 	hanging := listen(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s := serve(t, func(set *settings) { set.healthWithin = 500 * time.Millisecond })

@@ -60,7 +60,7 @@ func (s *Server) history(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// sealPosition returns the token of the page that goes on from a position.
+// sealPosition returns the token of the page that continues from a position.
 func (s *Server) sealPosition(position uint64, scope []string) string {
 	return s.Cursors.Seal(strconv.AppendUint(nil, position, 10), scope...)
 }
@@ -77,7 +77,7 @@ func (s *Server) openPosition(token string, scope []string) (position uint64, er
 	return position, err
 }
 
-// asOf reads the moment that a read asks about, nil when it asks about now.
+// asOf reads the moment of the query, nil for the present.
 func (r *request) asOf() (*audit.Moment, error) {
 	q := r.query()
 	text, given := q.text("as_of")
@@ -86,7 +86,7 @@ func (r *request) asOf() (*audit.Moment, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if given && err != nil {
-		q.problem("as_of", "format", "must be a version from 1, or a time as in RFC 3339")
+		q.problem("as_of", "format", "must be a version from 1, or a time (RFC 3339)")
 	}
 	if err := domain.RefuseAll(q.problems); err != nil || !given {
 		return nil, err
@@ -94,7 +94,7 @@ func (r *request) asOf() (*audit.Moment, error) {
 	return &audit.Moment{Time: at}, nil
 }
 
-// restoreIntegration brings back the configuration of an earlier version.
+// restoreIntegration restores the configuration of an earlier version.
 func (s *Server) restoreIntegration(r *request) (answer, error) {
 	doc, on, err := r.change()
 	if err != nil {

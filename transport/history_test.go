@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAHistoryTellsWhatChangedAndWho(t *testing.T) {
+func TestAHistoryShowsWhatChangedAndWhoChangedIt(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example", members{"auth": members{"api_key_value": "one"}}), header: map[string]string{"X-Request-Id": "req-1"}}).is(201)
@@ -17,7 +17,7 @@ func TestAHistoryTellsWhatChangedAndWho(t *testing.T) {
 	for _, path := range []string{"crm", s.post("/integrations?dry_run=true", rest("crm", "https://a.example")).at("integration", "id").(string)} {
 		got := s.get("/integrations/" + path + "/history").is(200)
 		items := got.at("items").([]any)
-		require.Len(t, items, 4, "the history of what is deleted stays")
+		require.Len(t, items, 4, "the history of a deleted integration stays")
 		for n, want := range []string{"integration.created", "integration.updated", "integration.updated", "integration.deleted"} {
 			require.Equal(t, want, got.at("items", n, "type"))
 			require.InDelta(t, n+1, got.at("items", n, "version"), 0)

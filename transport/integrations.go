@@ -54,8 +54,8 @@ func (s *Server) deleteIntegration(r *request) (answer, error) {
 	return s.changed(r, out, on, http.StatusNoContent, err)
 }
 
-// changed answers a change from the state it led to, once the read model shows
-// it. A dry run answers with that state and what differs.
+// changed answers a change with the resulting state, once the read model shows it. A dry run
+// answers with that state and the differences.
 func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition, status int, err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
@@ -69,7 +69,7 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 	}
 	s.waitForWrite(r, s.Wait, out.Position)
 	shown := projections.Integration{Integration: out.Integration}
-	if status != http.StatusCreated { // what was just created has not been probed
+	if status != http.StatusCreated { // a new integration has not been probed
 		if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
 			shown.LastProbe = stored.LastProbe
 		}
@@ -83,8 +83,8 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 	return a, nil
 }
 
-// belongs reports whether the probe of stored may be shown beside an outcome: a
-// repetition shows none that came after the first answer.
+// belongs reports whether the probe of stored may be shown with an outcome: a repeated
+// request doesn't show a later one.
 func belongs(stored projections.Integration, out commands.Outcome) bool {
 	return stored.LastProbe != nil && stored.Incarnation == out.Integration.Incarnation &&
 		(!out.Replayed || !stored.LastProbe.At.After(out.Integration.UpdatedAt))
@@ -92,22 +92,22 @@ func belongs(stored projections.Integration, out commands.Outcome) bool {
 
 func position(out commands.Outcome) string { return strconv.FormatUint(out.Position, 10) }
 
-// waitForWrite waits until the read model shows a position, for as long as a
-// write may wait. The write is made either way.
+// waitForWrite waits until the read model shows a position, for as long as a write may wait.
+// The write has been made either way.
 func (s *Server) waitForWrite(ctx context.Context, wait func(context.Context, uint64) error, position uint64) {
 	if s.WriteWait <= 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.WriteWait)
 	defer cancel()
-	_ = wait(ctx, position) // the caller has the position and can wait for it as well
+	_ = wait(ctx, position) // the caller has the position and can wait for it too
 }
 
 // readWait bounds how long a read waits for the position it names.
 const readWait = time.Second
 
-// waitForRead waits until the read model shows the position that a read names,
-// or refuses with Unavailable.
+// waitForRead waits until the read model shows the position that a read names, or refuses
+// with Unavailable.
 func (s *Server) waitForRead(r *request) error {
 	named := r.GetHeader(positionHeader)
 	if named == "" {
@@ -135,8 +135,8 @@ func (s *Server) getIntegration(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: show(i), header: header}, nil
 }
 
-// integration returns the integration that the path means, as it is or as it was
-// at the moment that the query asks about.
+// integration returns the integration of the path, at present or as of the moment of the
+// query.
 func (s *Server) integration(r *request) (projections.Integration, error) {
 	at, err := r.asOf()
 	if err != nil {
@@ -189,7 +189,7 @@ func (r *request) listQuery() (projections.Query, string, error) {
 	var err error
 	// A + that was not escaped arrives as a space.
 	if q.Sort, err = projections.ParseSort(strings.Replace(sortBy, " ", "+", 1)); err != nil || given && sortBy == "" {
-		p.problem("sort_by", "enum", "must be name, created_at or updated_at, with + or - before it or neither")
+		p.problem("sort_by", "enum", "must be name, created_at or updated_at, optionally prefixed with + or -")
 	}
 	token, _ := p.text("continuation_token")
 	return q, token, domain.RefuseAll(p.problems)
@@ -227,19 +227,19 @@ func (r *request) condition() (commands.Condition, error) {
 	return on, domain.RefuseAll(q.problems)
 }
 
-// tags returns a list of tags that may come in several lines (RFC 9110, 5.3).
+// tags returns a list of tags that may span several lines (RFC 9110, 5.3).
 func (r *request) tags(header string) string {
 	return strings.Join(r.Request.Header.Values(header), ",")
 }
 
-// etag is the strong validator of an integration: its version, which every
-// change of it moves (RFC 9110, 8.8.3).
+// etag returns the strong validator of an integration: its version, which every change
+// increments (RFC 9110, 8.8.3).
 func etag(i domain.Integration) string { return fmt.Sprintf(`"v%d"`, i.Version) }
 
 var etagSyntax = regexp.MustCompile(`^"v([1-9][0-9]*)"$`)
 
-// versions reads If-Match: nil when anything will do. A tag that isn't one of
-// ours matches nothing.
+// versions reads If-Match: nil when any version matches. A tag that isn't an ETag of this
+// service matches nothing.
 func versions(ifMatch string) []uint64 {
 	if ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// keyAnswer is an API key as the API shows it. Its text is there once, when it
-// was just made.
+// keyAnswer is the representation of an API key. Its text is only present when it was just
+// created.
 type keyAnswer struct {
 	ID          string              `json:"id"`
 	WorkspaceID domain.Workspace    `json:"workspace_id"`
@@ -53,21 +53,21 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.showKey(key, text)}, nil
 }
 
-// mayGive refuses to hand out a key that may do more than the caller's, or that
-// is valid for longer.
+// mayGive refuses to issue a key with more permissions than the caller's, or with a longer
+// validity.
 func (r *request) mayGive(key access.Key) error {
 	for _, p := range key.Permissions {
 		if !r.key.May(p) {
-			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't give the permission %s, which it doesn't have itself", p)
+			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't grant the permission %s, which it doesn't have itself", p)
 		}
 	}
 	if key.Outlives(r.key) {
-		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't give a key that is valid for longer than itself")
+		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't issue a key that is valid for longer than itself")
 	}
 	return nil
 }
 
-// readKey reads the body of a new key: name, permissions and perhaps expires_at.
+// readKey reads the body of a new key: name, permissions and optionally expires_at.
 func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	var key access.Key
 	var problems []domain.Problem
@@ -76,7 +76,7 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	}
 	var ok bool
 	if key.Name, ok = doc["name"].(string); !ok || key.Name == "" || len(key.Name) > 128 {
-		problem("name", "required", "must be a text of 1 to 128 bytes")
+		problem("name", "required", "must be a string of 1 to 128 bytes")
 	}
 	given, _ := doc["permissions"].([]any)
 	if len(given) == 0 {
@@ -95,9 +95,9 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	if doc["expires_at"] != nil {
 		text, _ := doc["expires_at"].(string)
 		at, err := time.Parse(time.RFC3339, text)
-		key.ExpiresAt = at.UTC() // which may be in a year that can't be written
+		key.ExpiresAt = at.UTC() // may be in a year that can't be formatted
 		if err != nil || !at.After(now) || key.ExpiresAt.Year() > 9999 {
-			problem("expires_at", "range", "must be a time to come (RFC 3339)")
+			problem("expires_at", "range", "must be a future time (RFC 3339)")
 		}
 	}
 	problems = append(problems, unknownMembers("", doc, "name", "permissions", "expires_at")...)
@@ -116,8 +116,8 @@ func (s *Server) listKeys(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// revokeKey ends a key. Who may not give a permission may not take it either, but
-// for their own key.
+// revokeKey ends a key. A caller may only revoke keys with permissions of their own, and
+// their own key.
 func (s *Server) revokeKey(r *request) (answer, error) {
 	for _, k := range s.Keys.List(r.workspace) {
 		if k.ID != r.Param("key") || k.ID == r.key.ID {
@@ -135,7 +135,7 @@ func (s *Server) revokeKey(r *request) (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// defaultOverlap is how long a secret goes on working beside its successor.
+// defaultOverlap is how long a secret stays valid after its rotation.
 const (
 	defaultOverlap = 3600 // seconds
 	maxOverlap     = 7 * 24 * 3600
@@ -154,7 +154,7 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 		if k.ID != r.Param("key") {
 			continue
 		}
-		if err := r.mayGive(k); err != nil { // whoever rotates a key holds it
+		if err := r.mayGive(k); err != nil { // the caller who rotates a key gets it
 			return answer{}, err
 		}
 	}
@@ -165,7 +165,7 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: s.showKey(key, text)}, nil
 }
 
-// readOverlap reads the body of a rotation: perhaps overlap_seconds.
+// readOverlap reads the body of a rotation: optionally overlap_seconds.
 func readOverlap(doc domain.Document, overlap int64) (time.Duration, error) {
 	problems := unknownMembers("", doc, "overlap_seconds")
 	if value, given := doc["overlap_seconds"]; given {

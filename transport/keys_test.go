@@ -39,7 +39,7 @@ func TestAnAPIKeyIsShownOnceAndWorksUntilItIsRevoked(t *testing.T) {
 	require.NotContains(t, s.log.String(), text[21:85])
 }
 
-func TestARotatedKeyWorksBesideItsSuccessorForAWhile(t *testing.T) {
+func TestTheOldTextOfARotatedKeyStaysValidForAWhile(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	works := func(text string) bool {
@@ -60,13 +60,13 @@ func TestARotatedKeyWorksBesideItsSuccessorForAWhile(t *testing.T) {
 	require.True(t, works(fourth))
 	require.True(t, works(fourth))
 	s.post(path, nil).is(200)
-	require.True(t, works(fourth), "without a word, an hour")
+	require.True(t, works(fourth), "an hour by default")
 	for _, body := range []string{`{"overlap_seconds":-1}`, `{"overlap_seconds":604801}`, `{"overlap_seconds":"1"}`, `{"overlap_seconds":null}`, `{"overlap_seconds":1.5}`, `{"overlap":1}`, `[]`} {
 		s.send(request{method: "POST", path: path, body: body, wrong: true}).is(422)
 	}
 }
 
-func TestAKeyCanNotGiveWhatItLacks(t *testing.T) {
+func TestAKeyCanNotGrantPermissionsItLacks(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	manager := s.issue("acme", access.ManageKeys, access.View)
@@ -86,7 +86,7 @@ func TestAKeyCanNotGiveWhatItLacks(t *testing.T) {
 	as("DELETE", "/api-keys/"+viewing, nil).is(204)
 	s.send(request{method: "GET", path: "/api-keys", key: admin.at("key").(string)}).is(200)
 
-	// A key of another workspace, and the operator's, are not there at all.
+	// A key of another workspace, and the operator's, are not found.
 	theirs, _, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "other", Name: "theirs", Permissions: []access.Permission{access.View}})
 	require.NoError(t, err)
 	operators, _, err := s.stores.keys.Issue(t.Context(), access.Key{Name: "operator", Permissions: []access.Permission{access.Admin}})
@@ -98,7 +98,7 @@ func TestAKeyCanNotGiveWhatItLacks(t *testing.T) {
 	}
 }
 
-func TestAKeyCanNotGiveMoreTimeThanItHas(t *testing.T) {
+func TestAKeyCanNotIssueOneThatIsValidForLonger(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)

@@ -12,7 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// class groups routes that cost alike.
+// class groups routes with the same cost.
 type class int
 
 const (
@@ -21,8 +21,8 @@ const (
 	call // goes out to upstreams
 )
 
-// Limits is how many requests a second one API key may make of each class; 0 is
-// no limit. A burst of twice that is let through.
+// Limits is how many requests per second one API key may make of each class; 0 is unlimited.
+// Bursts of twice as many are allowed.
 type Limits struct {
 	Read, Write, Call float64
 }
@@ -39,16 +39,16 @@ type bucketOf struct {
 	class class
 }
 
-// maxBuckets bounds the memory for buckets. Dropping them all lets every key
-// have one burst again, no more.
+// maxBuckets bounds the memory for buckets. Dropping all of them only allows every key one
+// more burst.
 const maxBuckets = 100_000
 
 func newLimiters(l Limits) *limiters {
 	return &limiters{perSecond: map[class]float64{read: l.Read, write: l.Write, call: l.Call}, buckets: map[bucketOf]*rate.Limiter{}}
 }
 
-// allow takes one request of a key out of its bucket and says in headers how
-// full it is, or refuses with Limited.
+// allow takes one request from the bucket of a key and sets the rate limit headers, or refuses
+// with Limited.
 func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) error {
 	perSecond := l.perSecond[of]
 	if perSecond <= 0 {
@@ -63,7 +63,7 @@ func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) er
 	c.Header("X-RateLimit-Reset", seconds(float64(bucket.Burst())-left))
 	if !allowed {
 		c.Header("Retry-After", seconds(1-left))
-		return domain.Errorf(domain.Limited, "rate_limited", "this API key makes too many requests; Retry-After says when to go on")
+		return domain.Errorf(domain.Limited, "rate_limited", "this API key makes too many requests; wait as long as Retry-After specifies")
 	}
 	return nil
 }

@@ -72,8 +72,8 @@ func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
 	}
 }
 
-// prepared returns a request for an operation that is right but for its key, and
-// what it is answered with.
+// prepared returns a request for an operation that is valid except for its key, and its
+// expected status.
 func (s *service) prepared(t *testing.T, o operation, base string) (request, int) {
 	t.Helper()
 	s.send(request{method: "DELETE", path: "/integrations/fresh"})
@@ -82,7 +82,7 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	}
 	key, _, err := s.stores.keys.Issue(t.Context(), access.Key{Workspace: "acme", Name: "subject", Permissions: []access.Permission{access.ManageKeys}})
 	require.NoError(t, err)
-	for _, d := range s.hooks.List("acme") { // so that there are never too many
+	for _, d := range s.hooks.List("acme") { // so that the limit is never reached
 		require.NoError(t, s.hooks.Delete(t.Context(), "acme", d.ID))
 	}
 	d, _, err := s.hooks.Create(t.Context(), "acme", domain.Document{"url": base})
@@ -109,7 +109,7 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	case "POST /webhook-destinations/{destination_id}/deliveries/{delivery_id}/redeliver":
 		status = 404 // there is none yet
 	case "GET /integrations/{id}/jwks":
-		status = 404 // it signs in with no private key
+		status = 404 // it has no private key
 	case "POST /integration-tools/resolve":
 		r.body = members{"integration_tools": []any{members{"integration": "crm", "endpoint": "list"}}}
 	case "POST /mcp":
@@ -121,7 +121,7 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	return r, status
 }
 
-func TestAnotherWorkspacesIntegrationAnswersAsOneThatIsNotThere(t *testing.T) {
+func TestAnIntegrationOfAnotherWorkspaceIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	id := s.create(rest("crm", "https://a.example", members{"endpoints": []any{endpoint("list")}}))

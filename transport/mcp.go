@@ -15,24 +15,23 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// askedBy is the key under which the context of an MCP request holds who asks.
+// askedBy is the context key of the API request behind an MCP request.
 type askedBy struct{}
 
-// newMCP returns each workspace as an MCP server (streamable HTTP, without
-// sessions) whose tools are the endpoints of its enabled integrations. A call is
-// an invocation: the same permissions, limits, pipeline and record. Each request
-// gets a server of its own, since what is listed and called depends on who asks.
+// newMCP serves each workspace as an MCP server (streamable HTTP, without sessions) whose
+// tools are the endpoints of its enabled integrations. A call is an invocation: the same
+// permissions, limits, pipeline and record. Each request gets its own server, because the
+// tools depend on the caller.
 func (s *Server) newMCP() http.Handler {
 	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcpServer() }, &mcp.StreamableHTTPOptions{
 		Stateless: true, JSONResponse: true,
-		DisableLocalhostProtection: true, // checkHost is ours, and knows the names that are allowed
+		DisableLocalhostProtection: true, // checkHost does this, and knows the allowed names
 	})
 }
 
-// mcpServer returns a server for one request. A tool that is called is added to
-// it first, so that the SDK answers in the form of the client's protocol version.
-// A list is ours: the SDK pages through tools in memory, and a workspace may have
-// more of them than that.
+// mcpServer returns a server for one request. A tool that is called is added to it first, so
+// that the SDK answers in the form of the client's protocol version. Lists are handled here:
+// the SDK pages through tools in memory, and a workspace may have too many for that.
 func (s *Server) mcpServer() *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: "1"}, &mcp.ServerOptions{
 		Instructions: "The tools call the external systems that this workspace is connected to.",
@@ -57,14 +56,14 @@ func (s *Server) mcpServer() *mcp.Server {
 // cacheScope keeps proxies from showing one caller's answer to another.
 const cacheScope = "private"
 
-// serveMCP hands a request to the MCP server, which answers it.
+// serveMCP passes a request to the MCP server, which answers it.
 func (s *Server) serveMCP(r *request) (answer, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody))
 	if err == nil {
 		err = r.admit(data)
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return answer{}, domain.Errorf(domain.TooLarge, "body_too_large", "the body is over the limit of %d bytes", maxTestBody)
+		return answer{}, domain.Errorf(domain.TooLarge, "body_too_large", "the body exceeds the limit of %d bytes", maxTestBody)
 	}
 	if err != nil {
 		return answer{}, err
@@ -74,7 +73,7 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	return answer{said: true}, nil
 }
 
-// mcpPage is how many integrations' tools are in a page of tools/list.
+// mcpPage is how many integrations a page of tools/list covers.
 const mcpPage = 50
 
 func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) (mcp.Result, error) {
@@ -108,7 +107,7 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx) // the SDK's goes on when the caller has gone
+	ctx, cancel := context.WithCancel(ctx) // the SDK's context outlives the caller
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
 	params := req.Params
@@ -124,7 +123,7 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	}
 	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
 	if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Kind == domain.Invalid {
-		return toolText(refusal.Error(), true), nil // the model can mend its arguments
+		return toolText(refusal.Error(), true), nil // the model can correct its arguments
 	}
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
@@ -142,18 +141,18 @@ func toolText(text string, isError bool) *mcp.CallToolResult {
 func asker(ctx context.Context) (*request, error) {
 	r, ok := ctx.Value(askedBy{}).(*request)
 	if !ok {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "nobody asks"}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the request has no caller"}
 	}
 	return r, nil
 }
 
-// mcpError is refuse in the words of JSON-RPC.
+// mcpError is refuse for JSON-RPC.
 func (s *Server) mcpError(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*domain.Error](err)
 	switch {
 	case !ok || refusal.Kind == domain.Internal:
 		s.Log.ErrorContext(ctx, "MCP request failed", slog.Any("err", err))
-		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "something went wrong here; the log has it"}
+		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error; see the server log"}
 	case refusal.Kind == domain.Unavailable:
 		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: refusal.Message}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/peers"
 )
 
-// sdkResult is what a client of test/peers saw.
+// sdkResult is the result of a client of test/peers.
 type sdkResult struct {
 	Version string   `json:"version"`
 	Tools   []string `json:"tools"`

@@ -23,7 +23,7 @@ var (
 	traceParentSyntax = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
 
-// identify gives the request the id it came with, or a new one.
+// identify sets the request id: the caller's, or a new one.
 func (s *Server) identify(c *gin.Context) {
 	id := c.GetHeader(requestIDHeader)
 	if !requestIDSyntax.MatchString(id) {
@@ -50,9 +50,9 @@ func (s *Server) recover(c *gin.Context) {
 	c.Next()
 }
 
-// checkHost refuses a Host that isn't ours, so that a page can't reach a local
-// service under a name of its own (DNS rebinding). Whether the service is well
-// may be asked under any name, such as the address of a container.
+// checkHost refuses an unknown Host, so that a page can't reach a local service under a name
+// of its own (DNS rebinding). Health checks may use any name, such as the address of a
+// container.
 func (s *Server) checkHost(c *gin.Context) {
 	if slices.Contains([]string{"/livez", "/readyz"}, c.FullPath()) {
 		return
@@ -62,11 +62,11 @@ func (s *Server) checkHost(c *gin.Context) {
 		host = h
 	}
 	if len(s.Hosts) > 0 && !slices.Contains(s.Hosts, strings.ToLower(strings.Trim(host, "[]"))) {
-		s.refuseAs(c, http.StatusMisdirectedRequest, domain.Errorf(domain.Invalid, "host_not_allowed", "this service doesn't answer to that Host"))
+		s.refuseAs(c, http.StatusMisdirectedRequest, domain.Errorf(domain.Invalid, "host_not_allowed", "this service doesn't serve that Host"))
 	}
 }
 
-// checkOrigin refuses what a page of another origin makes a browser send.
+// checkOrigin refuses requests that a browser sends for a page of another origin.
 func (s *Server) checkOrigin(protection *http.CrossOriginProtection) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if protection.Check(c.Request) != nil {
@@ -75,7 +75,7 @@ func (s *Server) checkOrigin(protection *http.CrossOriginProtection) gin.Handler
 	}
 }
 
-// authorize finds out who asks and whether they may.
+// authorize authenticates the caller and checks the permission.
 func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, error) {
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

@@ -38,12 +38,12 @@ func operations(t *testing.T) []operation {
 			if !ok {
 				continue
 			}
-			var told struct {
+			var described struct {
 				Permission  string    `yaml:"x-permission"`
 				RequestBody yaml.Node `yaml:"requestBody"`
 			}
-			require.NoError(t, node.Decode(&told))
-			all = append(all, operation{strings.ToUpper(method), path, told.Permission, !told.RequestBody.IsZero()})
+			require.NoError(t, node.Decode(&described))
+			all = append(all, operation{strings.ToUpper(method), path, described.Permission, !described.RequestBody.IsZero()})
 		}
 	}
 	return all
@@ -60,7 +60,7 @@ func TestTheDescriptionIsValidOpenAPI(t *testing.T) {
 	}
 }
 
-func TestTheDescriptionHasExactlyTheRoutesThatAreServed(t *testing.T) {
+func TestExactlyTheServedRoutesAreDescribed(t *testing.T) {
 	served := map[string]string{} // permission by route
 	for _, r := range transport.Routes() {
 		served[r.Method+" "+parameter.ReplaceAllString("/v1/:w"+r.Path, "{}")] = string(r.Needs)
@@ -73,11 +73,11 @@ func TestTheDescriptionHasExactlyTheRoutesThatAreServed(t *testing.T) {
 			served[route] = ""
 		}
 	}
-	told := map[string]string{}
+	described := map[string]string{}
 	for _, o := range operations(t) {
-		told[o.method+" "+parameter.ReplaceAllString(o.path, "{}")] = o.permission
+		described[o.method+" "+parameter.ReplaceAllString(o.path, "{}")] = o.permission
 	}
-	require.Equal(t, served, told)
+	require.Equal(t, served, described)
 }
 
 func TestTheDescriptionIsServed(t *testing.T) {

@@ -22,10 +22,10 @@ var asyncAPI []byte
 
 func serveAsyncAPI(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", asyncAPI) }
 
-// readyTimeout bounds one proof that the service can write and read.
+// readyTimeout bounds one readiness check.
 const readyTimeout = 2 * time.Second
 
-// Readiness says how much of the log a service that is ready shows.
+// Readiness has the positions of a service that is ready.
 type Readiness struct {
 	Position uint64
 	Head     uint64
@@ -64,14 +64,14 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 }
 
 func (m *metrics) observe(c *gin.Context) {
-	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
+	start := time.Now() //nolint:forbidigo // only for a metric
 	c.Next()
-	route := c.FullPath() // of a route that doesn't exist: empty, so that callers can't add labels
+	route := c.FullPath() // empty for an unknown route, so that callers can't add labels
 	m.requests.WithLabelValues(route, method(c), strconv.Itoa(c.Writer.Status())).Inc()
 	m.duration.WithLabelValues(route, method(c)).Observe(time.Since(start).Seconds())
 }
 
-// method returns the method of a route, and one word for all others.
+// method returns the method of a request, or "other" for an unknown route.
 func method(c *gin.Context) string {
 	if c.FullPath() == "" {
 		return "other"

@@ -12,9 +12,9 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
-func TestACallThatDoesNotFitIsRefusedBeforeItIsMade(t *testing.T) {
+func TestACallOverCapacityIsRefusedBeforeItIsMade(t *testing.T) {
 	t.Parallel()
-	const places = 64 // of a gate with next to no memory
+	const places = 64 // of a gate with almost no memory
 	s := serve(t, func(set *settings) {
 		set.adjust = func(api *transport.Server) { api.Gate = admission.New(1) }
 	})

@@ -52,7 +52,7 @@ func TestAnIntegrationIsCreatedReadChangedAndDeleted(t *testing.T) {
 	}
 	again := s.post("/integrations", rest("crm", u.url)).is(201)
 	require.Equal(t, id, again.at("id"))
-	require.Equal(t, `"v4"`, again.header.Get("ETag"), "a version is never given out twice")
+	require.Equal(t, `"v4"`, again.header.Get("ETag"), "a version is never reused")
 	require.Nil(t, again.at("auth"))
 }
 
@@ -87,7 +87,7 @@ func (r reply) names() []string {
 	return all
 }
 
-func TestAListShowsWhatIsAskedFor(t *testing.T) {
+func TestAListIsFilteredSortedAndSearched(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.create(rest("alpha", "https://a.example", members{"display_name": "One of ÄRZTE"}))
@@ -133,7 +133,7 @@ func TestAListShowsWhatIsAskedFor(t *testing.T) {
 	} {
 		require.Equal(t, want, s.send(request{method: "GET", path: "/integrations?builtin=false&sort_by=" + order, wrong: true}).is(200).names(), order)
 	}
-	require.Equal(t, []string{"delta", "charlie", "bravo", "alpha"}, s.get("/integrations?builtin=false").is(200).names(), "the newest first")
+	require.Equal(t, []string{"delta", "charlie", "bravo", "alpha"}, s.get("/integrations?builtin=false").is(200).names(), "newest first")
 }
 
 func TestPagesShowEveryIntegrationOnceWhileOthersComeAndGo(t *testing.T) {
@@ -159,7 +159,7 @@ func TestPagesShowEveryIntegrationOnceWhileOthersComeAndGo(t *testing.T) {
 			}
 			require.Len(t, got.names(), limit)
 			token = got.at("continuation_token").(string)
-			if page == 0 { // one that sorts before everything shown so far
+			if page == 0 { // it sorts before everything shown so far
 				s.create(rest("aaa", "https://a.example"))
 			}
 		}
@@ -200,7 +200,7 @@ func TestATokenBelongsToItsListing(t *testing.T) {
 	s.get("/integrations?limit=7&sort_by=%2Bname&continuation_token=" + token).is(200) // another limit is the same listing
 }
 
-func TestOf32RacingCreatorsOneWins(t *testing.T) {
+func TestOneOf32RacingCreatorsWins(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	statuses := make(chan int, 32)
@@ -217,7 +217,7 @@ func TestOf32RacingCreatorsOneWins(t *testing.T) {
 	require.Equal(t, uint64(1), s.head())
 }
 
-// soon waits until what is expected holds.
+// soon waits until a condition holds.
 func soon(t *testing.T, holds func() bool) {
 	t.Helper()
 	require.Eventually(t, holds, time.Minute, 10*time.Millisecond)

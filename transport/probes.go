@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// probesAnswer is what probes saw of an integration over time.
+// probesAnswer is the probe history of an integration.
 type probesAnswer struct {
 	Items             []probedAnswer `json:"items"` // newest first
 	HasMore           bool           `json:"has_more"`
@@ -36,8 +36,8 @@ type uptimesAnswer struct {
 type uptimeAnswer struct {
 	Healthy int        `json:"healthy"`
 	Total   int        `json:"total"`
-	Ratio   *float64   `json:"ratio"` // null when nothing was seen
-	Since   *time.Time `json:"since"` // the first probe that is counted, or its day
+	Ratio   *float64   `json:"ratio"` // null without probes
+	Since   *time.Time `json:"since"` // the first counted probe, or its day
 }
 
 func showUptime(u audit.Uptime) uptimeAnswer {

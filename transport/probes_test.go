@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHowAnIntegrationWasOverTime(t *testing.T) {
+func TestTheProbeHistoryOfAnIntegration(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	var status atomic.Int32
@@ -50,6 +50,6 @@ func TestHowAnIntegrationWasOverTime(t *testing.T) {
 	s.delete("/integrations/crm").is(204)
 	s.get("/integrations/crm/health").is(404, "integration_not_found")
 	s.create(rest("crm", u.url))
-	require.Empty(t, s.get("/integrations/crm/health").is(200).at("items"), "what was seen of the one before is not told of this one")
+	require.Empty(t, s.get("/integrations/crm/health").is(200).at("items"), "the probes of an earlier incarnation are not shown")
 	s.get("/integrations/google-maps/health").is(200)
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// A query reads the parameters of a URL and gathers what is wrong with them. A
-// parameter that is given has a value: a bare ?dry_run is refused, since taking
-// it for absent would make the change.
+// A query reads the parameters of a URL and collects their problems. A parameter without a
+// value is refused: ignoring a bare ?dry_run would make the change.
 type query struct {
 	values   url.Values
 	problems []domain.Problem
@@ -22,7 +21,7 @@ func (r *request) query() *query {
 	values, err := url.ParseQuery(r.Request.URL.RawQuery)
 	q := &query{values: values}
 	if err != nil {
-		q.problem("", "query_invalid", "the query of the URL can't be read: percent escapes must be whole, and pairs are set apart by &")
+		q.problem("", "query_invalid", "the query of the URL is malformed: percent escapes must be complete, and pairs separated by &")
 	}
 	return q
 }
@@ -33,7 +32,7 @@ func (q *query) text(name string) (value string, given bool) {
 	case len(values) == 0:
 		return "", false
 	case len(values) > 1:
-		q.problem(name, "duplicate", "is given more than once")
+		q.problem(name, "duplicate", "is a duplicate")
 	case !utf8.ValidString(values[0]):
 		q.problem(name, "encoding", "must be UTF-8")
 	default:
@@ -79,13 +78,13 @@ func (q *query) integer(name string, otherwise, low, high int) int {
 	return n
 }
 
-// time reads a time as in RFC 3339, the zero time when absent.
+// time reads a time (RFC 3339), the zero time when absent.
 func (q *query) time(name string) time.Time {
 	s, given := q.text(name)
 	at, err := time.Parse(time.RFC3339Nano, s)
-	at = at.UTC() // which may be in a year that can't be written
+	at = at.UTC() // may be in a year that can't be formatted
 	if given && (err != nil || at.Year() < 0 || at.Year() > 9999) {
-		q.problem(name, "format", "must be a time as in RFC 3339")
+		q.problem(name, "format", "must be a time (RFC 3339)")
 	}
 	return at
 }

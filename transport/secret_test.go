@@ -16,14 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// canary is a secret that is looked for in everything that is answered and
-// logged.
+// canary is a secret that must not appear in any response or log.
 const canary = "c4n4ry/+&? \"s3cret\" ü 93b1"
 
-// plainCanary is one without characters that a header can't have.
+// plainCanary is a canary of characters that are valid in a header.
 const plainCanary = "c4n4ry-header-93b1f00d"
 
-// hidden reports the first form of a secret that text has in it.
+// hidden reports the first form of a secret that text contains.
 func hidden(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -52,7 +51,7 @@ func privateKey(t *testing.T) (text, inside string) {
 
 func TestNoAnswerAndNoLogEverShowsASecret(t *testing.T) {
 	t.Parallel()
-	u := listen(t, func(w http.ResponseWriter, r *http.Request) { // echoes all it gets
+	u := listen(t, func(w http.ResponseWriter, r *http.Request) { // echoes everything it gets
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Echo", r.Header.Get("Authorization")+r.Header.Get("X-API-Key"))
 		_, _ = w.Write([]byte(`{"path":"` + r.URL.RequestURI() + `","auth":"` + r.Header.Get("Authorization") + `","key":"` + r.Header.Get("X-Api-Key") + `"}`))

@@ -52,9 +52,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// goElsewhere starts the tests anew in another time zone: answers are in UTC
-// wherever the service runs. The zone of a process that runs can't be changed:
-// others read it.
+// goElsewhere restarts the tests in another time zone: responses are in UTC wherever the
+// service runs. The zone of a running process can't be changed without a race.
 func goElsewhere() error {
 	const elsewhere = "Asia/Kolkata"
 	if os.Getenv("TZ") == elsewhere {
@@ -70,7 +69,7 @@ func goElsewhere() error {
 	return syscall.Exec(program, os.Args, os.Environ())
 }
 
-// A service is the whole service in this process, with nothing in it replaced.
+// A service is the whole service in this process, without mocks.
 type service struct {
 	t      *testing.T
 	url    string
@@ -88,7 +87,7 @@ type stores struct {
 	projector *projections.Projector
 }
 
-// settings is what a test may want otherwise.
+// settings are the options of a test.
 type settings struct {
 	nats         *nats.Conn
 	noLoopback   bool
@@ -100,7 +99,7 @@ type settings struct {
 	profiles     []connectors.Profile
 }
 
-// serve starts a service that goes away with the test.
+// serve starts a service that stops with the test.
 func serve(t *testing.T, with ...func(*settings)) *service {
 	t.Helper()
 	set := settings{healthWithin: 25 * time.Second, builtins: domain.BuiltinSettings{
@@ -179,7 +178,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 			return err == nil
 		}
 		return false
-	}, time.Minute, time.Millisecond, "events are told")
+	}, time.Minute, time.Millisecond, "events are delivered")
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())
@@ -204,7 +203,7 @@ func (s *service) head() uint64 {
 	return head
 }
 
-// logged keeps what was logged.
+// logged captures the log.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -222,15 +221,14 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// An upstream is an API that integrations call, and what it was asked.
+// An upstream is an API that integrations call, with its requests.
 type upstream struct {
 	url string
 	mu  sync.Mutex
 	got []*http.Request
 }
 
-// listen starts an upstream that answers with what handle does, or with an
-// empty object.
+// listen starts an upstream that answers with handle, or with an empty object.
 func listen(t *testing.T, handle http.HandlerFunc) *upstream {
 	t.Helper()
 	u := &upstream{}
@@ -259,7 +257,7 @@ func (u *upstream) requests() []*http.Request {
 func (u *upstream) last(t *testing.T) *http.Request {
 	t.Helper()
 	all := u.requests()
-	require.NotEmpty(t, all, "the upstream was asked nothing")
+	require.NotEmpty(t, all, "the upstream got no request")
 	return all[len(all)-1]
 }
 

@@ -68,14 +68,14 @@ func TestAProgramOfAProfileIsUsedLikeAnyOtherServer(t *testing.T) {
 	require.Equal(t, "healthy", s.get("/integrations/health-check").is(200).results()["tools"])
 	session, err := s.mcp(t, s.key)
 	require.NoError(t, err)
-	said, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "tools__echo", Arguments: members{"message": "hi"}})
+	result, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "tools__echo", Arguments: members{"message": "hi"}})
 	require.NoError(t, err)
-	require.Equal(t, "Echo: hi", said.Content[0].(*sdk.TextContent).Text)
+	require.Equal(t, "Echo: hi", result.Content[0].(*sdk.TextContent).Text)
 }
 
-// What starts a process, or leads to one being started, takes the permission
-// Integration.exec on top of the route's own.
-func TestStartingAProcessTakesAPermissionOfItsOwn(t *testing.T) {
+// Starting a process, directly or later, needs the permission Integration.exec in addition to
+// the route's own.
+func TestStartingAProcessNeedsItsOwnPermission(t *testing.T) {
 	t.Parallel()
 	s := serve(t, startingPrograms(t))
 	s.create(program("tools"))
@@ -110,13 +110,13 @@ func TestStartingAProcessTakesAPermissionOfItsOwn(t *testing.T) {
 		s.send(r).is(row.status)
 	}
 
-	// What starts none needs no more than before: reading, leaving stdio, deleting.
+	// These start no process and need no more than before: reading, leaving stdio, deleting.
 	viewer, updater := s.issue("acme", access.View), s.issue("acme", access.Update)
 	s.send(request{method: "GET", path: "/integrations/tools", key: viewer}).is(200)
 	s.send(request{method: "PUT", path: "/integrations/more", key: updater, body: members{"mcp_transport": "http", "mcp_url": "https://mcp.example.com/mcp"}}).is(200)
 	s.send(request{method: "DELETE", path: "/integrations/crm", key: s.issue("acme", access.Delete)}).is(204)
 
-	// A key can't give what it has not.
+	// A key can't grant a permission that it lacks.
 	s.send(request{method: "POST", path: "/api-keys", key: s.issue("acme", access.ManageKeys), body: members{"name": "n", "permissions": []string{"Integration.exec"}}}).is(403)
 	s.post("/api-keys", members{"name": "n", "permissions": []string{"Integration.exec"}}).is(201)
 }
@@ -131,7 +131,7 @@ func TestATooledAgentMayNotStartAProcessWithoutThePermission(t *testing.T) {
 	require.ErrorContains(t, err, "Integration.exec")
 }
 
-func TestAHealthCheckStartsNothingForWhoMayNot(t *testing.T) {
+func TestAHealthCheckStartsNoProcessWithoutThePermission(t *testing.T) {
 	t.Parallel()
 	s := serve(t, startingPrograms(t))
 	s.create(program("tools"))
@@ -141,7 +141,7 @@ func TestAHealthCheckStartsNothingForWhoMayNot(t *testing.T) {
 	require.Equal(t, "unknown", check(access.View))
 	require.Nil(t, s.get("/integrations/tools").at("last_test_status"), "it was probed")
 	require.Equal(t, "healthy", check(access.View, access.Exec))
-	require.Equal(t, "healthy", check(access.View), "as it was last seen")
+	require.Equal(t, "healthy", check(access.View), "the last probe is shown")
 	s.put("/integrations/tools", members{"display_name": "Other"}).is(200)
-	require.Equal(t, "unknown", check(access.View), "what was seen says nothing of what it is now")
+	require.Equal(t, "unknown", check(access.View), "the last probe is of an earlier configuration")
 }

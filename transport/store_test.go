@@ -18,8 +18,8 @@ import (
 	"github.com/seed677028b5/integrations/projections/sqlite"
 )
 
-// readStore returns an empty store that goes away with the test: in SQLite, or
-// where MONGODB_URI says that there is a server, in a database of its own there.
+// readStore returns an empty store that is deleted with the test: in SQLite, or if MONGODB_URI
+// names a server, in its own database there.
 func readStore(t *testing.T, dir string, log *slog.Logger) projections.Store {
 	t.Helper()
 	uri := os.Getenv("MONGODB_URI")

@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// toolFormats says how each kind of LLM wants a tool described.
+// toolFormats has the format of a tool for each kind of LLM.
 var toolFormats = map[string]func(domain.Tool) any{
 	"openai": func(t domain.Tool) any {
 		return map[string]any{"type": "function", "function": map[string]any{"name": t.Name, "description": t.Description, "parameters": t.InputSchema}}
@@ -74,7 +74,7 @@ func (s *Server) listTools(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// resolvedTool is an entry of a skill's integration_tools with what it means.
+// resolvedTool is a resolved entry of a skill's integration_tools.
 type resolvedTool struct {
 	IntegrationID   domain.ID `json:"integration_id"`
 	IntegrationName string    `json:"integration_name"`
@@ -84,7 +84,7 @@ type resolvedTool struct {
 
 type resolveAnswer struct {
 	Tools      []resolvedTool   `json:"tools"`
-	Unresolved []domain.Problem `json:"unresolved"` // entries that mean nothing callable, and why
+	Unresolved []domain.Problem `json:"unresolved"` // entries that can't be called, and why
 }
 
 // maxResolve bounds how many tools a skill may name.
@@ -121,7 +121,7 @@ func (s *Server) resolveTools(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// wantedTool is an entry of a skill's integration_tools list.
+// wantedTool is an entry of a skill's integration_tools.
 type wantedTool struct{ integration, endpoint string }
 
 // readToolList reads integration_tools: objects with integration_id (or
@@ -156,7 +156,7 @@ func readToolList(doc domain.Document) (wanted []wantedTool, problems []domain.P
 	return wanted, problems
 }
 
-// oneText returns the first of the named members that is a text.
+// oneText returns the first of the named members that is a string.
 func oneText(members map[string]any, names ...string) string {
 	for _, name := range names {
 		if s, ok := members[name].(string); ok && s != "" {
@@ -166,8 +166,8 @@ func oneText(members map[string]any, names ...string) string {
 	return ""
 }
 
-// invokeEndpoint is a test of an endpoint without what only a test shows: it
-// needs an enabled integration, and each call is recorded.
+// invokeEndpoint is like a test of an endpoint without its details: it needs an enabled
+// integration, and each call is recorded.
 func (s *Server) invokeEndpoint(r *request) (answer, error) {
 	params, dryRun, err := r.test()
 	if err != nil {

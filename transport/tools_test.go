@@ -42,7 +42,7 @@ func TestTheEndpointsOfEnabledIntegrationsAreTools(t *testing.T) {
 		"name": "clinic__list_slots", "description": "The clinic: Does list_slots", "parameters": schema,
 	}}, openai.at("tools", 0))
 	require.Equal(t, "google-search__search", openai.at("tools", 1, "function", "name"))
-	require.Len(t, openai.at("tools"), 2, "what is disabled or not set up can't be called")
+	require.Len(t, openai.at("tools"), 2, "disabled and unconfigured integrations can't be called")
 	require.Equal(t, schema, s.get("/integration-tools?format=anthropic").is(200).at("tools", 0, "input_schema"))
 	require.Equal(t, schema, s.get("/integration-tools?format=mcp").is(200).at("tools", 0, "inputSchema"))
 	s.send(request{method: "GET", path: "/integration-tools?format=xml", wrong: true}).is(422, "enum")
@@ -125,7 +125,7 @@ func TestAnInvocationAndATestAreRecordedAndADryRunIsNot(t *testing.T) {
 	require.Positive(t, calls[0].Duration)
 }
 
-// bearer puts an API key on every request.
+// bearer sets an API key on every request.
 type bearer string
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -166,7 +166,7 @@ func TestAWorkspaceIsAnMCPServer(t *testing.T) {
 
 	result, err = ask("clinic__list_slots", members{"day": "x"})
 	require.NoError(t, err)
-	require.True(t, result.IsError, "a model can mend its arguments")
+	require.True(t, result.IsError, "a model can correct its arguments")
 	require.Contains(t, text(result), "/params/day")
 	result, err = ask("clinic__list_slots", members{"day": "never"})
 	require.NoError(t, err)

@@ -9,8 +9,8 @@ import (
 	"github.com/seed677028b5/integrations/webhooks"
 )
 
-// destinationAnswer is a webhook destination as the API shows it. Its secret is
-// there once, when it was just made.
+// destinationAnswer is the representation of a webhook destination. Its secret is only present
+// when it was just created.
 type destinationAnswer struct {
 	ID             string                  `json:"id"`
 	WorkspaceID    domain.Workspace        `json:"workspace_id"`
@@ -28,7 +28,7 @@ type destinationAnswer struct {
 type destinationSecretAnswer struct {
 	Set             bool       `json:"set"`
 	Version         uint64     `json:"version"`
-	PreviousExpires *time.Time `json:"previous_expires_at"` // until when the one before signs as well
+	PreviousExpires *time.Time `json:"previous_expires_at"` // until when the previous secret signs too
 }
 
 func (s *Server) showDestination(d domain.WebhookDestination) destinationAnswer {
@@ -43,7 +43,7 @@ func (s *Server) showDestination(d domain.WebhookDestination) destinationAnswer 
 	return a
 }
 
-// withSecret shows a destination with the secret that was just made.
+// withSecret returns a destination with a new secret.
 func (s *Server) withSecret(d domain.WebhookDestination, secret domain.Secret) destinationAnswer {
 	a := s.showDestination(d)
 	a.Secret = secret.Reveal()
@@ -102,8 +102,7 @@ func (s *Server) deleteDestination(r *request) (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// secretOverlap is how many seconds a signing secret goes on signing beside its
-// successor, unless the rotation says otherwise.
+// secretOverlap is how many seconds the previous signing secret signs too, by default.
 const secretOverlap = 24 * 3600
 
 func (s *Server) rotateDestination(r *request) (answer, error) {
@@ -210,7 +209,7 @@ func (s *Server) testDestination(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: showDelivery(d)}, nil
 }
 
-// takesNothing refuses every member of a body that may be left out.
+// takesNothing refuses every member of an optional body.
 func (r *request) takesNothing() error {
 	doc, _, err := r.body(maxBody, true)
 	if err != nil {

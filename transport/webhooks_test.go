@@ -14,7 +14,7 @@ import (
 
 const hooks = "/webhook-destinations"
 
-func TestAWebhookDestinationIsToldWhatIsDoneAsTheEventsShowIt(t *testing.T) {
+func TestAWebhookDestinationReceivesTheEventsOfTheFeed(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	bodies, headers := make(chan string, 10), make(chan http.Header, 10)
@@ -34,7 +34,7 @@ func TestAWebhookDestinationIsToldWhatIsDoneAsTheEventsShowIt(t *testing.T) {
 	require.NoError(t, hook.Verify([]byte(body), header))
 	require.Regexp(t, `^\{"type":"integration.created","timestamp":"[^"]+Z","data":\{"position":1,"integration_id":"[^"]+","name":"crm","version":1,"type":"integration.created",`, body)
 	require.NotContains(t, body, "planted-canary-1")
-	require.Contains(t, body, `"address":null`, "whence it was asked is not told")
+	require.Contains(t, body, `"address":null`, "the address of the caller is not sent")
 
 	var log reply
 	soon(t, func() bool { log = s.get(path + "/deliveries").is(200); return len(log.at("items").([]any)) == 1 })
@@ -90,7 +90,7 @@ func TestAWrongWebhookDestinationIsRefusedWithEveryProblem(t *testing.T) {
 	}
 }
 
-func TestAnotherWorkspacesWebhookDestinationIsNotThere(t *testing.T) {
+func TestAWebhookDestinationOfAnotherWorkspaceIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	id := s.post(hooks, members{"url": "https://a.example"}).is(201).at("id").(string)
