@@ -26,7 +26,7 @@ func TestABrowserShowsTheDocumentation(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	html, console := peers.Browse(t, s.url+"/docs")
-	for _, shown := range []string{"/v1/{workspace_id}/integrations", "Create an integration", "Authorize", "Tell other systems what happens"} {
+	for _, shown := range []string{"/v1/{workspace_id}/integrations", "Create an integration", "Authorize", "Send events to other systems"} {
 		require.Contains(t, html, shown)
 	}
 	require.Empty(t, console, "a script or a rule of the page failed")
