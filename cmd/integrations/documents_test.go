@@ -43,7 +43,7 @@ func TestTheCommandsOfTheREADMEWorkInTheirOrder(t *testing.T) {
 	p := startProcess(t, filepath.Join(dir, "data"))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "bin"), 0o700))
 	program := fmt.Sprintf("#!/bin/sh\nRUN_AS_INTEGRATIONS=1 exec %q \"$@\"\n", os.Args[0])
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "bin", "integrations"), []byte(program), 0o700)) //nolint:gosec // it is run
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bin", "integrations"), []byte(program), 0o700))
 	clinic := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(dir, "clinic"))))
 	defer clinic.Close()
 

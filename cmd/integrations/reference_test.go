@@ -48,7 +48,7 @@ func TestReferenceOfCommands(t *testing.T) {
 
 	file := filepath.Join("..", "..", "docs", "reference", "commands.md")
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o644)) //nolint:gosec // a document is for everybody
+		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o644))
 		return
 	}
 	written, err := os.ReadFile(file)
