@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// deliver has each event of a source handled until ctx ends, in one of the
-// processes that share its name.
+// deliver handles each event of a source until ctx ends, in one of the processes that share
+// the subscriber's name.
 func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) error {
 	if s.config.Name == "" {
 		return s.follow(ctx, from, handle)
@@ -17,8 +17,8 @@ func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) e
 	return s.events.Lead(ctx, from.key, func(ctx context.Context) error { return s.follow(ctx, from, handle) })
 }
 
-// follow reads from where the source stands, and after a failure from where it
-// had come, until ctx ends.
+// follow reads from the position of the source, and after a failure from where it got to,
+// until ctx ends.
 func (s *Subscriber) follow(ctx context.Context, from source, handle handler) error {
 	var at uint64
 	log, started := "", false
@@ -36,7 +36,7 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 		if errors.Is(err, ErrOtherLog) && s.config.Name == "" {
 			return err
 		}
-		if errors.Is(err, ErrOtherLog) { // nothing that follows where both are the same was seen
+		if errors.Is(err, ErrOtherLog) { // continues from the last common position
 			now := s.events.Lineage()
 			at, _ = from.locate(now, log, at)
 			log = now.ID()
@@ -45,14 +45,14 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 			pause = s.config.Pause.First
 		}
 		if ctx.Err() == nil {
-			s.config.Log.WarnContext(ctx, "events can't be read; trying again", slog.String("subscriber", from.key), slog.Duration("pause", pause), slog.Any("err", err))
+			s.config.Log.WarnContext(ctx, "reading events failed; retrying", slog.String("subscriber", from.key), slog.Duration("pause", pause), slog.Any("err", err))
 		}
 		wait(ctx, pause)
 	}
 	return nil
 }
 
-// start returns where to start.
+// start returns the position to start after.
 func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err error) {
 	if s.config.Name != "" {
 		at, known, err := from.position(ctx, from.key)
@@ -75,13 +75,13 @@ func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err err
 	return at, err
 }
 
-// read has the events after a position handled until ctx ends or reading fails.
-// It returns the position up to which all were.
+// read handles the events after a position until ctx ends or reading fails. It returns the
+// low watermark.
 func (s *Subscriber) read(ctx context.Context, from source, log string, at uint64, handle handler) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := newWindow(at)
-	l := newLanes(s.config, handle, w.done)
+	w := newWatermark(at)
+	l := newPartitions(s.config, handle, w.done)
 	kept := make(chan uint64, 1)
 	go func() { kept <- s.save(ctx, from.key, log, w) }()
 	err := errEnded
@@ -97,43 +97,42 @@ func (s *Subscriber) read(ctx context.Context, from source, log string, at uint6
 	}
 	cancel()
 	l.wait()
-	s.keep(ctx, from.key, log, <-kept, w.reached()) // what was under way is done by now
-	return w.reached(), err
+	s.keep(ctx, from.key, log, <-kept, w.low()) // the running handlers have ended
+	return w.low(), err
 }
 
-var errEnded = errors.New("the events ended")
+var errEnded = errors.New("the event stream ended")
 
-// beatEvery is how often the position is kept though it is the same, while nothing
-// is being handled: it tells those who look that the subscriber is there.
+// beatEvery is how often an unchanged position is saved while no handler runs, to show that
+// the subscriber is alive.
 const beatEvery = 10 * time.Second
 
-// save keeps the position while ctx lasts, and returns what it kept last.
-func (s *Subscriber) save(ctx context.Context, key, log string, w *window) uint64 {
-	kept := w.reached()
+// save saves the position until ctx ends, and returns the last one it saved.
+func (s *Subscriber) save(ctx context.Context, key, log string, w *watermark) uint64 {
+	kept := w.low()
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for s.config.Name != "" && ctx.Err() == nil {
 		wait(ctx, 250*time.Millisecond)
 		select {
 		case <-beat.C:
-			if at := w.reached(); at == kept && w.idle() {
-				_ = s.events.SavePosition(context.WithoutCancel(ctx), key, log, at) // else at the next beat
+			if at := w.low(); at == kept && w.idle() {
+				_ = s.events.SavePosition(context.WithoutCancel(ctx), key, log, at) // otherwise at the next beat
 			}
 		default:
 		}
-		kept = s.keep(ctx, key, log, kept, w.reached())
+		kept = s.keep(ctx, key, log, kept, w.low())
 	}
 	return kept
 }
 
-// keep keeps a position in the place of another one, and returns the one that is
-// kept then.
+// keep saves a position in place of kept, and returns the one that is saved then.
 func (s *Subscriber) keep(ctx context.Context, key, log string, kept, at uint64) uint64 {
 	if s.config.Name == "" || at == kept {
 		return kept
 	}
 	if err := s.events.SavePosition(context.WithoutCancel(ctx), key, log, at); err != nil {
-		s.config.Log.WarnContext(ctx, "the position of a subscriber was not kept; trying again", slog.String("subscriber", key), slog.Any("err", err))
+		s.config.Log.WarnContext(ctx, "saving the position of a subscriber failed; retrying", slog.String("subscriber", key), slog.Any("err", err))
 		return kept
 	}
 	return at

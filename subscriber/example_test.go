@@ -16,8 +16,7 @@ import (
 	"github.com/seed677028b5/integrations/subscriber"
 )
 
-// A program that tells what happens, and goes on where it was when it is started
-// again.
+// A program that reports events, and continues where it was after a restart.
 func Example() {
 	ctx := context.Background()
 	nc, err := nats.Connect("nats://127.0.0.1:4222")
@@ -36,15 +35,15 @@ func Example() {
 			fmt.Println("updated", is.Integration.Name, is.Changed)
 		case domain.IntegrationDeleted:
 			fmt.Println("deleted", is.Name)
-		case domain.IntegrationProbed, domain.IntegrationInvoked: // topics of their own
+		case domain.IntegrationProbed, domain.IntegrationInvoked: // these have other topics
 		}
 		return nil
 	})
 }
 
-// countChanges counts the changes of each integration in a database. It keeps
-// its position in the same transaction as the counts, so each change counts once,
-// wherever the program is cut off.
+// countChanges counts the changes of each integration in a database. It stores its position in
+// the same transaction as the counts, so each change counts once, wherever the program is
+// interrupted.
 func countChanges(ctx context.Context, nc *nats.Conn, db *sql.DB) error {
 	var position uint64
 	if err := db.QueryRowContext(ctx, `SELECT position FROM progress`).Scan(&position); err != nil {
@@ -65,7 +64,7 @@ func countChanges(ctx context.Context, nc *nats.Conn, db *sql.DB) error {
 			return err
 		}
 		if rows, err := moved.RowsAffected(); err != nil || rows == 0 {
-			return err // counted before
+			return err // counted already
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO changes VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1`, string(e.ID)); err != nil {
 			return err
@@ -74,7 +73,7 @@ func countChanges(ctx context.Context, nc *nats.Conn, db *sql.DB) error {
 	})
 }
 
-func TestAProgramThatKeepsItsPositionWithItsDataCountsEachChangeOnce(t *testing.T) {
+func TestAProgramThatStoresItsPositionWithItsDataCountsEachChangeOnce(t *testing.T) {
 	l := newLog(t)
 	want := map[string]int{}
 	for n := range 300 {
@@ -93,17 +92,17 @@ func TestAProgramThatKeepsItsPositionWithItsDataCountsEachChangeOnce(t *testing.
 		require.NoError(t, db.QueryRowContext(t.Context(), `SELECT coalesce(sum(count), 0) FROM changes`).Scan(&total))
 		return total
 	}
-	for cutOffAt := 0; total() < 300; { // it is cut off again and again, anywhere
+	for cutOffAt := 0; total() < 300; { // it is interrupted repeatedly, anywhere
 		cutOffAt = min(300, cutOffAt+1+rand.IntN(60))
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- countChanges(ctx, l.nc, db) }()
 		for total() < cutOffAt {
-			require.Empty(t, ended, "it counts until it is cut off")
+			require.Empty(t, ended, "it counts until it is interrupted")
 		}
 		end()
 		if err := <-ended; err != nil {
-			require.Error(t, ctx.Err(), "it ends when it is cut off: %v", err)
+			require.Error(t, ctx.Err(), "it ends when it is interrupted: %v", err)
 		}
 	}
 	got := map[string]int{}

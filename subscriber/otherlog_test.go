@@ -11,9 +11,9 @@ import (
 	"github.com/seed677028b5/integrations/subscriber"
 )
 
-// The log becomes another one after position 3 while a subscriber follows it: what it
-// has seen beyond that is of the log before.
-func TestASubscriberGoesOnWhereALogBecameAnother(t *testing.T) {
+// The log is replaced after position 3 while a subscriber follows it: what it has seen beyond
+// that is of the previous log.
+func TestASubscriberContinuesWhereALogWasReplaced(t *testing.T) {
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
 		l.change("acme", "crm")
@@ -33,7 +33,7 @@ func TestASubscriberGoesOnWhereALogBecameAnother(t *testing.T) {
 	require.Empty(t, got)
 }
 
-// A program that keeps its position itself has to find out.
+// A program that stores its position itself gets the error.
 func TestAPositionOfAnotherLogEndsASubscriberWithoutAName(t *testing.T) {
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
@@ -75,7 +75,7 @@ func handed(t *testing.T, got <-chan uint64, want ...uint64) {
 		case at := <-got:
 			require.Equal(t, position, at)
 		case <-time.After(time.Minute):
-			t.Fatalf("position %d is not handed over", position)
+			t.Fatalf("position %d is not delivered", position)
 		}
 	}
 }

@@ -1,10 +1,9 @@
-// Package subscriber hands the events of integrations to another program, typed
-// and in order.
+// Package subscriber delivers the events of integrations to another program, typed and in
+// order.
 //
-// Its one promise: every event is handled, the events of one integration in
-// their order and never two at once. An event is handled again when the program
-// ended before its position was kept, so handling has to bear a repetition; a
-// program that keeps the position with its own data sees each event once.
+// Every event is handled, and the events of one integration in order and one at a time. An
+// event is handled again if the program ended before its position was saved, so handlers must
+// be idempotent; a program that stores the position with its own data sees each event once.
 package subscriber
 
 import (
@@ -23,37 +22,37 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// Config says how events are read. Its zero value reads every event from the
-// beginning and keeps no position.
+// Config configures how events are read. The zero value reads every event from the beginning
+// and saves no position.
 type Config struct {
-	// Name names the position that is kept in NATS for each topic: letters,
-	// digits, hyphens and underscores. Of all programs with one name, one reads;
-	// another takes over when it ends. Default: no position is kept.
+	// Name names the position that is saved in NATS for each topic: letters, digits, hyphens
+	// and underscores. Of all programs with one name, one reads; another takes over when it
+	// ends. Default: no position is saved.
 	Name string
 
-	After   uint64       // where to start when no position is kept: after this one. Default: the beginning
-	OfLog   string       // the identity of the log that After is of, as LogID returned it. Default: the first that there was
-	FromNow bool         // start with the events to come, when no position is kept
-	AtOnce  int          // how many integrations are handled at once; default 8. With 1 all is in the order of the log
-	Pause   Pause        // between one try of an event and the next
+	After   uint64       // the position to start after when none is saved. Default: the beginning
+	OfLog   string       // the identity of the log of After, from LogID. Default: the first log
+	FromNow bool         // start with new events when no position is saved
+	AtOnce  int          // how many integrations are handled concurrently; default 8. With 1 all events are in log order
+	Pause   Pause        // between two tries of an event
 	Log     *slog.Logger // default slog.Default()
 }
 
-// Pause says how long to wait after a failure.
+// Pause configures the pause after a failure.
 type Pause struct {
-	First, Longest time.Duration // twice as long each time; default 100 ms and 30 s
+	First, Longest time.Duration // doubles each time; default 100 ms and 30 s
 }
 
-// Event is what happened to an integration.
+// Event is an event of an integration.
 type Event = eventstore.Commit
 
-// Changes is the topic of what is done to the integrations of a workspace:
-// domain.IntegrationCreated, IntegrationUpdated and IntegrationDeleted. An empty
-// workspace is all of them.
+// Changes is the topic of the changes to the integrations of a workspace:
+// domain.IntegrationCreated, IntegrationUpdated and IntegrationDeleted. An empty workspace
+// means all of them.
 func Changes(w domain.Workspace) string { return topic("integrations", w) }
 
-// Probes is the topic of what probes saw in a workspace:
-// domain.IntegrationProbed. An empty workspace is all of them.
+// Probes is the topic of the probe results of a workspace: domain.IntegrationProbed. An empty
+// workspace means all of them.
 func Probes(w domain.Workspace) string { return topic("probes", w) }
 
 func topic(of string, w domain.Workspace) string {
@@ -63,19 +62,19 @@ func topic(of string, w domain.Workspace) string {
 	return of + "." + string(w) + ".*"
 }
 
-// Subscriber reads events for one program. It is also a Subscriber of Watermill.
+// Subscriber reads events for one program. It is also a Watermill Subscriber.
 type Subscriber struct {
 	events *eventstore.Store
 	config Config
 
-	ended context.Context //nolint:containedctx // Close, which Watermill asks for, ends what Subscribe began
+	ended context.Context //nolint:containedctx // Close, required by Watermill, ends the subscriptions
 	end   context.CancelFunc
-	open  sync.WaitGroup // what Subscribe began
+	open  sync.WaitGroup // the subscriptions
 }
 
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
 
-// Open returns a subscriber on a log that is there.
+// Open returns a subscriber on an existing log.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Subscriber, error) {
 	events, err := eventstore.Attach(ctx, nc, 0)
 	if err != nil {
@@ -87,7 +86,7 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Subscriber, error) {
 // New returns a subscriber on an event store.
 func New(events *eventstore.Store, c Config) (*Subscriber, error) {
 	if !nameSyntax.MatchString(c.Name) {
-		return nil, fmt.Errorf("the name %q of a subscriber: it is at most 64 letters, digits, hyphens and underscores", c.Name)
+		return nil, fmt.Errorf("the subscriber name %q is not 1 to 64 letters, digits, hyphens and underscores", c.Name)
 	}
 	if c.AtOnce <= 0 {
 		c.AtOnce = 8
@@ -106,19 +105,19 @@ func New(events *eventstore.Store, c Config) (*Subscriber, error) {
 	return s, nil
 }
 
-// ErrOtherLog says that a position is of another log: the log was restored from a
-// backup, or lost events that its operator does without.
+// ErrOtherLog means that a position is of another log: the log was restored from a backup, or
+// its operator accepted a loss of events.
 var ErrOtherLog = eventstore.ErrOtherLog
 
-// LogID returns the identity of the log that is read now. A program that keeps the
-// position itself keeps it as well, and gives both back as After and OfLog.
+// LogID returns the identity of the present log. A program that stores the position itself
+// stores the identity too, and passes both as After and OfLog.
 func (s *Subscriber) LogID() string { return s.events.Lineage().ID() }
 
-// Run calls handle for each event of a topic until ctx ends, and returns nil
-// then. Without a Name it returns ErrOtherLog when After, or what was handled since,
-// is of another log; with one it goes on where both logs are the same. An event whose handling fails is handled again after a pause, for as
-// long as it fails; later events of its integration wait for it, those of others
-// do not. An event that can't be read is handed over with its Err set.
+// Run calls handle for each event of a topic until ctx ends, and returns nil then. Without a
+// Name it returns ErrOtherLog when After, or an event handled since, is of another log; with a
+// Name it continues from the last common position. An event whose handler fails is handled
+// again after a pause, until it succeeds; later events of its integration wait for it, those
+// of others don't. An unreadable event has its Err set.
 func (s *Subscriber) Run(ctx context.Context, topic string, handle func(context.Context, Event) error) error {
 	from, err := s.source(topic)
 	if err != nil {
@@ -127,12 +126,12 @@ func (s *Subscriber) Run(ctx context.Context, topic string, handle func(context.
 	return s.deliver(ctx, from, handle)
 }
 
-// source is what a topic names.
+// source is what a topic refers to.
 type source struct {
-	key   string // of the position that is kept
+	key   string // of the saved position
 	head  func(context.Context) (uint64, error)
 	after func(context.Context, uint64) iter.Seq2[[]Event, error]
-	// Where a position of another log is in this one.
+	// Locates a position of another log in this one.
 	locate   func(eventstore.Lineage, string, uint64) (uint64, bool)
 	position func(context.Context, string) (uint64, bool, error)
 }
@@ -163,5 +162,5 @@ func (s *Subscriber) source(topic string) (source, error) {
 			}, eventstore.Lineage.LocateProbe, s.events.ProbePosition}, nil
 		}
 	}
-	return source{}, fmt.Errorf("the topic %q: it is integrations or probes, a workspace and an integration, set apart by dots, where * is all", topic)
+	return source{}, fmt.Errorf("the topic %q is not integrations or probes, a workspace and an integration, separated by dots, where * means all", topic)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// What a message of Watermill says beside its payload. Its UUID is the id of the
-// event, its payload the data as JSON.
+// The metadata of a Watermill message. Its UUID is the id of the event, its payload the data as
+// JSON.
 const (
 	MetaType        = "type"         // such as integration.created
 	MetaTypeVersion = "type_version" // of the form of the payload
@@ -27,14 +27,14 @@ const (
 	MetaAddress     = "address"
 	MetaRequestID   = "request_id"
 	MetaTraceParent = "traceparent"
-	MetaProblem     = "problem" // why the event can't be read; the payload is empty then
+	MetaProblem     = "problem" // why the event is unreadable; the payload is empty then
 )
 
 var errNacked = errors.New("the message was not acknowledged")
 
-// Subscribe implements message.Subscriber of Watermill: the events of a topic as
-// messages, those of one integration one after the other. A message that is not
-// acknowledged is sent again after a pause.
+// Subscribe implements message.Subscriber of Watermill: it delivers the events of a topic as
+// messages, those of one integration in sequence. A message that is not acknowledged is
+// delivered again after a pause.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	from, err := s.source(topic)
 	if err != nil {
@@ -55,15 +55,15 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	return messages, nil
 }
 
-// Close implements message.Subscriber of Watermill: it ends what Subscribe
-// began, and waits until it has.
+// Close implements message.Subscriber of Watermill: it ends the subscriptions and waits for
+// them.
 func (s *Subscriber) Close() error {
 	s.end()
 	s.open.Wait()
 	return nil
 }
 
-// send hands an event over and waits for what becomes of it.
+// send delivers an event and waits until it is acknowledged or not.
 func send(ctx context.Context, to chan<- *message.Message, e Event) error {
 	msg := newMessage(ctx, e)
 	select {
@@ -81,7 +81,7 @@ func send(ctx context.Context, to chan<- *message.Message, e Event) error {
 	}
 }
 
-// eventKey is where a message has the event that it was made of.
+// eventKey is the context key of a message's event.
 type eventKey struct{}
 
 func newMessage(ctx context.Context, e Event) *message.Message {
@@ -104,8 +104,8 @@ func newMessage(ctx context.Context, e Event) *message.Message {
 	return msg
 }
 
-// EventOf returns the event that Subscribe made msg of, also when msg has been
-// on its way through another queue since.
+// EventOf returns the event of a message from Subscribe, even if the message has gone through
+// another queue since.
 func EventOf(msg *message.Message) (Event, error) {
 	if e, ok := msg.Context().Value(eventKey{}).(Event); ok && e.Err == nil {
 		return e, nil
