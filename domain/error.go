@@ -21,7 +21,7 @@ const (
 	Unsupported     Kind = "unsupported"     // the request is in an unsupported format
 	Limited         Kind = "limited"         // the caller exceeds a rate limit
 	Unavailable     Kind = "unavailable"     // a part of the service is unavailable; the caller may retry
-	Internal        Kind = "internal"        // a bug
+	Internal        Kind = "internal"        // an unexpected failure
 )
 
 // Error is an error whose message is written for the caller of the API.

@@ -10,7 +10,7 @@ type highest struct {
 }
 
 // observe records a position of a log and returns the highest one seen before. It ignores
-// positions of another log; see move.
+// positions of another log; see switchTo.
 func (h *highest) observe(log string, position uint64) (before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -29,7 +29,7 @@ type checking struct {
 	missed  bool // some integrations were not probed in time
 }
 
-// checkOne sets to to the health of an integration: immediately, or if it must be probed, once
+// checkOne stores the health of an integration in to: immediately, or if it must be probed, once
 // waiting is over.
 func (k *checking) checkOne(deadline context.Context, i projections.Integration, to *domain.HealthResult) {
 	if k.parked[i.ID] {
