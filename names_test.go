@@ -54,6 +54,22 @@ func TestDocumentsNameMetricsAndFlagsThatThereAre(t *testing.T) {
 	}
 }
 
+var pathOfOurs = regexp.MustCompile("`([a-z][a-z_]*(?:/[a-z0-9_.-]+)+)`")
+
+func TestDocumentsNameFilesThatThereAre(t *testing.T) {
+	for _, name := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"} {
+		for _, m := range pathOfOurs.FindAllStringSubmatch(page(t, name), -1) {
+			top, _, _ := strings.Cut(m[1], "/")
+			if _, err := os.Stat(top); err != nil || strings.Contains(m[1], "/.") {
+				continue // a module, or what git ignores
+			}
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names %s, which is not there", name, m[1])
+			}
+		}
+	}
+}
+
 func page(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
