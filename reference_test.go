@@ -183,7 +183,7 @@ func TestReferenceOfErrors(t *testing.T) {
 	b.WriteString(header("Error codes", "the source code", "Every refusal is `application/problem+json` (RFC 9457) with a stable `code`, a sentence in `detail` and the `request_id`.\n"+
 		"The server log has the cause of a 500 or 503 under the same `request_id`. `…` stands for a value.\n\n"+
 		"| status | who acts |\n|---|---|\n| 401, 403 | the caller: another key, or a key with the permission |\n| 404, 409, 412, 413, 415, 421, 422 | the caller: another request |\n"+
-		"| 429 | the caller: again after `Retry-After` |\n| 503 | nobody: the request is safe to repeat, unless the code is `outcome_unknown` (then repeat it with its `Idempotency-Key`) or the operator has to act (`log_full`, `log_incomplete`, `streams_missing`) |\n| 500 | the operator |"))
+		"| 429 | the caller: again after `Retry-After` |\n| 503 | the caller: again later. The change was not made, unless the code is `outcome_unknown` (then repeat it with its `Idempotency-Key`). The operator has to act on some codes (`log_full`, `log_incomplete`, `streams_missing`) |\n| 500 | the operator |"))
 	b.WriteString("\n## Of a request\n\n| code | status | detail |\n|---|---|---|\n")
 	for _, e := range found.refusals {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.code, e.status, cell(e.text))
@@ -202,7 +202,7 @@ func TestReferenceOfErrors(t *testing.T) {
 func TestReferenceOfMetrics(t *testing.T) {
 	found := literals(t)
 	var b strings.Builder
-	b.WriteString(header("Metrics", "the source code", "`GET /metrics` has these in the format of Prometheus, without an API key, beside those of the Go runtime and the process.\n"+
+	b.WriteString(header("Metrics", "the source code", "`GET /metrics` has these in the format of Prometheus, without an API key, besides those of the Go runtime and the process.\n"+
 		"What to alert on is in [operating.md](../operating.md#metrics)."))
 	b.WriteString("\n| metric | what it is |\n|---|---|\n")
 	slices.SortFunc(found.metrics, func(a, b literal) int { return cmp.Compare(a.code, b.code) })
