@@ -163,7 +163,7 @@ func TestAnUnknownRouteIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{
-		"/", "/v1", "/v1/acme", "/v1/acme/", "/v1/acme/integrations/", "/v1/acme/integrations/crm/", "/v2/acme/integrations", "/v1/acme/integrations/crm/history/",
+		"/v1", "/v1/acme", "/v1/acme/", "/v1/acme/integrations/", "/v1/acme/integrations/crm/", "/v2/acme/integrations", "/v1/acme/integrations/crm/history/",
 		"/V1/acme/integrations", "//v1/acme/integrations", "/v1/acme//integrations", "/v1/acme/../acme/integrations", "/livez/", "/debug/pprof/", "/v1/acme/integrations/crm/endpoints/list",
 		"/v1/acme/webhooks", "/v1/acme/%69ntegrations",
 	} {

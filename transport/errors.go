@@ -55,6 +55,7 @@ func (s *Server) refuseAs(c *gin.Context, status int, err error) {
 	if !ok {
 		refusal = &domain.Error{Kind: domain.Internal, Code: "internal", Message: "internal error; see the server log for this request id"}
 	}
+	c.Set(errorCodeAttribute, refusal.Code)
 	switch refusal.Kind {
 	case domain.Internal:
 		s.Log.ErrorContext(c, "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))

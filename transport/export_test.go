@@ -9,13 +9,14 @@ import (
 type RouteInfo struct {
 	Method, Path string
 	Needs        access.Permission
+	Query        string
 }
 
 // Routes returns the table of routes.
 func Routes() []RouteInfo {
 	all := make([]RouteInfo, len(routes))
 	for n, r := range routes {
-		all[n] = RouteInfo{r.method, r.path, r.needs}
+		all[n] = RouteInfo{r.method, r.path, r.needs, r.query}
 	}
 	return all
 }

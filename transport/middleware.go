@@ -86,6 +86,7 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if err != nil {
 		return nil, err
 	}
+	c.Set(keyIDAttribute, key.ID)
 	w, err := domain.ParseWorkspace(c.Param("workspace"))
 	if err != nil {
 		return nil, err

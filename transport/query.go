@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -24,6 +26,21 @@ func (r *request) query() *query {
 		q.problem("", "query_invalid", "the query of the URL is malformed: percent escapes must be complete, and pairs separated by &")
 	}
 	return q
+}
+
+// refuseOtherParameters refuses parameters of the URL that a route doesn't have: one
+// that is misspelled would otherwise change the answer without a word.
+func (r *request) refuseOtherParameters(has string) error {
+	if has == anyQuery || r.Request.URL.RawQuery == "" {
+		return nil
+	}
+	q, names := r.query(), strings.Fields(has)
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		if !slices.Contains(names, name) {
+			q.problem(name, "unknown_parameter", "there is no such parameter"+domain.Suggestion(name, names))
+		}
+	}
+	return domain.RefuseAll(q.problems)
 }
 
 func (q *query) text(name string) (value string, given bool) {

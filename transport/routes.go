@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"log/slog"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -17,48 +16,53 @@ type route struct {
 	needs        access.Permission
 	class        class
 	handle       func(*Server, *request) (answer, error)
+	query        string // the parameters of the URL that it has, separated by spaces
 }
+
+// anyQuery is the query of a route that ignores parameters it doesn't know.
+const anyQuery = "*"
 
 // routes is the whole API below a workspace.
 var routes = []route{
-	{"POST", "/integrations", access.Create, write, (*Server).createIntegration},
-	{"GET", "/integrations", access.View, read, (*Server).listIntegrations},
-	{"GET", "/integrations/events", access.View, read, (*Server).listEvents},
-	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents},
-	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth},
-	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection},
-	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration},
-	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration},
-	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration},
-	{"GET", "/integrations/:id/history", access.View, read, (*Server).history},
-	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes},
-	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration},
-	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys},
-	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection},
-	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover},
-	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint},
-	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint},
-	{"GET", "/integration-tools", access.View, read, (*Server).listTools},
-	{"POST", "/integration-tools/resolve", access.View, read, (*Server).resolveTools},
-	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP},
-	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey},
-	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys},
-	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey},
-	{"POST", "/api-keys/:key/rotate", access.ManageKeys, write, (*Server).rotateKey},
-	{"POST", "/webhook-destinations", access.ManageHooks, write, (*Server).createDestination},
-	{"GET", "/webhook-destinations", access.ManageHooks, read, (*Server).listDestinations},
-	{"GET", "/webhook-destinations/:destination", access.ManageHooks, read, (*Server).getDestination},
-	{"PUT", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).updateDestination},
-	{"DELETE", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).deleteDestination},
-	{"GET", "/webhook-destinations/:destination/deliveries", access.ManageHooks, read, (*Server).listDeliveries},
-	{"POST", "/webhook-destinations/:destination/deliveries/:delivery/redeliver", access.ManageHooks, write, (*Server).redeliver},
-	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination},
-	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination},
+	{"POST", "/integrations", access.Create, write, (*Server).createIntegration, "dry_run"},
+	{"GET", "/integrations", access.View, read, (*Server).listIntegrations, "enabled protocol builtin search sort_by limit continuation_token"},
+	{"GET", "/integrations/events", access.View, read, (*Server).listEvents, "type actor integration_id from to order limit continuation_token"},
+	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents, ""},
+	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth, "max_age_ms details"},
+	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection, ""},
+	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration, "as_of"},
+	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration, "dry_run"},
+	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration, "dry_run"},
+	{"GET", "/integrations/:id/history", access.View, read, (*Server).history, "limit continuation_token"},
+	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes, "limit continuation_token"},
+	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration, "dry_run"},
+	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},
+	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection, ""},
+	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover, ""},
+	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint, ""},
+	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint, ""},
+	{"GET", "/integration-tools", access.View, read, (*Server).listTools, "format limit continuation_token"},
+	{"POST", "/integration-tools/resolve", access.View, read, (*Server).resolveTools, "format"},
+	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP, anyQuery},
+	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey, ""},
+	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys, ""},
+	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey, ""},
+	{"POST", "/api-keys/:key/rotate", access.ManageKeys, write, (*Server).rotateKey, ""},
+	{"POST", "/webhook-destinations", access.ManageHooks, write, (*Server).createDestination, ""},
+	{"GET", "/webhook-destinations", access.ManageHooks, read, (*Server).listDestinations, ""},
+	{"GET", "/webhook-destinations/:destination", access.ManageHooks, read, (*Server).getDestination, ""},
+	{"PUT", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).updateDestination, ""},
+	{"DELETE", "/webhook-destinations/:destination", access.ManageHooks, write, (*Server).deleteDestination, ""},
+	{"GET", "/webhook-destinations/:destination/deliveries", access.ManageHooks, read, (*Server).listDeliveries, "status limit continuation_token"},
+	{"POST", "/webhook-destinations/:destination/deliveries/:delivery/redeliver", access.ManageHooks, write, (*Server).redeliver, ""},
+	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination, ""},
+	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination, ""},
 }
 
 // Handler returns the API.
 func (s *Server) Handler() http.Handler {
 	r := s.engine()
+	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/docs") })
 	r.GET("/openapi.yaml", serveOpenAPI)
 	r.GET("/asyncapi.yaml", serveAsyncAPI)
 	s.serveDocs(r)
@@ -84,7 +88,7 @@ func (s *Server) engine() *gin.Engine {
 	r.UseEscapedPath = true         // an escaped slash doesn't end the name of an integration
 	_ = r.SetTrustedProxies(nil)    // nil never fails: no proxy is trusted
 	m := newMetrics(s.Metrics)
-	r.Use(s.identify, m.observe, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
+	r.Use(s.identify, m.observe, newRequestLog(s.Log).record, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
 	r.NoRoute(func(c *gin.Context) {
 		s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
 	})
@@ -107,9 +111,10 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 			var release func()
 			r.ctx, release = s.Gate.Open(r.ctx)
 			defer release() // once the answer is written
-			s.Log.DebugContext(r, "request", slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
-				slog.String("workspace_id", string(r.workspace)), slog.String("actor", r.key.ID), slog.String("request_id", r.caller.RequestID))
 			err = limits.allow(c, r.key.ID, route.class, s.Now())
+		}
+		if err == nil {
+			err = r.refuseOtherParameters(route.query)
 		}
 		if err != nil {
 			s.refuse(c, err)
