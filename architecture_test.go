@@ -30,7 +30,6 @@ var table = []row{
 	{"domain", "", ""},
 	{"internal/terminal", "domain", ""},
 	{"internal/durablefile", "", ""},
-	{"internal/wait", "", ""},
 	{"internal/memlimit", "", ""},
 	{"internal/retryafter", "", ""},
 	{"streams", "", "backoff nats.go"},
@@ -40,10 +39,10 @@ var table = []row{
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain streams internal/durablefile", "nats.go tink"},
 	{"access", "domain streams internal/durablefile", "nats.go"},
-	{"embeddednats", "internal/wait", "nats-server nats.go x/crypto"},
+	{"embeddednats", "streams", "nats-server nats.go"},
 	{"internal/datafolder", "eventstore internal/durablefile", ""},
 	{"internal/natsconn", "eventstore embeddednats internal/datafolder", "nats.go"},
-	{"internal/recovery", "domain eventstore vault internal/wait", "nats.go"},
+	{"internal/recovery", "domain streams eventstore vault", "nats.go"},
 	{"admission", "domain", "x/sync"},
 	{"connectors/jsonvalue", "", ""},
 	{"connectors/jsonschema", "domain connectors/jsonvalue", "golang-lru jsonschema x/text"},
@@ -60,7 +59,7 @@ var table = []row{
 	{"connectors/upstream", "domain internal/retryafter connectors/callerror", "backoff gobreaker"},
 	{"connectors", "domain admission connectors/callerror connectors/egress connectors/jsonschema connectors/jsonvalue connectors/mcp connectors/openapi connectors/program connectors/reshape connectors/sandbox connectors/scrub connectors/signin connectors/upstream", "golang-lru x/net"},
 	{"commands", "domain eventstore vault audit", "x/sync"},
-	{"projections", "domain eventstore", "json-experiment x/crypto x/sync"},
+	{"projections", "domain eventstore", "json-experiment x/sync"},
 	{"projections/sqlite", "domain projections internal/durablefile", "go-sqlite3"},
 	{"projections/mongo", "domain projections", "mongo-driver"},
 	{"projections/projectiontest", "domain projections", "testify rapid"},
@@ -68,21 +67,21 @@ var table = []row{
 	{"webhooks", "domain internal/retryafter streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"workspacefile", "domain eventstore commands internal/terminal", "yaml"},
 	{"verify", "domain eventstore vault commands projections internal/terminal", ""},
-	{"transport", "domain access admission audit commands projections webhooks", "gin json-experiment mcp prometheus statigz swgui x/time"},
+	{"transport", "domain access admission audit commands projections webhooks", "gin json-experiment mcp prometheus swgui x/time"},
 	{"internal/bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
-	{"internal/chaos", "", "porcupine"},
-	{"internal/circles", "", ""},
-	{"internal/ferrettest", "", "ferretdb"},
-	{"internal/ferrettest/ferretd", "", "ferretdb"},
-	{"internal/natstest", "", "nats.go nats-server toxiproxy zerolog"},
 	{"internal/peers", "", ""},
+	{"internal/faultproxy", "internal/peers", ""},
+	{"internal/chaos", "internal/peers", ""},
+	{"internal/circles", "", ""},
+	{"internal/ferrettest", "internal/peers", ""},
+	{"internal/natstest", "internal/faultproxy", "nats.go nats-server"},
 	{"internal/powercut", "", "x/sys"},
 	{"cmd/integrations/metrics", "eventstore audit projections health webhooks", "nats.go prometheus"},
 	{"cmd/integrations/status", "eventstore projections webhooks internal/terminal cmd/integrations/metrics", "nats.go"},
 	{"cmd/integrations/demo", "internal/terminal", "mcp"},
 	{
-		"cmd/integrations", "domain streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks workspacefile verify transport internal/wait internal/terminal internal/memlimit internal/datafolder internal/natsconn internal/recovery internal/bench cmd/integrations/metrics cmd/integrations/status cmd/integrations/demo",
-		"backoff nats.go kong uuid prometheus x/sync",
+		"cmd/integrations", "domain streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks workspacefile verify transport internal/terminal internal/memlimit internal/datafolder internal/natsconn internal/recovery internal/bench cmd/integrations/metrics cmd/integrations/status cmd/integrations/demo",
+		"backoff nats.go kong prometheus x/sync",
 	},
 }
 
@@ -90,7 +89,6 @@ var table = []row{
 var libraries = map[string]string{
 	"backoff":           "github.com/cenkalti/backoff/v5",
 	"gobreaker":         "github.com/sony/gobreaker/v2",
-	"ferretdb":          "github.com/FerretDB/FerretDB",
 	"gin":               "github.com/gin-gonic/gin",
 	"golang-lru":        "github.com/hashicorp/golang-lru/v2",
 	"go-jose":           "github.com/go-jose/go-jose/v4",
@@ -105,21 +103,15 @@ var libraries = map[string]string{
 	"nats-server":       "github.com/nats-io/nats-server/v2",
 	"nats.go":           "github.com/nats-io/nats.go",
 	"orbit":             "github.com/synadia-io/orbit.go/jetstreamext",
-	"porcupine":         "github.com/anishathalye/porcupine",
 	"prometheus":        "github.com/prometheus/client_golang",
 	"rapid":             "pgregory.net/rapid",
 	"standard-webhooks": "github.com/standard-webhooks/standard-webhooks/libraries",
 	"ssrf":              "code.dny.dev/ssrf",
-	"statigz":           "github.com/vearutop/statigz",
 	"swgui":             "github.com/swaggest/swgui",
 	"testify":           "github.com/stretchr/testify",
 	"tink":              "github.com/tink-crypto/tink-go/v2",
-	"toxiproxy":         "github.com/Shopify/toxiproxy/v2",
-	"uuid":              "github.com/google/uuid",
 	"watermill":         "github.com/ThreeDotsLabs/watermill",
 	"yaml":              "go.yaml.in/yaml/v4",
-	"zerolog":           "github.com/rs/zerolog",
-	"x/crypto":          "golang.org/x/crypto",
 	"x/net":             "golang.org/x/net",
 	"x/sys":             "golang.org/x/sys",
 	"x/sync":            "golang.org/x/sync",
@@ -215,6 +207,39 @@ func quoted(cell string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// maxDependencies bounds the direct dependencies of the module.
+const maxDependencies = 30
+
+func TestEveryDirectDependencyHasAReason(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(document), "\n## Libraries\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	required := map[string]bool{}
+	for _, m := range directDependency.FindAllStringSubmatch(string(mod), -1) {
+		required[m[1]] = true
+		if !strings.Contains(section, "| `"+m[1]+"` | ") {
+			t.Errorf("go.mod requires %s: give its reason in ARCHITECTURE.md, under Libraries", m[1])
+		}
+	}
+	if len(required) > maxDependencies {
+		t.Errorf("go.mod has %d direct dependencies, and at most %d are allowed", len(required), maxDependencies)
+	}
+	for line := range strings.Lines(section) {
+		if path := quoted(line); path != "" && strings.HasPrefix(line, "|") && !required[path] {
+			t.Errorf("ARCHITECTURE.md gives a reason for %s, which go.mod does not require", path)
+		}
+	}
+}
+
+var directDependency = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
 
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	said := map[string]bool{}

@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -73,7 +73,7 @@ func startOn(t *testing.T, nc *nats.Conn, replicas int) fixture {
 	return fixture{
 		Service: &commands.Service{
 			Events: events, Vault: v, Connectors: outside, Rules: connectors.Rules(), Now: c.now,
-			NewID: uuid.NewString, Log: slog.New(slog.DiscardHandler),
+			NewID: rand.Text, Log: slog.New(slog.DiscardHandler),
 		},
 		events: events, vault: v, clock: c,
 	}

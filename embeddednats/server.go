@@ -8,6 +8,7 @@ package embeddednats
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,9 +21,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"golang.org/x/crypto/bcrypt"
 
-	"github.com/seed677028b5/integrations/internal/wait"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
@@ -45,8 +45,7 @@ const (
 // of its own. Its address and its password stay the same when it restarts.
 type Server struct {
 	dir      string
-	password string
-	hash     string
+	password password
 	port     int
 	log      *slog.Logger
 	current  atomic.Pointer[server.Server] // the one started last; a stopped one accepts no connections
@@ -54,12 +53,7 @@ type Server struct {
 
 // Start starts a server that stores its streams in dir.
 func Start(dir string, log *slog.Logger) (*Server, error) {
-	s := &Server{dir: dir, password: rand.Text(), port: server.RANDOM_PORT, log: log}
-	hash, err := bcrypt.GenerateFromPassword([]byte(s.password), bcrypt.MinCost) // the password is random, so the cost doesn't matter
-	if err != nil {
-		return nil, err
-	}
-	s.hash = string(hash)
+	s := &Server{dir: dir, password: password(rand.Text()), port: server.RANDOM_PORT, log: log}
 	if err := s.start(); err != nil {
 		s.Stop()
 		return nil, err
@@ -69,7 +63,7 @@ func Start(dir string, log *slog.Logger) (*Server, error) {
 
 func (s *Server) start() error {
 	srv, err := server.NewServer(&server.Options{
-		ServerName: "embedded", Host: "127.0.0.1", Port: s.port, Username: user, Password: s.hash,
+		ServerName: "embedded", Host: "127.0.0.1", Port: s.port, CustomClientAuthentication: s.password,
 		JetStream: true, StoreDir: s.dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,
 	})
 	if err != nil {
@@ -97,7 +91,7 @@ func (s *Server) Stop() {
 
 // Connect returns a connection inside the process. It reconnects after a restart.
 func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
-	return nats.Connect("", append(options, nats.InProcessServer(s), nats.UserInfo(user, s.password))...)
+	return nats.Connect("", append(options, nats.InProcessServer(s), nats.UserInfo(user, string(s.password)))...)
 }
 
 // InProcessConn implements nats.InProcessConnProvider for the server started last.
@@ -111,7 +105,7 @@ func (s *Server) Durable(context.Context) (bool, error) {
 
 // URL returns the URL of the server, with its password.
 func (s *Server) URL() string {
-	return (&url.URL{Scheme: "nats", User: url.UserPassword(user, s.password), Host: s.HostPort()}).String()
+	return (&url.URL{Scheme: "nats", User: url.UserPassword(user, string(s.password)), Host: s.HostPort()}).String()
 }
 
 // HostPort returns the address that the server listens on.
@@ -121,7 +115,7 @@ func (s *Server) HostPort() string { return fmt.Sprintf("127.0.0.1:%d", s.port) 
 // accepts writes, until ctx ends. A slow disk is no failure. It returns nil.
 func (s *Server) Watch(ctx context.Context) error {
 	backoff, started := minBackoff, time.Now()
-	for failures := 0; wait.For(ctx, checkEvery); {
+	for failures := 0; streams.Wait(ctx, checkEvery); {
 		failed := s.Failed()
 		if failed == nil {
 			failures = 0
@@ -136,7 +130,7 @@ func (s *Server) Watch(ctx context.Context) error {
 		if time.Since(started) > healthyFor {
 			backoff = minBackoff
 		}
-		for wait.For(ctx, backoff) {
+		for streams.Wait(ctx, backoff) {
 			backoff = min(2*backoff, maxBackoff)
 			err := s.restart()
 			if err == nil {
@@ -195,6 +189,15 @@ func checkDisk(dir string) (err error) {
 		return err
 	}
 	return f.Sync()
+}
+
+// password is the password of the one user.
+type password string
+
+// Check implements server.Authentication.
+func (p password) Check(c server.ClientAuthentication) bool {
+	given := c.GetOpts()
+	return given.Username == user && subtle.ConstantTimeCompare([]byte(given.Password), []byte(p)) == 1
 }
 
 // logger writes the log of the server to log.

@@ -35,6 +35,8 @@ func TestAServerSyncsAndWantsItsPassword(t *testing.T) {
 	require.True(t, durable)
 	_, err = nats.Connect("nats://" + s.HostPort())
 	require.ErrorIs(t, err, nats.ErrAuthorization)
+	_, err = nats.Connect("nats://integrations:wrong@" + s.HostPort())
+	require.ErrorIs(t, err, nats.ErrAuthorization)
 	nc, err := nats.Connect(s.URL())
 	require.NoError(t, err)
 	nc.Close()

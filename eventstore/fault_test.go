@@ -1,28 +1,24 @@
 package eventstore_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats.go"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
 // behindProxy returns a store that reaches its server through a proxy, a store
 // that reaches it directly, and the proxy.
-func behindProxy(t *testing.T) (far, near *eventstore.Store, proxy *toxiproxy.Proxy) {
+func behindProxy(t *testing.T) (far, near *eventstore.Store, proxy *faultproxy.Proxy) {
 	t.Helper()
 	address := natstest.Listen(t)
-	proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "nats", "127.0.0.1:0", address)
-	require.NoError(t, proxy.Start())
-	t.Cleanup(proxy.Stop)
+	proxy = faultproxy.New(t, address)
 	connect := func(to string) *eventstore.Store {
 		nc, err := nats.Connect(to, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 		require.NoError(t, err)
@@ -34,8 +30,7 @@ func behindProxy(t *testing.T) (far, near *eventstore.Store, proxy *toxiproxy.Pr
 
 func TestAnAppendWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 	far, near, proxy := behindProxy(t)
-	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "mute", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`))
-	require.NoError(t, err)
+	proxy.Mute(faultproxy.Downstream)
 	appended := make(chan error, 1)
 	var position uint64
 	go func() {
@@ -47,7 +42,7 @@ func TestAnAppendWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 		head, err := near.Head(t.Context())
 		return err == nil && head == 1
 	}, time.Minute, 5*time.Millisecond)
-	require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "mute"))
+	proxy.Heal()
 	require.NoError(t, <-appended)
 	require.Equal(t, uint64(1), position)
 }
@@ -60,7 +55,7 @@ func TestWithoutNATSEverythingIsUnavailableAndRecoversByItself(t *testing.T) {
 	_, err = far.Load(t.Context(), "acme", crm(1).ID)
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	require.Equal(t, domain.Unavailable, domain.KindOf(far.CheckWritable(t.Context())))
-	require.NoError(t, proxy.Start())
+	proxy.Start()
 	require.Eventually(t, func() bool { return far.CheckWritable(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
 	appendTo(t, far, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
@@ -156,8 +157,7 @@ func TestALogWithoutBatchesAcceptsAppends(t *testing.T) {
 
 func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 	far, near, proxy := behindProxy(t)
-	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 500}}`))
-	require.NoError(t, err)
+	proxy.Delay(faultproxy.Downstream, 500)
 	all := make(chan []appended, 1)
 	go func() { all <- appendMany(t.Context(), far, named("crm", 100), nothing) }()
 	made := func() bool {
@@ -166,7 +166,7 @@ func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 	}
 	require.Eventually(t, made, time.Minute, time.Millisecond)
 	proxy.Stop() // the reply to the batch is still on its way
-	require.NoError(t, proxy.Start())
+	proxy.Start()
 	for _, a := range <-all {
 		require.NoError(t, a.err)
 		c, err := near.Load(t.Context(), "acme", a.id)
@@ -178,8 +178,7 @@ func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 
 func TestAnAppendThatItsCallerGaveUpIsNotSent(t *testing.T) {
 	far, near, proxy := behindProxy(t)
-	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "mute", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`))
-	require.NoError(t, err)
+	proxy.Mute(faultproxy.Downstream)
 	first := make(chan []appended, 1)
 	go func() { first <- appendMany(t.Context(), far, named("first", 16), nothing) }()
 	require.Eventually(t, func() bool {
@@ -194,7 +193,7 @@ func TestAnAppendThatItsCallerGaveUpIsNotSent(t *testing.T) {
 		require.Equal(t, domain.Unavailable, domain.KindOf(a.err))
 		require.ErrorIs(t, a.err, context.Canceled)
 	}
-	require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "mute"))
+	proxy.Heal()
 	for _, a := range <-first {
 		require.NoError(t, a.err)
 	}

@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -76,7 +76,7 @@ func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	c.Store(time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC).UnixMicro())
 	outside, err := connectors.New(connectors.Config{AllowLoopback: true, Now: c.now})
 	require.NoError(t, err)
-	service := &commands.Service{Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), Now: c.now, NewID: uuid.NewString, Log: log}
+	service := &commands.Service{Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), Now: c.now, NewID: rand.Text, Log: log}
 	results := health.NewResults(events, log)
 	projector := &projections.Projector{Events: events, Store: store, Log: log}
 	f := &fixture{

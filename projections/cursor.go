@@ -1,14 +1,12 @@
 package projections
 
 import (
+	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-
-	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -20,7 +18,11 @@ type Cursors struct{ aead cipher.AEAD }
 // NewCursors returns cursors with a key of 32 bytes. Cursors with the same key accept each
 // other's tokens.
 func NewCursors(key []byte) (Cursors, error) {
-	aead, err := chacha20poly1305.NewX(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return Cursors{}, fmt.Errorf("key for cursors: %w", err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block) // which is part of what it seals
 	if err != nil {
 		return Cursors{}, fmt.Errorf("key for cursors: %w", err)
 	}
@@ -73,20 +75,17 @@ func (c Cursors) OpenKey(token string, scope ...string) (*Key, error) {
 
 // Seal returns a URL-safe token for a place in the listing that scope describes.
 func (c Cursors) Seal(place []byte, scope ...string) string {
-	nonce := make([]byte, c.aead.NonceSize(), c.aead.NonceSize()+len(place)+c.aead.Overhead())
-	rand.Read(nonce) // never fails: without randomness the program ends
-	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nonce, nonce, place, join(scope)))
+	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nil, nil, place, join(scope)))
 }
 
 // Open returns the place that was sealed into token for the same scope. It refuses anything
 // else with the code token_mismatch.
 func (c Cursors) Open(token string, scope ...string) ([]byte, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(sealed) < c.aead.NonceSize() {
+	if err != nil {
 		return nil, mismatch()
 	}
-	nonce, sealed := sealed[:c.aead.NonceSize()], sealed[c.aead.NonceSize():]
-	place, err := c.aead.Open(nil, nonce, sealed, join(scope))
+	place, err := c.aead.Open(nil, nil, sealed, join(scope))
 	if err != nil {
 		return nil, mismatch()
 	}

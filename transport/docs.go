@@ -7,7 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/swaggest/swgui/v5/static"
-	"github.com/vearutop/statigz"
+	"github.com/swaggest/swgui/v5emb"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -30,7 +30,7 @@ func (s *Server) serveDocs(r *gin.Engine) {
 	}
 	r.GET("/docs", own("index.html"))
 	r.GET("/docs/start.js", own("start.js"))
-	ui := http.StripPrefix("/docs", statigz.FileServer(static.FS))
+	ui := v5emb.New("", "", "/docs") // of which only the files are served
 	r.GET("/docs/:file", func(c *gin.Context) {
 		if !isDocsFile(c.Param("file")) {
 			s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))

@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats.go"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/transport"
 )
@@ -165,9 +164,7 @@ func TestAWriteSucceedsThoughTheReadModelIsBehind(t *testing.T) {
 
 func TestWithoutNATSWritesAreUnavailableAndRecover(t *testing.T) {
 	t.Parallel()
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "nats", "127.0.0.1:0", natstest.Listen(t))
-	require.NoError(t, proxy.Start())
-	t.Cleanup(proxy.Stop)
+	proxy := faultproxy.New(t, natstest.Listen(t))
 	nc, err := nats.Connect(proxy.Listen, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
@@ -190,7 +187,7 @@ func TestWithoutNATSWritesAreUnavailableAndRecover(t *testing.T) {
 	s.get("/integrations/crm").is(200) // reads continue
 	require.InDelta(t, 4, s.get("/integrations").is(200).at("total"), 0)
 
-	require.NoError(t, proxy.Start())
+	proxy.Start()
 	soon(t, func() bool { return s.send(request{method: "GET", path: "/readyz", key: "none"}).status == 200 })
 	made := s.post("/integrations", rest("new", "https://a.example")).is(201)
 	position, err := strconv.Atoi(made.header.Get("Event-Position"))

@@ -18,7 +18,6 @@ import (
 	"time"
 	_ "time/tzdata" // not every machine has it
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -135,7 +134,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	commands := &commands.Service{
 		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
-		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: uuid.NewString, Log: logger,
+		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: rand.Text, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}
 	queue, err := health.OpenQueue(ctx, nc, 1)
@@ -150,7 +149,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	hooks, err := webhooks.Open(ctx, nc, webhooks.Config{
 		Events: events, Key: hookKey, Send: outside.Send, Show: func(c eventstore.Commit) ([]byte, error) { return transport.ShowEvent(audit.EntryOf(c)) },
-		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: uuid.NewString, Now: time.Now, Log: logger,
+		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: rand.Text, Now: time.Now, Log: logger,
 	})
 	require.NoError(t, err)
 	runs = append(runs, live.Run, hooks.Run)
@@ -160,7 +159,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
 		},
-		Metrics: prometheus.NewRegistry(), NewID: uuid.NewString, Now: time.Now, Log: logger,
+		Metrics: prometheus.NewRegistry(), NewID: rand.Text, Now: time.Now, Log: logger,
 	}
 	if set.adjust != nil {
 		set.adjust(api)

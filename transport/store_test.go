@@ -2,12 +2,12 @@ package transport_test
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -29,7 +29,7 @@ func readStore(t *testing.T, dir string, log *slog.Logger) projections.Store {
 		t.Cleanup(func() { _ = store.Close() })
 		return store
 	}
-	database := "transport_" + uuid.NewString()
+	database := "transport_" + rand.Text()
 	client, err := driver.Connect(options.Client().ApplyURI(uri))
 	require.NoError(t, err)
 	t.Cleanup(func() {

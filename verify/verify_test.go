@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -9,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -32,7 +32,7 @@ func open(t *testing.T) (*commands.Service, verify.Config) {
 	require.NoError(t, err)
 	secrets, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, 1)
 	require.NoError(t, err)
-	service := &commands.Service{Events: events, Vault: secrets, Rules: connectors.Rules(), Now: time.Now, NewID: uuid.NewString, Log: log}
+	service := &commands.Service{Events: events, Vault: secrets, Rules: connectors.Rules(), Now: time.Now, NewID: rand.Text, Log: log}
 	_, err = service.CreateIntegration(t.Context(), ann, domain.Document{
 		"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": map[string]any{"bearer_token_value": "t"},
 	}, commands.Condition{})

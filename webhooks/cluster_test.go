@@ -2,12 +2,12 @@ package webhooks_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -41,7 +41,7 @@ func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
 			for n := 0; trouble.Err() == nil; n++ {
 				name := fmt.Sprint("crm-", k, "-", n)
 				i := domain.Integration{ID: domain.NewID("acme", name), Workspace: "acme", Incarnation: 1, Version: 1, Name: name, Configuration: domain.Configuration{DisplayName: name}}
-				if _, err := s.events.Append(t.Context(), "acme", i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: uuid.NewString(), At: time.Now().UTC(), Actor: "key-1"}); err == nil {
+				if _, err := s.events.Append(t.Context(), "acme", i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: rand.Text(), At: time.Now().UTC(), Actor: "key-1"}); err == nil {
 					made.Add(1)
 				}
 			}

@@ -1,13 +1,13 @@
 package webhooks_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +21,7 @@ import (
 func (s *site) create(w domain.Workspace, name string) uint64 {
 	s.Helper()
 	i := domain.Integration{ID: domain.NewID(w, name), Workspace: w, Incarnation: 1, Version: 1, Name: name, Configuration: domain.Configuration{DisplayName: name}}
-	at, err := s.events.Append(s.Context(), w, i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: uuid.NewString(), At: time.Now().UTC()})
+	at, err := s.events.Append(s.Context(), w, i.ID, 0, domain.IntegrationCreated{Integration: i}, domain.Metadata{CommandID: rand.Text(), At: time.Now().UTC()})
 	require.NoError(s, err)
 	return at
 }

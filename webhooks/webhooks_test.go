@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/assert"
@@ -74,7 +74,7 @@ func startWith(t *testing.T, nc *nats.Conn, log *written, later *atomic.Int64, r
 		Show: func(c eventstore.Commit) ([]byte, error) {
 			return json.Marshal(map[string]any{"position": c.Position, "integration_id": c.ID})
 		},
-		NewID: uuid.NewString, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())).UTC() },
+		NewID: rand.Text, Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())).UTC() },
 		Replicas: replicas, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if adjust != nil {
@@ -102,7 +102,7 @@ func (s *site) change(w domain.Workspace, name string) uint64 {
 	if i.Version == 1 {
 		e = domain.IntegrationCreated{Integration: i}
 	}
-	at, err := s.events.Append(s.Context(), w, id, s.at[id], e, domain.Metadata{CommandID: uuid.NewString(), At: time.Now().UTC(), Actor: "key-1"})
+	at, err := s.events.Append(s.Context(), w, id, s.at[id], e, domain.Metadata{CommandID: rand.Text(), At: time.Now().UTC(), Actor: "key-1"})
 	require.NoError(s, err)
 	s.last[id], s.at[id] = i, at
 	return at
@@ -120,7 +120,7 @@ func (s *site) probe(w domain.Workspace, name string, previous, status domain.Pr
 	if len(page) > 0 {
 		last = page[len(page)-1].Position
 	}
-	_, err = s.events.RecordProbe(s.Context(), last, p, domain.Metadata{CommandID: uuid.NewString(), At: time.Now().UTC()})
+	_, err = s.events.RecordProbe(s.Context(), last, p, domain.Metadata{CommandID: rand.Text(), At: time.Now().UTC()})
 	require.NoError(s, err)
 }
 

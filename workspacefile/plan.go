@@ -106,8 +106,13 @@ func (p *Plan) decideChange(ctx context.Context, s *Step, i domain.Integration) 
 }
 
 // publicChanges returns the changes that are not of secrets.
-func publicChanges(all []domain.Change) []domain.Change {
-	return slices.DeleteFunc(slices.Clone(all), func(c domain.Change) bool { return c.Secret })
+func publicChanges(all []domain.Change) (public []domain.Change) {
+	for _, c := range all {
+		if !c.Secret {
+			public = append(public, c)
+		}
+	}
+	return public
 }
 
 // unchangedSecrets returns the fields of the secrets in e that i already has.

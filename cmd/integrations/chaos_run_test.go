@@ -185,7 +185,7 @@ func (c *chaosRun) shown(name string) (shown, recorded string) {
 func (c *chaosRun) checkOrder() {
 	c.t.Helper()
 	for name, operations := range c.history.Of(c.clients.Names) {
-		require.NoError(c.t, chaos.CheckLinearizable(name, operations, c.t.ArtifactDir()))
+		require.NoError(c.t, chaos.CheckLinearizable(c.t, name, operations, c.t.ArtifactDir()))
 	}
 }
 

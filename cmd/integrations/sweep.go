@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/commands"
-	"github.com/seed677028b5/integrations/internal/wait"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/streams"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -29,7 +29,7 @@ func sweep(ctx context.Context, service *commands.Service, model *projections.Li
 		case swept > 0:
 			log.InfoContext(ctx, "destroyed orphaned secrets", slog.Int("count", swept))
 		}
-		if !wait.For(ctx, time.Hour) {
+		if !streams.Wait(ctx, time.Hour) {
 			return nil
 		}
 	}

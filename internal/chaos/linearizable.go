@@ -1,20 +1,21 @@
 package chaos
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
-	"path/filepath"
-	"time"
+	"os/exec"
+	"strings"
+	"testing"
 
-	"github.com/anishathalye/porcupine"
+	"github.com/seed677028b5/integrations/internal/peers"
 )
 
-// state is one integration. Without a marker it does not exist; its versions go
-// on counting all the same.
-type state struct {
-	version uint64
-	marker  string
+// State is one integration. Without a marker it does not exist; its versions continue
+// all the same.
+type State struct {
+	Version uint64
+	Marker  string
 }
 
 // CheckLinearizable looks for an order of the operations on one integration that
@@ -27,124 +28,71 @@ type state struct {
 // may be a moment behind: it is held to what ADR 8 promises, the state at the
 // position that it names or a later one, and never an older version than was
 // acknowledged or shown before.
-func CheckLinearizable(name string, operations []Operation, dir string) error {
-	history := make([]porcupine.Operation, 0, len(operations))
-	same := map[Operation]int{} // where in history a Get that was answered so is
-	for _, o := range operations {
-		from, to := o.Call, int64(o.Return)
-		switch {
-		case o.Outcome == Unknown && o.Kind.Writes():
-			to = math.MaxInt64
-		case o.Outcome == Unknown, o.Outcome == Refused && !tells(o.Code):
-			continue // it says nothing
-		case o.Kind == Get:
-			// Of those that may show the same moments, the first to return is the
-			// hardest to explain, and it explains the others.
-			from = min(o.From, o.Call)
-			answer := o
-			answer.Client, answer.Request, answer.Call, answer.Return = 0, "", from, 0
-			if n, told := same[answer]; told {
-				history[n].Return = min(history[n].Return, to)
-				continue
-			}
-			same[answer] = len(history)
-		}
-		history = append(history, porcupine.Operation{ClientId: o.Client, Input: o, Call: int64(from), Return: to})
+//
+// The checker is test/servers/linearizable.
+func CheckLinearizable(t testing.TB, name string, operations []Operation, dir string) error {
+	t.Helper()
+	history, err := json.Marshal(struct {
+		Name       string
+		Operations []Operation
+		Dir        string
+	}{name, operations, dir})
+	if err != nil {
+		return err
 	}
-	result, found := porcupine.CheckOperationsVerbose(model(), history, time.Minute)
-	switch result {
-	case porcupine.Ok:
-		return nil
-	case porcupine.Unknown:
-		return fmt.Errorf("%s: whether an order explains its %d operations could not be told within a minute", name, len(history))
-	case porcupine.Illegal:
+	check := exec.CommandContext(t.Context(), peers.Build(t, "linearizable"))
+	check.Stdin = bytes.NewReader(history)
+	out, err := check.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
+		return errors.New(strings.TrimSpace(string(out)))
 	}
-	picture := filepath.Join(dir, name+".html")
-	return errors.Join(
-		fmt.Errorf("%s: no order of its %d operations explains the answers, see %s; the first that none explains: %+v", name, len(history), picture, unexplained(history, found)),
-		porcupine.VisualizePath(model(), found, picture),
-	)
+	return err
 }
 
-// unexplained returns the operation that returned first of those that the longest
-// order leaves out.
-func unexplained(history []porcupine.Operation, found porcupine.LinearizationInfo) (first Operation) {
-	explained := map[string]bool{}
-	for _, orders := range found.PartialLinearizationsOperations() {
-		for _, order := range orders {
-			if len(order) <= len(explained) {
-				continue
-			}
-			clear(explained)
-			for _, o := range order {
-				explained[o.Input.(Operation).Request] = true
-			}
-		}
-	}
-	until := int64(math.MaxInt64)
-	for _, o := range history {
-		if left := o.Input.(Operation); !explained[left.Request] && o.Return < until {
-			first, until = left, o.Return
-		}
-	}
-	return first
-}
-
-func model() porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return state{} },
-		Step: func(before, input, _ any) (bool, any) { return before.(state).step(input.(Operation)) },
-		DescribeOperation: func(input, _ any) string {
-			o := input.(Operation)
-			return fmt.Sprintf("%s %s if %d: %s %s v%d %s", o.Kind, o.Marker, o.IfVersion, o.Outcome, o.Code, o.Version, o.Shown)
-		},
-		DescribeState: func(s any) string { return fmt.Sprintf("v%d %q", s.(state).version, s.(state).marker) },
-	}
-}
-
-// step returns whether an operation can have been answered so in this state, and
+// Step returns whether an operation can have been answered so in this state, and
 // the state after it. One whose outcome is unknown takes effect if it can: one
 // that never did comes after everything else, where nobody sees it.
-func (s state) step(o Operation) (bool, state) {
+func (s State) Step(o Operation) (bool, State) {
 	after, refusal := s.apply(o)
 	switch o.Outcome {
 	case Unknown:
 		return true, after
 	case Refused:
-		return o.Code == refusal && s.version >= o.AtLeast, s
+		return o.Code == refusal && s.Version >= o.AtLeast, s
 	case Acknowledged:
 	}
 	if !o.Kind.Writes() {
-		return s == state{o.Version, o.Shown} && s.version >= o.AtLeast, s
+		return s == State{o.Version, o.Shown} && s.Version >= o.AtLeast, s
 	}
-	return refusal == "" && (o.Kind == Delete || o.Version == after.version), after
+	return refusal == "" && (o.Kind == Delete || o.Version == after.Version), after
 }
 
-// The refusals that say something of the integration.
+// The refusals that show the state of the integration.
 const (
 	nameTaken = "name_taken"
 	notFound  = "integration_not_found"
 	stale     = "version_mismatch"
 )
 
-func tells(code string) bool { return code == nameTaken || code == notFound || code == stale }
+// Tells reports whether a refusal shows the state of the integration.
+func Tells(code string) bool { return code == nameTaken || code == notFound || code == stale }
 
 // apply returns the state after an operation, or the code that refuses it.
-func (s state) apply(o Operation) (state, string) {
-	exists := s.marker != ""
+func (s State) apply(o Operation) (State, string) {
+	exists := s.Marker != ""
 	switch {
 	case o.Kind == Create && exists:
 		return s, nameTaken
 	case o.Kind != Create && !exists:
 		return s, notFound
-	case o.IfVersion != 0 && o.IfVersion != s.version:
+	case o.IfVersion != 0 && o.IfVersion != s.Version:
 		return s, stale
 	}
 	switch o.Kind {
 	case Create, Update:
-		return state{s.version + 1, o.Marker}, ""
+		return State{s.Version + 1, o.Marker}, ""
 	case Delete:
-		return state{version: s.version + 1}, ""
+		return State{Version: s.Version + 1}, ""
 	case Look, Get:
 	}
 	return s, ""

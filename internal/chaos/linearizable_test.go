@@ -59,13 +59,13 @@ func TestAHistoryThatAnOrderExplainsIsLegal(t *testing.T) {
 		"a refusal that says nothing of it":      oneAfterTheOther(refused(chaos.Create, "event_log_unavailable"), made(chaos.Create, "a", 1)),
 		"what is refused is refused for a cause": oneAfterTheOther(made(chaos.Create, "a", 1), refused(chaos.Create, "name_taken"), given(refused(chaos.Update, "version_mismatch"), 7)),
 	} {
-		require.NoError(t, chaos.CheckLinearizable("crm", history, t.TempDir()), name)
+		require.NoError(t, chaos.CheckLinearizable(t, "crm", history, t.TempDir()), name)
 	}
 }
 
 func TestWhatNoOrderExplainsIsNamed(t *testing.T) {
 	history := oneAfterTheOther(made(chaos.Create, "a", 1), made(chaos.Update, "b", 2), saw(chaos.Look, "a", 1), saw(chaos.Look, "b", 2))
-	require.ErrorContains(t, chaos.CheckLinearizable("crm", history, t.TempDir()), "Request:request 3 ")
+	require.ErrorContains(t, chaos.CheckLinearizable(t, "crm", history, t.TempDir()), "Request:request 3 ")
 }
 
 func TestAHistoryThatNoOrderExplainsIsIllegal(t *testing.T) {
@@ -84,7 +84,7 @@ func TestAHistoryThatNoOrderExplainsIsIllegal(t *testing.T) {
 		"a get is older than what was shown":     old,
 	} {
 		dir := t.TempDir()
-		require.ErrorContains(t, chaos.CheckLinearizable("crm", history, dir), "no order", name)
+		require.ErrorContains(t, chaos.CheckLinearizable(t, "crm", history, dir), "no order", name)
 		picture, err := os.ReadFile(filepath.Join(dir, "crm.html"))
 		require.NoError(t, err)
 		require.Contains(t, string(picture), "<html", name)

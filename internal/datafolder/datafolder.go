@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
 // Names in the folder.
@@ -80,15 +82,11 @@ func (f Folder) Create() error {
 // Lock locks the folder for this process until the file is closed or the process
 // ends. It returns ErrInUse when another process has locked it.
 func (f Folder) Lock() (*os.File, error) {
-	file, err := os.OpenFile(f.Path(lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock data folder: %w", err)
+	file, err := durablefile.Lock(f.Path(lockName))
+	if errors.Is(err, durablefile.ErrLocked) {
+		return nil, ErrInUse
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrInUse
-		}
+	if err != nil {
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
 	return file, nil

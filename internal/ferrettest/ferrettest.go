@@ -1,45 +1,32 @@
-// Package ferrettest runs FerretDB inside the test process, which speaks the
-// protocol of MongoDB, for where there is no MongoDB.
+// Package ferrettest runs FerretDB, which implements the protocol of MongoDB, in a
+// process of its own, for machines without MongoDB. The program is test/servers/ferretd.
 package ferrettest
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 
-	"github.com/FerretDB/FerretDB/ferretdb"
+	"github.com/seed677028b5/integrations/internal/peers"
 )
 
-// Listen starts a server on loopback, on a folder of its own, and returns its
-// URI. It goes away with the test.
+// Listen starts a server on loopback, on a folder of its own, and returns its URI. It
+// ends with the test.
 func Listen(t testing.TB) string {
 	t.Helper()
-	return run(t, ferretdb.ListenerConfig{TCP: "127.0.0.1:0"})
+	return run(t, "-listen", "127.0.0.1:0")
 }
 
 // ListenTLS is Listen over TLS, with a certificate and its key in files.
 func ListenTLS(t testing.TB, certFile, keyFile string) string {
 	t.Helper()
-	return run(t, ferretdb.ListenerConfig{TLS: "127.0.0.1:0", TLSCertFile: certFile, TLSKeyFile: keyFile})
+	return run(t, "-tls", "127.0.0.1:0", "-cert", certFile, "-key", keyFile)
 }
 
-func run(t testing.TB, on ferretdb.ListenerConfig) string {
+func run(t testing.TB, args ...string) string {
 	t.Helper()
-	f, err := ferretdb.New(&ferretdb.Config{
-		Listener: on, Handler: "sqlite",
-		SQLiteURL: "file:" + t.TempDir() + "/", Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	stopped := make(chan error, 1)
-	go func() { stopped <- f.Run(ctx) }()
+	uri, cmd := peers.StartProgram(t, "ferretd", append(args, "-folder", t.TempDir())...)
 	t.Cleanup(func() {
-		stop()
-		if err := <-stopped; err != nil {
-			t.Error(err)
-		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	})
-	return f.MongoDBURI()
+	return uri
 }

@@ -1,7 +1,6 @@
 package ferrettest
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/seed677028b5/integrations/internal/peers"
 )
 
 // Process is FerretDB in a process of its own, which can be killed, and whose
@@ -18,7 +19,6 @@ type Process struct {
 	Folder string
 
 	t       testing.TB
-	program string
 	address string
 	cmd     *exec.Cmd
 }
@@ -27,11 +27,7 @@ type Process struct {
 // test.
 func Spawn(t testing.TB) *Process {
 	t.Helper()
-	own := t.TempDir()
-	p := &Process{t: t, program: filepath.Join(own, "ferretd"), Folder: filepath.Join(own, "db")}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.program, "github.com/seed677028b5/integrations/internal/ferrettest/ferretd").CombinedOutput(); err != nil {
-		t.Fatalf("build ferretd: %v\n%s", err, out)
-	}
+	p := &Process{t: t, Folder: filepath.Join(t.TempDir(), "db")}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +46,7 @@ func Spawn(t testing.TB) *Process {
 // Start starts the server where it was before, and waits until it listens.
 func (p *Process) Start() {
 	p.t.Helper()
-	p.cmd = exec.CommandContext(context.WithoutCancel(p.t.Context()), p.program, "-listen", p.address, "-folder", p.Folder)
-	p.cmd.Stderr = os.Stderr
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatalf("start ferretd: %v", err)
-	}
+	_, p.cmd = peers.StartProgram(p.t, "ferretd", "-listen", p.address, "-folder", p.Folder)
 	for until := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		c, err := new(net.Dialer).DialContext(p.t.Context(), "tcp", p.address)
 		if err == nil {

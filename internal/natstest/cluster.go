@@ -10,24 +10,24 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
+
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 )
 
 // Cluster is three servers, each with a copy of every stream of three replicas.
-// What the last of them and the others tell each other goes through proxies.
+// The connections between the last server and the others pass through proxies.
 type Cluster struct {
 	Servers []*server.Server
 	options []*server.Options
 	proxies []proxied
 }
 
-// proxied is a proxy, and the direction in which the last server hears.
+// proxied is a proxy, and the direction to the last server.
 type proxied struct {
-	*toxiproxy.Proxy
+	*faultproxy.Proxy
 
 	towards string
 }
@@ -40,8 +40,8 @@ func NewCluster(t testing.TB) *Cluster {
 	for range 3 {
 		at = append(at, freeAddress(t))
 	}
-	near := []string{at[0], at[1], c.proxy(t, at[2], "upstream")}
-	far := []string{c.proxy(t, at[0], "downstream"), c.proxy(t, at[1], "downstream"), at[2]}
+	near := []string{at[0], at[1], c.proxy(t, at[2], faultproxy.Upstream)}
+	far := []string{c.proxy(t, at[0], faultproxy.Downstream), c.proxy(t, at[1], faultproxy.Downstream), at[2]}
 	for n, routes := range [][]string{near, near, far} {
 		own, err := net.ResolveTCPAddr("tcp", at[n])
 		if err != nil {
@@ -100,24 +100,17 @@ func stop(srv *server.Server) { srv.Shutdown(); srv.WaitForShutdown() }
 // proxy returns the address of a proxy.
 func (c *Cluster) proxy(t testing.TB, to, towards string) string {
 	t.Helper()
-	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), to, "127.0.0.1:0", to)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Stop)
+	p := faultproxy.New(t, to)
 	c.proxies = append(c.proxies, proxied{p, towards})
 	return p.Listen
 }
 
-// Lag makes the last server hear from the others late. It stays their follower as
-// long as it hears from them within 4 s.
+// Lag delays what the others send to the last server. It stays their follower while the
+// delay is below 4 s.
 func (c *Cluster) Lag(t testing.TB, by time.Duration) {
 	t.Helper()
 	for _, p := range c.proxies {
-		toxic := fmt.Sprintf(`{"name": "lag", "type": "latency", "stream": %q, "attributes": {"latency": %d}}`, p.towards, by.Milliseconds())
-		if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-			t.Fatal(err)
-		}
+		p.Delay(p.towards, by.Milliseconds())
 	}
 }
 

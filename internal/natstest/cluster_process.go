@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 )
 
 // ProcessCluster is three servers, each a process of its own. The last one can be
@@ -31,8 +33,8 @@ func SpawnCluster(t testing.TB) *ProcessCluster {
 	for range 3 {
 		at = append(at, freeAddress(t))
 	}
-	near := []string{at[0], at[1], c.proxies.proxy(t, at[2], "upstream")}
-	far := []string{c.proxies.proxy(t, at[0], "downstream"), c.proxies.proxy(t, at[1], "downstream"), at[2]}
+	near := []string{at[0], at[1], c.proxies.proxy(t, at[2], faultproxy.Upstream)}
+	far := []string{c.proxies.proxy(t, at[0], faultproxy.Downstream), c.proxies.proxy(t, at[1], faultproxy.Downstream), at[2]}
 	for n, routes := range [][]string{near, near, far} {
 		dir := t.TempDir()
 		c.dirs = append(c.dirs, dir)
@@ -110,16 +112,12 @@ func (c *ProcessCluster) Freeze(n int, d time.Duration) {
 func (c *ProcessCluster) CutOff(d time.Duration) {
 	c.t.Helper()
 	for _, p := range c.proxies.proxies {
-		for _, stream := range []string{"upstream", "downstream"} {
-			toxic := fmt.Sprintf(`{"name": %q, "type": "timeout", "stream": %q, "attributes": {"timeout": 0}}`, stream, stream)
-			if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-				c.t.Fatal(err)
-			}
-		}
+		p.Mute(faultproxy.Upstream)
+		p.Mute(faultproxy.Downstream)
 	}
 	time.Sleep(d)
 	for _, p := range c.proxies.proxies {
-		p.Toxics.ResetToxics(c.t.Context())
+		p.Heal()
 	}
 	c.Heal()
 }

@@ -2,12 +2,12 @@ package recovery_test
 
 import (
 	"context"
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -29,7 +29,7 @@ func open(t *testing.T, nc *nats.Conn) (*eventstore.Store, vault.RootKeys) {
 	keys := vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}
 	secrets, err := recovery.OpenVault(t.Context(), nc, events, keys, 1)
 	require.NoError(t, err)
-	service := &commands.Service{Events: events, Vault: secrets, Rules: connectors.Rules(), Now: time.Now, NewID: uuid.NewString}
+	service := &commands.Service{Events: events, Vault: secrets, Rules: connectors.Rules(), Now: time.Now, NewID: rand.Text}
 	for _, name := range []string{"crm", "ehr"} {
 		_, err = service.CreateIntegration(t.Context(), commands.Caller{Workspace: "acme"}, domain.Document{
 			"name": name, "display_name": name, "base_url": "https://crm.example.com", "auth": map[string]any{"bearer_token_value": "t"},

@@ -13,7 +13,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
-	"github.com/seed677028b5/integrations/internal/wait"
+	"github.com/seed677028b5/integrations/streams"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -61,7 +61,7 @@ func SecretsLost(ctx context.Context, nc *nats.Conn, events *eventstore.Store) (
 		if !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return false, fmt.Errorf("look for the stream %s: %w", secretsStream, err)
 		}
-		if !wait.For(ctx, lookupPause) {
+		if !streams.Wait(ctx, lookupPause) {
 			return false, ctx.Err()
 		}
 	}

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/faultproxy"
 	"github.com/seed677028b5/integrations/internal/ferrettest"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/projections/mongo"
@@ -138,9 +137,7 @@ func TestEveryWriteIsAcknowledgedByAMajorityAndEveryReadIsOfThePrimary(t *testin
 func TestALostConnectionHeals(t *testing.T) {
 	at := serverOf(t)
 	host := options.Client().ApplyURI(at.uri).Hosts[0]
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "mongo", "127.0.0.1:0", host)
-	require.NoError(t, proxy.Start())
-	t.Cleanup(proxy.Stop)
+	proxy := faultproxy.New(t, host)
 	far := server{uri: strings.Replace(at.uri, host, proxy.Listen, 1), database: at.database}
 	s, _ := far.watched(t)
 	fill(t, s, "acme", 3)
@@ -150,7 +147,7 @@ func TestALostConnectionHeals(t *testing.T) {
 	_, err := s.List(ctx, "acme", projections.Query{Limit: 10})
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	require.Equal(t, domain.Unavailable, domain.KindOf(s.Apply(ctx, projections.Batch{Reached: projections.Positions{Integrations: 9}})))
-	require.NoError(t, proxy.Start())
+	proxy.Start()
 	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
 	page, err := s.List(t.Context(), "acme", projections.Query{Limit: 10})
 	require.NoError(t, err)
