@@ -35,7 +35,7 @@ var table = []row{
 	{"streams", "", "backoff nats.go"},
 	{"eventstore", "domain streams", "json-experiment nats.go orbit"},
 	{"backup", "eventstore internal/durablefile", "jsm.go nats.go"},
-	{"subscriber", "domain eventstore", "nats.go watermill"},
+	{"subscriber", "domain streams eventstore", "backoff nats.go watermill"},
 	{"audit", "domain eventstore", ""},
 	{"vault", "domain streams internal/durablefile", "nats.go tink"},
 	{"access", "domain streams internal/durablefile", "nats.go"},

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
-// deliver handles each event of a source until ctx ends, in one of the processes that share
-// the subscriber's name.
+// deliver handles each event of a source until ctx ends, in one of the processes that
+// share its name.
 func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) error {
 	if s.config.Name == "" {
 		return s.follow(ctx, from, handle)
@@ -17,12 +19,13 @@ func (s *Subscriber) deliver(ctx context.Context, from source, handle handler) e
 	return s.events.Lead(ctx, from.key, func(ctx context.Context) error { return s.follow(ctx, from, handle) })
 }
 
-// follow reads from the position of the source, and after a failure from where it got to,
-// until ctx ends.
+// follow reads from the position of the source until ctx ends. After a failure it
+// continues from the position that it has reached.
 func (s *Subscriber) follow(ctx context.Context, from source, handle handler) error {
 	var at uint64
 	log, started := "", false
-	for pause := s.config.Pause.First; ctx.Err() == nil; pause = min(2*pause, s.config.Pause.Longest) {
+	pauses := s.config.Pause.backoff()
+	for ctx.Err() == nil {
 		before := at
 		var err error
 		if !started {
@@ -36,18 +39,19 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 		if errors.Is(err, ErrOtherLog) && s.config.Name == "" {
 			return err
 		}
-		if errors.Is(err, ErrOtherLog) { // continues from the last common position
+		if errors.Is(err, ErrOtherLog) { // continue where both logs are the same
 			now := s.events.Lineage()
 			at, _ = from.locate(now, log, at)
 			log = now.ID()
 		}
 		if at != before {
-			pause = s.config.Pause.First
+			pauses.Reset()
 		}
+		pause := pauses.NextBackOff()
 		if ctx.Err() == nil {
-			s.config.Log.WarnContext(ctx, "reading events failed; retrying", slog.String("subscriber", from.key), slog.Duration("pause", pause), slog.Any("err", err))
+			s.config.Log.WarnContext(ctx, "events can't be read; trying again", slog.String("subscriber", from.key), slog.Duration("pause", pause), slog.Any("err", err))
 		}
-		wait(ctx, pause)
+		streams.Wait(ctx, pause)
 	}
 	return nil
 }
@@ -66,7 +70,7 @@ func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err err
 	}
 	if at = s.config.After; s.config.FromNow {
 		at = head
-	} else if same, is := from.locate(s.events.Lineage(), s.config.OfLog, at); !is || at > head {
+	} else if same, is := from.locate(s.events.Lineage(), s.config.LogID, at); !is || at > head {
 		return min(same, head), fmt.Errorf("%w: position %d", ErrOtherLog, at)
 	}
 	if s.config.Name != "" {
@@ -75,72 +79,69 @@ func (s *Subscriber) start(ctx context.Context, from source) (at uint64, err err
 	return at, err
 }
 
-// read handles the events after a position until ctx ends or reading fails. It returns the
-// low watermark.
+// read handles the events after a position until ctx ends or reading fails. It returns
+// the position up to which all are handled.
 func (s *Subscriber) read(ctx context.Context, from source, log string, at uint64, handle handler) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := newWatermark(at)
-	l := newPartitions(s.config, handle, w.done)
-	kept := make(chan uint64, 1)
-	go func() { kept <- s.save(ctx, from.key, log, w) }()
+	mark := newWatermark(at)
+	queues := newQueues(s.config, handle, mark.done)
+	saved := make(chan uint64, 1)
+	go func() { saved <- s.savePositions(ctx, from.key, log, mark) }()
 	err := errEnded
-	for events, failed := range from.after(ctx, at) {
+	for commits, failed := range from.after(ctx, at) {
 		if err = failed; err != nil {
 			break
 		}
-		for _, e := range events {
-			if w.begin(ctx, e.Position) {
-				l.put(ctx, e)
+		for _, c := range commits {
+			if mark.start(ctx, c.Position) {
+				queues.put(ctx, c)
 			}
 		}
 	}
 	cancel()
-	l.wait()
-	s.keep(ctx, from.key, log, <-kept, w.low()) // the running handlers have ended
-	return w.low(), err
+	queues.wait() // for the events in flight
+	s.savePosition(ctx, from.key, log, <-saved, mark.position())
+	return mark.position(), err
 }
 
-var errEnded = errors.New("the event stream ended")
+var errEnded = errors.New("the events ended")
 
-// beatEvery is how often an unchanged position is saved while no handler runs, to show that
-// the subscriber is alive.
-const beatEvery = 10 * time.Second
+const (
+	saveEvery = 250 * time.Millisecond
+	// beatEvery is how often an idle subscriber saves its position again, which shows
+	// that it is still there.
+	beatEvery = 10 * time.Second
+)
 
-// save saves the position until ctx ends, and returns the last one it saved.
-func (s *Subscriber) save(ctx context.Context, key, log string, w *watermark) uint64 {
-	kept := w.low()
+// savePositions saves the position until ctx ends, and returns the one saved last.
+func (s *Subscriber) savePositions(ctx context.Context, key, log string, mark *watermark) uint64 {
+	saved := mark.position()
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for s.config.Name != "" && ctx.Err() == nil {
-		wait(ctx, 250*time.Millisecond)
+		streams.Wait(ctx, saveEvery)
 		select {
 		case <-beat.C:
-			if at := w.low(); at == kept && w.idle() {
-				_ = s.events.SavePosition(context.WithoutCancel(ctx), key, log, at) // otherwise at the next beat
+			if at := mark.position(); at == saved && mark.idle() {
+				_ = s.events.SavePosition(context.WithoutCancel(ctx), key, log, at) // else at the next beat
 			}
 		default:
 		}
-		kept = s.keep(ctx, key, log, kept, w.low())
+		saved = s.savePosition(ctx, key, log, saved, mark.position())
 	}
-	return kept
+	return saved
 }
 
-// keep saves a position in place of kept, and returns the one that is saved then.
-func (s *Subscriber) keep(ctx context.Context, key, log string, kept, at uint64) uint64 {
-	if s.config.Name == "" || at == kept {
-		return kept
+// savePosition saves a position that differs from the one saved last. It returns the
+// one that is saved now.
+func (s *Subscriber) savePosition(ctx context.Context, key, log string, saved, at uint64) uint64 {
+	if s.config.Name == "" || at == saved {
+		return saved
 	}
 	if err := s.events.SavePosition(context.WithoutCancel(ctx), key, log, at); err != nil {
-		s.config.Log.WarnContext(ctx, "saving the position of a subscriber failed; retrying", slog.String("subscriber", key), slog.Any("err", err))
-		return kept
+		s.config.Log.WarnContext(ctx, "the position of a subscriber was not saved; trying again", slog.String("subscriber", key), slog.Any("err", err))
+		return saved
 	}
 	return at
-}
-
-func wait(ctx context.Context, pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/seed677028b5/integrations/subscriber"
 )
 
-// The log is replaced after position 3 while a subscriber follows it: what it has seen beyond
-// that is of the previous log.
-func TestASubscriberContinuesWhereALogWasReplaced(t *testing.T) {
+// The log becomes another one after position 3 while a subscriber follows it: what it
+// has seen beyond that is of the log before.
+func TestASubscriberGoesOnWhereALogBecameAnother(t *testing.T) {
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
 		l.change("acme", "crm")
@@ -33,7 +33,7 @@ func TestASubscriberContinuesWhereALogWasReplaced(t *testing.T) {
 	require.Empty(t, got)
 }
 
-// A program that stores its position itself gets the error.
+// A program that keeps its position itself has to find out.
 func TestAPositionOfAnotherLogEndsASubscriberWithoutAName(t *testing.T) {
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
@@ -49,11 +49,11 @@ func TestAPositionOfAnotherLogEndsASubscriberWithoutAName(t *testing.T) {
 	handed(t, got, 4, 5)
 	require.NoError(t, l.events.Begin(t.Context(), eventstore.Epoch{After: 3, Reason: eventstore.Loss}, 0, ""))
 	require.ErrorIs(t, <-ended, subscriber.ErrOtherLog)
-	require.ErrorIs(t, l.subscriber(subscriber.Config{After: 5, OfLog: first}).Run(t.Context(), subscriber.Changes("acme"), into(got)), subscriber.ErrOtherLog)
+	require.ErrorIs(t, l.subscriber(subscriber.Config{After: 5, LogID: first}).Run(t.Context(), subscriber.Changes("acme"), into(got)), subscriber.ErrOtherLog)
 
 	ctx, end := context.WithCancel(t.Context())
 	go func() {
-		ended <- l.subscriber(subscriber.Config{After: 3, OfLog: first}).Run(ctx, subscriber.Changes("acme"), into(got))
+		ended <- l.subscriber(subscriber.Config{After: 3, LogID: first}).Run(ctx, subscriber.Changes("acme"), into(got))
 	}()
 	handed(t, got, 4, 5)
 	end()
@@ -75,7 +75,7 @@ func handed(t *testing.T, got <-chan uint64, want ...uint64) {
 		case at := <-got:
 			require.Equal(t, position, at)
 		case <-time.After(time.Minute):
-			t.Fatalf("position %d is not delivered", position)
+			t.Fatalf("position %d is not handed over", position)
 		}
 	}
 }

@@ -57,8 +57,8 @@ func (l *log) subscriber(c subscriber.Config) *subscriber.Subscriber {
 	return s
 }
 
-// run handles events until handle calls end.
-func (l *log) run(s *subscriber.Subscriber, topic string, handle func(e subscriber.Event, end func()) error) {
+// run has handle called until it calls end.
+func (l *log) run(s *subscriber.Subscriber, topic subscriber.Topic, handle func(e subscriber.Event, end func()) error) {
 	l.Helper()
 	ctx, end := context.WithCancel(l.Context())
 	defer end()
@@ -78,12 +78,12 @@ func (s *seen) add(e subscriber.Event) int {
 	if s.of == nil {
 		s.of = map[domain.ID][]uint64{}
 	}
-	s.of[e.ID] = append(s.of[e.ID], e.Position)
+	s.of[domain.ID(e.Integration)] = append(s.of[domain.ID(e.Integration)], e.Position)
 	s.count++
 	return s.count
 }
 
-func TestEveryEventIsHandledInOrderThoughHandlersFail(t *testing.T) {
+func TestEveryEventIsHandledInTheOrderOfItsIntegrationWhateverFails(t *testing.T) {
 	l := newLog(t)
 	want := map[domain.ID][]uint64{}
 	for n := range 400 {
@@ -104,7 +104,7 @@ func TestEveryEventIsHandledInOrderThoughHandlersFail(t *testing.T) {
 	require.Equal(t, want, got.of)
 }
 
-func TestAFailingEventBlocksOnlyItsIntegration(t *testing.T) {
+func TestAnIntegrationWhoseEventFailsHoldsUpNoOther(t *testing.T) {
 	l := newLog(t)
 	for range 3 {
 		l.change("acme", "broken")
@@ -113,8 +113,8 @@ func TestAFailingEventBlocksOnlyItsIntegration(t *testing.T) {
 		l.change("acme", fmt.Sprint("fine-", n))
 	}
 	var got seen
-	l.run(l.subscriber(subscriber.Config{AtOnce: 2}), subscriber.Changes(""), func(e subscriber.Event, end func()) error {
-		if e.ID == domain.NewID("acme", "broken") {
+	l.run(l.subscriber(subscriber.Config{Concurrency: 2}), subscriber.Changes(""), func(e subscriber.Event, end func()) error {
+		if e.Integration == string(domain.NewID("acme", "broken")) {
 			return errors.New("still broken")
 		}
 		if got.add(e) == 100 {
@@ -125,13 +125,13 @@ func TestAFailingEventBlocksOnlyItsIntegration(t *testing.T) {
 	require.Len(t, got.of, 100)
 }
 
-func TestOneAtATimeIsInLogOrder(t *testing.T) {
+func TestOneAtATimeIsInTheOrderOfTheLog(t *testing.T) {
 	l := newLog(t)
 	for n := range 50 {
 		l.change("acme", fmt.Sprint("crm-", n%5))
 	}
 	var got []uint64
-	l.run(l.subscriber(subscriber.Config{AtOnce: 1}), subscriber.Changes("acme"), func(e subscriber.Event, end func()) error {
+	l.run(l.subscriber(subscriber.Config{Concurrency: 1}), subscriber.Changes("acme"), func(e subscriber.Event, end func()) error {
 		if got = append(got, e.Position); len(got) == 50 {
 			end()
 		}
@@ -140,7 +140,7 @@ func TestOneAtATimeIsInLogOrder(t *testing.T) {
 	require.True(t, slices.IsSorted(got))
 }
 
-func TestANamedSubscriberContinuesWhereItWas(t *testing.T) {
+func TestANamedSubscriberGoesOnWhereItWas(t *testing.T) {
 	l := newLog(t)
 	var all seen
 	for round := range 3 {
@@ -155,10 +155,10 @@ func TestANamedSubscriberContinuesWhereItWas(t *testing.T) {
 			return nil
 		})
 	}
-	require.Equal(t, 60, all.count, "none twice, none missed: each run ended properly")
+	require.Equal(t, 60, all.count, "none twice, none missed: each run ended well")
 }
 
-func TestOneOfTwoSubscribersWithOneNameReads(t *testing.T) {
+func TestOfTwoWithOneNameOneReads(t *testing.T) {
 	l := newLog(t)
 	var got seen
 	first, second := l.subscriber(subscriber.Config{Name: "crm-sync"}), l.subscriber(subscriber.Config{Name: "crm-sync"})
@@ -184,7 +184,7 @@ func TestOneOfTwoSubscribersWithOneNameReads(t *testing.T) {
 	require.Equal(t, 100, got.count)
 }
 
-func TestASubscriberStartsAtItsConfiguredPosition(t *testing.T) {
+func TestASubscriberStartsWhereItIsTold(t *testing.T) {
 	l := newLog(t)
 	l.change("acme", "crm")
 	second := l.change("acme", "crm")
@@ -203,7 +203,7 @@ func TestASubscriberStartsAtItsConfiguredPosition(t *testing.T) {
 		go func() {
 			_ = s.Run(ctx, subscriber.Changes("acme"), func(_ context.Context, e subscriber.Event) error { first <- e.Position; return nil })
 		}()
-		if c.config.FromNow { // it must have a position before a new event is recorded
+		if c.config.FromNow { // it has to stand somewhere before there can be something new
 			require.Eventually(t, func() bool {
 				_, known, err := l.events.Position(t.Context(), "from-now.integrations.acme._all")
 				return err == nil && known
@@ -215,7 +215,7 @@ func TestASubscriberStartsAtItsConfiguredPosition(t *testing.T) {
 	}
 }
 
-func TestProbeResultsAreATopic(t *testing.T) {
+func TestResultsOfProbesAreATopic(t *testing.T) {
 	l := newLog(t)
 	probed := domain.IntegrationProbed{ID: domain.NewID("acme", "crm"), Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}
 	_, err := l.events.RecordProbe(t.Context(), 0, probed, domain.Metadata{CommandID: "c1", At: noon})
@@ -227,11 +227,11 @@ func TestProbeResultsAreATopic(t *testing.T) {
 	})
 }
 
-func TestAnInvalidTopicIsRefused(t *testing.T) {
+func TestATopicThatNamesNothingIsRefused(t *testing.T) {
 	s := newLog(t).subscriber(subscriber.Config{})
-	for _, topic := range []string{"", "integrations", "calls.acme.*", "integrations.a b.*", "integrations.acme.crm", "integrations.acme.*.*"} {
+	for _, topic := range []subscriber.Topic{"", "integrations", "calls.acme.*", "integrations.a b.*", "integrations.acme.crm", "integrations.acme.*.*"} {
 		require.ErrorContains(t, s.Run(t.Context(), topic, nil), "topic", topic)
-		_, err := s.Subscribe(t.Context(), topic)
+		_, err := s.Subscribe(t.Context(), string(topic))
 		require.ErrorContains(t, err, "topic", topic)
 	}
 }

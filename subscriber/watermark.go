@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// maxAhead bounds how far the newest handled event may be ahead of the oldest unfinished one.
-const maxAhead = 4096
+// maxInFlight bounds the events between the oldest that is not handled yet and the
+// newest that is.
+const maxInFlight = 4096
 
-// watermark tracks which events are being handled, and so the low watermark: the position up to
-// which all are done.
+// watermark is the position up to which all events are handled.
 type watermark struct {
 	room chan struct{}
 
-	mu       sync.Mutex
-	open     []entry // in log order
-	position uint64  // the low watermark
+	mu   sync.Mutex
+	open []entry // in flight, in the order of the log
+	low  uint64
 }
 
 type entry struct {
@@ -26,12 +26,12 @@ type entry struct {
 }
 
 func newWatermark(at uint64) *watermark {
-	return &watermark{room: make(chan struct{}, maxAhead), position: at}
+	return &watermark{room: make(chan struct{}, maxInFlight), low: at}
 }
 
-// begin records that an event is being handled, once there is room. It reports false if ctx
-// ends first.
-func (w *watermark) begin(ctx context.Context, position uint64) bool {
+// start adds an event in flight, once there is room. It returns false when ctx ends
+// before.
+func (w *watermark) start(ctx context.Context, position uint64) bool {
 	select {
 	case w.room <- struct{}{}:
 	case <-ctx.Done():
@@ -50,21 +50,21 @@ func (w *watermark) done(position uint64) {
 	n, _ := slices.BinarySearchFunc(w.open, position, func(e entry, p uint64) int { return cmp.Compare(e.position, p) })
 	w.open[n].done = true
 	for len(w.open) > 0 && w.open[0].done {
-		w.position, w.open = w.open[0].position, w.open[1:]
+		w.low, w.open = w.open[0].position, w.open[1:]
 		<-w.room
 	}
 }
 
-// idle reports whether no event is being handled.
+// idle reports whether no event is in flight.
 func (w *watermark) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.open) == 0
 }
 
-// low returns the low watermark.
-func (w *watermark) low() uint64 {
+// position returns the position up to which every event was handled.
+func (w *watermark) position() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.position
+	return w.low
 }

@@ -14,11 +14,10 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// The metadata of a Watermill message. Its UUID is the id of the event, its payload the data as
-// JSON.
+// Metadata of a Watermill message. Its UUID is Event.ID, its payload Event.JSON.
 const (
 	MetaType        = "type"         // such as integration.created
-	MetaTypeVersion = "type_version" // of the form of the payload
+	MetaTypeVersion = "type_version" // of the schema of the payload
 	MetaTime        = "time"         // RFC 3339
 	MetaPosition    = "position"
 	MetaWorkspace   = "workspace_id"
@@ -27,16 +26,16 @@ const (
 	MetaAddress     = "address"
 	MetaRequestID   = "request_id"
 	MetaTraceParent = "traceparent"
-	MetaProblem     = "problem" // why the event is unreadable; the payload is empty then
+	MetaProblem     = "problem" // Event.Err; the payload is empty then
 )
 
 var errNacked = errors.New("the message was not acknowledged")
 
-// Subscribe implements message.Subscriber of Watermill: it delivers the events of a topic as
-// messages, those of one integration in sequence. A message that is not acknowledged is
-// delivered again after a pause.
+// Subscribe implements message.Subscriber of Watermill: it sends the events of a Topic
+// as messages, those of one integration in order. A message that is not acknowledged is
+// sent again after a pause. EventOf returns the event of a message.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	from, err := s.source(topic)
+	from, err := s.source(Topic(topic))
 	if err != nil {
 		return nil, err
 	}
@@ -55,15 +54,15 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	return messages, nil
 }
 
-// Close implements message.Subscriber of Watermill: it ends the subscriptions and waits for
-// them.
+// Close implements message.Subscriber of Watermill: it ends all subscriptions and waits
+// for them. It does not end Run.
 func (s *Subscriber) Close() error {
 	s.end()
 	s.open.Wait()
 	return nil
 }
 
-// send delivers an event and waits until it is acknowledged or not.
+// send sends an event and waits until it is acknowledged or not.
 func send(ctx context.Context, to chan<- *message.Message, e Event) error {
 	msg := newMessage(ctx, e)
 	select {
@@ -81,50 +80,46 @@ func send(ctx context.Context, to chan<- *message.Message, e Event) error {
 	}
 }
 
-// eventKey is the context key of a message's event.
+// eventKey is the key of the event in the context of its message.
 type eventKey struct{}
 
 func newMessage(ctx context.Context, e Event) *message.Message {
-	msg := message.NewMessage(e.Meta.CommandID, nil)
+	msg := message.NewMessage(e.ID, nil)
 	msg.SetContext(context.WithValue(ctx, eventKey{}, e))
 	msg.Metadata = message.Metadata{
-		MetaTime: e.Meta.At.Format(time.RFC3339Nano), MetaPosition: strconv.FormatUint(e.Position, 10), MetaWorkspace: string(e.Workspace),
-		MetaID: string(e.ID), MetaActor: e.Meta.Actor, MetaAddress: e.Meta.Address, MetaRequestID: e.Meta.RequestID, MetaTraceParent: e.Meta.TraceParent,
+		MetaTime: e.Time.Format(time.RFC3339Nano), MetaPosition: strconv.FormatUint(e.Position, 10), MetaWorkspace: e.Workspace,
+		MetaID: e.Integration, MetaActor: e.Actor, MetaAddress: e.Address, MetaRequestID: e.RequestID, MetaTraceParent: e.TraceParent,
 	}
-	encoded, err := domain.Encoded{}, e.Err
-	if err == nil {
-		encoded, err = eventstore.Codec().Encode(e.Event)
-	}
+	data, version, err := e.JSON()
 	if err != nil {
 		msg.Metadata[MetaProblem] = err.Error()
 		return msg
 	}
-	msg.Payload = encoded.Data
-	msg.Metadata[MetaType], msg.Metadata[MetaTypeVersion] = encoded.Name, strconv.Itoa(encoded.Version)
+	msg.Payload = data
+	msg.Metadata[MetaType], msg.Metadata[MetaTypeVersion] = string(e.Type), strconv.Itoa(version)
 	return msg
 }
 
-// EventOf returns the event of a message from Subscribe, even if the message has gone through
-// another queue since.
+// EventOf returns the event of a message that Subscribe sent, also after the message
+// has passed through another queue. It returns an error for an event that can't be read.
 func EventOf(msg *message.Message) (Event, error) {
 	if e, ok := msg.Context().Value(eventKey{}).(Event); ok && e.Err == nil {
 		return e, nil
 	}
-	e := Event{Workspace: domain.Workspace(msg.Metadata[MetaWorkspace]), ID: domain.ID(msg.Metadata[MetaID])}
-	e.Meta = domain.Metadata{
-		CommandID: msg.UUID, Actor: msg.Metadata[MetaActor], Address: msg.Metadata[MetaAddress],
-		RequestID: msg.Metadata[MetaRequestID], TraceParent: msg.Metadata[MetaTraceParent],
+	e := Event{
+		ID: msg.UUID, Type: Type(msg.Metadata[MetaType]), Workspace: msg.Metadata[MetaWorkspace], Integration: msg.Metadata[MetaID],
+		Actor: msg.Metadata[MetaActor], Address: msg.Metadata[MetaAddress], RequestID: msg.Metadata[MetaRequestID], TraceParent: msg.Metadata[MetaTraceParent],
 	}
 	var version int
 	_, err := fmt.Sscan(msg.Metadata[MetaPosition]+" "+msg.Metadata[MetaTypeVersion], &e.Position, &version)
 	if err == nil {
-		e.Meta.At, err = time.Parse(time.RFC3339Nano, msg.Metadata[MetaTime])
+		e.Time, err = time.Parse(time.RFC3339Nano, msg.Metadata[MetaTime])
 	}
 	if problem := msg.Metadata[MetaProblem]; problem != "" {
 		err = errors.New(problem)
 	}
 	if err == nil {
-		e.Event, err = eventstore.Codec().Decode(domain.Encoded{Name: msg.Metadata[MetaType], Version: version, Data: msg.Payload})
+		e.Event, err = eventstore.Codec().Decode(domain.Encoded{Name: string(e.Type), Version: version, Data: msg.Payload})
 	}
 	if err != nil {
 		return Event{}, fmt.Errorf("message %s: %w", msg.UUID, err)

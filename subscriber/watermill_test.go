@@ -14,7 +14,7 @@ import (
 	"github.com/seed677028b5/integrations/subscriber"
 )
 
-func TestEventsRunThroughAWatermillRouter(t *testing.T) {
+func TestEventsRunThroughARouterOfWatermill(t *testing.T) {
 	l := newLog(t)
 	var want []uint64
 	for range 30 {
@@ -24,7 +24,7 @@ func TestEventsRunThroughAWatermillRouter(t *testing.T) {
 	require.NoError(t, err)
 	var got []uint64
 	failed := map[string]bool{}
-	router.AddConsumerHandler("crm-sync", subscriber.Changes("acme"), l.subscriber(subscriber.Config{Name: "crm-sync"}), func(msg *message.Message) error {
+	router.AddConsumerHandler("crm-sync", string(subscriber.Changes("acme")), l.subscriber(subscriber.Config{Name: "crm-sync"}), func(msg *message.Message) error {
 		e, err := subscriber.EventOf(msg)
 		if err != nil {
 			return err
@@ -46,26 +46,30 @@ func TestAMessageIsReadBackAsItsEvent(t *testing.T) {
 	l := newLog(t)
 	position := l.change("acme", "crm")
 	s := l.subscriber(subscriber.Config{})
-	messages, err := s.Subscribe(t.Context(), subscriber.Changes("acme"))
+	messages, err := s.Subscribe(t.Context(), string(subscriber.Changes("acme")))
 	require.NoError(t, err)
 	msg := <-messages
 	got, err := subscriber.EventOf(msg)
 	require.NoError(t, err)
-	moved := message.NewMessage(msg.UUID, msg.Payload) // as another queue delivers it
+	moved := message.NewMessage(msg.UUID, msg.Payload) // as another queue hands it on
 	moved.Metadata = msg.Metadata
 	again, err := subscriber.EventOf(moved)
 	require.NoError(t, err)
 	require.Equal(t, got, again)
 	stored, _, err := l.events.Page(t.Context(), eventstore.Selection{}, position-1, 1)
 	require.NoError(t, err)
-	require.Equal(t, stored[0], got)
+	require.Equal(t, stored[0].Event, got.Event)
+	require.Equal(t, subscriber.Event{
+		ID: stored[0].Meta.CommandID, Type: subscriber.Created, Position: position, Time: noon, Workspace: "acme", Integration: string(stored[0].ID),
+		Actor: "key-1", Address: "192.0.2.7", RequestID: "req-1", TraceParent: "00-1-2-01", Event: stored[0].Event,
+	}, got)
 	require.Equal(t, "integration.created", msg.Metadata[subscriber.MetaType])
 	require.NoError(t, s.Close())
 	_, open := <-messages
 	require.False(t, open, "the messages end with the subscriber")
 }
 
-func TestAMessageThatIsNotAnEventIsRefused(t *testing.T) {
+func TestAMessageThatIsNoEventIsRefused(t *testing.T) {
 	for _, msg := range []*message.Message{
 		message.NewMessage("1", nil),
 		{UUID: "2", Metadata: message.Metadata{subscriber.MetaPosition: "1", subscriber.MetaTypeVersion: "1", subscriber.MetaTime: "2026-05-06T12:00:00Z", subscriber.MetaType: "unknown"}},
