@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -30,27 +29,4 @@ func (c healthcheckCommand) Run(s console) error {
 	}
 	_, err = fmt.Fprintln(s.out, "ready")
 	return err
-}
-
-// versionCommand shows what this program was built from.
-type versionCommand struct{}
-
-func (versionCommand) Run(s console) error {
-	_, err := fmt.Fprintln(s.out, "integrations", version())
-	return err
-}
-
-// version names what this program was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			text += " " + setting.Value
-		}
-	}
-	return text + " " + info.GoVersion
 }
