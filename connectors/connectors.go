@@ -88,8 +88,8 @@ func New(c Config) (*Registry, error) {
 	return &Registry{
 		config: c, caller: shared, programs: programs,
 		connectors: map[domain.Protocol]connector{
-			domain.REST: rest{shared, plainJSON},
-			domain.FHIR: fhir{rest{shared, fhirJSON}},
+			domain.REST: restConnector{shared, plainJSON},
+			domain.FHIR: fhirConnector{restConnector{shared, fhirJSON}},
 			domain.MCP:  newMCP(shared, programs),
 		},
 	}, nil

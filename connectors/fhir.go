@@ -13,21 +13,21 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// fhir calls FHIR servers: REST in a media type of its own, where an
+// fhirConnector calls FHIR servers: REST in a media type of its own, where an
 // OperationOutcome has the error, whatever the status (HL7 FHIR R4,
 // RESTful API).
-type fhir struct{ rest }
+type fhirConnector struct{ restConnector }
 
 const (
 	fhirJSON     = "application/fhir+json"
 	maxStatement = 8 << 20 // bytes; the CapabilityStatements of large servers have a few million
 )
 
-func (c fhir) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+func (c fhirConnector) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
 	return c.caller.call(ctx, c, call)
 }
 
-func (fhir) verdict(status int, raw any) *callerror.Error {
+func (fhirConnector) verdict(status int, raw any) *callerror.Error {
 	e := callerror.OfStatus(status)
 	reason := outcome(raw)
 	switch {
@@ -67,9 +67,9 @@ func outcome(raw any) string {
 
 // probe reads the server's CapabilityStatement, with the credentials of a real
 // call. A health check of the integration's own goes before.
-func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
+func (c fhirConnector) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
 	if i.HealthCheck != nil && i.HealthCheck.Path != "" {
-		return c.rest.probe(ctx, i, open)
+		return c.restConnector.probe(ctx, i, open)
 	}
 	p := newProbing(c.caller, i.Auth)
 	r, e := c.metadata(i, open)
@@ -103,7 +103,7 @@ func (c fhir) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 }
 
 // metadata returns the request for the CapabilityStatement.
-func (c fhir) metadata(i domain.Integration, open domain.Keyring) (*request, *callerror.Error) {
+func (c fhirConnector) metadata(i domain.Integration, open domain.Keyring) (*request, *callerror.Error) {
 	r, e := c.harmless(i, open, domain.HealthCheck{Method: http.MethodGet, Path: "/metadata"})
 	if e == nil {
 		r.Request.MaxAnswer = maxStatement
@@ -131,15 +131,15 @@ func capabilities(ctx context.Context, got egress.Answer) (statement map[string]
 	if software, _ := statement["software"].(map[string]any); jsonvalue.FirstString(software["name"]) != "" {
 		summary += " (" + strings.TrimSpace(jsonvalue.FirstString(software["name"])+" "+jsonvalue.FirstString(software["version"])) + ")"
 	}
-	if services := security(statement); len(services) > 0 {
+	if services := securityServices(statement); len(services) > 0 {
 		summary += fmt.Sprintf(" and asks for %s", strings.Join(services, ", "))
 	}
 	return statement, summary + ".", nil
 }
 
-// security returns the codes of the security services that a CapabilityStatement
+// securityServices returns the codes of the security services that a CapabilityStatement
 // names, such as SMART-on-FHIR.
-func security(statement map[string]any) []string {
+func securityServices(statement map[string]any) []string {
 	var codes []string
 	rests, _ := statement["rest"].([]any)
 	for _, one := range rests {

@@ -17,7 +17,7 @@ import (
 // discover offers what can be read, searched for and created by the CapabilityStatement.
 // Updates and deletions are left out: what an LLM may change
 // should be written down by a person.
-func (c fhir) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *callerror.Error) {
+func (c fhirConnector) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (domain.Discovery, *callerror.Error) {
 	found := domain.Discovery{Source: "CapabilityStatement"}
 	r, e := c.metadata(i, open)
 	if e == nil {

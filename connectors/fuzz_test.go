@@ -25,7 +25,7 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 		for _, name := range e.Parameters() {
 			params[name] = value
 		}
-		out, problems, fault := rest{r.caller, plainJSON}.build(t.Context(), domain.Call{Integration: domain.Integration{Configuration: domain.Configuration{BaseURL: base}}, Endpoint: e}, nil, params)
+		out, problems, fault := restConnector{r.caller, plainJSON}.build(t.Context(), domain.Call{Integration: domain.Integration{Configuration: domain.Configuration{BaseURL: base}}, Endpoint: e}, nil, params)
 		if fault != nil || len(problems) > 0 {
 			return
 		}

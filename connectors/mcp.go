@@ -23,29 +23,29 @@ import (
 
 const toolsCall = "tools/call" // the method of MCP that a call is shown with
 
-// mcpServers calls the tools of MCP servers, over HTTP or as programs of this machine. An
+// mcpConnector calls the tools of MCP servers, over HTTP or as programs of this machine. An
 // endpoint is a tool of its name. Each call is a session of its own: what one call does
 // to a server can't affect the next.
-type mcpServers struct {
+type mcpConnector struct {
 	*caller
 	tools    *toolSchemas
 	programs *program.Pool // nil: none is started
 }
 
-func newMCP(c *caller, programs *program.Pool) mcpServers {
-	return mcpServers{caller: c, tools: newToolSchemas(c.now), programs: programs}
+func newMCP(c *caller, programs *program.Pool) mcpConnector {
+	return mcpConnector{caller: c, tools: newToolSchemas(c.now), programs: programs}
 }
 
-func (m mcpServers) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+func (m mcpConnector) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
 	return m.caller.call(ctx, m, call)
 }
 
 // verdict returns nil: the errors of an answer are known once it is read as MCP.
-func (mcpServers) verdict(int, any) *callerror.Error { return nil }
+func (mcpConnector) verdict(int, any) *callerror.Error { return nil }
 
 // build returns a call of a tool as it is shown. The SDK makes the requests that carry
 // it.
-func (m mcpServers) build(ctx context.Context, call domain.Call, _ *domain.Auth, params map[string]any) (*request, []domain.Problem, *callerror.Error) {
+func (m mcpConnector) build(ctx context.Context, call domain.Call, _ *domain.Auth, params map[string]any) (*request, []domain.Problem, *callerror.Error) {
 	if params == nil {
 		params = map[string]any{}
 	}
@@ -57,7 +57,7 @@ func (m mcpServers) build(ctx context.Context, call domain.Call, _ *domain.Auth,
 	return r, problems, e
 }
 
-func (m mcpServers) request(i domain.Integration, headers map[string]string, arguments map[string]any) (*request, *callerror.Error) {
+func (m mcpConnector) request(i domain.Integration, headers map[string]string, arguments map[string]any) (*request, *callerror.Error) {
 	body, err := jsonvalue.Compact(arguments)
 	if err != nil {
 		return nil, callerror.Misconfigured("The parameters can't be written as JSON.")
@@ -87,7 +87,7 @@ func (m mcpServers) request(i domain.Integration, headers map[string]string, arg
 }
 
 // sign opens the secret headers of the server too.
-func (m mcpServers) sign(ctx context.Context, r *request) *callerror.Error {
+func (m mcpConnector) sign(ctx context.Context, r *request) *callerror.Error {
 	if e := m.judge(r); e != nil {
 		return e
 	}
@@ -108,7 +108,7 @@ func (m mcpServers) sign(ctx context.Context, r *request) *callerror.Error {
 // send opens a session and calls the tool, again with a fresh token when the server
 // refuses the one it got after the session was open: what is answered with 401 was not
 // done, not even the call of a tool.
-func (m mcpServers) send(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
+func (m mcpConnector) send(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
 	var got reply
 	e := r.limit.Do(ctx, r.invocation, func() (int, *callerror.Error) {
 		_, e := m.attempts.Run(ctx, r.credential, domain.RetryConfig{}, func() upstream.Outcome {
@@ -128,7 +128,7 @@ func (m mcpServers) send(ctx context.Context, r *request, endpoint domain.Endpoi
 
 // converse connects, checks the arguments by the server's own schema where the endpoint
 // has none, and calls the tool, once.
-func (m mcpServers) converse(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
+func (m mcpConnector) converse(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
 	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
 	s, attempts, e := m.connect(ctx, r, endpoint.Retry)
 	if e != nil {
@@ -165,7 +165,7 @@ func answerOf(s *mcp.Session, body []byte) egress.Answer {
 
 // connect opens a session. Nothing was called by then, so retry decides how often that is
 // tried. It returns the attempts that failed.
-func (m mcpServers) connect(ctx context.Context, r *request, retry domain.RetryConfig) (*mcp.Session, []domain.CallAttempt, *callerror.Error) {
+func (m mcpConnector) connect(ctx context.Context, r *request, retry domain.RetryConfig) (*mcp.Session, []domain.CallAttempt, *callerror.Error) {
 	var s *mcp.Session
 	attempts, e := m.attempts.Run(ctx, r.credential, retry, func() upstream.Outcome {
 		var e *callerror.Error
@@ -185,7 +185,7 @@ func (m mcpServers) connect(ctx context.Context, r *request, retry domain.RetryC
 }
 
 // server returns the server of a signed request.
-func (m mcpServers) server(r *request) mcp.Server {
+func (m mcpConnector) server(r *request) mcp.Server {
 	i := r.Integration
 	server := mcp.Server{
 		URL: i.MCPURL, SSE: i.MCPTransport == domain.SSE, Client: m.client, Agent: m.client.UserAgent,
@@ -199,7 +199,7 @@ func (m mcpServers) server(r *request) mcp.Server {
 
 // probe connects and asks for the first page of tools: a server whose front answers and
 // whose back does not is not healthy.
-func (m mcpServers) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
+func (m mcpConnector) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
 	p := newProbing(m.caller, i.Auth)
 	r, e := m.request(i, nil, nil)
 	if e != nil {

@@ -76,7 +76,7 @@ func hasSchema(e domain.Endpoint) bool {
 
 // checkByServer returns what is wrong with the arguments by the server's schema, where
 // that is not known yet and the endpoint has none.
-func (m mcpServers) checkByServer(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) ([]domain.Problem, *callerror.Error) {
+func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) ([]domain.Problem, *callerror.Error) {
 	if _, known := m.tools.get(r.Integration, endpoint); known || hasSchema(endpoint) {
 		return nil, nil
 	}
@@ -89,7 +89,7 @@ func (m mcpServers) checkByServer(ctx context.Context, s *mcp.Session, r *reques
 
 // lookUp asks the server for the tool of an endpoint, and keeps its schema. Among too many
 // pages it may stay unknown, which leaves the checking to the server.
-func (m mcpServers) lookUp(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) (json.RawMessage, *callerror.Error) {
+func (m mcpConnector) lookUp(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) (json.RawMessage, *callerror.Error) {
 	var names []string
 	var cursor string
 	for range maxToolPages {
@@ -129,7 +129,7 @@ func unknownTool(name string, offered []string, scrubber scrub.Scrubber) *caller
 
 // misfits returns what is wrong with arguments by a server's schema. One that is not
 // understood here is left to the server.
-func (m mcpServers) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
+func (m mcpConnector) misfits(ctx context.Context, schema json.RawMessage, arguments map[string]any) []domain.Problem {
 	problems, e := m.checkParams(ctx, schema, arguments)
 	if e != nil {
 		return nil
@@ -138,7 +138,7 @@ func (m mcpServers) misfits(ctx context.Context, schema json.RawMessage, argumen
 }
 
 // discover offers the tools of the server, one page after the other.
-func (m mcpServers) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (found domain.Discovery, e *callerror.Error) {
+func (m mcpConnector) discover(ctx context.Context, i domain.Integration, open domain.Keyring) (found domain.Discovery, e *callerror.Error) {
 	r, e := m.request(i, nil, nil)
 	if e == nil {
 		r.Auth, r.Keyring = i.Auth, open
@@ -158,7 +158,7 @@ func (m mcpServers) discover(ctx context.Context, i domain.Integration, open dom
 }
 
 // list connects and offers the tools. It returns the last status of HTTP too.
-func (m mcpServers) list(ctx context.Context, r *request) (domain.Discovery, int, *callerror.Error) {
+func (m mcpConnector) list(ctx context.Context, r *request) (domain.Discovery, int, *callerror.Error) {
 	found := domain.Discovery{Source: toolsList}
 	s, _, e := m.connect(ctx, r, domain.RetryConfig{})
 	if e != nil {

@@ -20,7 +20,7 @@ import (
 // build turns an endpoint and parameters into a request without credentials.
 // Placeholders take their parameters first; what is left goes to the query for GET and
 // DELETE, to the body otherwise.
-func (c rest) build(_ context.Context, call domain.Call, auth *domain.Auth, params map[string]any) (*request, []domain.Problem, *callerror.Error) {
+func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.Auth, params map[string]any) (*request, []domain.Problem, *callerror.Error) {
 	e, base := call.Endpoint, cmp.Or(call.Endpoint.BaseURL, call.Integration.BaseURL)
 	left := maps.Clone(params)
 	path, problems := fillPath(e, left)

@@ -15,34 +15,34 @@ import (
 // plainJSON is the media type of an API that has no type of its own.
 const plainJSON = "application/json"
 
-// rest calls HTTP APIs.
-type rest struct {
+// restConnector calls HTTP APIs.
+type restConnector struct {
 	*caller
 	media string // the type of its JSON
 }
 
-func (c rest) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
+func (c restConnector) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
 	return c.caller.call(ctx, c, call)
 }
 
-func (c rest) sign(ctx context.Context, r *request) *callerror.Error {
+func (c restConnector) sign(ctx context.Context, r *request) *callerror.Error {
 	if e := c.judge(r); e != nil {
 		return e
 	}
 	return c.authenticate(ctx, r)
 }
 
-func (c rest) send(ctx context.Context, r *request, e domain.Endpoint) (got reply, failure *callerror.Error) {
+func (c restConnector) send(ctx context.Context, r *request, e domain.Endpoint) (got reply, failure *callerror.Error) {
 	got.answer, got.attempts, failure = c.do(ctx, r, e.Retry)
 	return got, failure
 }
 
-func (rest) verdict(status int, _ any) *callerror.Error { return callerror.OfStatus(status) }
+func (restConnector) verdict(status int, _ any) *callerror.Error { return callerror.OfStatus(status) }
 
 // probe requests the path of the health check if there is one, else the base URL: with
 // HEAD, and with GET where the upstream does not support HEAD. It makes one attempt: a
 // probe shows what is, not what retries would make of it.
-func (c rest) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
+func (c restConnector) probe(ctx context.Context, i domain.Integration, open domain.Keyring) domain.Probe {
 	p := newProbing(c.caller, i.Auth)
 	check := cmp.Or(i.HealthCheck, &domain.HealthCheck{Method: http.MethodHead})
 	r, e := c.harmless(i, open, *check)
@@ -72,7 +72,7 @@ func (c rest) probe(ctx context.Context, i domain.Integration, open domain.Keyri
 }
 
 // harmless returns the request of a probe.
-func (c rest) harmless(i domain.Integration, open domain.Keyring, check domain.HealthCheck) (*request, *callerror.Error) {
+func (c restConnector) harmless(i domain.Integration, open domain.Keyring, check domain.HealthCheck) (*request, *callerror.Error) {
 	target, e := egress.Resolve(i.BaseURL, check.Path)
 	if e != nil {
 		return nil, e

@@ -23,10 +23,10 @@ func rules(ctx context.Context, schemas *jsonschema.Cache) domain.Rules {
 
 // Rules returns the rules of a service with these profiles.
 func (r *Registry) Rules() domain.Rules {
-	rules := rules(context.Background(), r.caller.schemas)
-	rules.Stdio = map[string][]domain.Slot{}
+	all := rules(context.Background(), r.caller.schemas)
+	all.Stdio = map[string][]domain.Slot{}
 	for _, p := range r.config.Profiles {
-		rules.Stdio[p.Name] = p.ArgumentSlots()
+		all.Stdio[p.Name] = p.ArgumentSlots()
 	}
-	return rules
+	return all
 }
