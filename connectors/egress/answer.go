@@ -71,7 +71,7 @@ func Unreadable(ctx context.Context, err error) *callerror.Error {
 	case ctx.Err() != nil:
 		return callerror.Timeout(ctx)
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
-		return callerror.Upstream("The upstream says that its answer is gzip, and it is not.")
+		return callerror.Upstream("The upstream declares its answer as gzip, and it is not.")
 	case isCut(err):
 		return &callerror.Error{Code: domain.CallUnreachable, Sentence: "The upstream closed the connection in the middle of its answer."}
 	}

@@ -92,7 +92,7 @@ func (s *Session) readResult(raw json.RawMessage) ([]byte, *callerror.Error) {
 		if reason == "" {
 			reason = string(body)
 		}
-		e := &callerror.Error{Code: domain.CallToolError, Sentence: "The tool failed and said nothing of why."}
+		e := &callerror.Error{Code: domain.CallToolError, Sentence: "The tool failed without a reason."}
 		if reason = strings.TrimSpace(reason); reason != "" {
 			e.Sentence = "The tool failed: " + s.sentence(reason)
 		}

@@ -57,7 +57,7 @@ func requestExchange(_ context.Context, i *issuer, s signing) (tokenRequest, *ca
 	if at := slices.IndexFunc(a.ExchangeParamHeaders, func(h domain.ExchangeParamHeader) bool {
 		return h.Required && s.Exchange.Get(h.HeaderName) == ""
 	}); at >= 0 {
-		return tokenRequest{}, callerror.Misconfigured("Signing in takes the parameter %q of a call, so a token can be had in a call only.", a.ExchangeParamHeaders[at].ParamName)
+		return tokenRequest{}, callerror.Misconfigured("Signing in takes the parameter %q of a call, so only a call can get a token.", a.ExchangeParamHeaders[at].ParamName)
 	}
 	r, e := newTokenRequest(i.client.UserAgent, a.ExchangeURL, "", nil)
 	if e != nil {
