@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
-	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -30,7 +29,7 @@ func (c *caller) checkParams(ctx context.Context, schema []byte, params map[stri
 }
 
 func paramProblem(name, code, detail string) domain.Problem {
-	return domain.Problem{Pointer: "/params/" + jsonvalue.PointerToken(name), Code: code, Detail: detail}
+	return domain.Problem{Pointer: "/params/" + domain.EscapePointer(name), Code: code, Detail: detail}
 }
 
 // refuseParams returns the error that lists problems, each once.

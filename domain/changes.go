@@ -71,7 +71,7 @@ func compare(at string, from, to any, changes *[]Change) {
 		names := maps.Clone(before)
 		maps.Copy(names, after)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			compare(at+"/"+escapePointer(name), before[name], after[name], changes)
+			compare(at+"/"+EscapePointer(name), before[name], after[name], changes)
 		}
 		return
 	}
@@ -100,7 +100,7 @@ func withoutSecrets(at string, v any) any {
 	case map[string]any:
 		clean := make(map[string]any, len(v))
 		for name, inner := range v {
-			clean[name] = withoutSecrets(at+"/"+escapePointer(name), inner)
+			clean[name] = withoutSecrets(at+"/"+EscapePointer(name), inner)
 		}
 		return clean
 	case []any:

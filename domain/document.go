@@ -34,10 +34,11 @@ func (o *object) pointer(name string) string {
 	if name == "" {
 		return o.at
 	}
-	return o.at + "/" + escapePointer(name)
+	return o.at + "/" + EscapePointer(name)
 }
 
-func escapePointer(name string) string {
+// EscapePointer escapes the name of a member for a JSON pointer (RFC 6901, 3).
+func EscapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 

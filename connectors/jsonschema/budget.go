@@ -12,7 +12,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // What a schema may cost: to compile it, and to validate the parameters of one call
@@ -272,7 +272,7 @@ func longNumber(v any, at string) (string, bool) {
 		}
 	case map[string]any:
 		for name, member := range v {
-			if place, found := longNumber(member, at+"/"+jsonvalue.PointerToken(name)); found {
+			if place, found := longNumber(member, at+"/"+domain.EscapePointer(name)); found {
 				return place, true
 			}
 		}

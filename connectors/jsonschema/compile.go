@@ -121,12 +121,12 @@ func leaves(e *jsonschema.ValidationError, at string) []domain.Problem {
 	}
 	place := at
 	for _, token := range e.InstanceLocation {
-		place += "/" + jsonvalue.PointerToken(token)
+		place += "/" + domain.EscapePointer(token)
 	}
 	each := func(names []string, code, detail string) []domain.Problem {
 		var all []domain.Problem
 		for _, name := range names {
-			all = append(all, domain.Problem{Pointer: place + "/" + jsonvalue.PointerToken(name), Code: code, Detail: detail})
+			all = append(all, domain.Problem{Pointer: place + "/" + domain.EscapePointer(name), Code: code, Detail: detail})
 		}
 		return all
 	}

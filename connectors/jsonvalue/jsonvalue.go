@@ -76,11 +76,6 @@ func FirstElement(v any) any {
 	return nil
 }
 
-// PointerToken escapes the name of a member for a JSON pointer (RFC 6901, 3).
-func PointerToken(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
-
 // Abbreviate returns at most so many characters of s, and … where there are more.
 func Abbreviate(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {

@@ -47,7 +47,7 @@ func ExchangeHeaders(a *domain.Auth, params map[string]any) (http.Header, map[st
 }
 
 func problem(param, code, detail string) domain.Problem {
-	return domain.Problem{Pointer: "/params/" + jsonvalue.PointerToken(param), Code: code, Detail: detail}
+	return domain.Problem{Pointer: "/params/" + domain.EscapePointer(param), Code: code, Detail: detail}
 }
 
 // requestExchange exchanges a secret for a token. A probe has no parameters, so it
