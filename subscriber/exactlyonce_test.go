@@ -48,7 +48,7 @@ func countChanges(ctx context.Context, nc *nats.Conn, db *sql.DB) error {
 	})
 }
 
-func TestAProgramThatKeepsItsPositionWithItsDataCountsEachChangeOnce(t *testing.T) {
+func TestAProgramThatStoresItsPositionWithItsDataCountsEachChangeOnce(t *testing.T) {
 	l := newLog(t)
 	want := map[string]int{}
 	for n := range 300 {

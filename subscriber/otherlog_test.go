@@ -13,7 +13,7 @@ import (
 
 // The log becomes another one after position 3 while a subscriber follows it: what it
 // has seen beyond that is of the log before.
-func TestASubscriberGoesOnWhereALogBecameAnother(t *testing.T) {
+func TestASubscriberContinuesWhereALogWasReplaced(t *testing.T) {
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
 		l.change("acme", "crm")

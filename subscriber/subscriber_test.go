@@ -83,7 +83,7 @@ func (s *seen) add(e subscriber.Event) int {
 	return s.count
 }
 
-func TestEveryEventIsHandledInTheOrderOfItsIntegrationWhateverFails(t *testing.T) {
+func TestEveryEventIsHandledInOrderThoughHandlersFail(t *testing.T) {
 	l := newLog(t)
 	want := map[domain.ID][]uint64{}
 	for n := range 400 {
@@ -104,7 +104,7 @@ func TestEveryEventIsHandledInTheOrderOfItsIntegrationWhateverFails(t *testing.T
 	require.Equal(t, want, got.of)
 }
 
-func TestAnIntegrationWhoseEventFailsHoldsUpNoOther(t *testing.T) {
+func TestAFailingEventBlocksOnlyItsIntegration(t *testing.T) {
 	l := newLog(t)
 	for range 3 {
 		l.change("acme", "broken")
@@ -125,7 +125,7 @@ func TestAnIntegrationWhoseEventFailsHoldsUpNoOther(t *testing.T) {
 	require.Len(t, got.of, 100)
 }
 
-func TestOneAtATimeIsInTheOrderOfTheLog(t *testing.T) {
+func TestOneAtATimeIsInLogOrder(t *testing.T) {
 	l := newLog(t)
 	for n := range 50 {
 		l.change("acme", fmt.Sprint("crm-", n%5))
@@ -140,7 +140,7 @@ func TestOneAtATimeIsInTheOrderOfTheLog(t *testing.T) {
 	require.True(t, slices.IsSorted(got))
 }
 
-func TestANamedSubscriberGoesOnWhereItWas(t *testing.T) {
+func TestANamedSubscriberContinuesWhereItWas(t *testing.T) {
 	l := newLog(t)
 	var all seen
 	for round := range 3 {
@@ -158,7 +158,7 @@ func TestANamedSubscriberGoesOnWhereItWas(t *testing.T) {
 	require.Equal(t, 60, all.count, "none twice, none missed: each run ended well")
 }
 
-func TestOfTwoWithOneNameOneReads(t *testing.T) {
+func TestOneOfTwoSubscribersWithOneNameReads(t *testing.T) {
 	l := newLog(t)
 	var got seen
 	first, second := l.subscriber(subscriber.Config{Name: "crm-sync"}), l.subscriber(subscriber.Config{Name: "crm-sync"})
@@ -184,7 +184,7 @@ func TestOfTwoWithOneNameOneReads(t *testing.T) {
 	require.Equal(t, 100, got.count)
 }
 
-func TestASubscriberStartsWhereItIsTold(t *testing.T) {
+func TestASubscriberStartsAtItsConfiguredPosition(t *testing.T) {
 	l := newLog(t)
 	l.change("acme", "crm")
 	second := l.change("acme", "crm")
@@ -215,7 +215,7 @@ func TestASubscriberStartsWhereItIsTold(t *testing.T) {
 	}
 }
 
-func TestResultsOfProbesAreATopic(t *testing.T) {
+func TestProbeResultsAreATopic(t *testing.T) {
 	l := newLog(t)
 	probed := domain.IntegrationProbed{ID: domain.NewID("acme", "crm"), Workspace: "acme", Incarnation: 1, Probe: domain.Probe{Status: domain.Healthy, At: noon}}
 	_, err := l.events.RecordProbe(t.Context(), 0, probed, domain.Metadata{CommandID: "c1", At: noon})
@@ -227,7 +227,7 @@ func TestResultsOfProbesAreATopic(t *testing.T) {
 	})
 }
 
-func TestATopicThatNamesNothingIsRefused(t *testing.T) {
+func TestAnInvalidTopicIsRefused(t *testing.T) {
 	s := newLog(t).subscriber(subscriber.Config{})
 	for _, topic := range []subscriber.Topic{"", "integrations", "calls.acme.*", "integrations.a b.*", "integrations.acme.crm", "integrations.acme.*.*"} {
 		require.ErrorContains(t, s.Run(t.Context(), topic, nil), "topic", topic)

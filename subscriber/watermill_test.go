@@ -14,7 +14,7 @@ import (
 	"github.com/seed677028b5/integrations/subscriber"
 )
 
-func TestEventsRunThroughARouterOfWatermill(t *testing.T) {
+func TestEventsRunThroughAWatermillRouter(t *testing.T) {
 	l := newLog(t)
 	var want []uint64
 	for range 30 {
@@ -69,7 +69,7 @@ func TestAMessageIsReadBackAsItsEvent(t *testing.T) {
 	require.False(t, open, "the messages end with the subscriber")
 }
 
-func TestAMessageThatIsNoEventIsRefused(t *testing.T) {
+func TestAMessageThatIsNotAnEventIsRefused(t *testing.T) {
 	for _, msg := range []*message.Message{
 		message.NewMessage("1", nil),
 		{UUID: "2", Metadata: message.Metadata{subscriber.MetaPosition: "1", subscriber.MetaTypeVersion: "1", subscriber.MetaTime: "2026-05-06T12:00:00Z", subscriber.MetaType: "unknown"}},

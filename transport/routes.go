@@ -19,9 +19,6 @@ type route struct {
 	query        string // the parameters of the URL that it has, separated by spaces
 }
 
-// anyQuery is the query of a route that ignores parameters it doesn't know.
-const anyQuery = "*"
-
 // routes is the whole API below a workspace.
 var routes = []route{
 	{"POST", "/integrations", access.Create, write, (*Server).createIntegration, "dry_run"},
