@@ -255,5 +255,5 @@ func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
 }
 
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "keys_unavailable", "the API keys are unavailable; try again")
+	return domain.Wrap(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "keys_unavailable", "the API keys are unavailable; try again")
 }

@@ -151,7 +151,7 @@ func (l *lease) take(ctx context.Context, which func(*Gate) pool, n int64) error
 	}
 	n = min(n, from.size)
 	if err := from.free.Acquire(ctx, n); err != nil {
-		return domain.Because(fmt.Errorf("wait for memory: %w", err), domain.Unavailable, "overloaded",
+		return domain.Wrap(fmt.Errorf("wait for memory: %w", err), domain.Unavailable, "overloaded",
 			"the service has no memory left for this request; try again")
 	}
 	l.hold(func() { from.free.Release(n) })

@@ -119,7 +119,7 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 // concurrent change of the integration. It is not recorded, since it doesn't describe the
 // upstream.
 func notProbed(p domain.Probe) error {
-	return domain.Because(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed; try again")
+	return domain.Wrap(errors.New(p.Message), domain.Unavailable, "not_probed", "the integration could not be probed; try again")
 }
 
 func (s *Service) probe(ctx context.Context, i domain.Integration, keyring domain.Keyring) domain.Probe {

@@ -102,7 +102,7 @@ func TestASecretThatDoesNotOpenIsReportedWithoutItsCause(t *testing.T) {
 		err  error
 		want string
 	}{
-		{domain.Because(errors.New("root "+canary), domain.Invalid, "secret_missing", "the setting GOOGLE_MAPS_KEY is missing"), "the setting GOOGLE_MAPS_KEY is missing."},
+		{domain.Wrap(errors.New("root "+canary), domain.Invalid, "secret_missing", "the setting GOOGLE_MAPS_KEY is missing"), "the setting GOOGLE_MAPS_KEY is missing."},
 		{errors.New("decrypt " + canary), "The secret could not be opened."},
 	} {
 		c := signedBy(calling("http://127.0.0.1:1", nil, nil), domain.Auth{Type: domain.BearerToken}, canary)

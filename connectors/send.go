@@ -16,7 +16,7 @@ func (r *Registry) Send(req *http.Request) (*http.Response, error) {
 	resp, err := r.caller.client.RoundTrip(req)
 	var e *callerror.Error
 	if errors.As(err, &e) {
-		return nil, domain.Because(e.Cause, domain.Unavailable, string(e.Code), e.Sentence)
+		return nil, domain.Wrap(e.Cause, domain.Unavailable, string(e.Code), e.Sentence)
 	}
 	return resp, err
 }

@@ -63,9 +63,9 @@ func Errorf(kind Kind, code, format string, args ...any) error {
 	return &Error{Kind: kind, Code: code, Message: wrapped.Error(), cause: errors.Unwrap(wrapped)}
 }
 
-// Because returns an Error of the given kind and code. Its cause is logged and
+// Wrap returns an Error of the given kind and code. Its cause is logged and
 // hidden from the caller.
-func Because(cause error, kind Kind, code, message string) error {
+func Wrap(cause error, kind Kind, code, message string) error {
 	return &Error{Kind: kind, Code: code, Message: message, cause: cause}
 }
 

@@ -65,7 +65,7 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 	case err == nil: // the message may still be on its way, so the append has not failed for certain
 		err = cause
 	}
-	return 0, domain.Because(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
+	return 0, domain.Wrap(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
 		"the event log did not confirm the change; the change may or may not have been made. Read the integration, or repeat the request with the same Idempotency-Key")
 }
 

@@ -50,7 +50,7 @@ func parked(err error) error {
 	if err == nil {
 		return nil
 	}
-	return domain.Because(fmt.Errorf("load: %w", err), domain.Conflict, "integration_parked",
+	return domain.Wrap(fmt.Errorf("load: %w", err), domain.Conflict, "integration_parked",
 		"the last event of this integration can't be read by this version of the service; see `integrations status` for the reason")
 }
 

@@ -63,7 +63,7 @@ func CheckRestored(ctx context.Context, nc *nats.Conn) error {
 	}
 	switch {
 	case err == nil:
-		return domain.Because(ErrRestoring, domain.Unavailable, "restore_unfinished",
+		return domain.Wrap(ErrRestoring, domain.Unavailable, "restore_unfinished",
 			"a restore of a backup is running, or was interrupted; wait for it, or run `integrations restore FILE --again`")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil

@@ -27,10 +27,10 @@ var limitCodes = []jetstream.ErrorCode{
 func unavailable(err error, doing string) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(limitCodes, refused.ErrorCode) {
-		return domain.Because(err, domain.Unavailable, "log_full",
+		return domain.Wrap(err, domain.Unavailable, "log_full",
 			"the event log has reached a storage limit of the NATS server; an operator must raise it or free space")
 	}
-	return domain.Because(err, domain.Unavailable, "event_log_unavailable", "the event log is unavailable; try again")
+	return domain.Wrap(err, domain.Unavailable, "event_log_unavailable", "the event log is unavailable; try again")
 }
 
 // room is how much of a storage limit must be left: the largest event, and as much again

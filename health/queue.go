@@ -214,5 +214,5 @@ func newMessage(ctx context.Context, msg jetstream.Msg) *message.Message {
 
 // unavailable wraps err, a failure of NATS, with a message for the caller.
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "probe_queue_unavailable", "the probe queue is unavailable; try again")
+	return domain.Wrap(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "probe_queue_unavailable", "the probe queue is unavailable; try again")
 }

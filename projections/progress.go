@@ -36,7 +36,7 @@ func (p *progress) Wait(ctx context.Context, position uint64) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return domain.Because(ctx.Err(), domain.Unavailable, "projection_behind",
+			return domain.Wrap(ctx.Err(), domain.Unavailable, "projection_behind",
 				"the read model has not reached that position yet; try again")
 		}
 	}

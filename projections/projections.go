@@ -151,10 +151,10 @@ func (b Batch) CanFollow(at Positions) error {
 
 // Unavailable returns the error for any failure of the database.
 func Unavailable(cause error) error {
-	return domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read model is unavailable; try again")
+	return domain.Wrap(cause, domain.Unavailable, "read_store_unavailable", "the read model is unavailable; try again")
 }
 
 // UnavailableUntil returns the error for a failure of the database that an operator must fix.
 func UnavailableUntil(cause error, wrong string) error {
-	return domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read model is unavailable: "+wrong)
+	return domain.Wrap(cause, domain.Unavailable, "read_store_unavailable", "the read model is unavailable: "+wrong)
 }

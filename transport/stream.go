@@ -111,7 +111,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 // a listener reconnects and continues after its last event.
 func (s *Server) streamEnded(r *request, started *stream, err error) (answer, error) {
 	if errors.Is(err, audit.ErrEnded) {
-		err = domain.Because(err, domain.Unavailable, "events_unavailable", "the service is ending; try again")
+		err = domain.Wrap(err, domain.Unavailable, "events_unavailable", "the service is ending; try again")
 	}
 	if started == nil {
 		return answer{}, err

@@ -167,7 +167,7 @@ func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) 
 	}
 	text, err := v.open(msg, associated(o, ref))
 	if err != nil {
-		return domain.Secret{}, domain.Because(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
+		return domain.Secret{}, domain.Wrap(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
 			"the secret of "+ref.Field+" can't be opened; set it again")
 	}
 	return domain.NewSecret(string(text)), nil
@@ -238,5 +238,5 @@ func associated(o domain.Owner, ref domain.SecretRef) []byte {
 }
 
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "vault_unavailable", "the vault is unavailable; try again")
+	return domain.Wrap(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "vault_unavailable", "the vault is unavailable; try again")
 }

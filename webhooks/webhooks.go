@@ -193,5 +193,5 @@ func (w *Webhooks) pause(attempts int) time.Duration {
 }
 
 func unavailable(err error, doing string) error {
-	return domain.Because(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "webhooks_unavailable", "the webhooks can't be reached just now; try again")
+	return domain.Wrap(fmt.Errorf("%s: %w", doing, err), domain.Unavailable, "webhooks_unavailable", "the webhooks can't be reached just now; try again")
 }

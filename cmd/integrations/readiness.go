@@ -40,7 +40,7 @@ func readiness(ending context.Context, events *eventstore.Store, live *projectio
 				return transport.Readiness{}, result.Err
 			}
 		case <-ctx.Done():
-			return transport.Readiness{}, domain.Because(ctx.Err(), domain.Unavailable, "not_ready", "the event log or the read model does not answer in time")
+			return transport.Readiness{}, domain.Wrap(ctx.Err(), domain.Unavailable, "not_ready", "the event log or the read model does not answer in time")
 		}
 		now := live.Sight()
 		if now.Stalled(clock(), stall) {

@@ -24,7 +24,7 @@ func TestLongJSONIsTruncated(t *testing.T) {
 
 func TestAnOperatorSeesTheCauseOnce(t *testing.T) {
 	cause := errors.New("dial tcp: refused")
-	err := domain.Because(cause, domain.Unavailable, "read_store_unavailable", "the read store does not answer")
+	err := domain.Wrap(cause, domain.Unavailable, "read_store_unavailable", "the read store does not answer")
 	require.NotContains(t, err.Error(), "refused")
 	require.Equal(t, "the read store does not answer: dial tcp: refused", terminal.OperatorError(err).Error())
 	require.Equal(t, cause, terminal.OperatorError(cause))
