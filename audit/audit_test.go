@@ -26,7 +26,7 @@ func (r *record) apply(before domain.Integration, text string, at time.Time) dom
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	require.NoError(r, decoder.Decode(&doc))
-	stamp := domain.Stamp{At: at, Attempt: fmt.Sprint("a", before.Version)}
+	stamp := domain.Attempt{At: at, ID: fmt.Sprint("a", before.Version)}
 	var decision domain.Decision
 	var err error
 	switch {
@@ -40,7 +40,7 @@ func (r *record) apply(before domain.Integration, text string, at time.Time) dom
 	require.NoError(r, err)
 	state := domain.Evolve(before, decision.Event)
 	r.last[state.ID], err = r.events.Append(r.Context(), "acme", state.ID, r.last[state.ID], decision.Event,
-		domain.Metadata{CommandID: stamp.Attempt, At: at, Actor: "key-ann", Address: "192.0.2.1", RequestID: "req-1"})
+		domain.Metadata{CommandID: stamp.ID, At: at, Actor: "key-ann", Address: "192.0.2.1", RequestID: "req-1"})
 	require.NoError(r, err)
 	return state
 }

@@ -88,7 +88,7 @@ const attempts = 8
 
 // change makes one change to one integration: load, decide, seal, append; again after a
 // conflict.
-func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Stamp) (domain.Decision, error)) (Outcome, error) {
+func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Attempt) (domain.Decision, error)) (Outcome, error) {
 	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
 	once := idempotency{Service: s, by: by, id: id, on: on, meta: &meta}
 	if out, err := once.repeated(ctx); err != nil || out.Replayed {
@@ -107,7 +107,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		meta.At = s.Now()
 		decision, err := domain.Decision{}, checkVersion(state, on.IfVersions)
 		if err == nil {
-			decision, err = decide(state, domain.Stamp{At: meta.At, Attempt: s.NewID()})
+			decision, err = decide(state, domain.Attempt{At: meta.At, ID: s.NewID()})
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
 		forbidden := by.May(out.Integration)

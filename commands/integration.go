@@ -11,14 +11,14 @@ import (
 // Conflict.
 func (s *Service) CreateIntegration(ctx context.Context, by Caller, doc domain.Document, on Condition) (Outcome, error) {
 	name, _ := doc["name"].(string) // the decision refuses anything else
-	return s.change(ctx, by, domain.NewID(by.Workspace, name), on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
+	return s.change(ctx, by, domain.NewID(by.Workspace, name), on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return i.Create(by.Workspace, doc, st, s.Rules)
 	})
 }
 
 // UpdateIntegration changes the members that doc has.
 func (s *Service) UpdateIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {
-	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
+	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Update(doc, st, s.Rules)
 	})
 }
@@ -26,7 +26,7 @@ func (s *Service) UpdateIntegration(ctx context.Context, by Caller, id domain.ID
 // ReplaceIntegration gives an integration exactly the configuration in doc, except for the
 // secrets that doc omits.
 func (s *Service) ReplaceIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {
-	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
+	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Replace(doc, st, s.Rules)
 	})
 }
@@ -45,7 +45,7 @@ func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.I
 
 // DeleteIntegration deletes an integration and destroys its secrets.
 func (s *Service) DeleteIntegration(ctx context.Context, by Caller, id domain.ID, reason string, on Condition) (Outcome, error) {
-	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Stamp) (domain.Decision, error) {
+	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return s.orBuiltin(by, id, i).Delete(reason, st)
 	})
 }

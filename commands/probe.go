@@ -78,7 +78,7 @@ func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domai
 // has the id of an integration, absent members are taken from it, including secrets that
 // would go to the same destination.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
-	stamp := domain.Stamp{At: s.Now(), Attempt: s.NewID()}
+	stamp := domain.Attempt{At: s.Now(), ID: s.NewID()}
 	doc = maps.Clone(doc)
 	var stored domain.Integration
 	id, withID := doc["id"].(string)

@@ -212,7 +212,7 @@ func requireAccepted(t *testing.T, i domain.Integration, o domain.Offer) {
 	if err := read.Decode(&doc); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (domain.Integration{}).Create("acme", doc, domain.Stamp{At: noon}, Rules()); err != nil {
+	if _, err := (domain.Integration{}).Create("acme", doc, domain.Attempt{At: noon}, Rules()); err != nil {
 		t.Errorf("%s is offered and refused: %v", o.Name, err)
 	}
 }

@@ -14,7 +14,7 @@ func BenchmarkCreate(b *testing.B) {
 	document := doc(b, calling)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := domain.Integration{}.Create("acme", document, domain.Stamp{At: noon, Attempt: "a1"}, rules)
+		_, err := domain.Integration{}.Create("acme", document, domain.Attempt{At: noon, ID: "a1"}, rules)
 		require.NoError(b, err)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Stamp is the input of a decision that isn't part of the request: the time, and a
+// Attempt is the input of a decision that isn't part of the request: the time, and a
 // name for new secrets that no other attempt uses.
-type Stamp struct {
-	At      time.Time
-	Attempt string
+type Attempt struct {
+	At time.Time
+	ID string
 }
 
 // Decision is the result of a command: the event to record and the secrets to seal
@@ -24,7 +24,7 @@ type Decision struct {
 
 // Create decides to create an integration from doc. It refuses with Invalid, which
 // lists every problem, or with Conflict and the code name_taken.
-func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (Decision, error) {
+func (i Integration) Create(w Workspace, doc Document, by Attempt, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
 	next := Integration{
@@ -46,7 +46,7 @@ func (i Integration) Create(w Workspace, doc Document, by Stamp, rules Rules) (D
 
 // Update decides to change the members that doc has. An absent member keeps its
 // value. It refuses with NotFound, or with Invalid, which lists every problem.
-func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, error) {
+func (i Integration) Update(doc Document, by Attempt, rules Rules) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}
@@ -54,7 +54,7 @@ func (i Integration) Update(doc Document, by Stamp, rules Rules) (Decision, erro
 }
 
 // updated decides to change the configuration to doc read over from.
-func (i Integration) updated(from Configuration, doc Document, by Stamp, rules Rules) (Decision, error) {
+func (i Integration) updated(from Configuration, doc Document, by Attempt, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
 	if _, given := doc["name"]; given {
@@ -76,7 +76,7 @@ func (i Integration) updated(from Configuration, doc Document, by Stamp, rules R
 }
 
 // Delete decides to delete the integration. It refuses with NotFound.
-func (i Integration) Delete(reason string, by Stamp) (Decision, error) {
+func (i Integration) Delete(reason string, by Attempt) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}
@@ -97,7 +97,7 @@ func (i Integration) changeable() error {
 
 // read reads a configuration over the present one and determines the destinations
 // of its secrets. Now is the integration as it is.
-func (i *Integration) read(o *object, now Integration, by Stamp, rules Rules) []SealedSecret {
+func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) []SealedSecret {
 	o.text("display_name", &i.DisplayName, length(1, 256), noControl)
 	o.required("display_name", i.DisplayName != "")
 	choice(o, "protocol", &i.Protocol, Protocols()...)
@@ -250,7 +250,7 @@ func (i *Integration) sealHeaders(s *sealer, o *object, given map[string]*Secret
 
 // sealer collects the secrets of a decision.
 type sealer struct {
-	by     Stamp
+	by     Attempt
 	sealed []SealedSecret
 }
 
@@ -265,7 +265,7 @@ func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinatio
 }
 
 func (s *sealer) keep(o *object, name, field string, present map[string]SecretRef, given *Secret, destinations, now []string) map[string]SecretRef {
-	wanted := SecretRef{ID: fmt.Sprintf("%s-%d", s.by.Attempt, len(s.sealed)), Field: field, Destinations: destinations}
+	wanted := SecretRef{ID: fmt.Sprintf("%s-%d", s.by.ID, len(s.sealed)), Field: field, Destinations: destinations}
 	refs, sealed := withSecret(o, name, present, wanted, now, given, s.by.At)
 	if sealed != nil {
 		s.sealed = append(s.sealed, *sealed)

@@ -76,7 +76,7 @@ var (
 // created is the state after a creation.
 func created(t testing.TB, text string) domain.Integration {
 	t.Helper()
-	d, err := domain.Integration{}.Create("acme", doc(t, text), domain.Stamp{At: noon, Attempt: "a1"}, rules)
+	d, err := domain.Integration{}.Create("acme", doc(t, text), domain.Attempt{At: noon, ID: "a1"}, rules)
 	require.NoError(t, err)
 	return domain.Evolve(domain.Integration{}, d.Event)
 }
@@ -132,7 +132,7 @@ func TestCreate(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d, err := tt.given.Create("acme", doc(t, tt.when), domain.Stamp{At: later, Attempt: "a2"}, rules)
+			d, err := tt.given.Create("acme", doc(t, tt.when), domain.Attempt{At: later, ID: "a2"}, rules)
 			if tt.code != "" {
 				require.Equal(t, tt.code, codeOf(err))
 				require.Empty(t, d, "a refusal decides nothing")
@@ -159,7 +159,7 @@ func TestALoneSecretImpliesItsType(t *testing.T) {
 		`"client_secret_value": "s", "client_id": "c", "token_url": "https://id.example.com/token"`: domain.ClientCredentials,
 		`"private_key_value": ` + quote(rsaKey) + `, "client_id": "c"`:                              domain.SMARTBackendServices,
 	} {
-		d, err := domain.Integration{}.Create("acme", merge(t, plain, `{"auth": {`+field+`}}`), domain.Stamp{At: noon, Attempt: "a"}, rules)
+		d, err := domain.Integration{}.Create("acme", merge(t, plain, `{"auth": {`+field+`}}`), domain.Attempt{At: noon, ID: "a"}, rules)
 		require.NoError(t, err, field)
 		require.Equal(t, want, d.Event.(domain.IntegrationCreated).Integration.Auth.Type)
 	}
@@ -244,7 +244,7 @@ func TestUpdate(t *testing.T) {
 			given := created(t, tt.given)
 			before, err := json.Marshal(given)
 			require.NoError(t, err)
-			d, err := given.Update(doc(t, tt.when), domain.Stamp{At: later, Attempt: "a2"}, rules)
+			d, err := given.Update(doc(t, tt.when), domain.Attempt{At: later, ID: "a2"}, rules)
 			after, _ := json.Marshal(given)
 			require.JSONEq(t, string(before), string(after), "a decision leaves the state alone")
 			if tt.code != "" {
@@ -275,10 +275,10 @@ func TestASecretFromAnEarlierVersionKeepsItsDestination(t *testing.T) {
 	ref := given.Auth.Secret()
 	ref.Destinations = []string{"https://crm.example.com:443 client_secret_basic", "https://id.example.com:443 client_secret_basic"}
 	given.Auth.Secrets["client_secret_value"] = ref
-	d, err := given.Update(doc(t, `{"display_name": "Other", "auth": {"token_url": "https://id.example.com/v2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	d, err := given.Update(doc(t, `{"display_name": "Other", "auth": {"token_url": "https://id.example.com/v2"}}`), domain.Attempt{At: later, ID: "a2"}, rules)
 	require.NoError(t, err)
 	require.Equal(t, ref, d.Event.(domain.IntegrationUpdated).Integration.Auth.Secret())
-	_, err = given.Update(doc(t, `{"auth": {"token_url": "https://crm.example.com/token"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	_, err = given.Update(doc(t, `{"auth": {"token_url": "https://crm.example.com/token"}}`), domain.Attempt{At: later, ID: "a2"}, rules)
 	require.Equal(t, "secret_required", codeOf(err), err)
 }
 
@@ -293,15 +293,15 @@ func TestOnlyAnExistingIntegrationChanges(t *testing.T) {
 		"a deleted one":  {gone, "integration_not_found"},
 		"a built-in":     {builtin, "builtin"},
 	} {
-		_, err := tt.given.Update(doc(t, `{"enabled": false}`), domain.Stamp{At: later}, rules)
+		_, err := tt.given.Update(doc(t, `{"enabled": false}`), domain.Attempt{At: later}, rules)
 		require.Equal(t, tt.code, codeOf(err), name)
-		_, err = tt.given.Delete("", domain.Stamp{At: later})
+		_, err = tt.given.Delete("", domain.Attempt{At: later})
 		require.Equal(t, tt.code, codeOf(err), name)
 	}
 }
 
 func TestDelete(t *testing.T) {
-	d, err := created(t, keyed).Delete("replaced", domain.Stamp{At: later})
+	d, err := created(t, keyed).Delete("replaced", domain.Attempt{At: later})
 	require.NoError(t, err)
 	require.Equal(t, domain.IntegrationDeleted{ID: domain.NewID("acme", "crm"), Workspace: "acme", Name: "crm", Version: 2, At: later, Reason: "replaced"}, d.Event)
 	gone := domain.Evolve(created(t, keyed), d.Event)

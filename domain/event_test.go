@@ -135,7 +135,7 @@ func TestAnyHistoryHasVersionsWithoutGaps(t *testing.T) {
 		var state domain.Integration
 		recorded := uint64(0)
 		for n := range rapid.IntRange(1, 30).Draw(rt, "updates") {
-			stamp := domain.Stamp{At: noon, Attempt: fmt.Sprint("a", n)}
+			stamp := domain.Attempt{At: noon, ID: fmt.Sprint("a", n)}
 			var d domain.Decision
 			var err error
 			switch rapid.IntRange(0, 5).Draw(rt, "kind") {
@@ -179,8 +179,8 @@ func FuzzDecodeAndEvolve(f *testing.F) {
 		i := domain.Evolve(domain.Integration{}, e) // no recorded event makes later code panic
 		i = domain.Evolve(i, e)
 		_ = i.Secrets()
-		_, _ = i.Update(domain.Document{"enabled": false, "auth": map[string]any{}}, domain.Stamp{At: noon}, rules)
-		_, _ = i.Delete("", domain.Stamp{At: noon})
+		_, _ = i.Update(domain.Document{"enabled": false, "auth": map[string]any{}}, domain.Attempt{At: noon}, rules)
+		_, _ = i.Delete("", domain.Attempt{At: noon})
 		_ = domain.Changes(domain.Configuration{}, i.Configuration)
 	})
 }

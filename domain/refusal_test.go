@@ -213,13 +213,13 @@ var refusals = []struct{ over, pointer, code string }{
 func TestEveryWrongValueIsRefusedAtItsPointer(t *testing.T) {
 	for _, tt := range refusals {
 		t.Run(tt.pointer+" "+tt.code, func(t *testing.T) {
-			d, err := domain.Integration{}.Create("acme", merge(t, plain, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
+			d, err := domain.Integration{}.Create("acme", merge(t, plain, tt.over), domain.Attempt{At: noon, ID: "a"}, rules)
 			requireProblem(t, err, tt.pointer, tt.code)
 			require.Empty(t, d)
 			if tt.code == "required" || strings.HasPrefix(tt.pointer, "/name") {
 				return // an update may leave it out, and refuses a name for another reason
 			}
-			_, err = created(t, plain).Update(doc(t, tt.over), domain.Stamp{At: noon, Attempt: "a"}, rules)
+			_, err = created(t, plain).Update(doc(t, tt.over), domain.Attempt{At: noon, ID: "a"}, rules)
 			requireProblem(t, err, tt.pointer, tt.code)
 		})
 	}
@@ -228,7 +228,7 @@ func TestEveryWrongValueIsRefusedAtItsPointer(t *testing.T) {
 func TestAHeaderIsRefusedOnceAuthSetsIt(t *testing.T) {
 	const carrying = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "endpoints": [{` + endpoint + `, "headers": {"X-API-Key": "a"}}]}`
 	i := created(t, carrying)
-	by := domain.Stamp{At: later, Attempt: "a2"}
+	by := domain.Attempt{At: later, ID: "a2"}
 	signed := doc(t, `{"auth": {"type": "api_key_header", "api_key_value": "k1"}}`)
 	_, err := i.Update(signed, by, rules)
 	requireProblem(t, err, "/endpoints/0/headers/X-API-Key", "header_not_allowed")
@@ -256,7 +256,7 @@ func requireProblem(t *testing.T, err error, pointer, code string) {
 
 func TestARefusalListsEveryProblemAtOnce(t *testing.T) {
 	_, err := domain.Integration{}.Create("acme", doc(t, `{"name": "X", "protocol": "soap", "colour": 1, "endpoints": [{"path": "a:b"}], "auth": {"type": "basic"}}`),
-		domain.Stamp{At: noon}, rules)
+		domain.Attempt{At: noon}, rules)
 	refusal, _ := errors.AsType[*domain.Error](err)
 	var pointers []string
 	for _, p := range refusal.Problems {
@@ -280,7 +280,7 @@ func TestARefusalNeverContainsASecret(t *testing.T) {
 		`{"base_url": "https://user:` + canary + `@crm.example.com"}`,
 		`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://a", "mcp_headers": {"X-A": "` + canary + `\n"}}`,
 	} {
-		_, err := domain.Integration{}.Create("acme", merge(t, plain, over), domain.Stamp{At: noon}, rules)
+		_, err := domain.Integration{}.Create("acme", merge(t, plain, over), domain.Attempt{At: noon}, rules)
 		require.Error(t, err, over)
 		require.NotContains(t, err.Error(), canary)
 	}

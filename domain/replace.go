@@ -49,7 +49,7 @@ func withoutRefs(members map[string]any) {
 // Replace decides to give the integration exactly the configuration in doc: an
 // absent member takes its default. An absent secret keeps its present value if it
 // would go to the same place. It refuses as Update does.
-func (i Integration) Replace(doc Document, by Stamp, rules Rules) (Decision, error) {
+func (i Integration) Replace(doc Document, by Attempt, rules Rules) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}

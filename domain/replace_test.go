@@ -38,12 +38,12 @@ func TestAConfigurationIsRestoredCompletely(t *testing.T) {
 			before := created(t, given)
 			with := doc(t, between)
 			delete(with, "name")
-			decision, err := before.Replace(with, domain.Stamp{At: later, Attempt: "a2"}, rules)
+			decision, err := before.Replace(with, domain.Attempt{At: later, ID: "a2"}, rules)
 			require.NoError(t, err, "from %s to %s", first, second)
 			now := domain.Evolve(before, decision.Event)
 			require.Equal(t, created(t, between).Document(), now.Document(), "from %s to %s", first, second)
 
-			decision, err = now.Replace(before.Document(), domain.Stamp{At: later, Attempt: "a3"}, rules)
+			decision, err = now.Replace(before.Document(), domain.Attempt{At: later, ID: "a3"}, rules)
 			if refusal, ok := errors.AsType[*domain.Error](err); ok {
 				for _, p := range refusal.Problems {
 					require.Contains(t, []string{"required", "secret_required"}, p.Code, "from %s back to %s: %v", second, first, p)
@@ -60,34 +60,34 @@ func TestAConfigurationIsRestoredCompletely(t *testing.T) {
 
 func TestASecretIsKeptOnlyForItsDestination(t *testing.T) {
 	before := created(t, keyed)
-	decision, err := before.Update(doc(t, `{"display_name": "Other", "auth": {"api_key_value": "k2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	decision, err := before.Update(doc(t, `{"display_name": "Other", "auth": {"api_key_value": "k2"}}`), domain.Attempt{At: later, ID: "a2"}, rules)
 	require.NoError(t, err)
 	now := domain.Evolve(before, decision.Event)
-	decision, err = now.Replace(before.Document(), domain.Stamp{At: later, Attempt: "a3"}, rules)
+	decision, err = now.Replace(before.Document(), domain.Attempt{At: later, ID: "a3"}, rules)
 	require.NoError(t, err)
 	restored := domain.Evolve(now, decision.Event)
 	require.Equal(t, "CRM", restored.DisplayName)
 	require.Equal(t, now.Auth.Secrets, restored.Auth.Secrets, "the secret keeps its present value")
 	require.Equal(t, []string{"/display_name"}, decision.Event.(domain.IntegrationUpdated).Changed)
 
-	decision, err = before.Update(doc(t, `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k2"}}`), domain.Stamp{At: later, Attempt: "a2"}, rules)
+	decision, err = before.Update(doc(t, `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k2"}}`), domain.Attempt{At: later, ID: "a2"}, rules)
 	require.NoError(t, err)
-	_, err = domain.Evolve(before, decision.Event).Replace(before.Document(), domain.Stamp{At: later, Attempt: "a3"}, rules)
+	_, err = domain.Evolve(before, decision.Event).Replace(before.Document(), domain.Attempt{At: later, ID: "a3"}, rules)
 	require.ErrorContains(t, err, "/auth/api_key_value")
 }
 
 func TestReplacingWithTheSameConfigurationChangesNothing(t *testing.T) {
 	for name, text := range configurations(t) {
 		i := created(t, text)
-		decision, err := i.Replace(i.Document(), domain.Stamp{At: later, Attempt: "a2"}, rules)
+		decision, err := i.Replace(i.Document(), domain.Attempt{At: later, ID: "a2"}, rules)
 		require.NoError(t, err, name)
 		require.Equal(t, domain.Decision{}, decision, name)
 	}
 }
 
 func TestOnlyAnExistingIntegrationIsReplaced(t *testing.T) {
-	_, err := domain.Integration{}.Replace(domain.Document{}, domain.Stamp{At: noon}, rules)
+	_, err := domain.Integration{}.Replace(domain.Document{}, domain.Attempt{At: noon}, rules)
 	require.Equal(t, domain.NotFound, domain.KindOf(err))
-	_, err = domain.Integration{ID: "x", Builtin: true}.Replace(domain.Document{}, domain.Stamp{At: noon}, rules)
+	_, err = domain.Integration{ID: "x", Builtin: true}.Replace(domain.Document{}, domain.Attempt{At: noon}, rules)
 	require.Equal(t, domain.Conflict, domain.KindOf(err))
 }

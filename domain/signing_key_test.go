@@ -90,7 +90,7 @@ func TestAKeyThatCanNotSignIsRefusedWhenItIsGiven(t *testing.T) {
 	} {
 		text := strings.Replace(smart, quote(rsaKey), quote(key), 1)
 		require.NotEqual(t, smart, text)
-		_, err := domain.Integration{}.Create("acme", doc(t, text), domain.Stamp{At: noon, Attempt: "a1"}, rules)
+		_, err := domain.Integration{}.Create("acme", doc(t, text), domain.Attempt{At: noon, ID: "a1"}, rules)
 		requireProblem(t, err, "/auth/private_key_value", "private_key_invalid")
 		require.Contains(t, err.(*domain.Error).Problems[0].Detail, want) //nolint:errorlint // requireProblem has looked
 	}

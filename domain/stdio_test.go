@@ -17,35 +17,35 @@ func TestAnMCPServerIsStartedByAProfileAndItsArguments(t *testing.T) {
 	require.Equal(t, "files", i.MCPCommand)
 	require.Equal(t, []string{"/srv/a", "x"}, i.MCPArgs)
 
-	d, err := i.Update(doc(t, `{"mcp_args": ["/srv/b", "x"]}`), domain.Stamp{At: later, Attempt: "b"}, rules)
+	d, err := i.Update(doc(t, `{"mcp_args": ["/srv/b", "x"]}`), domain.Attempt{At: later, ID: "b"}, rules)
 	require.NoError(t, err)
 	require.Equal(t, []string{"/mcp_args/0"}, d.Event.(domain.IntegrationUpdated).Changed)
-	d, err = i.Update(doc(t, `{"base_url": null, "mcp_url": null, "mcp_headers": {}, "auth": null, "mcp_args": ["/srv/a", "x"]}`), domain.Stamp{At: later, Attempt: "b"}, rules)
+	d, err = i.Update(doc(t, `{"base_url": null, "mcp_url": null, "mcp_headers": {}, "auth": null, "mcp_args": ["/srv/a", "x"]}`), domain.Attempt{At: later, ID: "b"}, rules)
 	require.NoError(t, err)
 	require.Nil(t, d.Event, "a document that was read can be sent back")
-	_, err = i.Update(doc(t, `{"mcp_args": ["/etc", "x"]}`), domain.Stamp{At: later, Attempt: "b"}, rules)
+	_, err = i.Update(doc(t, `{"mcp_args": ["/etc", "x"]}`), domain.Attempt{At: later, ID: "b"}, rules)
 	requireProblem(t, err, "/mcp_args/0", "pattern")
 }
 
 func TestWithoutProfilesNoProcessIsStarted(t *testing.T) {
 	without := rules
 	without.Stdio = nil
-	_, err := domain.Integration{}.Create("acme", doc(t, started), domain.Stamp{At: noon, Attempt: "a"}, without)
+	_, err := domain.Integration{}.Create("acme", doc(t, started), domain.Attempt{At: noon, ID: "a"}, without)
 	requireProblem(t, err, "/mcp_transport", "mcp_stdio_disabled")
 
 	// Nor can one that was configured while there were profiles, whatever is changed.
-	_, err = created(t, started).Update(doc(t, `{"display_name": "Other"}`), domain.Stamp{At: later, Attempt: "b"}, without)
+	_, err = created(t, started).Update(doc(t, `{"display_name": "Other"}`), domain.Attempt{At: later, ID: "b"}, without)
 	requireProblem(t, err, "/mcp_transport", "mcp_stdio_disabled")
-	_, err = created(t, started).Update(doc(t, `{"mcp_transport": "http", "mcp_url": "https://mcp.example.com"}`), domain.Stamp{At: later, Attempt: "b"}, without)
+	_, err = created(t, started).Update(doc(t, `{"mcp_transport": "http", "mcp_url": "https://mcp.example.com"}`), domain.Attempt{At: later, ID: "b"}, without)
 	require.NoError(t, err)
-	_, err = created(t, started).Delete("", domain.Stamp{At: later, Attempt: "b"})
+	_, err = created(t, started).Delete("", domain.Attempt{At: later, ID: "b"})
 	require.NoError(t, err)
 }
 
 func TestFieldsOfAnotherTransportAreDroppedWithIt(t *testing.T) {
 	over := func(i domain.Integration, text string) domain.Integration {
 		t.Helper()
-		d, err := i.Update(doc(t, text), domain.Stamp{At: later, Attempt: "b"}, rules)
+		d, err := i.Update(doc(t, text), domain.Attempt{At: later, ID: "b"}, rules)
 		require.NoError(t, err)
 		return domain.Evolve(i, d.Event)
 	}
@@ -70,6 +70,6 @@ func TestTheAuthOfAnEndpointOfAnMCPServerGoesToTheServer(t *testing.T) {
 		"endpoints": [{"name": "list", "description": "List.", "path": "", "base_url": "https://b.example.com", "auth": {"bearer_token_value": "t"}}]}`)
 	require.Equal(t, []string{"https://mcp.example.com:443 bearer_token"}, i.Endpoints[0].Auth.Secret().Destinations)
 
-	_, err := i.Update(doc(t, `{"mcp_url": "https://evil.example.com/mcp"}`), domain.Stamp{At: later, Attempt: "b"}, rules)
+	_, err := i.Update(doc(t, `{"mcp_url": "https://evil.example.com/mcp"}`), domain.Attempt{At: later, ID: "b"}, rules)
 	requireProblem(t, err, "/endpoints/0/auth/bearer_token_value", "secret_required")
 }

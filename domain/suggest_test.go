@@ -27,7 +27,7 @@ func TestAnUnknownMemberNamesTheOneThatWasMeant(t *testing.T) {
 
 func TestAMisspelledMemberOfAConfigurationIsSuggested(t *testing.T) {
 	_, err := domain.Integration{}.Create("acme", doc(t, `{"name": "crm", "display_name": "CRM", "protocol": "rest", "base_url": "https://crm.example.com", "enable": true}`),
-		domain.Stamp{At: noon, Attempt: "a1"}, rules)
+		domain.Attempt{At: noon, ID: "a1"}, rules)
 	refusal, ok := errors.AsType[*domain.Error](err)
 	require.True(t, ok)
 	require.Equal(t, []domain.Problem{{Pointer: "/enable", Code: "unknown_member", Detail: "there is no such member here; did you mean enabled?"}}, refusal.Problems)
