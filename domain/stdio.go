@@ -12,9 +12,9 @@ type Slot struct {
 	Pattern *regexp.Regexp // anchored at both ends
 }
 
-// Fits returns a code and a sentence if a value may not fill the slot, else "" twice.
+// Check returns a code and a sentence if a value may not fill the slot, else "" twice.
 // A value that looks like an option is always refused, whatever the pattern.
-func (s Slot) Fits(value string) (code, detail string) {
+func (s Slot) Check(value string) (code, detail string) {
 	if code, detail := length(1, 4096)(value); code != "" {
 		return code, detail
 	}
@@ -42,7 +42,7 @@ func ArgumentProblems(slots []Slot, values []string) []Problem {
 			problem(n, "not_allowed", fmt.Sprintf("the profile takes %d arguments", len(slots)))
 			continue
 		}
-		if code, detail := slots[n].Fits(value); code != "" {
+		if code, detail := slots[n].Check(value); code != "" {
 			problem(n, code, detail)
 		}
 	}
