@@ -13,12 +13,12 @@ import (
 // live ones, without gaps or duplicates, until ctx ends. Without a position it starts with
 // new events, and first yields the position of the start. An error ends it: ErrSlow,
 // ErrEnded, Invalid for a position that the log does not have, or Unavailable.
-func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) iter.Seq2[Told, error] {
-	return func(yield func(Told, error) bool) {
+func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) iter.Seq2[Notification, error] {
+	return func(yield func(Notification, error) bool) {
 		var last uint64
 		if after != nil {
 			if err := l.check(ctx, *after); err != nil {
-				yield(Told{}, err)
+				yield(Notification{}, err)
 				return
 			}
 			var ok bool
@@ -28,7 +28,7 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 		}
 		one, from, err := l.join(w)
 		if err != nil {
-			yield(Told{}, err)
+			yield(Notification{}, err)
 			return
 		}
 		defer l.leave(one)
@@ -39,7 +39,7 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 			}
 		}
 		one.from = max(last, from) // the recorded events may be ahead of the live ones
-		if yield(Told{Position: one.from}, nil) {
+		if yield(Notification{Position: one.from}, nil) {
 			l.follow(ctx, one, yield)
 		}
 	}
@@ -60,19 +60,19 @@ func (l *Live) check(ctx context.Context, after uint64) error {
 
 // recorded yields the recorded events after a position, up to another one; 0 means the end.
 // It returns the position it reached, and whether to continue.
-func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Told, error) bool) (uint64, bool) {
+func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until uint64, yield func(Notification, error) bool) (uint64, bool) {
 	for more := true; more && (until == 0 || after < until); {
 		var commits []eventstore.Commit
 		var err error
 		if commits, more, err = l.Log.Events.Page(ctx, eventstore.Selection{Workspace: w}, after, 200); err != nil {
-			yield(Told{}, err)
+			yield(Notification{}, err)
 			return after, false
 		}
 		for _, c := range commits {
 			if until > 0 && c.Position > until {
 				return after, true
 			}
-			if !yield(Told{Position: c.Position, Event: l.Encode(EntryOf(c))}, nil) {
+			if !yield(Notification{Position: c.Position, Event: l.Encode(EntryOf(c))}, nil) {
 				return after, false
 			}
 			after = c.Position
@@ -82,7 +82,7 @@ func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until ui
 }
 
 // follow yields the live events of a listener.
-func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error) bool) {
+func (l *Live) follow(ctx context.Context, one *listener, yield func(Notification, error) bool) {
 	every := l.Every
 	if every <= 0 {
 		every = 15 * time.Second
@@ -94,16 +94,16 @@ func (l *Live) follow(ctx context.Context, one *listener, yield func(Told, error
 		case note, open := <-one.events:
 			switch {
 			case !open && one.slow:
-				yield(Told{}, ErrSlow)
+				yield(Notification{}, ErrSlow)
 				return
 			case !open:
-				yield(Told{}, ErrEnded)
+				yield(Notification{}, ErrEnded)
 				return
 			case note.Position > one.from && !yield(note, nil):
 				return
 			}
 		case <-quiet.C:
-			if at, idle := l.idle(one); idle && !yield(Told{Position: max(at, one.from)}, nil) {
+			if at, idle := l.idle(one); idle && !yield(Notification{Position: max(at, one.from)}, nil) {
 				return
 			}
 		case <-ctx.Done():

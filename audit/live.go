@@ -27,9 +27,9 @@ type Live struct {
 	ended     bool
 }
 
-// Told is a notification: an event, or without one the position up to which nothing more
+// Notification is a notification: an event, or without one the position up to which nothing more
 // happened in the workspace.
-type Told struct {
+type Notification struct {
 	Position uint64
 	Event    []byte
 }
@@ -37,7 +37,7 @@ type Told struct {
 // A listener's channel is closed when the listener is too slow, and when Run ends.
 type listener struct {
 	workspace domain.Workspace
-	events    chan Told
+	events    chan Notification
 	slow      bool
 	from      uint64 // it already has everything up to here
 }
@@ -154,13 +154,13 @@ func (l *Live) publish(commits []eventstore.Commit) {
 	l.moved = time.Now() //nolint:forbidigo // for metrics
 	for _, c := range commits {
 		l.at = c.Position
-		var note Told
+		var note Notification
 		for one := range l.listeners {
 			if one.workspace != c.Workspace {
 				continue
 			}
 			if note.Event == nil {
-				note = Told{Position: c.Position, Event: l.Encode(EntryOf(c))}
+				note = Notification{Position: c.Position, Event: l.Encode(EntryOf(c))}
 			}
 			select {
 			case one.events <- note:
@@ -201,7 +201,7 @@ func (l *Live) join(w domain.Workspace) (*listener, uint64, error) {
 	case len(l.listeners) >= maxListeners:
 		return nil, 0, domain.Errorf(domain.Unavailable, "too_many_listeners", "too many listeners; try again")
 	}
-	one := &listener{workspace: w, events: make(chan Told, maxBehind)}
+	one := &listener{workspace: w, events: make(chan Notification, maxBehind)}
 	l.listeners[one] = true
 	return one, l.at, nil
 }

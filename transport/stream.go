@@ -122,7 +122,7 @@ func (s *Server) streamEnded(r *request, started *stream, err error) (answer, er
 
 // send writes an event, or for none its position only: an id without data changes the position
 // from which a listener continues.
-func (s stream) send(note audit.Told, id string) error {
+func (s stream) send(note audit.Notification, id string) error {
 	line := "id: " + id + "\n"
 	if note.Event == nil {
 		line = ": nothing new\n" + line + "\n"
