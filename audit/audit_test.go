@@ -94,7 +94,7 @@ func TestAnIntegrationIsShownAsOfAnyPointInItsHistory(t *testing.T) {
 		states[time.Duration(n)*time.Hour] = crm
 	}
 	for since, want := range states {
-		for _, at := range []audit.Moment{{Version: want.Version}, {Time: noon.Add(since)}, {Time: noon.Add(since + 59*time.Minute)}} {
+		for _, at := range []audit.AsOf{{Version: want.Version}, {Time: noon.Add(since)}, {Time: noon.Add(since + 59*time.Minute)}} {
 			got, err := past.AsOf(t.Context(), "acme", crm.ID, at)
 			if want.Deleted {
 				require.Equal(t, domain.NotFound, domain.KindOf(err), "%v", at)
@@ -104,7 +104,7 @@ func TestAnIntegrationIsShownAsOfAnyPointInItsHistory(t *testing.T) {
 			require.Equal(t, want, got, "%v", at)
 		}
 	}
-	for _, never := range []audit.Moment{{Version: 6}, {Time: noon.Add(-time.Second)}} {
+	for _, never := range []audit.AsOf{{Version: 6}, {Time: noon.Add(-time.Second)}} {
 		_, err := past.AsOf(t.Context(), "acme", crm.ID, never)
 		require.Equal(t, domain.NotFound, domain.KindOf(err), "%v", never)
 	}

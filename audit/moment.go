@@ -8,15 +8,15 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Moment is a point in the history of an integration: a version if set, else a time.
-type Moment struct {
+// A AsOf is a point in the history of an integration: a version if set, else a time.
+type AsOf struct {
 	Version uint64
 	Time    time.Time
 }
 
 // AsOf returns an integration as it was at a moment. It is NotFound if the integration did
 // not exist then.
-func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at Moment) (domain.Integration, error) {
+func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
 		return b, nil
 	}
@@ -39,7 +39,7 @@ func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at Mome
 // find returns the event that led to the integration as it was at a moment. Without an
 // event of that version it returns the last event, or the zero Commit if the integration
 // did not exist yet.
-func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at Moment) (eventstore.Commit, error) {
+func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (eventstore.Commit, error) {
 	found, err := l.Events.Search(ctx, w, id, func(c eventstore.Commit) bool {
 		if at.Version > 0 {
 			return eventstore.VersionOf(c) >= at.Version

@@ -36,7 +36,7 @@ func (s *Service) ReplaceIntegration(ctx context.Context, by Caller, id domain.I
 // destination, it refuses with secret_required.
 func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.ID, version uint64, on Condition) (Outcome, error) {
 	past := audit.Log{Events: s.Events, Builtins: s.Builtins}
-	earlier, err := past.AsOf(ctx, by.Workspace, id, audit.Moment{Version: version})
+	earlier, err := past.AsOf(ctx, by.Workspace, id, audit.AsOf{Version: version})
 	if err != nil {
 		return Outcome{}, err
 	}

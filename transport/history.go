@@ -78,11 +78,11 @@ func (s *Server) openPosition(token string, scope []string) (position uint64, er
 }
 
 // asOf reads the moment of the query, nil for the present.
-func (r *request) asOf() (*audit.Moment, error) {
+func (r *request) asOf() (*audit.AsOf, error) {
 	q := r.query()
 	text, given := q.text("as_of")
 	if version, err := strconv.ParseUint(text, 10, 64); err == nil && version > 0 {
-		return &audit.Moment{Version: version}, nil
+		return &audit.AsOf{Version: version}, nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if given && err != nil {
@@ -91,7 +91,7 @@ func (r *request) asOf() (*audit.Moment, error) {
 	if err := domain.RefuseAll(q.problems); err != nil || !given {
 		return nil, err
 	}
-	return &audit.Moment{Time: at}, nil
+	return &audit.AsOf{Time: at}, nil
 }
 
 // restoreIntegration restores the configuration of an earlier version.
