@@ -133,9 +133,9 @@ func (l *Live) restart(before string) {
 	}
 }
 
-// Standing returns the position up to which listeners were notified, and when it last
+// Progress returns the position up to which listeners were notified, and when it last
 // changed. Reading reports whether the log is being read.
-func (l *Live) Standing() (position uint64, moved time.Time, reading bool) {
+func (l *Live) Progress() (position uint64, moved time.Time, reading bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.at, l.moved, l.reading

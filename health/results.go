@@ -68,9 +68,9 @@ func (r *Results) begin(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// Standing returns the position in the log of probes up to which results were delivered,
+// Progress returns the position in the log of probes up to which results were delivered,
 // and when it last changed. Reading reports whether the log is being read.
-func (r *Results) Standing() (position uint64, moved time.Time, reading bool) {
+func (r *Results) Progress() (position uint64, moved time.Time, reading bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.at, r.moved, r.reading

@@ -82,10 +82,10 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 		}
 		send(name, lag, moved)
 	}
-	position, moved, reading := f.Live.Standing()
+	position, moved, reading := f.Live.Progress()
 	own("live-events/integrations", sight.Head.Integrations, position, moved, reading)
 	if f.Results != nil {
-		position, moved, reading = f.Results.Standing()
+		position, moved, reading = f.Results.Progress()
 		own("probe-results/probes", sight.Head.Probes, position, moved, reading)
 	}
 }
