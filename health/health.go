@@ -142,7 +142,7 @@ func (c *Checker) probed(ctx context.Context, i domain.Integration) (seen result
 	defer end()
 	stale := false // a result was of a probe that started too early
 	for wait := firstRetry; ; wait *= 2 {
-		if err := c.Queue.Ask(ctx, i.Workspace, i.ID, after); err != nil {
+		if err := c.Queue.Request(ctx, i.Workspace, i.ID, after); err != nil {
 			return result{}, "could not be probed; check again"
 		}
 		select {

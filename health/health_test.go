@@ -323,7 +323,7 @@ func TestAnUnreadableIntegrationIsUnknownAndTheOthersAreChecked(t *testing.T) {
 		require.Equal(t, r.Integration.Name == "good", r.Known, r.Integration.Name)
 	}
 
-	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, 0))
+	require.NoError(t, f.queue.Request(t.Context(), "acme", id, 0))
 	require.Eventually(t, func() bool { // the retries end
 		stream, err := f.jetstream(t).Stream(t.Context(), "PROBE_WORK")
 		return err == nil && stream.CachedInfo().State.Msgs == 0
@@ -416,7 +416,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 		var stacks strings.Builder
 		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
 	}, time.Minute, time.Millisecond)
-	require.NoError(t, f.queue.Ask(t.Context(), "acme", domain.NewID("acme", "slow"), 0), "which changes nothing")
+	require.NoError(t, f.queue.Request(t.Context(), "acme", domain.NewID("acme", "slow"), 0), "which changes nothing")
 	close(slow.answer)
 	checks.Wait()
 	require.Equal(t, int32(1), slow.asked.Load())

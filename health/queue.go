@@ -95,10 +95,10 @@ func subjectOf(topic string, w domain.Workspace, id domain.ID) string {
 	return "probe." + topic + "." + string(w) + "." + string(id)
 }
 
-// Ask requests a probe of an integration, unless a result after a position in the log of
+// Request requests a probe of an integration, unless a result after a position in the log of
 // probes is recorded before it is made. It changes nothing while a requested probe of the
 // integration is in the queue.
-func (q *Queue) Ask(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) error {
+func (q *Queue) Request(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
 	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), strconv.AppendUint(nil, after, 10),

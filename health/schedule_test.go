@@ -112,7 +112,7 @@ func TestARequestedProbeIsMadeOnceAfterAProberStarts(t *testing.T) {
 	u := listen(t)
 	id := f.create(t, "crm", u.URL, true)
 	for range 5 {
-		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
+		require.NoError(t, f.queue.Request(t.Context(), "acme", id, math.MaxInt64))
 	}
 	require.Eventually(t, func() bool { // the server counts shortly after it acknowledges
 		waiting, err := f.queue.Waiting(t.Context(), health.Asked)
@@ -127,7 +127,7 @@ func TestARequestedProbeIsMadeOnceAfterAProberStarts(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 	require.Equal(t, int32(1), u.asked.Load())
 	require.Eventually(t, func() bool { // it can be requested again once the first is acknowledged
-		require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
+		require.NoError(t, f.queue.Request(t.Context(), "acme", id, math.MaxInt64))
 		return u.asked.Load() > 1
 	}, time.Minute, 5*time.Millisecond)
 }
@@ -178,7 +178,7 @@ func TestAnIntegrationIsNotProbedTwiceAtOnceByOneProcess(t *testing.T) {
 	f := start(t)
 	slow := hold(t)
 	id := f.create(t, "slow", slow.URL, true)
-	require.NoError(t, f.queue.Ask(t.Context(), "acme", id, math.MaxInt64))
+	require.NoError(t, f.queue.Request(t.Context(), "acme", id, math.MaxInt64))
 	<-slow.started
 	js, err := jetstream.New(f.nc)
 	require.NoError(t, err)
