@@ -22,7 +22,7 @@ type Live struct {
 
 	mu      sync.RWMutex
 	current *generation // nil before the first
-	sight   Sight
+	status  Status
 	parked  time.Time // when the parked integrations were last counted
 	counted Positions // the positions at that time
 
@@ -31,8 +31,8 @@ type Live struct {
 	probes   progress
 }
 
-// Sight is the status of the read model.
-type Sight struct {
+// Status is the status of the read model.
+type Status struct {
 	Generation uint64    // 0: none yet
 	Shown      Positions // the positions shown now
 	Head       Positions // of the logs, up to half a second ago; at least Shown
@@ -42,7 +42,7 @@ type Sight struct {
 
 // Stalled reports whether the log of integrations is ahead of the read model, and nothing has
 // changed for a while.
-func (s Sight) Stalled(now time.Time, while time.Duration) bool {
+func (s Status) Stalled(now time.Time, while time.Duration) bool {
 	return s.Shown.Integrations < s.Head.Integrations && now.Sub(s.Moved) > while
 }
 
@@ -54,7 +54,7 @@ func (l *Live) Run(ctx context.Context) error {
 	}
 	defer l.leave()
 	l.mu.Lock()
-	l.sight.Moved = now()
+	l.status.Moved = now()
 	l.progress.wanted, l.probes.wanted = l.wake, l.wake
 	l.mu.Unlock()
 	for pause := firstPause; ctx.Err() == nil; {
@@ -116,9 +116,9 @@ func (l *Live) measure(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sight.Head = head
+	l.status.Head = head
 	if l.progress.Position() >= head.Integrations {
-		l.sight.Moved = now()
+		l.status.Moved = now()
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ const countEvery = 10 * time.Second
 // count records which generation is shown, and how many integrations are parked in it.
 func (l *Live) count(ctx context.Context, g *generation) error {
 	l.mu.Lock()
-	due := l.sight.Generation != g.number || l.counted != g.positions() || now().Sub(l.parked) >= countEvery
+	due := l.status.Generation != g.number || l.counted != g.positions() || now().Sub(l.parked) >= countEvery
 	l.mu.Unlock()
 	if !due {
 		return nil
@@ -141,7 +141,7 @@ func (l *Live) count(ctx context.Context, g *generation) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.sight.Generation, l.sight.Parked = g.number, len(parked)
+	l.status.Generation, l.status.Parked = g.number, len(parked)
 	l.parked, l.counted = now(), at
 	return nil
 }
@@ -174,7 +174,7 @@ func (l *Live) follow(g *generation, at Positions, anyway bool) {
 		return
 	}
 	if at.Integrations > l.progress.Position() {
-		l.sight.Moved = now()
+		l.status.Moved = now()
 	}
 	if anyway {
 		l.progress.move(at.Integrations)
@@ -189,7 +189,7 @@ func (l *Live) follow(g *generation, at Positions, anyway bool) {
 func (l *Live) show(g *generation) {
 	l.mu.Lock()
 	l.current = g
-	l.sight.Generation = g.number
+	l.status.Generation = g.number
 	at := g.positions()
 	l.progress.move(at.Integrations)
 	l.probes.move(at.Probes)

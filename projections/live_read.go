@@ -88,11 +88,11 @@ func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
 	return l.probes.Wait(ctx, position)
 }
 
-// Sight returns the status. It makes no requests.
-func (l *Live) Sight() Sight {
+// Status returns the status. It makes no requests.
+func (l *Live) Status() Status {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	sight := l.sight
+	sight := l.status
 	sight.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
 	sight.Head.Integrations = max(sight.Head.Integrations, sight.Shown.Integrations)
 	sight.Head.Probes = max(sight.Head.Probes, sight.Shown.Probes)

@@ -67,7 +67,7 @@ func TestAServiceWithoutAReadModelBuildsOne(t *testing.T) {
 	wait(t, l, h.record(t, ehr, created(ehr)))
 	requireListed(t, l, 2)
 	soon(t, func() bool {
-		return l.Sight().Head == l.Sight().Shown && l.Sight().Generation == 1 && l.Sight().Head.Integrations == 2
+		return l.Status().Head == l.Status().Shown && l.Status().Generation == 1 && l.Status().Head.Integrations == 2
 	})
 }
 
@@ -115,7 +115,7 @@ func TestAnUnusableReadModelIsRebuilt(t *testing.T) {
 			wait(t, l, at)
 			require.Equal(t, at, l.Position())
 			requireListed(t, l, 1)
-			soon(t, func() bool { return l.Sight().Head.Integrations == at })
+			soon(t, func() bool { return l.Status().Head.Integrations == at })
 			left, err := filepath.Glob(filepath.Join(folder, "read*.db"))
 			require.NoError(t, err)
 			require.Len(t, left, 1)
@@ -162,7 +162,7 @@ func TestARebuildUnderLoadIsInvisibleToReaders(t *testing.T) {
 		load.Go(func() {
 			before := projections.Positions{}
 			for ctx.Err() == nil {
-				at := l.Sight().Shown
+				at := l.Status().Shown
 				page, err := l.List(context.Background(), workspace, projections.Query{Limit: stay})
 				if err != nil || page.Total != stay || len(page.Items) != stay || at.Integrations < before.Integrations || at.Probes < before.Probes {
 					t.Errorf("%d of %d listed, position %d after %d, %v", page.Total, stay, at.Integrations, before.Integrations, err)
@@ -177,7 +177,7 @@ func TestARebuildUnderLoadIsInvisibleToReaders(t *testing.T) {
 		built, err := builder(h, generations(t, folder)).Run(t.Context())
 		require.NoError(t, err)
 		soon(t, func() bool {
-			return services[0].Sight().Generation == built.Generation && services[1].Sight().Generation == built.Generation && written.Load() > enough || t.Failed()
+			return services[0].Status().Generation == built.Generation && services[1].Status().Generation == built.Generation && written.Load() > enough || t.Failed()
 		})
 	}
 	stop()
@@ -229,7 +229,7 @@ func TestAReadModelThatIsDamagedInUseIsRebuilt(t *testing.T) {
 			h.record(t, ehr, created(ehr))
 			soon(t, func() bool {
 				page, err := l.List(t.Context(), workspace, projections.Query{Limit: 200}) // damage is detected when it is read
-				return err == nil && page.Total == 201 && l.Sight().Generation == 2
+				return err == nil && page.Total == 201 && l.Status().Generation == 2
 			})
 			requireListed(t, l, 201)
 		})
@@ -238,7 +238,7 @@ func TestAReadModelThatIsDamagedInUseIsRebuilt(t *testing.T) {
 
 func TestAReadModelThatStopsBehindTheLogIsStalled(t *testing.T) {
 	now := time.Now()
-	behind := projections.Sight{Shown: projections.Positions{Integrations: 7}, Head: projections.Positions{Integrations: 9}, Moved: now}
+	behind := projections.Status{Shown: projections.Positions{Integrations: 7}, Head: projections.Positions{Integrations: 9}, Moved: now}
 	require.False(t, behind.Stalled(now.Add(30*time.Second), 30*time.Second))
 	require.True(t, behind.Stalled(now.Add(31*time.Second), 30*time.Second))
 	whole := behind

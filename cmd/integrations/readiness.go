@@ -42,7 +42,7 @@ func readiness(ending context.Context, events *eventstore.Store, live *projectio
 		case <-ctx.Done():
 			return transport.Readiness{}, domain.Wrap(ctx.Err(), domain.Unavailable, "not_ready", "the event log or the read model does not answer in time")
 		}
-		now := live.Sight()
+		now := live.Status()
 		if now.Stalled(clock(), stall) {
 			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_stalled", "the read model has shown %d of %d events for %s",
 				now.Shown.Integrations, now.Head.Integrations, clock().Sub(now.Moved).Round(time.Second))

@@ -85,7 +85,7 @@ func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
 		built, err := (&projections.Builder{Events: events, Generations: generations(t, uri, "live"), Log: log}).Run(patient)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
-			return services[0].Sight().Generation == built.Generation && services[1].Sight().Generation == built.Generation || t.Failed()
+			return services[0].Status().Generation == built.Generation && services[1].Status().Generation == built.Generation || t.Failed()
 		}, time.Minute, 5*time.Millisecond)
 	}
 	done()

@@ -70,7 +70,7 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- prometheus.MustNewConstMetric(f.lagSeconds(), prometheus.GaugeValue, age, name)
 	}
-	sight := f.Model.Sight()
+	sight := f.Model.Status()
 	send("read-model/integrations", sight.Head.Integrations-sight.Shown.Integrations, sight.Moved)
 	own := func(name string, head, position uint64, moved time.Time, reading bool) {
 		if moved.IsZero() { // it does not run in this process

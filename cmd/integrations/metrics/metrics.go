@@ -16,18 +16,18 @@ func New(live *projections.Live) *prometheus.Registry {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, gauge := range []struct {
 		name, help string
-		value      func(projections.Sight) uint64
+		value      func(projections.Status) uint64
 	}{
-		{"integrations_projection_position", "Position in the log up to which the read model shows everything.", func(s projections.Sight) uint64 { return s.Shown.Integrations }},
-		{"integrations_log_head", "Position of the last event in the log.", func(s projections.Sight) uint64 { return s.Head.Integrations }},
-		{"integrations_projection_lag", "Events that the read model is behind the log.", func(s projections.Sight) uint64 { return s.Head.Integrations - s.Shown.Integrations }},
-		{"integrations_probes_position", "Position in the log of probes up to which the read model shows everything.", func(s projections.Sight) uint64 { return s.Shown.Probes }},
-		{"integrations_probes_head", "Position of the last probe in its log.", func(s projections.Sight) uint64 { return s.Head.Probes }},
-		{"integrations_probes_lag", "Probes that the read model is behind their log.", func(s projections.Sight) uint64 { return s.Head.Probes - s.Shown.Probes }},
-		{"integrations_parked", "Integrations whose last event can't be applied.", func(s projections.Sight) uint64 { return uint64(s.Parked) }}, //nolint:gosec // a count is not negative
-		{"integrations_read_model_generation", "Number of the generation that is read from; 0: none yet.", func(s projections.Sight) uint64 { return s.Generation }},
+		{"integrations_projection_position", "Position in the log up to which the read model shows everything.", func(s projections.Status) uint64 { return s.Shown.Integrations }},
+		{"integrations_log_head", "Position of the last event in the log.", func(s projections.Status) uint64 { return s.Head.Integrations }},
+		{"integrations_projection_lag", "Events that the read model is behind the log.", func(s projections.Status) uint64 { return s.Head.Integrations - s.Shown.Integrations }},
+		{"integrations_probes_position", "Position in the log of probes up to which the read model shows everything.", func(s projections.Status) uint64 { return s.Shown.Probes }},
+		{"integrations_probes_head", "Position of the last probe in its log.", func(s projections.Status) uint64 { return s.Head.Probes }},
+		{"integrations_probes_lag", "Probes that the read model is behind their log.", func(s projections.Status) uint64 { return s.Head.Probes - s.Shown.Probes }},
+		{"integrations_parked", "Integrations whose last event can't be applied.", func(s projections.Status) uint64 { return uint64(s.Parked) }}, //nolint:gosec // a count is not negative
+		{"integrations_read_model_generation", "Number of the generation that is read from; 0: none yet.", func(s projections.Status) uint64 { return s.Generation }},
 	} {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help}, func() float64 { return float64(gauge.value(live.Sight())) }))
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help}, func() float64 { return float64(gauge.value(live.Status())) }))
 	}
 	return r
 }
