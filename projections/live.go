@@ -16,7 +16,7 @@ import (
 type Live struct {
 	Events      *eventstore.Store
 	Generations Generations
-	Part        Part // how this process keeps it current; default Applies
+	Mode        Mode // how this process keeps it current; default Applies
 	Log         *slog.Logger
 	Every       time.Duration // how often to check for another generation; 0: half a second
 
@@ -152,7 +152,7 @@ func now() time.Time { return time.Now() } //nolint:forbidigo // only for interv
 // start creates the projector of a generation.
 func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
 	g := &generation{number: n, store: store, projector: &Projector{
-		Events: l.Events, Store: store, Part: l.Part, Log: l.Log, asked: make(chan struct{}, 1),
+		Events: l.Events, Store: store, Mode: l.Mode, Log: l.Log, asked: make(chan struct{}, 1),
 	}}
 	g.projector.moved = func(at Positions, anyway bool) { l.follow(g, at, anyway); g.started.move(1) }
 	g.run(ctx)

@@ -83,7 +83,7 @@ var errNotBuilt = errors.New("no process has built the read model yet")
 // build builds a generation because none is usable, and switches to it. If another process is
 // building one, it waits for that.
 func (l *Live) build(ctx context.Context, shown *generation, unusable error) error {
-	if l.Part == Follows {
+	if l.Mode == ReadOnly {
 		return errNotBuilt
 	}
 	b := &Builder{Events: l.Events, Generations: l.Generations, Log: l.Log}

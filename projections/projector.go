@@ -13,14 +13,14 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Part is the role of a projector for a store that several processes share.
-type Part int
+// A Mode is the role of a projector for a store that several processes share.
+type Mode int
 
 // The roles.
 const (
-	Applies Part = iota // writes, regardless of others
-	Shares              // writes while elected, else only reads
-	Follows             // only reads
+	Writer   Mode = iota // writes, regardless of others
+	Elected              // writes while elected, else only reads
+	ReadOnly             // only reads
 )
 
 // Projector keeps a store current with the logs. Any number of them may write to one store at
@@ -28,7 +28,7 @@ const (
 type Projector struct {
 	Events *eventstore.Store
 	Store  Store
-	Part   Part          // default Applies
+	Mode   Mode          // default Applies
 	Every  time.Duration // how often a reader checks the store while it moves or somebody waits; default 20 ms
 	Log    *slog.Logger
 
@@ -92,12 +92,12 @@ func (p *Projector) follow(ctx context.Context) error {
 		return err
 	}
 	p.setPositions(at)
-	if p.Part == Applies {
+	if p.Mode == Writer {
 		return p.apply(ctx, at)
 	}
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return p.watch(ctx) })
-	if p.Part == Shares {
+	if p.Mode == Elected {
 		parts.Go(func() error { return p.Events.Lead(ctx, leaseOf(p.Store), p.lead) })
 	}
 	return parts.Wait()

@@ -275,7 +275,7 @@ func TestAfterAFailureAProjectorContinuesFromThePositionsOfTheStore(t *testing.T
 func TestManyWaitForTheSamePosition(t *testing.T) {
 	h, s := begin(t), store(t)
 	p, _ := project(t, h, s)
-	follower := &projections.Projector{Events: h.Store, Store: s, Part: projections.Follows, Every: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	follower := &projections.Projector{Events: h.Store, Store: s, Mode: projections.ReadOnly, Every: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {

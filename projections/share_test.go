@@ -22,18 +22,18 @@ func TestOneOfTheProcessesThatShareAStoreWritesAndAnotherTakesOver(t *testing.T)
 		require.NoError(t, err)
 		return stream.CachedInfo().State.Consumers
 	}
-	share := func(part projections.Part) (*projections.Projector, func()) {
-		p := &projections.Projector{Events: h.Store, Store: s, Part: part, Log: slog.New(slog.DiscardHandler)}
+	share := func(part projections.Mode) (*projections.Projector, func()) {
+		p := &projections.Projector{Events: h.Store, Store: s, Mode: part, Log: slog.New(slog.DiscardHandler)}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- p.Run(ctx) }()
 		return p, func() { stop(); require.NoError(t, <-ended) }
 	}
-	first, endFirst := share(projections.Shares)
+	first, endFirst := share(projections.Elected)
 	crm := named(workspace, "crm")
 	wait(t, first, h.record(t, crm, created(crm)))
-	second, endSecond := share(projections.Shares)
-	follower, endFollower := share(projections.Follows)
+	second, endSecond := share(projections.Elected)
+	follower, endFollower := share(projections.ReadOnly)
 	defer endFollower()
 	all := []*projections.Projector{first, second, follower}
 	for n := range 20 {

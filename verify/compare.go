@@ -32,7 +32,7 @@ func openReadModel(ctx context.Context, c Config) (readModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Part: projections.Follows, Log: c.Log}}, nil
+	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Mode: projections.ReadOnly, Log: c.Log}}, nil
 }
 
 // catchUp waits until the read model shows the whole log.

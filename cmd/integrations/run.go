@@ -87,7 +87,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
-	model := &projections.Live{Events: events, Generations: generations, Part: c.part(), Log: log}
+	model := &projections.Live{Events: events, Generations: generations, Mode: c.part(), Log: log}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, maxReadWait)

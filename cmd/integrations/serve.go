@@ -57,14 +57,14 @@ func (c serveCommand) checkRoles() error {
 }
 
 // part returns what this process does for the read model. One in SQLite is not shared.
-func (c serveCommand) part() projections.Part {
+func (c serveCommand) part() projections.Mode {
 	switch {
 	case c.MongoDBURI == "":
-		return projections.Applies
+		return projections.Writer
 	case c.has(roleProjector):
-		return projections.Shares
+		return projections.Elected
 	}
-	return projections.Follows
+	return projections.ReadOnly
 }
 
 func (c serveCommand) limits() transport.Limits {

@@ -42,7 +42,7 @@ func startSite(t *testing.T, databases ...string) *site {
 func (s *site) start(uri string) *projections.Live {
 	s.Helper()
 	l := &projections.Live{
-		Events: s.events, Generations: generations(s.T, uri, "site"), Part: projections.Shares, Every: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Events: s.events, Generations: generations(s.T, uri, "site"), Mode: projections.Elected, Every: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
