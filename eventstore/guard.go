@@ -53,8 +53,8 @@ func (g *Guard) Check(ctx context.Context) (Integrity, error) {
 	return i, nil
 }
 
-// Seen returns the result of the last check.
-func (g *Guard) Seen() Integrity {
+// Last returns the result of the last check.
+func (g *Guard) Last() Integrity {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.seen
