@@ -137,11 +137,11 @@ func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, 
 	for {
 		for _, e := range entries {
 			if lines.Encode(showEvent(e)) != nil {
-				return answer{said: true}, nil // the caller disconnected
+				return answer{done: true}, nil // the caller disconnected
 			}
 		}
 		if out.flush() != nil || next == 0 {
-			return answer{said: true}, nil
+			return answer{done: true}, nil
 		}
 		if entries, next, err = s.Audit.Feed(r, r.workspace, f, next, atOnce); err != nil {
 			s.breakOff(r, err)

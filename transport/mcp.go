@@ -70,7 +70,7 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
 	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, r)))
-	return answer{said: true}, nil
+	return answer{done: true}, nil
 }
 
 // mcpPage is how many integrations a page of tools/list covers.

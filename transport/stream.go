@@ -96,7 +96,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 		}
 		if changes, now := s.Keys.Changes(), s.Now(); changes != known || now.Sub(checked) >= recheckEvery {
 			if _, err := s.authorize(r.Context, access.View); err != nil { // the key was revoked or has expired
-				return answer{said: true}, nil
+				return answer{done: true}, nil
 			}
 			known, checked = changes, now
 		}
@@ -104,7 +104,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 			break
 		}
 	}
-	return answer{said: true}, nil
+	return answer{done: true}, nil
 }
 
 // streamEnded answers if the stream has not started. Otherwise the end of the stream is enough:
@@ -117,7 +117,7 @@ func (s *Server) streamEnded(r *request, started *stream, err error) (answer, er
 		return answer{}, err
 	}
 	s.Log.DebugContext(r, "a listener was disconnected", slog.String("request_id", requestID(r.Context)), slog.Any("err", err))
-	return answer{said: true}, nil
+	return answer{done: true}, nil
 }
 
 // send writes an event, or for none its position only: an id without data changes the position

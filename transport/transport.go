@@ -81,11 +81,11 @@ type answer struct {
 	status int
 	body   any // nil: none
 	header map[string]string
-	said   bool // the handler has said everything itself
+	done   bool // the handler has said everything itself
 }
 
 func (a answer) write(c *gin.Context) {
-	if a.said {
+	if a.done {
 		return
 	}
 	for name, value := range a.header {
