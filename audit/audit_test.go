@@ -26,21 +26,21 @@ func (r *record) apply(before domain.Integration, text string, at time.Time) dom
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	require.NoError(r, decoder.Decode(&doc))
-	stamp := domain.Attempt{At: at, ID: fmt.Sprint("a", before.Version)}
+	attempt := domain.Attempt{At: at, ID: fmt.Sprint("a", before.Version)}
 	var decision domain.Decision
 	var err error
 	switch {
 	case !before.Exists():
-		decision, err = before.Create("acme", doc, stamp, rules)
+		decision, err = before.Create("acme", doc, attempt, rules)
 	case len(doc) == 0:
-		decision, err = before.Delete("old", stamp)
+		decision, err = before.Delete("old", attempt)
 	default:
-		decision, err = before.Update(doc, stamp, rules)
+		decision, err = before.Update(doc, attempt, rules)
 	}
 	require.NoError(r, err)
 	state := domain.Evolve(before, decision.Event)
 	r.last[state.ID], err = r.events.Append(r.Context(), "acme", state.ID, r.last[state.ID], decision.Event,
-		domain.Metadata{CommandID: stamp.ID, At: at, Actor: "key-ann", Address: "192.0.2.1", RequestID: "req-1"})
+		domain.Metadata{CommandID: attempt.ID, At: at, Actor: "key-ann", Address: "192.0.2.1", RequestID: "req-1"})
 	require.NoError(r, err)
 	return state
 }

@@ -27,7 +27,7 @@ type Live struct {
 	ended     bool
 }
 
-// Notification is a notification: an event, or without one the position up to which nothing more
+// A Notification is an event, or without one the position up to which nothing more
 // happened in the workspace.
 type Notification struct {
 	Position uint64

@@ -78,7 +78,7 @@ func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domai
 // has the id of an integration, absent members are taken from it, including secrets that
 // would go to the same destination.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
-	stamp := domain.Attempt{At: s.Now(), ID: s.NewID()}
+	attempt := domain.Attempt{At: s.Now(), ID: s.NewID()}
 	doc = maps.Clone(doc)
 	var stored domain.Integration
 	id, withID := doc["id"].(string)
@@ -92,14 +92,14 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 		if doc["name"] == stored.Name {
 			delete(doc, "name")
 		}
-		decision, err = stored.Update(doc, stamp, s.Rules)
+		decision, err = stored.Update(doc, attempt, s.Rules)
 	} else {
 		for _, unneeded := range []string{"name", "display_name"} {
 			if doc[unneeded] == nil {
 				doc[unneeded] = "unsaved"
 			}
 		}
-		decision, err = stored.Create(by.Workspace, doc, stamp, s.Rules)
+		decision, err = stored.Create(by.Workspace, doc, attempt, s.Rules)
 	}
 	if err != nil {
 		return domain.Probe{}, err

@@ -135,16 +135,16 @@ func TestAnyHistoryHasVersionsWithoutGaps(t *testing.T) {
 		var state domain.Integration
 		recorded := uint64(0)
 		for n := range rapid.IntRange(1, 30).Draw(rt, "updates") {
-			stamp := domain.Attempt{At: noon, ID: fmt.Sprint("a", n)}
+			attempt := domain.Attempt{At: noon, ID: fmt.Sprint("a", n)}
 			var d domain.Decision
 			var err error
 			switch rapid.IntRange(0, 5).Draw(rt, "kind") {
 			case 0:
-				d, err = state.Create("acme", doc(t, keyed), stamp, rules)
+				d, err = state.Create("acme", doc(t, keyed), attempt, rules)
 			case 1:
-				d, err = state.Delete("", stamp)
+				d, err = state.Delete("", attempt)
 			default:
-				d, err = state.Update(doc(t, rapid.SampledFrom(updates).Draw(rt, "update")), stamp, rules)
+				d, err = state.Update(doc(t, rapid.SampledFrom(updates).Draw(rt, "update")), attempt, rules)
 			}
 			if err != nil || d.Event == nil {
 				require.Empty(rt, d.Seal, "a decision without an event seals nothing")

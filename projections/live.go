@@ -16,7 +16,7 @@ import (
 type Live struct {
 	Events      *eventstore.Store
 	Generations Generations
-	Mode        Mode // how this process keeps it current; default Applies
+	Mode        Mode // how this process keeps it current; default Writer
 	Log         *slog.Logger
 	Every       time.Duration // how often to check for another generation; 0: half a second
 
@@ -31,7 +31,7 @@ type Live struct {
 	probes   progress
 }
 
-// Status is the status of the read model.
+// Status describes the read model.
 type Status struct {
 	Generation uint64    // 0: none yet
 	Shown      Positions // the positions shown now

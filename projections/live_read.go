@@ -88,13 +88,13 @@ func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
 	return l.probes.Wait(ctx, position)
 }
 
-// Status returns the status. It makes no requests.
+// Status returns the status without making requests.
 func (l *Live) Status() Status {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	sight := l.status
-	sight.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
-	sight.Head.Integrations = max(sight.Head.Integrations, sight.Shown.Integrations)
-	sight.Head.Probes = max(sight.Head.Probes, sight.Shown.Probes)
-	return sight
+	status := l.status
+	status.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
+	status.Head.Integrations = max(status.Head.Integrations, status.Shown.Integrations)
+	status.Head.Probes = max(status.Head.Probes, status.Shown.Probes)
+	return status
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A Mode is the role of a projector for a store that several processes share.
+// A Mode decides whether a projector writes to a store that several processes share.
 type Mode int
 
-// The roles.
+// The modes.
 const (
 	Writer   Mode = iota // writes, regardless of others
 	Elected              // writes while elected, else only reads
@@ -28,7 +28,7 @@ const (
 type Projector struct {
 	Events *eventstore.Store
 	Store  Store
-	Mode   Mode          // default Applies
+	Mode   Mode          // default Writer
 	Every  time.Duration // how often a reader checks the store while it moves or somebody waits; default 20 ms
 	Log    *slog.Logger
 

@@ -77,7 +77,7 @@ func (s *Server) openPosition(token string, scope []string) (position uint64, er
 	return position, err
 }
 
-// asOf reads the moment of the query, nil for the present.
+// asOf reads the as_of parameter, nil for the present.
 func (r *request) asOf() (*audit.AsOf, error) {
 	q := r.query()
 	text, given := q.text("as_of")

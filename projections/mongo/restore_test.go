@@ -91,9 +91,9 @@ func (s *site) shows() {
 	for n, l := range s.services {
 		require.Eventually(s, func() bool {
 			page, err := l.List(s.Context(), "acme", projections.Query{Limit: 1})
-			sight := l.Status()
-			state = fmt.Sprintf("service %d lists %d of %d, %v, %+v", n, page.Total, s.count.Load(), err, sight)
-			return err == nil && int64(page.Total) == s.count.Load() && sight.Shown == sight.Head
+			status := l.Status()
+			state = fmt.Sprintf("service %d lists %d of %d, %v, %+v", n, page.Total, s.count.Load(), err, status)
+			return err == nil && int64(page.Total) == s.count.Load() && status.Shown == status.Head
 		}, time.Minute, 20*time.Millisecond, "service %d shows everything", n)
 	}
 }

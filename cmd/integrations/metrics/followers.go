@@ -70,8 +70,8 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- prometheus.MustNewConstMetric(f.lagSeconds(), prometheus.GaugeValue, age, name)
 	}
-	sight := f.Model.Status()
-	send("read-model/integrations", sight.Head.Integrations-sight.Shown.Integrations, sight.Moved)
+	status := f.Model.Status()
+	send("read-model/integrations", status.Head.Integrations-status.Shown.Integrations, status.Moved)
 	own := func(name string, head, position uint64, moved time.Time, reading bool) {
 		if moved.IsZero() { // it does not run in this process
 			return
@@ -83,10 +83,10 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 		send(name, lag, moved)
 	}
 	position, moved, reading := f.Live.Progress()
-	own("live-events/integrations", sight.Head.Integrations, position, moved, reading)
+	own("live-events/integrations", status.Head.Integrations, position, moved, reading)
 	if f.Results != nil {
 		position, moved, reading = f.Results.Progress()
-		own("probe-results/probes", sight.Head.Probes, position, moved, reading)
+		own("probe-results/probes", status.Head.Probes, position, moved, reading)
 	}
 }
 

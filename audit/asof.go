@@ -8,13 +8,13 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// A AsOf is a point in the history of an integration: a version if set, else a time.
+// An AsOf is a point in the history of an integration: a version if set, else a time.
 type AsOf struct {
 	Version uint64
 	Time    time.Time
 }
 
-// AsOf returns an integration as it was at a moment. It is NotFound if the integration did
+// AsOf returns an integration as of a point in its history. It is NotFound if the integration did
 // not exist then.
 func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
@@ -36,7 +36,7 @@ func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf
 	return state, nil
 }
 
-// find returns the event that led to the integration as it was at a moment. Without an
+// find returns the event that led to the integration as of a point in its history. Without an
 // event of that version it returns the last event, or the zero Commit if the integration
 // did not exist yet.
 func (l Log) find(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (eventstore.Commit, error) {
