@@ -7,11 +7,12 @@ TOOL := go tool -modfile=tools/go.mod
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Download the modules of the service, the tools and the container tests
+deps: ## Download the modules of the service, the tools and the tests
 	go mod download
 	go mod download -modfile=tools/go.mod
 	go mod download -modfile=tools/sbom/go.mod
 	go -C test/containers mod download
+	go -C test/servers mod download
 
 demo: ## Start a service with clinic APIs to integrate with, and show what it does
 	go run ./cmd/integrations demo
@@ -37,6 +38,7 @@ lint: export CGO_ENABLED = 0
 lint: ## Check the code against .golangci.yml, its formatting included
 	$(NICE) $(TOOL) golangci-lint run ./...
 	cd test/containers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
+	cd test/servers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -78,6 +77,7 @@ func Example() {
 			fmt.Println("updated", e.Name(), e.Changed())
 		case subscriber.Deleted:
 			fmt.Println("deleted", e.Name())
+		case subscriber.Probed: // a topic of its own
 		}
 		if e.Position == 4 { // a real program runs until it is stopped
 			stop()
@@ -154,7 +154,7 @@ func ExampleSubscriber_Run() {
 	defer closeAll()
 	ctx, stop := context.WithCancel(context.Background())
 	events, err := subscriber.Open(ctx, nc, subscriber.Config{
-		After: 3, Pause: subscriber.Pause{First: time.Millisecond}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		After: 3, Pause: subscriber.Pause{First: time.Millisecond}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		panic(err)

@@ -39,6 +39,7 @@ type Step struct {
 // Action is what a step does.
 type Action string
 
+// Actions.
 const (
 	Create Action = "create"
 	Change Action = "change"

@@ -28,10 +28,10 @@ func TestOthersCanReadNothingInADataFolder(t *testing.T) {
 	require.NoError(t, f.Prepare())
 	old := f.Path("old")
 	require.NoError(t, os.WriteFile(old, nil, 0o600))
-	require.NoError(t, os.Chmod(old, 0o644)) //nolint:gosec // as an earlier version left it
+	require.NoError(t, os.Chmod(old, 0o644))
 	outside := filepath.Join(t.TempDir(), "outside")
 	require.NoError(t, os.WriteFile(outside, nil, 0o600))
-	require.NoError(t, os.Chmod(outside, 0o644)) //nolint:gosec // of no concern here
+	require.NoError(t, os.Chmod(outside, 0o644))
 	require.NoError(t, os.Symlink(outside, f.Path("link")))
 	require.NoError(t, f.Prepare())
 	for path, mode := range map[string]os.FileMode{old: 0o600, outside: 0o644} {

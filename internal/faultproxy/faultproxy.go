@@ -93,7 +93,7 @@ func (p *Proxy) send(method, url string, body, into any) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req, err := http.NewRequest(method, url, bytes.NewReader(data)) //nolint:noctx // also when the context of the test has ended
+	req, err := http.NewRequest(method, url, bytes.NewReader(data)) // without the context of the test, which may have ended
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func build(t testing.TB, name string) (string, error) {
 	module := filepath.Join(filepath.Dir(root(t)), "servers")
 	defer alone(t, filepath.Join(module, name, "main.go"))() // not go.mod, which go locks
 	path := filepath.Join(module, "bin", name)
-	cmd := exec.Command("go", "build", "-C", module, "-o", path, "./"+name) //nolint:noctx // other tests use it as well
+	cmd := exec.Command("go", "build", "-C", module, "-o", path, "./"+name) // without the context of the test: others use it as well
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Logf("%s", out)
@@ -42,7 +42,7 @@ func build(t testing.TB, name string) (string, error) {
 // and returns that line and the process. The program ends with this process.
 func StartProgram(t testing.TB, name string, args ...string) (line string, cmd *exec.Cmd) {
 	t.Helper()
-	cmd = exec.Command(Build(t, name), args...) //nolint:noctx // it ends with its standard input
+	cmd = exec.Command(Build(t, name), args...) // it ends with its standard input
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
