@@ -20,7 +20,7 @@ import (
 	"github.com/seed677028b5/integrations/vault"
 )
 
-// Config says what is compared.
+// Config is what to compare.
 type Config struct {
 	Events      *eventstore.Store
 	Vault       *vault.Vault

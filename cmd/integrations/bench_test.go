@@ -70,18 +70,18 @@ func TestABenchShowsEachFigureBesideItsLimit(t *testing.T) {
 	requireEmpty(t, scratch)
 }
 
-// endsOn is a stream that ends a program when something is said on it.
+// endsOn is a stream that ends a program at a certain text.
 type endsOn struct {
-	says string
-	end  context.CancelFunc
-	said strings.Builder
+	text    string
+	end     context.CancelFunc
+	written strings.Builder
 }
 
 func (e *endsOn) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), e.says) {
+	if strings.Contains(string(p), e.text) {
 		e.end()
 	}
-	return e.said.Write(p)
+	return e.written.Write(p)
 }
 
 func TestABenchThatIsInterruptedLeavesNothing(t *testing.T) {
@@ -90,11 +90,11 @@ func TestABenchThatIsInterruptedLeavesNothing(t *testing.T) {
 	t.Setenv("TMPDIR", scratch)
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
-	progress := &endsOn{says: "creates/1: ", end: end}
+	progress := &endsOn{text: "creates/1: ", end: end}
 	var out bytes.Buffer
 	exit := execute(ctx, []string{"bench", "--rows=creates", "--seconds=0.1"}, &out, progress)
 	require.Equal(t, 1, exit)
-	require.Contains(t, progress.said.String(), context.Canceled.Error())
+	require.Contains(t, progress.written.String(), context.Canceled.Error())
 	require.Contains(t, out.String(), "creates/latency", "what was measured before is shown")
 	requireEmpty(t, scratch)
 }

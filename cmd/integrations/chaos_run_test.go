@@ -103,7 +103,7 @@ func (c *chaosRun) turnTo(epoch int) {
 // returns what came of it.
 func (c *chaosRun) run(d time.Duration, fault func()) chaos.Verdict {
 	c.t.Helper()
-	until, tell := time.Now().Add(d), time.Now()
+	until, logged := time.Now().Add(d), time.Now()
 	for round := 1; round <= leastRounds || time.Now().Before(until); round++ {
 		stop := c.load()
 		c.progress(1)
@@ -117,8 +117,8 @@ func (c *chaosRun) run(d time.Duration, fault func()) chaos.Verdict {
 			c.checkOrder()
 			c.turnTo(round / chaosEpoch)
 		}
-		if time.Since(tell) > 10*time.Second {
-			tell = time.Now()
+		if time.Since(logged) > 10*time.Second {
+			logged = time.Now()
 			n := c.history.Counts()
 			c.t.Logf("%d operations acknowledged, %d faults, %s left", n.Acknowledged(), c.faults, max(0, time.Until(until)).Round(time.Second))
 		}

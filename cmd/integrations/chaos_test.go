@@ -38,10 +38,10 @@ func chaosFor(t *testing.T) time.Duration {
 // are injected. After each fault everything is held to the log.
 func TestChaos(t *testing.T) {
 	each := chaosFor(t) / 4
-	told := tally{}
+	sum := tally{}
 	t.Run(killedService, func(t *testing.T) {
 		c := newChaos(t, t.TempDir())
-		told.add(t, c, c.run(each, func() {
+		sum.add(t, c, c.run(each, func() {
 			c.p.kill()
 			for rand.IntN(3) == 0 {
 				c.startInVain()
@@ -52,7 +52,7 @@ func TestChaos(t *testing.T) {
 	t.Run(killedNATS, func(t *testing.T) {
 		server := natstest.Spawn(t, t.TempDir(), true)
 		c := newChaos(t, t.TempDir(), "--nats-url="+server.URL, "--nats-monitor-url="+server.Monitor)
-		told.add(t, c, c.run(each, func() {
+		sum.add(t, c, c.run(each, func() {
 			both := rand.IntN(3) == 0
 			server.Kill()
 			if both {
@@ -68,7 +68,7 @@ func TestChaos(t *testing.T) {
 	t.Run(cutPower, func(t *testing.T) {
 		disk := powercut.New(t)
 		c := newChaos(t, disk.Dir())
-		told.add(t, c, c.run(each, func() {
+		sum.add(t, c, c.run(each, func() {
 			disk.Cut(c.p.cmd.Process)
 			c.p.kill()
 			disk.Mount()
@@ -78,9 +78,9 @@ func TestChaos(t *testing.T) {
 	t.Run(brokenCluster, func(t *testing.T) {
 		cluster := natstest.SpawnCluster(t)
 		c := newChaos(t, t.TempDir(), append(cluster.Flags(), "--replicas=3")...)
-		told.add(t, c, c.run(each, clusterFaults(t, cluster)))
+		sum.add(t, c, c.run(each, clusterFaults(t, cluster)))
 	})
-	t.Log(told)
+	t.Log(sum)
 }
 
 // clusterFaults returns a function that makes one fault after another, in an order

@@ -26,7 +26,7 @@ type smallDisk struct {
 	dir string
 }
 
-// newSmallDisk mounts one. The test is skipped, and says so, where that can't be
+// newSmallDisk mounts one. The test is skipped where that can't be
 // done: it takes Linux and root.
 func newSmallDisk(t *testing.T) *smallDisk {
 	t.Helper()
@@ -90,7 +90,7 @@ func TestChangesThatMeetAFullDiskAreMadeOrNot(t *testing.T) {
 	t.Logf("%d writes and %d reads acknowledged, %d refused, %d unknown, %d of these made, %d lost", n.Writes, n.Reads, n.Refused, n.Unknown, c.verdict.Late, c.verdict.Lost)
 }
 
-// A read says what is, or that it can't be said just now.
+// A read returns what exists, or that it is unavailable.
 func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 	disk := newSmallDisk(t)
 	p := startProcess(t, filepath.Join(disk.dir, "data"), "--probe-interval=0s")

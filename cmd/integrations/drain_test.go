@@ -37,9 +37,9 @@ func TestListenersAreServedUntilTheDrainDelayIsOver(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 	for _, stream := range []io.Reader{early, late} {
-		told, err := io.ReadAll(stream) // until the service ends it
+		events, err := io.ReadAll(stream) // until the service ends it
 		require.NoError(t, err)
-		require.Contains(t, string(told), "integration.created")
+		require.Contains(t, string(events), "integration.created")
 	}
 	<-p.done
 	require.Zero(t, p.cmd.ProcessState.ExitCode())

@@ -131,7 +131,7 @@ func TestWhatIsExportedIsImportedAgain(t *testing.T) {
 	}
 }
 
-// withSecret gives a secret where the file says that it is not shown.
+// withSecret gives a secret where the file comments that it is not shown.
 func withSecret(text, field, value string) string {
 	var lines []string
 	for line := range strings.Lines(text) {

@@ -35,9 +35,9 @@ func (p *process) ready() (int, string) {
 // isReady waits until /readyz answers with a status, and a text in its answer.
 func (p *process) isReady(status int, text string) {
 	p.t.Helper()
-	got, said := p.ready()
-	for until := time.Now().Add(time.Minute); got != status || !strings.Contains(said, text); got, said = p.ready() {
-		require.True(p.t, time.Now().Before(until), "/readyz answers %d with %q, not %d with %q", got, said, status, text)
+	got, reason := p.ready()
+	for until := time.Now().Add(time.Minute); got != status || !strings.Contains(reason, text); got, reason = p.ready() {
+		require.True(p.t, time.Now().Before(until), "/readyz answers %d with %q, not %d with %q", got, reason, status, text)
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -141,7 +141,7 @@ func TestADamagedMarkIsNamed(t *testing.T) {
 	}
 }
 
-// A vault that is made anew beside a log with events would hide that secrets are gone.
+// A vault that is created again beside a log with events would hide that secrets are gone.
 func TestASecretStreamThatIsGoneIsNotMadeAnewUnasked(t *testing.T) {
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")

@@ -47,5 +47,5 @@ func TestWhatAnUpstreamSaysBehindItsAnswerIsNotLogged(t *testing.T) {
 	close(answered)
 	require.NoError(t, <-read)
 	require.Zero(t, p.stop())
-	require.NotContains(t, strings.Join(p.said, "\n"), "canary")
+	require.NotContains(t, strings.Join(p.logs, "\n"), "canary")
 }

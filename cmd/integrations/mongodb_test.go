@@ -66,7 +66,7 @@ func TestTheReadModelIsReachedOverTLS(t *testing.T) {
 	require.Contains(t, out, "/nowhere/ca.pem")
 }
 
-// What is wrong with a connection string is told without the password in it.
+// What is wrong with a connection string is reported without its password.
 func TestThePasswordOfTheReadModelIsNotTold(t *testing.T) {
 	host := strings.TrimSuffix(strings.TrimPrefix(ferrettest.Listen(t), "mongodb://"), "/")
 	for what, uri := range map[string]string{

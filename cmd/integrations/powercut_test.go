@@ -9,7 +9,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/powercut"
 )
 
-// A client that was told its change was made may come back with the key it has.
+// A client whose change was acknowledged may come back with the key it has.
 func TestTheFirstStartSurvivesAPowerCut(t *testing.T) {
 	disk := powercut.New(t)
 	p := startProcess(t, disk.Dir())

@@ -41,7 +41,7 @@ type process struct {
 	url  string
 	key  string
 	done chan struct{}
-	said []string // the last lines it logged, once it has ended
+	logs []string // the last lines it logged, once it has ended
 }
 
 // startProcess starts a service on a data folder and waits until it is ready.
@@ -71,17 +71,17 @@ func startProcessUntil(t *testing.T, data, message string, args ...string) *proc
 				default: // it was seen before
 				}
 			}
-			p.said = append(p.said[max(0, len(p.said)-50):], lines.Text())
+			p.logs = append(p.logs[max(0, len(p.logs)-50):], lines.Text())
 		}
 		_ = cmd.Wait()
 	}()
 	select {
 	case p.url = <-ready:
 	case <-p.done:
-		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(p.said, "\n"))
+		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(p.logs, "\n"))
 	case <-time.After(time.Minute):
 		p.kill()
-		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(p.said, "\n"))
+		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(p.logs, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
 	if message == "ready" {

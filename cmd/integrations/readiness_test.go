@@ -12,7 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/ferrettest"
 )
 
-// readyz returns the status of /readyz, what it says, and how long it took.
+// readyz returns the status of /readyz, its body, and how long it took.
 func (p *process) readyz() (status int, answer string, took time.Duration) {
 	p.t.Helper()
 	began := time.Now()
@@ -25,8 +25,8 @@ func (p *process) readyz() (status int, answer string, took time.Duration) {
 	return res.StatusCode, string(body), time.Since(began)
 }
 
-// readyzSays waits until /readyz has a status and says something.
-func (p *process) readyzSays(status int, what string) {
+// readyzIs waits until /readyz has a status and a text.
+func (p *process) readyzIs(status int, what string) {
 	p.t.Helper()
 	var seen int
 	var answer string
@@ -50,18 +50,18 @@ func contains(answer, what string) bool {
 }
 
 // The database goes away, comes back empty, and comes back as it was before: each is
-// said, and heals by itself.
+// reported, and heals by itself.
 func TestReadyzTellsHowTheReadModelInMongoDBStands(t *testing.T) {
 	ferret := ferrettest.Spawn(t)
 	p := startProcess(t, t.TempDir(), "--mongodb-uri="+ferret.URI, "--read-model-stall=1s")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
-	p.readyzSays(http.StatusOK, "")
+	p.readyzIs(http.StatusOK, "")
 	ferret.Kill()
 	restore := ferret.Save()
-	p.readyzSays(http.StatusServiceUnavailable, "read_store_unavailable")
+	p.readyzIs(http.StatusServiceUnavailable, "read_store_unavailable")
 	ferret.Empty()
 	ferret.Start()
-	p.readyzSays(http.StatusOK, "")
+	p.readyzIs(http.StatusOK, "")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("ehr", "t"))
 	p.must(http.StatusOK, http.MethodGet, all+"/ehr", "")
 	ferret.Kill()
@@ -70,9 +70,9 @@ func TestReadyzTellsHowTheReadModelInMongoDBStands(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, answer, err := p.do(http.MethodGet, all+"/ehr", "")
 		if status == http.StatusNotFound {
-			t.Errorf("what is there is said not to be: %s", answer)
+			t.Errorf("an existing integration is reported as missing: %s", answer)
 		}
 		return err == nil && status == http.StatusOK
 	}, time.Minute, 50*time.Millisecond)
-	p.readyzSays(http.StatusOK, "")
+	p.readyzIs(http.StatusOK, "")
 }

@@ -101,10 +101,10 @@ func TestARebuildThatIsKilledChangesNothing(t *testing.T) {
 	}
 	for range 3 {
 		killed := program(t.Context(), "rebuild", "--data", data)
-		told, err := killed.StderrPipe()
+		stderr, err := killed.StderrPipe()
 		require.NoError(t, err)
 		require.NoError(t, killed.Start())
-		_, err = told.Read(make([]byte, 1)) // it has begun
+		_, err = stderr.Read(make([]byte, 1)) // it has started
 		require.NoError(t, err)
 		require.NoError(t, killed.Process.Kill())
 		_ = killed.Wait()

@@ -25,9 +25,9 @@ type replayedEvent struct {
 	}
 }
 
-// replay runs replay, and returns its exit status, the events, and what it said
+// replay runs replay, and returns its exit status, the events, and its stderr
 // on the side.
-func replay(t *testing.T, data string, args ...string) (exit int, events []replayedEvent, said string) {
+func replay(t *testing.T, data string, args ...string) (exit int, events []replayedEvent, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	exit = execute(t.Context(), append([]string{"replay", "--data", data}, args...), &out, &errs)
@@ -54,14 +54,14 @@ func TestReplayWritesWhatHappenedWhetherOrNotTheServiceRuns(t *testing.T) {
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"enabled": false}`)
 	p.must(http.StatusOK, http.MethodPost, all+"/crm/test-connection", "")
 
-	exit, whole, said := replay(t, data)
-	require.Zero(t, exit, said)
+	exit, whole, stderr := replay(t, data)
+	require.Zero(t, exit, stderr)
 	require.Equal(t, []string{"crm", "ehr", "crm"}, names(whole))
 	require.Equal(t, "integration.updated.v1", whole[2].Type)
 	require.Equal(t, "/v1/acme/integrations", whole[2].Source)
 	require.NotEmpty(t, whole[2].Actor)
-	exit, rest, said := replay(t, data, "--after", whole[0].Sequence)
-	require.Zero(t, exit, said)
+	exit, rest, stderr := replay(t, data, "--after", whole[0].Sequence)
+	require.Zero(t, exit, stderr)
 	require.Equal(t, whole[1:], rest, "the last sequence is where to go on")
 	_, some, _ := replay(t, data, "--workspace", "globex")
 	require.Equal(t, whole[1:2], some)
@@ -76,18 +76,18 @@ func TestReplayWritesWhatHappenedWhetherOrNotTheServiceRuns(t *testing.T) {
 	require.NotEmpty(t, probes[0].Data.Probe.Status)
 
 	require.Zero(t, p.stop())
-	exit, stopped, said := replay(t, data)
-	require.Zero(t, exit, said)
+	exit, stopped, stderr := replay(t, data)
+	require.Zero(t, exit, stderr)
 	require.Equal(t, whole, stopped)
-	exit, _, said = replay(t, data, "--integration", "crm")
+	exit, _, stderr = replay(t, data, "--integration", "crm")
 	require.NotZero(t, exit)
-	require.Contains(t, said, "takes an id")
-	exit, _, said = replay(t, data, "--after", "4")
+	require.Contains(t, stderr, "takes an id")
+	exit, _, stderr = replay(t, data, "--after", "4")
 	require.NotZero(t, exit)
-	require.Contains(t, said, "ends at position 3")
-	exit, _, said = replay(t, data, "--follow", "--from", time.Now().Add(time.Hour).Format(time.RFC3339))
+	require.Contains(t, stderr, "ends at position 3")
+	exit, _, stderr = replay(t, data, "--follow", "--from", time.Now().Add(time.Hour).Format(time.RFC3339))
 	require.NotZero(t, exit)
-	require.Contains(t, said, "must be in the past")
+	require.Contains(t, stderr, "must be in the past")
 }
 
 // full is where nothing can be written to.
@@ -106,17 +106,17 @@ func TestReplayFailsWhenItCannotWrite(t *testing.T) {
 
 // follow starts replay as a program that follows, and returns once it has
 // written an event.
-func follow(t *testing.T, data string) (cmd *exec.Cmd, out io.Closer, said *bytes.Buffer) {
+func follow(t *testing.T, data string) (cmd *exec.Cmd, out io.Closer, stderr *bytes.Buffer) {
 	t.Helper()
-	cmd, said = program(t.Context(), "replay", "--data", data, "--follow"), &bytes.Buffer{}
-	cmd.Stderr = said
+	cmd, stderr = program(t.Context(), "replay", "--data", data, "--follow"), &bytes.Buffer{}
+	cmd.Stderr = stderr
 	pipe, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	line, err := bufio.NewReader(pipe).ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, `"crm"`)
-	return cmd, pipe, said
+	return cmd, pipe, stderr
 }
 
 func TestReplaySaysWhereToGoOnWhenItIsInterruptedOrNobodyReads(t *testing.T) {
@@ -124,17 +124,17 @@ func TestReplaySaysWhereToGoOnWhenItIsInterruptedOrNobodyReads(t *testing.T) {
 	p := startProcess(t, data)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 
-	cmd, _, said := follow(t, data)
+	cmd, _, stderr := follow(t, data)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.NoError(t, cmd.Wait(), "it followed until it was told to end")
-	require.Contains(t, said.String(), "continue with --after 1\n")
+	require.NoError(t, cmd.Wait(), "it followed until it was interrupted")
+	require.Contains(t, stderr.String(), "continue with --after 1\n")
 
-	cmd, out, said := follow(t, data)
+	cmd, out, stderr := follow(t, data)
 	require.NoError(t, out.Close())
 	p.must(http.StatusCreated, http.MethodPost, all, crm("ehr", "t"))
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), "it was not ended by a signal")
-	require.Contains(t, said.String(), "continue with --after 1\n")
+	require.Contains(t, stderr.String(), "continue with --after 1\n")
 }
 
 // The service is started again while somebody follows: it listens elsewhere then, with

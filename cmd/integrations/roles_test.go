@@ -68,7 +68,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 	prober := d.start("--roles=prober,webhooks", "--probe-interval=0s")
 	one, other := d.start("--roles=api"), d.start("--roles=api")
 
-	for _, p := range []*process{projector, prober} { // they serve no API, and say how they are
+	for _, p := range []*process{projector, prober} { // they serve no API, and report their health
 		p.must(http.StatusOK, http.MethodGet, "/readyz", "")
 		p.must(http.StatusNotFound, http.MethodGet, all, "")
 	}
@@ -137,7 +137,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	require.Zero(t, failed.Load(), "of %d requests", made.Load())
 }
 
-// balancer hands requests to processes in turn, as long as they say that they
+// balancer hands requests to processes in turn, as long as they report that they
 // are ready.
 type balancer struct {
 	mu    sync.Mutex
@@ -159,7 +159,7 @@ func (b *balancer) next() *process {
 }
 
 // retire returns the process that is to be restarted. It gets no requests once
-// it is said not to be ready, which is after it was told to end.
+// it reports that it is not ready, which is after SIGTERM.
 func (b *balancer) retire() *process {
 	b.mu.Lock()
 	old := b.among[0]

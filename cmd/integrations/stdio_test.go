@@ -12,7 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/connectors/sandbox"
 )
 
-// sleeping is a program that says nothing, for a number of seconds by which it
+// sleeping is a program that prints nothing, for a number of seconds by which it
 // is found.
 const sleeping = `
 profiles:
@@ -59,14 +59,14 @@ func TestAProgramEndsWithAServiceThatIsKilled(t *testing.T) {
 
 func TestAServiceWithWrongProfilesDoesNotStart(t *testing.T) {
 	data := t.TempDir()
-	for text, told := range map[string][]string{
+	for text, wants := range map[string][]string{
 		"profiles: [{name: A, executable: sleep}]":                            {"lowercase", "not an absolute path"},
 		"profiles: [{name: a, command: sleep}]":                               {"command"},
 		"profiles: [{name: a, executable: /bin/sleep, read: [" + data + "]}]": {"what this service keeps"},
 	} {
 		exit, out := tool(t, "serve", "--listen=127.0.0.1:0", "--data="+data, profiles(t, text))
 		require.Equal(t, 1, exit)
-		for _, want := range told {
+		for _, want := range wants {
 			require.Contains(t, out, want)
 		}
 	}

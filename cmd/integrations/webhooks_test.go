@@ -17,15 +17,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// receiver is somebody who is told of events, and can be away.
+// receiver receives webhooks, and can be away.
 type receiver struct {
-	t       *testing.T
-	address string
-	srv     *http.Server
-	mu      sync.Mutex
-	secret  string
-	ids     []string
-	told    map[string][]int // versions of each integration, in the order they came
+	t        *testing.T
+	address  string
+	srv      *http.Server
+	mu       sync.Mutex
+	secret   string
+	ids      []string
+	received map[string][]int // versions of each integration, in the order they came
 }
 
 func (r *receiver) open() {
@@ -56,7 +56,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.ids = append(r.ids, req.Header.Get("webhook-id"))
-	r.told[event.Data.Name] = append(r.told[event.Data.Name], event.Data.Version)
+	r.received[event.Data.Name] = append(r.received[event.Data.Name], event.Data.Version)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -78,7 +78,7 @@ func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServic
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	register := func() (*receiver, string) {
-		r := &receiver{t: t, told: map[string][]int{}}
+		r := &receiver{t: t, received: map[string][]int{}}
 		r.open()
 		var made struct{ ID, Secret string }
 		require.NoError(t, json.Unmarshal([]byte(p.must(http.StatusCreated, http.MethodPost, hooks, `{"url": "http://`+r.address+`/", "event_types": ["integration.*"]}`)), &made))
@@ -124,8 +124,8 @@ func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServic
 	back := time.Now()
 	require.Eventually(t, func() bool { return down.count() >= sent && up.count() >= sent }, 2*downFor+20*time.Second, time.Millisecond)
 	t.Logf("%s after it was back, it had %d webhooks, every one verified by the library", time.Since(back).Round(time.Millisecond), down.count())
-	require.Equal(t, want, down.told)
-	require.Equal(t, want, up.told)
+	require.Equal(t, want, down.received)
+	require.Equal(t, want, up.received)
 	slices.Sort(down.ids)
 	require.Len(t, slices.Compact(down.ids), sent)
 	require.Eventually(t, func() bool {

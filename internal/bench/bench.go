@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Config says what is measured, and how long.
+// Config configures a run.
 type Config struct {
 	Program     string        // this program, which is started as the service and as what stands beside it
 	Rows        []string      // names of rows, or of groups such as creates; none: all of them
@@ -58,7 +58,7 @@ func (r row) is(name string) bool {
 	return r.name == name || strings.HasPrefix(r.name, name+"/")
 }
 
-// Run measures what c says. When a row fails, it returns those before it and
+// Run measures the rows of c. When a row fails, it returns those before it and
 // the error.
 func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err := c.Validate(); err != nil {
@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		if len(c.Rows) > 0 && !slices.ContainsFunc(c.Rows, r.is) {
 			continue
 		}
-		l.say("%s: %s, beside %s", r.name, r.what, r.limit)
+		l.logf("%s: %s, beside %s", r.name, r.what, r.limit)
 		result, err := r.run(ctx, l)
 		if err == nil {
 			err = ctx.Err()
@@ -82,7 +82,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		if err != nil {
 			return report, fmt.Errorf("%s: %w", r.name, err)
 		}
-		l.say("%s: %s, beside %s: ratio %.2f%s", r.name, shown(result.Figure.Median), shown(result.Limit.Median), result.Ratio, result.verdict())
+		l.logf("%s: %s, beside %s: ratio %.2f%s", r.name, shown(result.Figure.Median), shown(result.Limit.Median), result.Ratio, result.verdict())
 		report.Rows = append(report.Rows, result)
 	}
 	return report, nil

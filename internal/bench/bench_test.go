@@ -9,7 +9,7 @@ import (
 
 func TestAGoalSaysHowFarAFigureIs(t *testing.T) {
 	for _, c := range []struct {
-		says          string
+		name          string
 		goal          goal
 		figure, limit float64
 		attained      float64
@@ -23,7 +23,7 @@ func TestAGoalSaysHowFarAFigureIs(t *testing.T) {
 		{"far better than needed", goal{figureAtMost, 1000}, 1, 1, 10},
 		{"no goal", goal{}, 5, 1, 0},
 	} {
-		require.InDelta(t, c.attained, c.goal.attained(c.figure, c.limit), 1e-9, c.says)
+		require.InDelta(t, c.attained, c.goal.attained(c.figure, c.limit), 1e-9, c.name)
 	}
 }
 

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// child is a process that has said that it is ready.
+// child is a process that is ready.
 type child struct {
 	cmd   *exec.Cmd
-	url   string        // as it said
+	url   string        // from its log
 	took  time.Duration // from its start until it was ready
 	ended chan struct{}
 }
 
-// readyLine is what a child says when it is ready.
+// readyLine is the log line of a child that is ready.
 type readyLine struct {
 	Msg string `json:"msg"`
 	URL string `json:"url"`
@@ -45,7 +45,7 @@ func (l *lab) start(ctx context.Context, args ...string) (*child, error) {
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = endsWithin
-	says, err := cmd.StderrPipe()
+	logs, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +55,16 @@ func (l *lab) start(ctx context.Context, args ...string) (*child, error) {
 	}
 	c := &child{cmd: cmd, ended: make(chan struct{})}
 	ready := make(chan string, 1)
-	var said []string // last
+	var last []string // last
 	go func() {
 		defer close(c.ended)
-		for lines := bufio.NewScanner(says); lines.Scan(); {
+		for lines := bufio.NewScanner(logs); lines.Scan(); {
 			var line readyLine
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == readyMsg {
 				c.took = time.Since(since)
 				ready <- line.URL
 			}
-			said = append(said[max(0, len(said)-20):], lines.Text())
+			last = append(last[max(0, len(last)-20):], lines.Text())
 		}
 		_ = cmd.Wait()
 	}()
@@ -72,7 +72,7 @@ func (l *lab) start(ctx context.Context, args ...string) (*child, error) {
 	case c.url = <-ready:
 		return c, nil
 	case <-c.ended:
-		return nil, fmt.Errorf("%s ended before it was ready:\n%s", args[0], strings.Join(said, "\n"))
+		return nil, fmt.Errorf("%s ended before it was ready:\n%s", args[0], strings.Join(last, "\n"))
 	case <-time.After(readyWithin):
 		c.stop()
 		return nil, errors.New("not ready in time")
@@ -90,7 +90,7 @@ func (c *child) stop() {
 	}
 }
 
-// resident returns the memory of the child in MB, as Linux tells it.
+// resident returns the memory of the child in MB, from /proc.
 func (c *child) resident() (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *child) resident() (float64, error) {
 	_, after, _ := strings.Cut(string(text), "\nVmRSS:")
 	words := strings.Fields(after)
 	if len(words) == 0 {
-		return 0, errors.New("the memory of a process is not told")
+		return 0, errors.New("the memory of a process is unknown")
 	}
 	kilobytes, err := strconv.ParseFloat(words[0], 64)
 	return kilobytes / 1024, err

@@ -2,7 +2,7 @@ package bench
 
 import "fmt"
 
-// goal says what a figure should come to, beside its limit or by itself.
+// goal is what a figure should reach, in relation to its limit or absolute.
 type goal struct {
 	of    aim
 	value float64
@@ -41,7 +41,7 @@ func (g goal) attained(figure, limit float64) float64 {
 	return min(share, best)
 }
 
-// text says g in the unit of its row.
+// text returns g in the unit of its row.
 func (g goal) text(unit string) string {
 	switch g.of {
 	case ratioAtLeast:

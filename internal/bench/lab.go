@@ -68,7 +68,7 @@ func (l *lab) close() error {
 	return os.RemoveAll(l.dir)
 }
 
-func (l *lab) say(format string, v ...any) {
+func (l *lab) logf(format string, v ...any) {
 	_, _ = fmt.Fprintf(l.Progress, format+"\n", v...)
 }
 
@@ -138,12 +138,12 @@ func (l *lab) theFilled(ctx context.Context) (*service, error) {
 func (l *lab) serveFilled(ctx context.Context, name string, size, each int) (*service, error) {
 	data := filepath.Join(l.dir, name)
 	if _, err := os.Stat(data); err != nil {
-		l.say("writing a log of %d integrations", size)
+		l.logf("writing a log of %d integrations", size)
 		since := time.Now()
 		if err := l.fill(ctx, data, size, each); err != nil {
 			return nil, fmt.Errorf("fill a log: %w", err)
 		}
-		l.say("written in %s; starting the service on it", time.Since(since).Round(time.Millisecond))
+		l.logf("written in %s; starting the service on it", time.Since(since).Round(time.Millisecond))
 	}
 	return l.serve(ctx, data)
 }

@@ -26,7 +26,7 @@ const LimitCommand = "bench-limit"
 
 // Stand is a process that stands beside the service until ctx ends: a NATS
 // server on the folder data, or a Gin server that answers with the file data.
-// It says on w when it is ready.
+// It logs to w when it is ready.
 func Stand(ctx context.Context, kind, data string, w io.Writer) error {
 	switch kind {
 	case natsKind:

@@ -11,12 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// toldWithin bounds how long a listener may take to be told.
-const toldWithin = 10 * time.Second
+// maxDelivery bounds how long a listener may wait for an event.
+const maxDelivery = 10 * time.Second
 
 // live measures how long it takes from a write until each of some listeners has
-// been told, beside core NATS from publish to as many subscribers. The next
-// write comes once all have been told.
+// received it, beside core NATS from publish to as many subscribers. The next
+// write starts once all have received it.
 func live(listeners int) func(context.Context, *lab) (pair, error) {
 	return func(ctx context.Context, l *lab) (pair, error) {
 		s, err := l.theSmall(ctx)
@@ -29,13 +29,13 @@ func live(listeners int) func(context.Context, *lab) (pair, error) {
 		}
 		listening, stop := context.WithCancel(ctx)
 		p := pair{end: stop}
-		told, heard := make(chan time.Time, 2*listeners), make(chan time.Time, 2*listeners)
+		received, echoed := make(chan time.Time, 2*listeners), make(chan time.Time, 2*listeners)
 		const in = "/v1/live/integrations"
 		for range listeners {
-			if err := l.listen(listening, s, in+"/events/stream", told); err != nil {
+			if err := l.listen(listening, s, in+"/events/stream", received); err != nil {
 				return p, fmt.Errorf("listen: %w", err)
 			}
-			if err := subscribe(listening, server.url, heard); err != nil {
+			if err := subscribe(listening, server.url, echoed); err != nil {
 				return p, fmt.Errorf("subscribe: %w", err)
 			}
 		}
@@ -44,11 +44,11 @@ func live(listeners int) func(context.Context, *lab) (pair, error) {
 			return p, err
 		}
 		context.AfterFunc(listening, publishing.Close)
-		p.figure = byP99(l.telling(listeners, told, func() error {
+		p.figure = byP99(l.delivery(listeners, received, func() error {
 			name := l.name()
 			return l.do(ctx, s, http.StatusCreated, http.MethodPost, in, body(name, name, l.upstream.url))
 		}))
-		p.limit = byP99(l.telling(listeners, heard, func() error {
+		p.limit = byP99(l.delivery(listeners, echoed, func() error {
 			if err := publishing.Publish(heardOn, []byte(padding)); err != nil {
 				return err
 			}
@@ -58,22 +58,22 @@ func live(listeners int) func(context.Context, *lab) (pair, error) {
 	}
 }
 
-// telling writes again and again, and takes the time until all have been told.
-func (l *lab) telling(listeners int, told <-chan time.Time, write func() error) measuring {
+// delivery measures the time from a write until all listeners have the event.
+func (l *lab) delivery(listeners int, received <-chan time.Time, write func() error) measuring {
 	return func(ctx context.Context) (sample, error) {
 		var took latencies
 		for since := time.Now(); len(took.all) == 0 || time.Since(since) < l.For; {
-			begun := time.Now()
+			start := time.Now()
 			if err := write(); err != nil {
 				return sample{}, err
 			}
-			late := time.After(toldWithin)
+			late := time.After(maxDelivery)
 			for n := range listeners {
 				select {
-				case at := <-told:
-					took.add(at.Sub(begun))
+				case at := <-received:
+					took.add(at.Sub(start))
 				case <-late:
-					return sample{}, fmt.Errorf("%d of %d listeners were told within %s", n, listeners, toldWithin)
+					return sample{}, fmt.Errorf("%d of %d listeners had the event within %s", n, listeners, maxDelivery)
 				case <-ctx.Done():
 					return sample{}, ctx.Err()
 				}
@@ -83,8 +83,8 @@ func (l *lab) telling(listeners int, told <-chan time.Time, write func() error) 
 	}
 }
 
-// listen opens a stream of events, and says of each when it came.
-func (l *lab) listen(ctx context.Context, s *service, path string, told chan<- time.Time) error {
+// listen opens a stream of events, and sends the time of each.
+func (l *lab) listen(ctx context.Context, s *service, path string, received chan<- time.Time) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
 		return err
@@ -102,23 +102,23 @@ func (l *lab) listen(ctx context.Context, s *service, path string, told chan<- t
 		defer func() { _ = res.Body.Close() }()
 		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 			if strings.HasPrefix(lines.Text(), "data:") {
-				told <- time.Now()
+				received <- time.Now()
 			}
 		}
 	}()
 	return nil
 }
 
-const heardOn = "heard"
+const heardOn = "echoed"
 
 // subscribe does in core NATS what listen does, on a connection of its own.
-func subscribe(ctx context.Context, url string, heard chan<- time.Time) error {
+func subscribe(ctx context.Context, url string, echoed chan<- time.Time) error {
 	nc, err := nats.Connect(url)
 	if err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, nc.Close)
-	if _, err := nc.Subscribe(heardOn, func(*nats.Msg) { heard <- time.Now() }); err != nil {
+	if _, err := nc.Subscribe(heardOn, func(*nats.Msg) { echoed <- time.Now() }); err != nil {
 		return err
 	}
 	return nc.Flush()

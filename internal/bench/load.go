@@ -79,7 +79,7 @@ func (l *lab) busy(workers int, do operation) measuring {
 }
 
 // paced has workers begin an operation at fixed times, whether or not those
-// before have ended. What is late counts from when it should have begun.
+// before have ended. A late one counts from when it should have started.
 func (l *lab) paced(perSecond, workers int, do operation) measuring {
 	return func(ctx context.Context) (sample, error) {
 		var took latencies

@@ -21,7 +21,7 @@ import (
 	"github.com/seed677028b5/integrations/projections/sqlite"
 )
 
-// errShort says that fewer events were read than there are.
+// errShort reports that fewer events were read than exist.
 var errShort = errors.New("not all events were read")
 
 // rebuild measures how fast a read model is built from the log, as rebuild does

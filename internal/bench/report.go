@@ -78,7 +78,7 @@ func (r row) result(figures, limits []sample) Result {
 	return result
 }
 
-// verdict says whether the goal is met, where there is one.
+// verdict returns whether the goal is met, or "" without a goal.
 func (r Result) verdict() string {
 	switch {
 	case r.Met == nil:
@@ -107,7 +107,7 @@ func (m Measured) spread(unit string) string {
 	return fmt.Sprintf("%s (%s to %s) %s", shown(m.Median), shown(m.Least), shown(m.Most), unit)
 }
 
-// percentiles says how single operations were, where there were such.
+// percentiles returns the latencies of single operations, where they were measured.
 func (m Measured) percentiles() string {
 	if m.P99 == 0 {
 		return "-"

@@ -46,7 +46,7 @@ func appends(writers int) func(context.Context, *lab) (pair, error) {
 			return pair{}, err
 		}
 		p := pair{end: raw.close}
-		events, err := eventstore.Open(ctx, raw.conns[0], eventstore.Config{AllowLazySync: true}) // it syncs, which nothing tells
+		events, err := eventstore.Open(ctx, raw.conns[0], eventstore.Config{AllowLazySync: true}) // it syncs; nothing here can verify that
 		if err != nil {
 			return p, err
 		}

@@ -17,7 +17,7 @@ type History struct {
 	strange    []string // answers that no fault explains
 }
 
-// Counts says how the operations of a history ended.
+// Counts are the operations of a history by their outcome.
 type Counts struct {
 	Writes, Reads    int // acknowledged
 	Refused, Unknown int

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Ledger is what the log says, to hold a history to.
+// Ledger is the content of the log, which a history is compared with.
 type Ledger struct {
 	last      uint64           // position
 	byRequest map[string]entry // by the X-Request-Id that caused them

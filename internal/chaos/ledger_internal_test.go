@@ -29,11 +29,11 @@ func write(kind Kind, request string, outcome Outcome, version, position uint64)
 func TestALogIsHeldToWhatWasAnswered(t *testing.T) {
 	created := write(Create, "r1", Acknowledged, 1, 1)
 	for name, row := range map[string]struct {
-		given []Operation
-		log   string
-		lost  int
-		late  int
-		says  string // "" when nothing is wrong
+		given   []Operation
+		log     string
+		lost    int
+		late    int
+		problem string // "" when nothing is wrong
 	}{
 		"all of it is there": {
 			given: []Operation{created, write(Delete, "r2", Acknowledged, 0, 2), write(Update, "r3", Refused, 0, 0)},
@@ -43,17 +43,17 @@ func TestALogIsHeldToWhatWasAnswered(t *testing.T) {
 			given: []Operation{created, write(Update, "r2", Unknown, 0, 0), write(Delete, "r3", Unknown, 0, 0)},
 			log:   logged(1, "r1", "crm", 1, "r1") + logged(2, "r2", "crm", 2, "r2"), late: 1,
 		},
-		"an acknowledged write is gone":        {given: []Operation{created}, lost: 1, says: "was acknowledged"},
-		"it is there with another content":     {given: []Operation{created}, log: logged(1, "r1", "crm", 1, "other"), lost: 1, says: "was acknowledged"},
-		"it is there at another position":      {given: []Operation{created}, log: logged(7, "r1", "crm", 1, "r1"), lost: 1, says: "was acknowledged"},
-		"a refused write was made":             {given: []Operation{write(Update, "r1", Refused, 0, 0)}, log: logged(1, "r1", "crm", 1, "r1"), says: "was refused"},
-		"an unanswered write is there in part": {given: []Operation{write(Update, "r1", Unknown, 0, 0)}, log: logged(1, "r1", "crm", 1, ""), says: "in part"},
+		"an acknowledged write is gone":        {given: []Operation{created}, lost: 1, problem: "was acknowledged"},
+		"it is there with another content":     {given: []Operation{created}, log: logged(1, "r1", "crm", 1, "other"), lost: 1, problem: "was acknowledged"},
+		"it is there at another position":      {given: []Operation{created}, log: logged(7, "r1", "crm", 1, "r1"), lost: 1, problem: "was acknowledged"},
+		"a refused write was made":             {given: []Operation{write(Update, "r1", Refused, 0, 0)}, log: logged(1, "r1", "crm", 1, "r1"), problem: "was refused"},
+		"an unanswered write is there in part": {given: []Operation{write(Update, "r1", Unknown, 0, 0)}, log: logged(1, "r1", "crm", 1, ""), problem: "in part"},
 		"a write was made twice": {
-			given: []Operation{created}, log: logged(1, "r1", "crm", 1, "r1") + logged(2, "r1", "crm", 2, "r1"), lost: 1, says: "made twice",
+			given: []Operation{created}, log: logged(1, "r1", "crm", 1, "r1") + logged(2, "r1", "crm", 2, "r1"), lost: 1, problem: "made twice",
 		},
-		"a version is missing":  {given: []Operation{write(Create, "r1", Acknowledged, 2, 1)}, log: logged(1, "r1", "crm", 2, "r1"), says: "follows version 0"},
-		"nobody asked for it":   {log: logged(1, "r1", "crm", 1, "r1"), says: "nobody asked"},
-		"the log runs backward": {given: []Operation{created, write(Update, "r2", Unknown, 0, 0)}, log: logged(1, "r1", "crm", 1, "r1") + logged(1, "r2", "crm", 2, "r2"), late: 1, says: "position 1 follows"},
+		"a version is missing":  {given: []Operation{write(Create, "r1", Acknowledged, 2, 1)}, log: logged(1, "r1", "crm", 2, "r1"), problem: "follows version 0"},
+		"nobody asked for it":   {log: logged(1, "r1", "crm", 1, "r1"), problem: "nobody asked"},
+		"the log runs backward": {given: []Operation{created, write(Update, "r2", Unknown, 0, 0)}, log: logged(1, "r1", "crm", 1, "r1") + logged(1, "r2", "crm", 2, "r2"), late: 1, problem: "position 1 follows"},
 	} {
 		h := NewHistory()
 		for _, o := range row.given {
@@ -65,10 +65,10 @@ func TestALogIsHeldToWhatWasAnswered(t *testing.T) {
 		v := l.Judge(h)
 		require.Equal(t, row.lost, v.Lost, name)
 		require.Equal(t, row.late, v.Late, name)
-		if said := strings.Join(v.Problems, "\n"); row.says == "" {
-			require.Empty(t, said, name)
+		if found := strings.Join(v.Problems, "\n"); row.problem == "" {
+			require.Empty(t, found, name)
 		} else {
-			require.Contains(t, said, row.says, name)
+			require.Contains(t, found, row.problem, name)
 		}
 	}
 }

@@ -74,8 +74,8 @@ const (
 	stale     = "version_mismatch"
 )
 
-// Tells reports whether a refusal shows the state of the integration.
-func Tells(code string) bool { return code == nameTaken || code == notFound || code == stale }
+// ShowsState reports whether a refusal shows the state of the integration.
+func ShowsState(code string) bool { return code == nameTaken || code == notFound || code == stale }
 
 // apply returns the state after an operation, or the code that refuses it.
 func (s State) apply(o Operation) (State, string) {

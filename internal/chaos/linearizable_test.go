@@ -56,7 +56,7 @@ func TestAHistoryThatAnOrderExplainsIsLegal(t *testing.T) {
 		"one without an answer was made later":   late,
 		"one without an answer was never made":   oneAfterTheOther(made(chaos.Create, "a", 1), lost(chaos.Delete, ""), made(chaos.Update, "b", 2)),
 		"a get may be behind what it asks for":   twice,
-		"a refusal that says nothing of it":      oneAfterTheOther(refused(chaos.Create, "event_log_unavailable"), made(chaos.Create, "a", 1)),
+		"a refusal that does not show the state": oneAfterTheOther(refused(chaos.Create, "event_log_unavailable"), made(chaos.Create, "a", 1)),
 		"what is refused is refused for a cause": oneAfterTheOther(made(chaos.Create, "a", 1), refused(chaos.Create, "name_taken"), given(refused(chaos.Update, "version_mismatch"), 7)),
 	} {
 		require.NoError(t, chaos.CheckLinearizable(t, "crm", history, t.TempDir()), name)

@@ -101,7 +101,7 @@ func (c *client) operate(ctx context.Context) bool {
 	for n := 0; safe && o.Outcome == Unknown && n < repeats && ctx.Err() == nil; n++ {
 		rest(ctx)
 		if c.once(&o, secret, safe); o.Outcome == Refused {
-			o.Outcome = Unknown // the repetition was refused, which says nothing of the first
+			o.Outcome = Unknown // the repetition was refused, which shows nothing about the first
 		}
 	}
 	c.load.History.end(o)
@@ -188,25 +188,25 @@ type answer struct {
 }
 
 func (c *client) answered(o *Operation, res *http.Response, body []byte) {
-	var said answer
-	if len(body) > 0 && json.Unmarshal(body, &said) != nil {
+	var reply answer
+	if len(body) > 0 && json.Unmarshal(body, &reply) != nil {
 		c.load.History.odd(fmt.Sprintf("%s %s: %s, and a body that is not JSON: %.200s", o.Kind, o.Request, res.Status, body))
 		return
 	}
 	switch res.StatusCode {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent:
-		if said.Integration != nil {
-			said = *said.Integration
+		if reply.Integration != nil {
+			reply = *reply.Integration
 		}
-		o.Outcome, o.Version, o.Shown = Acknowledged, said.Version, said.DisplayName
+		o.Outcome, o.Version, o.Shown = Acknowledged, reply.Version, reply.DisplayName
 		if o.Kind.Writes() {
 			o.Position, _ = strconv.ParseUint(res.Header.Get("Event-Position"), 10, 64) // 0 is at no event
 		}
 	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed:
-		o.Outcome, o.Code = Refused, said.Code
+		o.Outcome, o.Code = Refused, reply.Code
 	case http.StatusServiceUnavailable:
-		o.Code = said.Code
-		if said.Code != "outcome_unknown" {
+		o.Code = reply.Code
+		if reply.Code != "outcome_unknown" {
 			o.Outcome = Refused
 		}
 	default:

@@ -1,5 +1,5 @@
 // Package chaos makes contended load on a service, and judges afterwards what the
-// service answered by what its log says.
+// service answered against its log.
 //
 // Its promise: an answer that the log does not bear out is found, and so is a
 // history of answers that no order of the operations explains.

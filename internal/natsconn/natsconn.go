@@ -23,7 +23,7 @@ import (
 // ErrAway reports that no NATS server answers at the configured address.
 var ErrAway = errors.New("no server answers")
 
-// Config says where NATS is.
+// Config locates NATS.
 type Config struct {
 	Data        datafolder.Folder // of the embedded server
 	URL         string            // of servers of the operator, separated by commas; empty: the embedded server

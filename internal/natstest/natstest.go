@@ -12,8 +12,8 @@ import (
 )
 
 // Connect starts a server on a folder of its own, with no listening port, and
-// returns a connection to it. Both go away with the test. Where NATS_URLS says
-// that there is a server, the connection is to an empty account there instead.
+// returns a connection to it. Both end with the test. With
+// NATS_URLS, the connection is to an empty account of one of those servers instead.
 func Connect(t testing.TB) *nats.Conn {
 	t.Helper()
 	if all := accounts(); all != nil {

@@ -82,19 +82,19 @@ func (p *Process) launch() {
 // await waits until the server finds itself healthy, as a query of /healthz asks.
 func (p *Process) await(query string) {
 	p.t.Helper()
-	said := ""
+	answer := ""
 	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		res, err := http.Get(p.Monitor + "/healthz" + query)
 		if err == nil {
 			body, _ := io.ReadAll(res.Body)
-			said = string(body)
+			answer = string(body)
 			if res.Body.Close() == nil && res.StatusCode == http.StatusOK {
 				return
 			}
 		}
 		if time.Now().After(until) {
 			log, _ := os.ReadFile(p.config + ".log")
-			p.t.Fatalf("nats-server was not healthy within 2 minutes: %s\n%s", said, log[max(0, len(log)-8<<10):])
+			p.t.Fatalf("nats-server was not healthy within 2 minutes: %s\n%s", answer, log[max(0, len(log)-8<<10):])
 		}
 	}
 }

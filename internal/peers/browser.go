@@ -10,7 +10,7 @@ import (
 )
 
 // Browse opens a page in Chromium and returns what it came to once its scripts
-// have run, as HTML, and what they said to the console. The test is skipped on a
+// have run, as HTML, and what they logged to the console. The test is skipped on a
 // machine that has no Chromium, or where it doesn't even show an empty page.
 func Browse(t testing.TB, url string) (html, console string) {
 	t.Helper()
@@ -39,12 +39,12 @@ func browse(t testing.TB, program, url string) (html, console string, err error)
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+profile,
 		"--enable-logging=stderr", "--virtual-time-budget=20000", "--timeout=120000", "--dump-dom", url)
 	cmd.WaitDelay = 10 * time.Second // its children may hold its output open
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", "", fmt.Errorf("chromium on %s: %w\n%s", url, err, said.String())
+		return "", "", fmt.Errorf("chromium on %s: %w\n%s", url, err, stderr.String())
 	}
-	for line := range bytes.Lines(said.Bytes()) {
+	for line := range bytes.Lines(stderr.Bytes()) {
 		if bytes.Contains(line, []byte("CONSOLE")) {
 			console += string(line)
 		}

@@ -1,7 +1,7 @@
 // Package peers starts servers and clients of others, the ones in test/peers, for tests.
 //
 // Its promise: a peer ends with the test that started it, and a machine that
-// can't run one is told what it lacks.
+// can't run one skips the test with what is missing.
 package peers
 
 import (
@@ -22,14 +22,14 @@ import (
 func Start(t testing.TB, file string, options any) string {
 	t.Helper()
 	dir := Dir(t)
-	said, err := json.Marshal(options)
+	argument, err := json.Marshal(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), Node(t), file, string(said))
+	cmd := exec.CommandContext(t.Context(), Node(t), file, string(argument))
 	cmd.Dir = dir
-	var told strings.Builder
-	cmd.Stderr = &told
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe() // it ends with the peer's end of this, even when the test is killed
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func Start(t testing.TB, file string, options any) string {
 	case <-time.After(60 * time.Second):
 	}
 	stop()
-	t.Fatalf("the peer %s did not start:\n%s", file, told.String())
+	t.Fatalf("the peer %s did not start:\n%s", file, stderr.String())
 	return ""
 }
 

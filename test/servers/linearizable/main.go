@@ -51,7 +51,7 @@ func check(name string, operations []chaos.Operation, dir string) error {
 		switch {
 		case o.Outcome == chaos.Unknown && o.Kind.Writes():
 			to = math.MaxInt64
-		case o.Outcome == chaos.Unknown, o.Outcome == chaos.Refused && !chaos.Tells(o.Code):
+		case o.Outcome == chaos.Unknown, o.Outcome == chaos.Refused && !chaos.ShowsState(o.Code):
 			continue // it shows nothing
 		case o.Kind == chaos.Get:
 			// Of those that may show the same moments, the first to return is the
@@ -59,7 +59,7 @@ func check(name string, operations []chaos.Operation, dir string) error {
 			from = min(o.From, o.Call)
 			answer := o
 			answer.Client, answer.Request, answer.Call, answer.Return = 0, "", from, 0
-			if n, told := same[answer]; told {
+			if n, known := same[answer]; known {
 				history[n].Return = min(history[n].Return, to)
 				continue
 			}
@@ -72,7 +72,7 @@ func check(name string, operations []chaos.Operation, dir string) error {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("%s: whether an order explains its %d operations could not be told within a minute", name, len(history))
+		return fmt.Errorf("%s: whether an order explains its %d operations is not known after a minute", name, len(history))
 	case porcupine.Illegal:
 	}
 	picture := filepath.Join(dir, name+".html")
