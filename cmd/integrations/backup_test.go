@@ -250,6 +250,7 @@ func TestABackupThatWasCutOrChangedIsRefused(t *testing.T) {
 
 // From one server to a cluster, and from there to one server again.
 func TestABackupMovesToAClusterAndBack(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	file, before := takeBackup(t, p)
@@ -286,6 +287,7 @@ func TestABackupMovesToAClusterAndBack(t *testing.T) {
 
 // Streams as versions before this one made them: compressed, and without a lineage.
 func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	for _, name := range named("old", 5) {
@@ -328,6 +330,7 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 // What followed the backup is gone, and its positions are given out again: nobody who
 // saw it waits for a position that means something else, or passes over an event.
 func TestReadersOfALogThatWasRestored(t *testing.T) {
+	slow(t)
 	hooks := newHook(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")

@@ -18,6 +18,7 @@ import (
 )
 
 func TestABenchShowsEachFigureBesideItsLimit(t *testing.T) {
+	slow(t)
 	t.Setenv("RUN_AS_INTEGRATIONS", "1")                        // the processes that it starts are this one
 	t.Setenv("INTEGRATIONS_NATS_URL", "nats://127.0.0.1:1/log") // must not be where it writes
 	scratch := t.TempDir()
@@ -85,6 +86,7 @@ func (e *endsOn) Write(p []byte) (int, error) {
 }
 
 func TestABenchThatIsInterruptedLeavesNothing(t *testing.T) {
+	slow(t)
 	t.Setenv("RUN_AS_INTEGRATIONS", "1")
 	scratch := t.TempDir()
 	t.Setenv("TMPDIR", scratch)

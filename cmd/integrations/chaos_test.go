@@ -37,6 +37,7 @@ func chaosFor(t *testing.T) time.Duration {
 // Clients create, change, delete and read the same few integrations while faults
 // are injected. After each fault everything is held to the log.
 func TestChaos(t *testing.T) {
+	slow(t)
 	each := chaosFor(t) / 4
 	sum := tally{}
 	t.Run(killedService, func(t *testing.T) {
@@ -119,6 +120,7 @@ func clusterFaults(t *testing.T, cluster *natstest.ProcessCluster) func() {
 // The control of the cluster: with one copy of each stream, the disk that is taken
 // away takes what was acknowledged with it.
 func TestChaosFindsWhatAClusterWithOneCopyLoses(t *testing.T) {
+	slow(t)
 	cluster := natstest.SpawnCluster(t)
 	c := newChaos(t, t.TempDir(), append(cluster.Flags(), "--replicas=1")...)
 	stop := c.load()

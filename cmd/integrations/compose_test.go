@@ -100,6 +100,7 @@ func mustInfo(t *testing.T, s jetstream.Stream) *jetstream.StreamInfo {
 }
 
 func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *testing.T) {
+	slow(t)
 	var routes []string
 	var ports []int
 	for range 3 {
@@ -164,6 +165,7 @@ func TestTheComposeFilesHoldNoSecret(t *testing.T) {
 
 // The service may not take snapshots; the operator may.
 func TestTheOperatorOfTheComposeFileMakesBackups(t *testing.T) {
+	slow(t)
 	srv := start(t, configured(t, "nats.conf"))
 	require.True(t, srv.ReadyForConnections(10*time.Second))
 	data := t.TempDir()
@@ -172,7 +174,7 @@ func TestTheOperatorOfTheComposeFileMakesBackups(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "backup")
 	exit, out := tool(t, append([]string{"backup", file, "--data", data}, flags(srv)...)...)
 	require.Equal(t, 1, exit)
-	require.Contains(t, out, "who may take snapshots")
+	require.Contains(t, out, "permission to take and restore snapshots")
 	require.NoFileExists(t, file)
 	exit, out = tool(t, "backup", file, "--data", data, "--nats-url=nats://operator:0perator@"+srv.Addr().String())
 	require.Zero(t, exit, out)

@@ -92,6 +92,7 @@ func TestChangesThatMeetAFullDiskAreMadeOrNot(t *testing.T) {
 
 // A read returns what exists, or that it is unavailable.
 func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
+	slow(t)
 	disk := newSmallDisk(t)
 	p := startProcess(t, filepath.Join(disk.dir, "data"), "--probe-interval=0s")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("steady", "t"))
@@ -124,6 +125,7 @@ func TestWhileTheDiskIsFullNothingIsShownThatIsNotSo(t *testing.T) {
 
 // The operator frees space and restarts a NATS server that is not ours.
 func TestAFullDiskOfAnotherNATSServerIsA503UntilThatIsRestarted(t *testing.T) {
+	slow(t)
 	disk := newSmallDisk(t)
 	server := natstest.Spawn(t, disk.dir, true)
 	p := startProcess(t, t.TempDir(), "--probe-interval=0s", "--nats-url="+server.URL, "--nats-monitor-url="+server.Monitor)

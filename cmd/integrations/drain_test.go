@@ -23,6 +23,7 @@ func (p *process) listenTo() (status int, stream io.ReadCloser) {
 
 // A load balancer sends listeners as well until it sees that /readyz is red.
 func TestListenersAreServedUntilTheDrainDelayIsOver(t *testing.T) {
+	slow(t)
 	p := startProcess(t, t.TempDir(), "--drain-delay=3s")
 	status, early := p.listenTo()
 	require.Equal(t, http.StatusOK, status)

@@ -202,7 +202,7 @@ func TestAnIntegrationThatChangedSinceThePlanIsNotOverwritten(t *testing.T) {
 
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"display_name": "Theirs"}`)
 	plan.Apply(t.Context())
-	require.Contains(t, plan.Steps[0].Refusal, "at version 2 by now")
+	require.Contains(t, plan.Steps[0].Refusal, "now at version 2")
 	require.True(t, plan.Steps[1].Done, "the others are applied")
 	require.Contains(t, p.must(http.StatusOK, http.MethodGet, all+"/crm", ""), `"display_name":"Theirs"`)
 }

@@ -52,6 +52,7 @@ func verified(t *testing.T, data string) (exit int, found struct{ Events, Integr
 }
 
 func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	for _, name := range []string{"a1", "b1", "c1", "d1"} {
@@ -143,6 +144,7 @@ func TestADamagedMarkIsNamed(t *testing.T) {
 
 // A vault that is created again beside a log with events would hide that secrets are gone.
 func TestASecretStreamThatIsGoneIsNotMadeAnewUnasked(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))

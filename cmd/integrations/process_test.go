@@ -33,6 +33,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// slow skips a test in short mode. Of each kind of test, one is not slow.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
+}
+
 // process is a service running as a process of its own.
 type process struct {
 	t    *testing.T

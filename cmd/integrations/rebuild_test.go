@@ -93,6 +93,7 @@ func TestARebuildBesideAServiceIsNotNoticed(t *testing.T) {
 }
 
 func TestARebuildThatIsKilledChangesNothing(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data)
 	const integrations = 100

@@ -91,6 +91,7 @@ func TestProcessesShareTheWork(t *testing.T) {
 }
 
 func TestARollingRestartFailsNoRequest(t *testing.T) {
+	slow(t)
 	d := deploy(t)
 	args := []string{"--roles=api,projector", "--drain-delay=500ms"}
 	var fleet balancer

@@ -69,6 +69,7 @@ func (r *receiver) count() int {
 // RECEIVER_DOWN_FOR=1m go test -v -run OnItsFeet ./cmd/integrations makes it a
 // longer outage.
 func TestAReceiverThatIsBackOnItsFeetGetsEverythingOnceAndInOrderThoughTheServiceWasKilled(t *testing.T) {
+	slow(t)
 	downFor := time.Second
 	if text := os.Getenv("RECEIVER_DOWN_FOR"); text != "" {
 		var err error
