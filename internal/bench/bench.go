@@ -8,21 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 )
-
-// Config configures a run.
-type Config struct {
-	Program     string        // this program, which is started as the service and as what stands beside it
-	Rows        []string      // names of rows, or of groups such as creates; none: all of them
-	Size        int           // integrations of the service that reads are measured on
-	For         time.Duration // of one repetition
-	Repetitions int           // of each row, at least 3
-	Progress    io.Writer
-}
 
 // Validate reports everything that is wrong with c.
 func (c Config) Validate() error {
@@ -53,11 +42,6 @@ func Names() []string {
 	return names
 }
 
-// is reports whether r is called name or belongs to the group of that name.
-func (r row) is(name string) bool {
-	return r.name == name || strings.HasPrefix(r.name, name+"/")
-}
-
 // Run measures the rows of c. When a row fails, it returns those before it and
 // the error.
 func Run(ctx context.Context, c Config) (report Report, err error) {
@@ -86,28 +70,4 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		report.Rows = append(report.Rows, result)
 	}
 	return report, nil
-}
-
-// run measures the limit and the figure in turns.
-func (r row) run(ctx context.Context, l *lab) (Result, error) {
-	p, err := r.measure(ctx, l)
-	if p.end != nil {
-		defer p.end()
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	var figures, limits []sample
-	for range l.Repetitions {
-		limit, err := p.limit(ctx)
-		if err != nil {
-			return Result{}, fmt.Errorf("measure %s: %w", r.limit, err)
-		}
-		figure, err := p.figure(ctx)
-		if err != nil {
-			return Result{}, fmt.Errorf("measure %s: %w", r.what, err)
-		}
-		limits, figures = append(limits, limit), append(figures, figure)
-	}
-	return r.result(figures, limits), nil
 }

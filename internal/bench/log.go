@@ -153,11 +153,6 @@ func (l *lab) log(ctx context.Context) (*nats.Conn, *eventstore.Store, error) {
 	return nc, events, nil
 }
 
-// perSecond is how many events were gone through a second.
-func perSecond(count int, since time.Time) sample {
-	return sample{value: float64(count) / time.Since(since).Seconds()}
-}
-
 // consumes reads count messages with an ordered consumer.
 func consumes(nc *nats.Conn, count int, policy jetstream.DeliverPolicy, take func(jetstream.Msg) error) measuring {
 	return func(ctx context.Context) (sample, error) {

@@ -7,28 +7,6 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// row is one figure and what stands beside it.
-type row struct {
-	name    string // the part before a slash is its group
-	what    string // the figure
-	limit   string // what stands beside it
-	unit    string
-	goal    goal
-	measure func(context.Context, *lab) (pair, error)
-}
-
-const (
-	aSecond      = "/s"
-	microseconds = "µs"
-	milliseconds = "ms"
-	megabytes    = "MB"
-	seconds      = "s"
-
-	publishing = "jetstream.PublishMsg with the same expectation, payload, sync and connections"
-	querying   = "the same query straight on the store"
-	serverOnly = "nats-server alone on the same folder"
-)
-
 // table is every row, in the order in which they are measured.
 var table = []row{
 	{"creates/latency", "a create over HTTP, 1 connection, median", publishing, microseconds, goal{moreAtMost, 150}, latency(creates(1))},

@@ -13,10 +13,9 @@ const limit = 6
 // larger are the packages that are above the limit today. These numbers may only fall: a
 // package that is measured smaller gets its new number, and none once it is at the limit.
 var larger = map[string]int{
-	"eventstore":     20,
-	"webhooks":       16,
-	"internal/bench": 14,
-	"domain":         12,
+	"eventstore": 20,
+	"webhooks":   16,
+	"domain":     12,
 }
 
 func TestNoPackageIsALargeCircleOfFiles(t *testing.T) {
