@@ -51,7 +51,7 @@ func (v *verification) catchUp(ctx context.Context, shown readModel) error {
 func (v *verification) compare(ctx context.Context, shown projections.Model) error {
 	workspaces := map[domain.Workspace]bool{}
 	for k, f := range v.folded {
-		workspaces[k.workspace] = true
+		workspaces[k.Workspace] = true
 		if !f.deleted {
 			v.report.Integrations++
 		}
@@ -68,7 +68,7 @@ func (v *verification) compare(ctx context.Context, shown projections.Model) err
 	}
 	for k, f := range v.folded {
 		if !f.deleted && !f.shown && !v.changedSince(ctx, k) {
-			v.problem("%s/%s: the log has it and the read model does not show it", k.workspace, k.id)
+			v.problem("%s/%s: the log has it and the read model does not show it", k.Workspace, k.ID)
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ func (v *verification) compareWorkspace(ctx context.Context, shown projections.M
 			return err
 		}
 		for _, i := range page.Items {
-			k := key{w, i.ID}
+			k := domain.Ref{Workspace: w, ID: i.ID}
 			f := v.folded[k]
 			if f != nil {
 				f.shown = true

@@ -59,7 +59,7 @@ func (v *verification) event(c eventstore.Commit) {
 		v.problem("%v", c.Err)
 		return
 	}
-	k := key{c.Workspace, c.ID}
+	k := c.Ref()
 	f := v.folded[k]
 	if f == nil {
 		f = &state{}
@@ -89,7 +89,7 @@ func (v *verification) openSecrets(ctx context.Context) {
 		for _, ref := range f.secrets {
 			v.report.Secrets++
 			if _, err := v.Vault.Open(ctx, f.owner, ref); err != nil && !v.changedSince(ctx, k) {
-				v.problem("%s/%s: secret %s: %v", k.workspace, k.id, ref.Field, err)
+				v.problem("%s/%s: secret %s: %v", k.Workspace, k.ID, ref.Field, err)
 			}
 		}
 	}

@@ -49,7 +49,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, shown.Close()) }()
-	v := &verification{Config: c, folded: map[key]*state{}, report: Report{Problems: []string{}}}
+	v := &verification{Config: c, folded: map[domain.Ref]*state{}, report: Report{Problems: []string{}}}
 	if v.head, err = c.Events.Head(ctx); err != nil {
 		return report, err
 	}
@@ -91,13 +91,7 @@ type verification struct {
 	head   uint64 // of the log when the run started
 	last   uint64 // position of the event that was folded last
 	gap    uint64 // last position that has no event
-	folded map[key]*state
-}
-
-// key identifies an integration.
-type key struct {
-	workspace domain.Workspace
-	id        domain.ID
+	folded map[domain.Ref]*state
 }
 
 // state is what the log leads to. It keeps a hash instead of the integration, so that
@@ -118,7 +112,7 @@ func (v *verification) problem(format string, args ...any) {
 
 // changedSince reports whether an integration changed after the run started. Nothing
 // can be verified of such an integration.
-func (v *verification) changedSince(ctx context.Context, k key) bool {
-	last, err := v.Events.LoadFromLeader(ctx, k.workspace, k.id)
+func (v *verification) changedSince(ctx context.Context, k domain.Ref) bool {
+	last, err := v.Events.LoadFromLeader(ctx, k.Workspace, k.ID)
 	return err == nil && last.Position > v.head
 }
