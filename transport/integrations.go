@@ -135,8 +135,8 @@ func (s *Server) getIntegration(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: show(i), header: header}, nil
 }
 
-// integration returns the integration of the path, at present or as of the moment of the
-// query.
+// integration returns the integration of the path, at present or as of the
+// as_of parameter.
 func (s *Server) integration(r *request) (projections.Integration, error) {
 	at, err := r.asOf()
 	if err != nil {
