@@ -18,7 +18,7 @@ import (
 
 const module = "github.com/seed677028b5/integrations/"
 
-// A row says what the files of a package may import, tests aside.
+// A row lists what the non-test files of a package may import.
 type row struct {
 	pkg     string
 	ours    string // packages of this module
@@ -125,7 +125,7 @@ func TestPackagesImportWhatTheTableSays(t *testing.T) {
 		pkg := path.Dir(name)
 		at := slices.IndexFunc(table, func(r row) bool { return r.pkg == pkg })
 		if at < 0 {
-			t.Errorf("%s: package %s is not in the table: say there, and in ARCHITECTURE.md, what it may import", name, pkg)
+			t.Errorf("%s: package %s is not in the table: list there, and in ARCHITECTURE.md, what it may import", name, pkg)
 			continue
 		}
 		allowed := strings.Fields(table[at].ours + " " + table[at].outside)
@@ -141,7 +141,7 @@ func TestPackagesImportWhatTheTableSays(t *testing.T) {
 			used[pkg][what] = true
 			switch {
 			case !known:
-				t.Errorf("%s imports %s, which is new here: give it a name and a home in the table, and say why in ARCHITECTURE.md", name, imported)
+				t.Errorf("%s imports %s, which is new here: give it a name and a home in the table, and the reason in ARCHITECTURE.md", name, imported)
 			case what != "" && !slices.Contains(allowed, what):
 				t.Errorf("%s imports %s, and package %s may not: it may import %s and the standard library", name, what, pkg, strings.Join(append(allowed, "nothing else"), ", "))
 			}
@@ -150,7 +150,7 @@ func TestPackagesImportWhatTheTableSays(t *testing.T) {
 	for _, r := range table {
 		for _, what := range strings.Fields(r.ours + " " + r.outside) {
 			if !used[r.pkg][what] {
-				t.Errorf("the table says that package %s imports %s, and it doesn't: take it out", r.pkg, what)
+				t.Errorf("the table lists that package %s imports %s, and it doesn't: take it out", r.pkg, what)
 			}
 		}
 	}
@@ -189,7 +189,7 @@ func TestTheDocumentSaysTheSameAsTheTable(t *testing.T) {
 	}
 	for n, want := range table {
 		if n >= len(written) || written[n] != want {
-			t.Fatalf("row %d of the import table in ARCHITECTURE.md is not what architecture_test.go says of %s:\nthere %+v\nhere  %+v", n+1, want.pkg, written[min(n, len(written)):min(n+1, len(written))], want)
+			t.Fatalf("row %d of the import table in ARCHITECTURE.md differs from architecture_test.go on %s:\nthere %+v\nhere  %+v", n+1, want.pkg, written[min(n, len(written)):min(n+1, len(written))], want)
 		}
 	}
 	if len(written) != len(table) {
@@ -242,13 +242,13 @@ func TestEveryDirectDependencyHasAReason(t *testing.T) {
 var directDependency = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
 
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
-	said := map[string]bool{}
+	documented := map[string]bool{}
 	for name, file := range sources(t) {
-		said[path.Dir(name)] = said[path.Dir(name)] || file.Doc != nil
+		documented[path.Dir(name)] = documented[path.Dir(name)] || file.Doc != nil
 	}
-	for _, pkg := range slices.Sorted(maps.Keys(said)) {
-		if !said[pkg] {
-			t.Errorf("package %s has no comment: say its one job and its one promise", pkg)
+	for _, pkg := range slices.Sorted(maps.Keys(documented)) {
+		if !documented[pkg] {
+			t.Errorf("package %s has no comment: write its one job and its one promise", pkg)
 		}
 	}
 }
@@ -258,7 +258,7 @@ func TestNothingIsNamedAfterNothing(t *testing.T) {
 	for name := range sources(t) {
 		for part := range strings.SplitSeq(strings.TrimSuffix(name, ".go"), "/") {
 			if slices.Contains(meaningless, part) {
-				t.Errorf("%s: %q says nothing about what is in it; name it after that", name, part)
+				t.Errorf("%s: %q does not describe what is in it; name it after that", name, part)
 			}
 		}
 	}

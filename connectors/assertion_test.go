@@ -38,7 +38,7 @@ func sentForm(t *testing.T, a domain.Auth, from *issuer, key string) url.Values 
 	result := succeeds(t, onLoopback(t), byToken(calling(base, nil, nil), a, key))
 	form := from.requests()[len(from.requests())-1].form(t)
 	for _, member := range []string{"assertion", "client_assertion"} {
-		if said := form.Get(member); said != "" && strings.Contains(asJSON(t, result), said) {
+		if sent := form.Get(member); sent != "" && strings.Contains(asJSON(t, result), sent) {
 			t.Error("the assertion is shown")
 		}
 	}

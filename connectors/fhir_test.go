@@ -81,11 +81,11 @@ func TestAFHIRServerIsProbedByItsCapabilityStatement(t *testing.T) {
 	const statement = `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "software": {"name": "Acme", "version": "7"},
 		"rest": [{"mode": "server", "security": {"service": [{"coding": [{"code": "SMART-on-FHIR"}]}]}}]}`
 	for name, tt := range map[string]struct {
-		status int
-		body   string
-		signed bool
-		want   domain.ProbeStatus
-		says   string
+		status  int
+		body    string
+		signed  bool
+		want    domain.ProbeStatus
+		message string
 	}{
 		"a statement is healthy":              {200, statement, false, domain.Healthy, "FHIR 4.0.1 (Acme 7) and asks for SMART-on-FHIR"},
 		"a statement without a version isn't": {200, `{"resourceType": "CapabilityStatement"}`, false, domain.Misconfigured, "fhirVersion"},
@@ -108,7 +108,7 @@ func TestAFHIRServerIsProbedByItsCapabilityStatement(t *testing.T) {
 				c = signedBy(c, domain.Auth{Type: domain.BearerToken}, "token-1234")
 			}
 			p := onLoopback(t).Probe(t.Context(), c.Integration, c.Keyring)
-			if p.Status != tt.want || !strings.Contains(p.Message, tt.says) {
+			if p.Status != tt.want || !strings.Contains(p.Message, tt.message) {
 				t.Errorf("the probe saw %s: %s", p.Status, p.Message)
 			}
 			if asked.Load() != "GET /r4/metadata "+fhirJSON {

@@ -30,21 +30,21 @@ func TestADeniedDestinationIsReportedAlwaysAlikeAndNothingConnects(t *testing.T)
 	t.Cleanup(func() { _ = server.Close() })
 	const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name."
 	strict := registry(t, Config{})
-	told := map[string]bool{}
+	errors := map[string]bool{}
 	for _, base := range []string{
 		"http://" + listener.Addr().String(), strings.Replace("http://"+listener.Addr().String(), "127.0.0.1", "localhost", 1),
 		"http://169.254.169.254/latest", "http://metadata.google.internal", "http://[::1]:9", "http://10.0.0.1", "https://[fe80::1%25lo]/",
 		"http://no-such-host.invalid", // else the answers would list the names of a network
 	} {
 		c := signedBy(calling(base, nil, nil), domain.Auth{Type: domain.BearerToken}, canary)
-		told[failsWith(t, strict, c, domain.CallBlockedDestination).Error] = true
+		errors[failsWith(t, strict, c, domain.CallBlockedDestination).Error] = true
 		p := strict.Probe(t.Context(), c.Integration, c.Keyring)
 		if p.Status != domain.Misconfigured || p.Message != denied {
 			t.Errorf("the probe of %s came to %s: %s", base, p.Status, p.Message)
 		}
 	}
-	if len(told) != 1 || !told[denied] {
-		t.Errorf("denied destinations are told apart: %v", told)
+	if len(errors) != 1 || !errors[denied] {
+		t.Errorf("denied destinations can be distinguished: %v", errors)
 	}
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections were made to a denied destination", n)

@@ -121,7 +121,7 @@ func TestAKeyThatDoesNotFitIsRefusedInWords(t *testing.T) {
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	weak := newRSA(1024)()
 	r, p384 := rsaKey(t), ecKey(t, elliptic.P384())
-	for says, row := range map[string]struct{ algorithm, text string }{
+	for want, row := range map[string]struct{ algorithm, text string }{
 		"1024 bits":          {"RS384", asPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(weak), nil)},
 		"is on P-256":        {"ES384", sec1(t, ecKey(t, elliptic.P256()))},
 		"is an RSA key":      {"ES384", pkcs8(t, r)},
@@ -134,12 +134,12 @@ func TestAKeyThatDoesNotFitIsRefusedInWords(t *testing.T) {
 	} {
 		a := domain.Auth{Type: domain.JWTBearer, TokenURL: "http://127.0.0.1:1/token", AssertionAlgorithm: row.algorithm}
 		_, err := PublicKeys(a, domain.NewSecret(row.text))
-		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: got %v", says, err)
+		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
 		}
 		got := failsWith(t, onLoopback(t), byToken(calling("http://127.0.0.1:1", nil, nil), a, row.text), domain.CallMisconfigured)
-		if !strings.Contains(got.Error, says) {
-			t.Errorf("%s: got %s", says, got.Error)
+		if !strings.Contains(got.Error, want) {
+			t.Errorf("%s: got %s", want, got.Error)
 		}
 	}
 	if _, err := PublicKeys(clientCredentials("http://127.0.0.1:1"), domain.NewSecret(canary)); domain.KindOf(err) != domain.Invalid {

@@ -48,7 +48,7 @@ type scenario struct {
 	shows  string // what holds when it passes
 	tool   string // that is called, after a probe and a discovery
 	params map[string]any
-	comes  string // what the call comes to, else what the probe says
+	comes  string // the outcome of the call, else of the probe
 	busy   string // the check that a busy machine may be warned in
 }
 
@@ -169,7 +169,7 @@ func TestMCPConformanceEveryScenarioIsHeldOrLeftOutForAReason(t *testing.T) {
 		name, _, _ := strings.Cut(listed, " ")
 		at := slices.Index(known, name)
 		if at < 0 {
-			t.Errorf("nothing is said of the scenario %s", name)
+			t.Errorf("the table lacks the scenario %s", name)
 			continue
 		}
 		known = slices.Delete(known, at, at+1)
@@ -190,9 +190,9 @@ func TestMCPConformanceTheScenariosHold(t *testing.T) {
 			results := t.TempDir()
 			cmd := conformance(t, "client", "--command", `"$CONFORMANCE_CLIENT"`, "--scenario", name, "--output-dir", results)
 			cmd.Env = append(os.Environ(), asConformanceClient+"=1", "CONFORMANCE_CLIENT="+self)
-			told, _ := cmd.CombinedOutput() // its exit status says no more than what it wrote
+			output, _ := cmd.CombinedOutput() // its output has all that its exit status has
 			if got := resultOf(t, results, "stdout.txt"); string(got) != s.comes {
-				t.Errorf("the client came to %q\n%s", got, told)
+				t.Errorf("the client came to %q\n%s", got, output)
 			}
 			var checks []struct{ ID, Status, Description, ErrorMessage string }
 			if err := json.Unmarshal(resultOf(t, results, "checks.json"), &checks); err != nil {
@@ -209,7 +209,7 @@ func TestMCPConformanceTheScenariosHold(t *testing.T) {
 				}
 			}
 			if count["SUCCESS"] == 0 {
-				t.Errorf("nothing was checked:\n%s", told)
+				t.Errorf("nothing was checked:\n%s", output)
 			}
 			t.Logf("%d checks passed, %d failed, %d warned", count["SUCCESS"], count["FAILURE"], count["WARNING"])
 		})
@@ -231,7 +231,7 @@ func resultOf(t *testing.T, results, name string) []byte {
 }
 
 func TestMCPConformanceIsDocumented(t *testing.T) {
-	told, err := os.ReadFile(filepath.Join("..", "docs", "mcp-conformance.md"))
+	output, err := os.ReadFile(filepath.Join("..", "docs", "mcp-conformance.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestMCPConformanceIsDocumented(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
 		fmt.Fprintf(&rows, "| `%s` | left out | %s |\n", name, leftOut[name])
 	}
-	if !strings.HasSuffix(string(told), "|---|---|---|\n"+rows.String()) {
+	if !strings.HasSuffix(string(output), "|---|---|---|\n"+rows.String()) {
 		t.Errorf("docs/mcp-conformance.md must end with these rows:\n%s", rows.String())
 	}
 }

@@ -176,7 +176,7 @@ func TestMCPSilenceEndsAtTheTimeout(t *testing.T) {
 }
 
 func TestMCPWhatIsNotMCPIsReported(t *testing.T) {
-	say := func(media, body string) http.HandlerFunc {
+	respond := func(media, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", media)
 			_, _ = io.WriteString(w, body)
@@ -186,16 +186,16 @@ func TestMCPWhatIsNotMCPIsReported(t *testing.T) {
 		answer http.HandlerFunc
 		code   domain.ErrorCode
 	}{
-		"garbage":             {say("application/json", `{{{`), domain.CallUpstreamError},
-		"another id":          {say("application/json", `{"jsonrpc":"2.0","id":77,"error":{"code":1,"message":"no"}}`), domain.CallTimeout},
-		"an empty stream":     {say("text/event-stream", ""), domain.CallUpstreamError},
-		"garbage in a stream": {say("text/event-stream", "data: {{{\n\n"), domain.CallUpstreamError},
-		"a page":              {say("text/html", "<html>"), domain.CallMisconfigured},
-		"nothing":             {say("application/json", ""), domain.CallUpstreamError},
-		"deep":                {say("application/json", `{"jsonrpc":"2.0","id":1,"result":`+strings.Repeat("[", 200_000)), domain.CallUpstreamError},
+		"garbage":             {respond("application/json", `{{{`), domain.CallUpstreamError},
+		"another id":          {respond("application/json", `{"jsonrpc":"2.0","id":77,"error":{"code":1,"message":"no"}}`), domain.CallTimeout},
+		"an empty stream":     {respond("text/event-stream", ""), domain.CallUpstreamError},
+		"garbage in a stream": {respond("text/event-stream", "data: {{{\n\n"), domain.CallUpstreamError},
+		"a page":              {respond("text/html", "<html>"), domain.CallMisconfigured},
+		"nothing":             {respond("application/json", ""), domain.CallUpstreamError},
+		"deep":                {respond("application/json", `{"jsonrpc":"2.0","id":1,"result":`+strings.Repeat("[", 200_000)), domain.CallUpstreamError},
 		"packed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			say("application/json", "x")(w, r)
+			respond("application/json", "x")(w, r)
 		}, domain.CallUpstreamError},
 		"not found": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, domain.CallUpstreamError},
 		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, domain.CallAuthFailed},
@@ -283,12 +283,12 @@ func TestMCPAServerThatAsksWithoutEndIsStopped(t *testing.T) {
 }
 
 func TestMCPAWordOfTheServerShowsNoSecret(t *testing.T) {
-	for name, said := range map[string]string{
+	for name, text := range map[string]string{
 		"an error":     `"error":{"code":-32000,"message":` + asJSON(t, strings.Repeat("x", mcp.MaxQuote-5)+canary) + `}`,
 		"a tool error": `"result":{"isError":true,"content":[{"type":"text","text":` + asJSON(t, strings.Repeat("x", mcp.MaxQuote-5)+canary) + `}]}`,
 		"a structure":  `"result":{"content":[],"structuredContent":{` + asJSON(t, canary) + `:[` + asJSON(t, "Bearer "+canary) + `]}}`,
 	} {
-		at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) { replies(w, id, said) })
+		at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) { replies(w, id, text) })
 		c := signedAt(own(domain.HTTP, at), domain.Auth{Type: domain.BearerToken}, canary)
 		if whole := asJSON(t, call(t, onLoopback(t), c)); strings.Contains(whole, canary[:5]) {
 			t.Errorf("%s shows the secret: %s", name, whole)

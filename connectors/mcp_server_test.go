@@ -64,7 +64,7 @@ func toolbox(t *testing.T, transport domain.MCPTransport, before http.HandlerFun
 	add := func(name, schema string, do func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error)) {
 		server.AddTool(&sdk.Tool{Name: name, Description: "does " + name, InputSchema: json.RawMessage(schema)}, do)
 	}
-	said := func(texts ...string) (*sdk.CallToolResult, error) {
+	result := func(texts ...string) (*sdk.CallToolResult, error) {
 		var all []sdk.Content
 		for _, text := range texts {
 			all = append(all, &sdk.TextContent{Text: text})
@@ -77,18 +77,18 @@ func toolbox(t *testing.T, transport domain.MCPTransport, before http.HandlerFun
 		func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 			var in struct{ Who string }
 			_ = json.Unmarshal(r.Params.Arguments, &in)
-			return said("Hello, " + in.Who)
+			return result("Hello, " + in.Who)
 		})
 	add("echo", open, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return said(string(r.Params.Arguments))
+		return result(string(r.Params.Arguments))
 	})
 	add("structured", open, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "for people"}}, StructuredContent: r.Params.Arguments}, nil
 	})
-	add("several", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return said("one", "two") })
-	add("nothing", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return said() })
+	add("several", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return result("one", "two") })
+	add("nothing", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return result() })
 	add("fails", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		got, err := said("the stock of " + strings.Repeat("é", 1500) + " is empty.")
+		got, err := result("the stock of " + strings.Repeat("é", 1500) + " is empty.")
 		got.IsError = true
 		return got, err
 	})
@@ -103,21 +103,21 @@ func toolbox(t *testing.T, transport domain.MCPTransport, before http.HandlerFun
 		return nil, errors.New("it was too slow")
 	})
 	add("large", open, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return said(strings.Repeat("x", egress.MaxBody))
+		return result(strings.Repeat("x", egress.MaxBody))
 	})
 	add("headers", open, func(_ context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		all, _ := json.Marshal(headers.Load())
-		return said(string(all))
+		return result(string(all))
 	})
 	add("asks", open, func(ctx context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		var told []string
+		var listed []string
 		_, err := r.Session.CreateMessage(ctx, &sdk.CreateMessageParams{}) //nolint:staticcheck // what servers may still ask
-		told = append(told, fmt.Sprint(err))
+		listed = append(listed, fmt.Sprint(err))
 		if _, err = r.Session.ListRoots(ctx, nil); err == nil { //nolint:staticcheck // the same
-			told = append(told, "roots were told")
+			listed = append(listed, "roots were listed")
 		}
 		_, err = r.Session.Elicit(ctx, &sdk.ElicitParams{Message: "your password?"})
-		return said(append(told, fmt.Sprint(err))...)
+		return result(append(listed, fmt.Sprint(err))...)
 	})
 	get := func(*http.Request) *sdk.Server { return server }
 	var handler http.Handler = sdk.NewStreamableHTTPHandler(get, nil)
@@ -138,7 +138,7 @@ func toolbox(t *testing.T, transport domain.MCPTransport, before http.HandlerFun
 	return started.URL + "/mcp"
 }
 
-// overheard tells whether anything was answered.
+// overheard reports whether anything was answered.
 type overheard struct {
 	http.ResponseWriter
 	spoke bool
@@ -200,9 +200,9 @@ func crooked(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, m
 	return server.URL + "/mcp"
 }
 
-func replies(w http.ResponseWriter, id json.RawMessage, said string) {
+func replies(w http.ResponseWriter, id json.RawMessage, result string) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, id, said)
+	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, id, result)
 }
 
 // own is a call of "tool", which has a schema of its own so that no tools are

@@ -86,11 +86,11 @@ func serveTools(marker ...string) {
 			On string `json:"on,omitempty"`
 		}
 		sdk.AddTool(server, &sdk.Tool{Name: name}, func(_ context.Context, _ *sdk.CallToolRequest, in on) (*sdk.CallToolResult, any, error) {
-			said, err := do(in.On)
+			text, err := do(in.On)
 			if err != nil {
 				return nil, nil, err
 			}
-			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: said}}}, nil, nil
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}, nil, nil
 		})
 	}
 	offer("environment", func(string) (string, error) { return "got " + strings.Join(os.Environ(), ","), nil })

@@ -66,7 +66,7 @@ func TestStdioAProgramDoesWhatItsProfileAllowsAndNothingElse(t *testing.T) {
 		}
 	}
 	for _, file := range []string{"read/file", "data/root.keyset"} {
-		if err := os.WriteFile(filepath.Join(outside, file), []byte("what it says"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(outside, file), []byte("its content"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,16 +86,16 @@ func TestStdioAProgramDoesWhatItsProfileAllowsAndNothingElse(t *testing.T) {
 	}
 	defer func() { _ = socket.Close() }()
 	inEachSandbox(t, profile, func(t *testing.T, r *Registry) {
-		says := func(tool, on, want string) {
+		answers := func(tool, on, want string) {
 			t.Helper()
 			if got := succeeds(t, r, startedBy("tools", "m", tool, on)); got.FinalResult != want {
 				t.Errorf("%s %s: got %q", tool, on, got.FinalResult)
 			}
 		}
-		says("read", filepath.Join(outside, "read", "file"), "read what it says")
-		says("write", filepath.Join(outside, "write", "file"), "written")
-		says("write", "of-its-own", "written")
-		says("arguments", "", "marker=m")
+		answers("read", filepath.Join(outside, "read", "file"), "read its content")
+		answers("write", filepath.Join(outside, "write", "file"), "written")
+		answers("write", "of-its-own", "written")
+		answers("arguments", "", "marker=m")
 		env := succeeds(t, r, startedBy("tools", "m", "environment", "")).FinalResult
 		if !strings.Contains(env, "TOKEN=[secret]") || !strings.Contains(env, "PATH=/usr/bin") || strings.Count(env, "=") > 3 {
 			t.Errorf("its environment is %s", env)
@@ -143,7 +143,7 @@ func TestStdioAHostileProgramIsEnded(t *testing.T) {
 		for mode, want := range map[string]struct {
 			timeoutMS int
 			code      domain.ErrorCode
-			said      string
+			message   string
 		}{
 			"endless-line":      {60_000, domain.CallResponseTooLarge, "1024 KiB"},
 			"endless-output":    {60_000, domain.CallResponseTooLarge, "4096 KiB"},
@@ -157,8 +157,8 @@ func TestStdioAHostileProgramIsEnded(t *testing.T) {
 				c := startedBy(mode, marker, "x", "")
 				c.Endpoint.TimeoutMS = want.timeoutMS
 				start := time.Now()
-				if got := failsWith(t, r, c, want.code); !strings.Contains(got.Error, want.said) || time.Since(start) > 20*time.Second {
-					t.Errorf("after %s it said %s", time.Since(start), got.Error)
+				if got := failsWith(t, r, c, want.code); !strings.Contains(got.Error, want.message) || time.Since(start) > 20*time.Second {
+					t.Errorf("after %s it answered %s", time.Since(start), got.Error)
 				}
 				for deadline := time.Now().Add(20 * time.Second); running(t, marker); time.Sleep(5 * time.Millisecond) {
 					if time.Now().After(deadline) {
@@ -205,7 +205,7 @@ func TestStdioAProgramThatTakesAllMemoryIsEnded(t *testing.T) {
 	inEachSandbox(t, hungry, func(t *testing.T, r *Registry) {
 		c := startedBy("", "", "x", "")
 		c.Integration.MCPArgs = nil
-		// The keeper says the first, the kernel and then the program the second.
+		// The keeper reports the first, the kernel and then the program the second.
 		if got := failsWith(t, r, c, domain.CallUnreachable); !strings.Contains(got.Error, "more than 64 MiB") && !strings.Contains(got.Error, "memory exhausted") {
 			t.Errorf("got %s", got.Error)
 		}

@@ -52,9 +52,9 @@ func TestMCPArgumentsAreCheckedByTheEndpointsSchemaElseTheServers(t *testing.T) 
 		refused := func(c domain.Call) string {
 			_, err := r.Call(t.Context(), c)
 			var problems []string
-			var told *domain.Error
-			if errors.As(err, &told) {
-				for _, p := range told.Problems {
+			var failure *domain.Error
+			if errors.As(err, &failure) {
+				for _, p := range failure.Problems {
 					problems = append(problems, p.Pointer+" "+p.Code)
 				}
 			}
@@ -79,9 +79,9 @@ func TestMCPArgumentsAreCheckedByTheEndpointsSchemaElseTheServers(t *testing.T) 
 func TestMCPAFailureIsReported(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		r, at := onLoopback(t), toolbox(t, transport, nil)
-		told := failsWith(t, r, tooling(transport, at, "fails", nil), domain.CallToolError)
-		if n := len([]rune(told.Error)); !strings.HasPrefix(told.Error, "The tool failed: the stock of ééé") || n < 1000 || n > 1030 || told.RawResponse == nil {
-			t.Errorf("got %d characters: %s", n, told.Error)
+		failure := failsWith(t, r, tooling(transport, at, "fails", nil), domain.CallToolError)
+		if n := len([]rune(failure.Error)); !strings.HasPrefix(failure.Error, "The tool failed: the stock of ééé") || n < 1000 || n > 1030 || failure.RawResponse == nil {
+			t.Errorf("got %d characters: %s", n, failure.Error)
 		}
 		if got := failsWith(t, r, tooling(transport, at, "breaks", nil), domain.CallUpstreamError); !strings.Contains(got.Error, "the back is broken") {
 			t.Errorf("got %s", got.Error)
@@ -105,7 +105,7 @@ func TestMCPASlowToolEndsAtTheTimeout(t *testing.T) {
 		start := time.Now()
 		got := failsWith(t, onLoopback(t), c, domain.CallTimeout)
 		if took := time.Since(start); took > 1300*time.Millisecond || !strings.Contains(got.Error, "300") {
-			t.Errorf("after %s it said %s", took, got.Error)
+			t.Errorf("after %s it answered %s", took, got.Error)
 		}
 	})
 }
@@ -169,7 +169,7 @@ func TestMCPAKeyInTheQueryTravelsWithEachRequest(t *testing.T) {
 func TestMCPAServerIsOfferedNothing(t *testing.T) {
 	overEach(t, func(t *testing.T, transport domain.MCPTransport) {
 		got := asJSON(t, call(t, onLoopback(t), tooling(transport, toolbox(t, transport, nil), "asks", nil)))
-		if strings.Contains(got, "roots were told") {
+		if strings.Contains(got, "roots were listed") {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -272,7 +272,7 @@ func TestMCPATokenThatTheServerRefusesIsRenewedOnceWhileConnecting(t *testing.T)
 }
 
 // choosy is a server that lets everyone connect, and refuses a method without a
-// token that is good. It tells how often it was asked for that method.
+// token that is good. It returns how often it was asked for that method.
 func choosy(t *testing.T, transport domain.MCPTransport, method string, good string) (at string, asked *atomic.Int64) {
 	t.Helper()
 	asked = &atomic.Int64{}

@@ -119,11 +119,11 @@ func TestNothingOfTheRequestForATokenIsTakenForOne(t *testing.T) {
 		var asked any
 		_ = json.Unmarshal(body, &asked)
 		form, _ := url.ParseQuery(string(body))
-		said, _ := json.Marshal(map[string]any{
+		sent, _ := json.Marshal(map[string]any{
 			"asked": asked, "body": string(body), "key": r.Header.Get("X-Key"), "user": r.Header.Get("X-User"), "access_token": form.Get("client_secret"),
 			"basic": r.Header.Get("Authorization"), "turned": html.EscapeString(r.Header.Get("X-Key")),
 		})
-		_, _ = w.Write(said)
+		_, _ = w.Write(sent)
 	})
 	inJSON := func(path string) domain.Auth {
 		return domain.Auth{Type: domain.JSONTokenExchange, TokenURL: repeats, ClientID: "the-app", TokenRequestClientIDField: "i", TokenRequestClientSecretField: "s", TokenResponsePath: path}

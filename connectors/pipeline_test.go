@@ -163,7 +163,7 @@ func TestRulesRefuseWhatACallWouldStumbleOver(t *testing.T) {
 			t.Errorf("%s: accepted is %t", schema, err == nil)
 		}
 		if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "schema:///")) {
-			t.Errorf("%s: told as %v", schema, err)
+			t.Errorf("%s: reported as %v", schema, err)
 		}
 	}
 }

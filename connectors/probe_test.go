@@ -43,7 +43,7 @@ func TestAProbeReportsWhatItSaw(t *testing.T) {
 		{"with bad credentials", map[string]int{"HEAD /v1": 200}, nil, "wrong", domain.AuthFailed, 401},
 		{"GET where there is no HEAD", map[string]int{"HEAD /v1": 405, "GET /v1": 200}, nil, "", domain.Healthy, 200},
 		{"GET where HEAD is not implemented", map[string]int{"HEAD /v1": 501, "GET /v1": 204}, nil, "", domain.Healthy, 204},
-		{"GET tells about the credentials", map[string]int{"HEAD /v1": 405, "GET /v1": 200}, nil, "wrong", domain.AuthFailed, 401},
+		{"GET shows whether the credentials are right", map[string]int{"HEAD /v1": 405, "GET /v1": 200}, nil, "wrong", domain.AuthFailed, 401},
 		{"a 404 is an answer", map[string]int{"HEAD /v1": 404}, nil, "", domain.Healthy, 404},
 		{"so is a redirect", map[string]int{"HEAD /v1": 302}, nil, "", domain.Healthy, 302},
 		{"a 500 is none", map[string]int{"HEAD /v1": 500}, nil, "", domain.Unreachable, 500},
@@ -71,7 +71,7 @@ func TestAProbeReportsWhatItSaw(t *testing.T) {
 			t.Errorf("%s: the steps are %+v", row.what, p.Steps)
 		}
 		if row.status >= 500 && !strings.Contains(p.Message, "50") {
-			t.Errorf("%s: the status is not told: %s", row.what, p.Message)
+			t.Errorf("%s: the status is missing: %s", row.what, p.Message)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestNothingPrivateLiesWhereEveryProgramMayRead(t *testing.T) {
 		elsewhere: false, "/etc/integrations/nats.creds": false, "/etc/ssl/private/key.pem": false,
 	} {
 		err := Config{Private: []string{path}, Profiles: []Profile{profile}}.Validate()
-		if told := err != nil && strings.Contains(err.Error(), "every program of a profile may read"); told != exposed {
+		if reported := err != nil && strings.Contains(err.Error(), "every program of a profile may read"); reported != exposed {
 			t.Errorf("%s: %v", path, err)
 		}
 		if err := (Config{Private: []string{path}}).Validate(); err != nil {

@@ -31,7 +31,7 @@ func flaky(t *testing.T, retryAfter string, statuses ...int) (base string, calls
 
 var usual = domain.RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 502, 503, 504}}
 
-// patient returns a registry that waits only as long as Retry-After says.
+// patient returns a registry that waits only as long as Retry-After asks.
 func patient(t *testing.T) *Registry {
 	t.Helper()
 	r := onLoopback(t)
@@ -50,7 +50,7 @@ func TestARequestIsSentAgainOnlyWhenThatIsSafe(t *testing.T) {
 		want       []int
 	}{
 		{"a read is sent again", "GET", nil, "", []int{503, 502, 200}, []int{503, 502, 200}},
-		{"as often as it says", "GET", nil, "", []int{503}, []int{503, 503, 503}},
+		{"as often as Retry-After asks", "GET", nil, "", []int{503}, []int{503, 503, 503}},
 		{"a status that isn't listed is final", "GET", nil, "", []int{500, 200}, []int{500}},
 		{"so is a refusal", "GET", nil, "", []int{401, 200}, []int{401}},
 		{"PUT and DELETE are done twice as once", "PUT", nil, "", []int{502, 200}, []int{502, 200}},
@@ -74,7 +74,7 @@ func TestARequestIsSentAgainOnlyWhenThatIsSafe(t *testing.T) {
 		for _, a := range result.Attempts {
 			got = append(got, a.StatusCode)
 			if (a.StatusCode == 200) != (a.Error == "") {
-				t.Errorf("%s: an attempt says %+v", row.what, a)
+				t.Errorf("%s: an attempt is %+v", row.what, a)
 			}
 		}
 		if !slices.Equal(got, row.want) || int(calls.Load()) != len(row.want) {

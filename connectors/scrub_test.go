@@ -120,8 +120,8 @@ func TestWhatIsEscapedOnItsWayIsNotShownInBase64(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	refusing := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
-		said, _ := jsonvalue.Compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
-		_, _ = io.WriteString(w, said)
+		body, _ := jsonvalue.Compact(map[string]string{"error": "invalid_client", "error_description": whole(r)})
+		_, _ = io.WriteString(w, body)
 	})
 	echoing := startUpstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, whole(r)) })
 	inBody := clientCredentials(refusing)

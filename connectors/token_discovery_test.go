@@ -11,7 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// naming is a server whose SMART configuration says what it is told to.
+// naming is a server whose SMART configuration is what the test stores.
 func naming(t *testing.T, configuration *atomic.Value) string {
 	t.Helper()
 	return startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +62,7 @@ func TestADiscoveredTokenEndpointStaysWhereItWas(t *testing.T) {
 
 func TestASMARTConfigurationIsNotBelievedBlindly(t *testing.T) {
 	key := sec1(t, ecKey(t, elliptic.P384()))
-	for says, said := range map[string]string{
+	for want, text := range map[string]string{
 		"names no token_endpoint": `{}`,
 		"token_url":               `<html>`,
 		"not an http or https":    `{"token_endpoint": "file:///etc/passwd"}`,
@@ -70,10 +70,10 @@ func TestASMARTConfigurationIsNotBelievedBlindly(t *testing.T) {
 		"http or https URL":       `{"token_endpoint": "https://user:pass@example.com/token"}`,
 	} {
 		var configuration atomic.Value
-		configuration.Store(said)
+		configuration.Store(text)
 		got := failsWith(t, onLoopback(t), byToken(calling(naming(t, &configuration), nil, nil), backendService(), key), domain.CallMisconfigured)
-		if !strings.Contains(got.Error, says) {
-			t.Errorf("%s: %s", said, got.Error)
+		if !strings.Contains(got.Error, want) {
+			t.Errorf("%s: %s", text, got.Error)
 		}
 	}
 	var configuration atomic.Value

@@ -67,10 +67,10 @@ func TestATokenEndpointTakesLittleMemory(t *testing.T) {
 func TestAnAnswerThatIsNoTokenIsReportedInASentence(t *testing.T) {
 	long := strings.Repeat("a", 16<<10+1)
 	for _, row := range []struct {
-		status int
-		body   string
-		code   domain.ErrorCode
-		says   string
+		status  int
+		body    string
+		code    domain.ErrorCode
+		message string
 	}{
 		{200, `<html>please sign in</html>`, domain.CallMisconfigured, "without a JSON object"},
 		{200, ``, domain.CallMisconfigured, "without a JSON object"},
@@ -100,7 +100,7 @@ func TestAnAnswerThatIsNoTokenIsReportedInASentence(t *testing.T) {
 			_, _ = io.WriteString(w, row.body)
 		})
 		got := failsWith(t, onLoopback(t), byToken(calling("http://127.0.0.1:1", nil, nil), clientCredentials(tokens), canary), row.code)
-		if !strings.Contains(got.Error, row.says) || len(got.Error) > 1000 || calls.Load() != 1 {
+		if !strings.Contains(got.Error, row.message) || len(got.Error) > 1000 || calls.Load() != 1 {
 			t.Errorf("%d %.60s: after %d calls: %s", row.status, row.body, calls.Load(), got.Error)
 		}
 	}
@@ -140,10 +140,10 @@ func TestATokenEndpointThatEchoesShowsNoSecret(t *testing.T) {
 	echo := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(400)
-		said, _ := jsonvalue.Compact(map[string]string{
+		sent, _ := jsonvalue.Compact(map[string]string{
 			"error": "invalid_client", "error_description": r.Header.Get("Authorization") + r.Header.Get("X-Api-Key") + " " + string(body),
 		})
-		_, _ = io.WriteString(w, said)
+		_, _ = io.WriteString(w, sent)
 	})
 	body := clientCredentials(echo)
 	body.ClientAuthMethod = "body"

@@ -56,12 +56,12 @@ func serve(t *testing.T, keys map[string]domain.Auth, secrets map[string]domain.
 }
 
 // given returns how many tokens the authorization server gave.
-func (s servers) given(t *testing.T) string { return s.says(t, "GET", "/given") }
+func (s servers) given(t *testing.T) string { return s.ask(t, "GET", "/given") }
 
 // forget makes the authorization server forget every token it gave.
-func (s servers) forget(t *testing.T) { s.says(t, "POST", "/forget") }
+func (s servers) forget(t *testing.T) { s.ask(t, "POST", "/forget") }
 
-func (s servers) says(t *testing.T, method, path string) string {
+func (s servers) ask(t *testing.T, method, path string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.provider+path, nil)
 	if err != nil {

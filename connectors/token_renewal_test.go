@@ -143,7 +143,7 @@ func TestAProbeGetsATokenAndReportsIt(t *testing.T) {
 		clock.advance(10 * time.Second)
 		p = r.Probe(t.Context(), c.Integration, c.Keyring)
 		if want := "The token endpoint at " + domain.Origin(from.url) + " gave a token that lasts less than an hour."; p.Steps[0].Detail != want || !p.Steps[0].OK {
-			t.Errorf("%s: the step says %+v", protocol, p.Steps[0])
+			t.Errorf("%s: the step is %+v", protocol, p.Steps[0])
 		}
 		broken := byToken(calling(base, nil, nil), clientCredentials(answers(t, 401, `{"error": "invalid_client"}`)), canary)
 		broken.Integration.Protocol = protocol

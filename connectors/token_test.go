@@ -49,7 +49,7 @@ func (a asked) form(t *testing.T) url.Values {
 }
 
 // issuer is a token endpoint that gives token-1, token-2 and so on, each for ten
-// minutes unless answer says otherwise.
+// minutes unless answer returns otherwise.
 type issuer struct {
 	url    string
 	answer func(n int) string

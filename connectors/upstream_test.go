@@ -41,7 +41,7 @@ func startUpstream(t *testing.T, h http.HandlerFunc) string {
 	return server.URL
 }
 
-// answers is an upstream that always says the same.
+// answers is an upstream that always answers the same.
 func answers(t *testing.T, status int, body string) string {
 	t.Helper()
 	return startUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -50,7 +50,7 @@ func answers(t *testing.T, status int, body string) string {
 	})
 }
 
-// calling returns a call of an endpoint, GET / unless change says otherwise.
+// calling returns a call of an endpoint, GET / unless change sets another.
 func calling(base string, params map[string]any, change func(*domain.Endpoint)) domain.Call {
 	e := domain.Endpoint{Name: "test", Method: "GET", Path: "/", BodyFormat: "json", InputSchema: json.RawMessage(`{}`), TimeoutMS: 10_000}
 	if change != nil {
@@ -93,7 +93,7 @@ func succeeds(t *testing.T, r *Registry, c domain.Call) domain.CallResult {
 	return result
 }
 
-// failsWith calls and expects a failure of that code, told in a sentence.
+// failsWith calls and expects a failure of that code, described in a sentence.
 func failsWith(t *testing.T, r *Registry, c domain.Call, code domain.ErrorCode) domain.CallResult {
 	t.Helper()
 	result := call(t, r, c)
@@ -121,11 +121,11 @@ func refuses(t *testing.T, c domain.Call) []string {
 	if domain.KindOf(err) != domain.Invalid {
 		t.Fatalf("the call was not refused as invalid: %v, %+v", err, result)
 	}
-	var told []string
+	var problems []string
 	for _, p := range err.(*domain.Error).Problems { //nolint:errorlint // KindOf has looked
-		told = append(told, p.Pointer+" "+p.Code)
+		problems = append(problems, p.Pointer+" "+p.Code)
 	}
-	return told
+	return problems
 }
 
 // asJSON returns v as JSON on one line.

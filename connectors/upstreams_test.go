@@ -31,7 +31,7 @@ func TestInvocationsPauseWhileAnUpstreamKeepsFailing(t *testing.T) {
 		failsWith(t, r, c, domain.CallUpstreamError)
 	}
 	if got := failsWith(t, r, c, domain.CallUnreachable).Error; !strings.Contains(got, "pause") {
-		t.Errorf("the refusal says %q", got)
+		t.Errorf("the refusal is %q", got)
 	}
 	if n := asked.Load(); n != upstream.MaxFailures {
 		t.Errorf("the upstream was asked %d times, want %d", n, upstream.MaxFailures)
@@ -70,7 +70,7 @@ func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 		<-poll.C
 	}
 	if got := failsWith(t, r, invoking(calling(slow, nil, nil), "acme"), domain.CallUnreachable).Error; !strings.Contains(got, "try again") {
-		t.Errorf("the refusal says %q", got)
+		t.Errorf("the refusal is %q", got)
 	}
 	succeeds(t, r, invoking(calling(fine, nil, once), "acme"))
 	release()

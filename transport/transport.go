@@ -1,6 +1,6 @@
 // Package transport serves the HTTP API. A handler decodes, calls one thing and
 // encodes; it decides nothing. Whatever goes wrong is answered as a problem
-// document that says where and why.
+// document with the place and the reason.
 package transport
 
 import (
@@ -37,7 +37,7 @@ type Server struct {
 	WriteWait    time.Duration                                    // how long a write waits for the read model; 0: it doesn't
 	Ready        func(context.Context) (Readiness, error)         // whether the service can write and read
 
-	TakeWithin time.Duration // how long who is told events as they come may take nothing; 0: 10 s
+	TakeWithin time.Duration // how long a listener of live events may take nothing; 0: 10 s
 
 	Gate    *admission.Gate // what requests may hold in memory together; nil: no bound
 	Limits  Limits
@@ -67,7 +67,7 @@ func (r *request) Deadline() (time.Time, bool) { return r.ctx.Deadline() }
 // Done is closed when the caller has gone.
 func (r *request) Done() <-chan struct{} { return r.ctx.Done() }
 
-// Err says why Done is closed.
+// Err returns why Done is closed.
 func (r *request) Err() error { return r.ctx.Err() }
 
 // Value is that of the request.
@@ -76,12 +76,12 @@ func (r *request) Value(key any) any { return r.ctx.Value(key) }
 // id returns the integration that the path means, by its id or its name.
 func (r *request) id() domain.ID { return domain.ParseID(r.workspace, r.Param("id")) }
 
-// answer is what a handler has to say.
+// answer is the response of a handler.
 type answer struct {
 	status int
 	body   any // nil: none
 	header map[string]string
-	done   bool // the handler has said everything itself
+	done   bool // the handler has written the response itself
 }
 
 func (a answer) write(c *gin.Context) {

@@ -21,7 +21,7 @@ type Error struct {
 	Sentence string
 	Unsent   bool  // nothing of the request was sent, so sending it again is safe
 	Final    bool  // sending it again soon can't help
-	Local    bool  // this service had no room for it, which says nothing about the upstream
+	Local    bool  // this service had no room for it, not a fault of the upstream
 	Cause    error // for the log; nil where the sentence has it all
 
 	// Clean is set for a sentence with nothing of an upstream in it that was not

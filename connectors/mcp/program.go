@@ -98,8 +98,8 @@ func (p *program) explain(ctx context.Context, quote func(string) string) *calle
 // stderr returns the end of what a program wrote to stderr, as a sentence. A secret may
 // be cut in two where the memory of it begins, so that line is dropped.
 func (p *program) stderr(quote func(string) string) string {
-	text := p.process.Said()
-	if len(text) >= sandbox.MostSaid {
+	text := p.process.Stderr()
+	if len(text) >= sandbox.MaxStderr {
 		_, text, _ = strings.Cut(text, "\n")
 	}
 	text = strings.Map(func(r rune) rune {

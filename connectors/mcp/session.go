@@ -40,7 +40,7 @@ type Session struct {
 }
 
 // Connect connects to a server and agrees on a version. It returns the session, which
-// has ended already, also with an error: Last tells how far it came.
+// has ended already, also with an error: Last returns how far it got.
 func Connect(ctx context.Context, server Server) (*Session, *callerror.Error) {
 	s := &Session{server: server, transport: newTransport(ctx, server), recorder: newRecorder()}
 	if server.Start != nil {

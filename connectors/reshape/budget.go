@@ -123,7 +123,7 @@ func (b *budget) over() error {
 	}
 	if b.left < b.next {
 		b.next = b.left - 1<<14
-		return b.ctx.Err() //nolint:wrapcheck // the caller tells it from others
+		return b.ctx.Err() //nolint:wrapcheck // the caller compares it
 	}
 	return nil
 }

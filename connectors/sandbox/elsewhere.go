@@ -12,7 +12,7 @@ var errNotHere = errors.New("programs are confined on Linux only")
 // Become does nothing where there is no sandbox.
 func Become() {}
 
-// Find says that there is none.
+// Find returns an error: there is no sandbox here.
 func Find() (Sandbox, error) { return Sandbox{}, errNotHere }
 
 // Readable returns nothing.
@@ -36,8 +36,8 @@ func (p *Process) End() {}
 // Done is never closed.
 func (p *Process) Done() <-chan struct{} { return nil }
 
-// Why says nothing.
+// Why returns nothing.
 func (p *Process) Why() string { return "" }
 
-// Said says nothing.
-func (p *Process) Said() string { return "" }
+// Stderr returns nothing.
+func (p *Process) Stderr() string { return "" }

@@ -28,16 +28,16 @@ var (
 	devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 )
 
-// enter confines this process and turns it into the program. What stands in the
-// way is told to the keeper.
+// enter confines this process and turns it into the program. It sends an error to
+// the keeper.
 func enter() {
 	runtime.LockOSThread() // what confines a thread stays with what it becomes
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
-	told, err := io.ReadAll(os.NewFile(3, "plan"))
+	encoded, err := io.ReadAll(os.NewFile(3, "plan"))
 	var p plan
 	if err == nil {
-		err = json.Unmarshal(told, &p)
+		err = json.Unmarshal(encoded, &p)
 	}
 	if err == nil {
 		err = p.enter()
@@ -101,7 +101,7 @@ const inMemory = 4
 // Readable returns the files and folders that every program may read.
 func Readable() []string { return slices.Concat(systemDirs, systemFiles) }
 
-// bwrapArgs are the arguments of bubblewrap that say the same as confine.
+// bwrapArgs are the arguments of bubblewrap that are equivalent to confine.
 func (p plan) bwrapArgs() []string {
 	args := []string{"--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"}
 	if p.Network {

@@ -27,7 +27,7 @@ func TestAProgramCanNotChangeWhatItMayNotReadNorMakeNamespaces(t *testing.T) {
 			"chroot . true", "mount --bind / .", "cat " + private, "ls " + filepath.Dir(private), "ls /etc/ssl/private", "cat /etc/shadow",
 			"keyctl show @u", "chattr +i own", "ipcmk -M 1000000", "dmesg", "hostname other", "date -s 2001-01-01", "reboot -f",
 		} {
-			if said, _ := says(t, s, shell("("+script+") >/dev/null 2>&1 && echo done")); strings.Contains(said, "done") {
+			if output, _ := outputOf(t, s, shell("("+script+") >/dev/null 2>&1 && echo done")); strings.Contains(output, "done") {
 				t.Errorf("it did: %s", script)
 			}
 		}
@@ -48,7 +48,7 @@ func TestWhatAProgramHoldsInFileSystemsInMemoryIsBoundedAndCounts(t *testing.T) 
 		c := shell("n=0; while [ $n -lt 60 ]; do head -c 1000000 /dev/zero > f$n; n=$((n+1)); done; sleep 20")
 		c.Limits.Memory = 32 << 20
 		start := time.Now()
-		if _, why := says(t, s, c); !strings.Contains(why, "32 MiB of memory") || time.Since(start) > 15*time.Second {
+		if _, why := outputOf(t, s, c); !strings.Contains(why, "32 MiB of memory") || time.Since(start) > 15*time.Second {
 			t.Errorf("it wrote 60 MB to memory: %s", why)
 		}
 		if s.kind != bubblewrap {
@@ -57,12 +57,12 @@ func TestWhatAProgramHoldsInFileSystemsInMemoryIsBoundedAndCounts(t *testing.T) 
 		c = shell("for f in /tmp/x /dev/shm/x /dev/x /x /usr/x /proc/x; do head -c 900000 /dev/zero > $f && echo $f; done 2>/dev/null; " +
 			"for n in 1 2 3 4 5 6 7 8 9; do head -c 1000000 /dev/zero > /tmp/$n || echo full; done 2>/dev/null; sleep 1")
 		c.Limits.Memory = 32 << 20
-		if said, why := says(t, s, c); !strings.HasPrefix(said, "/tmp/x\n/dev/shm/x\nfull\n") {
-			t.Errorf("got %q: %s", said, why)
+		if output, why := outputOf(t, s, c); !strings.HasPrefix(output, "/tmp/x\n/dev/shm/x\nfull\n") {
+			t.Errorf("got %q: %s", output, why)
 		}
 		c = shell("for d in /tmp /dev/shm; do for n in 1 2 3 4 5 6 7; do head -c 1000000 /dev/zero > $d/$n; done; done; sleep 20")
 		c.Limits.Memory = 12 << 20
-		if _, why := says(t, s, c); !strings.Contains(why, "12 MiB of memory") {
+		if _, why := outputOf(t, s, c); !strings.Contains(why, "12 MiB of memory") {
 			t.Errorf("6 MB in two file systems beside a shell: %s", why)
 		}
 	})

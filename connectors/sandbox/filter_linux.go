@@ -36,7 +36,7 @@ func refused() []uint32 {
 	}, refusedHere...)
 }
 
-// ignored are those that say they were done and do nothing: Node calls fchmod on
+// ignored are those that return success and do nothing: Node calls fchmod on
 // each file that it copies, and fails where that is refused.
 var ignored = []uint32{unix.SYS_FCHMOD}
 
@@ -64,8 +64,8 @@ const (
 	tiocLinux  = 0x541c     // TIOCLINUX
 )
 
-// callFilter has the kernel refuse the system calls that paths and Landlock say
-// nothing of, and the sockets: all of them where there is to be no network, else
+// callFilter has the kernel refuse the system calls that paths and Landlock
+// don't cover, and the sockets: all of them where there is to be no network, else
 // all but those of the internet, since a socket of Unix leads to other programs of
 // this machine.
 func callFilter(network bool) ([]unix.SockFilter, error) {

@@ -72,18 +72,18 @@ func (s Sandbox) holds() error {
 	if err != nil {
 		return err
 	}
-	said, err := io.ReadAll(io.LimitReader(p.Out, MostSaid))
+	output, err := io.ReadAll(io.LimitReader(p.Out, MaxStderr))
 	p.End()
 	<-p.Done()
-	if err == nil && string(said) != held {
-		err = errors.New(strings.TrimSpace(string(said) + " " + p.Why() + " " + p.Said()))
+	if err == nil && string(output) != held {
+		err = errors.New(strings.TrimSpace(string(output) + " " + p.Why() + " " + p.Stderr()))
 	}
 	return err
 }
 
 var errDone = errors.New("it was done")
 
-// unlessNil turns round what it is told: an error is as it should be.
+// unlessNil inverts an error: an operation in the trial must fail.
 func unlessNil(err error) error {
 	if err == nil {
 		return errDone
@@ -91,12 +91,12 @@ func unlessNil(err error) error {
 	return nil
 }
 
-// changesMode says whether a file that is open takes another mode, whatever the
+// changesMode reports whether a file that is open takes another mode, whatever the
 // system call answers.
 func changesMode(file string) error {
 	f, err := os.Open(file) //nolint:gosec // the trial's own
 	if err != nil {
-		return nil //nolint:nilerr // another check says so
+		return nil //nolint:nilerr // another check reports it
 	}
 	defer func() { _ = f.Close() }()
 	_ = f.Chmod(0o644)
@@ -116,18 +116,18 @@ func keyring() error {
 	return err
 }
 
-// try is the program of a trial. It says whether the sandbox holds.
+// try is the program of a trial. It prints whether the sandbox holds.
 func try(secret, port string) {
-	said := held
+	result := held
 	if _, err := os.ReadFile(secret); err == nil { //nolint:gosec // it must not be there
-		said = "It lets a program read what it may not."
+		result = "It lets a program read what it may not."
 	}
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp4", port); err == nil {
 		_ = conn.Close()
-		said = "It lets a program reach the network."
+		result = "It lets a program reach the network."
 	}
 	if err := os.WriteFile("own", []byte("x"), 0o600); err != nil {
-		said = "It gives a program no folder of its own."
+		result = "It gives a program no folder of its own."
 	}
 	for what, err := range map[string]error{
 		"change the mode of a file":       errors.Join(unlessNil(os.Chmod("own", 0o644)), unlessNil(os.Chmod(secret, 0o644))),                                       //nolint:gosec // neither may succeed
@@ -141,8 +141,8 @@ func try(secret, port string) {
 		"use the kernel's keys":           unlessNil(keyring()),
 	} {
 		if err != nil {
-			said = "It lets a program " + what + "."
+			result = "It lets a program " + what + "."
 		}
 	}
-	_, _ = os.Stdout.WriteString(said)
+	_, _ = os.Stdout.WriteString(result)
 }

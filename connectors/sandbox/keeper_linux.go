@@ -50,11 +50,11 @@ func keep() {
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
 	control, report := bufio.NewReader(os.NewFile(3, "control")), os.NewFile(4, "report")
-	why := "The process that keeps it was not told what to start."
-	var told plan
-	if line, err := control.ReadBytes('\n'); err == nil && json.Unmarshal(line, &told) == nil {
-		why = told.keep(control)
-		_ = os.RemoveAll(told.Dir)
+	why := "The process that keeps it got no plan of what to start."
+	var p plan
+	if line, err := control.ReadBytes('\n'); err == nil && json.Unmarshal(line, &p) == nil {
+		why = p.keep(control)
+		_ = os.RemoveAll(p.Dir)
 	}
 	_, _ = report.WriteString(why)
 }
@@ -84,7 +84,7 @@ func (p plan) keep(control io.Reader) string {
 			why = fmt.Sprintf("It ran longer than %s.", p.Limits.Wall)
 		case <-look.C:
 			why = p.tooMuch()
-		case <-cut: // its stdin is closed as well, which says that it may go
+		case <-cut: // its stdin is closed as well, the signal to end
 			why = "It was ended with its session."
 			for _, ask := range []syscall.Signal{0, syscall.SIGTERM} {
 				_ = syscall.Kill(-pid, ask)
@@ -109,11 +109,11 @@ func (p plan) keep(control io.Reader) string {
 
 // begin starts the process that becomes the program.
 func (p plan) begin() (pid int, err error) {
-	told, err := json.Marshal(p)
+	encoded, err := json.Marshal(p)
 	if err != nil {
 		return 0, err
 	}
-	planned, tell, err := os.Pipe()
+	planned, planner, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
@@ -127,11 +127,11 @@ func (p plan) begin() (pid int, err error) {
 		return 0, err
 	}
 	closeAll([]*os.File{planned, fail})
-	if _, err := tell.Write(told); err != nil {
+	if _, err := planner.Write(encoded); err != nil {
 		return 0, err
 	}
-	closeAll([]*os.File{tell})
-	if why, _ := io.ReadAll(io.LimitReader(failed, MostSaid)); len(why) > 0 {
+	closeAll([]*os.File{planner})
+	if why, _ := io.ReadAll(io.LimitReader(failed, MaxStderr)); len(why) > 0 {
 		return 0, errors.New(string(why))
 	}
 	closeAll([]*os.File{failed})
@@ -148,10 +148,10 @@ func silence() {
 	}
 }
 
-// reap takes in everything that ends: it tells how the program did, and closes
+// reap takes in everything that ends: it sends on how the program ended, and closes
 // gone when nothing is left.
-func reap(pid int) (ended <-chan string, gone <-chan struct{}) {
-	told, none := make(chan string, 1), make(chan struct{})
+func reap(pid int) (how <-chan string, gone <-chan struct{}) {
+	ended, none := make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(none)
 		for {
@@ -162,16 +162,16 @@ func reap(pid int) (ended <-chan string, gone <-chan struct{}) {
 			case err != nil:
 				return
 			case one == pid:
-				told <- explain(status)
+				ended <- explain(status)
 			}
 		}
 	}()
-	return told, none
+	return ended, none
 }
 
 func explain(status syscall.WaitStatus) string {
 	ended := status.Signal()
-	if !status.Signaled() { // bubblewrap and shells say it in the status
+	if !status.Signaled() { // bubblewrap and shells encode it in the status
 		if status.ExitStatus() <= 128 {
 			return fmt.Sprintf("It ended with status %d.", status.ExitStatus())
 		}

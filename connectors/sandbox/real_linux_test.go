@@ -26,8 +26,8 @@ func TestARealProgramFindsWhatItNeeds(t *testing.T) {
 		inEach(t, func(t *testing.T, s Sandbox) {
 			c := shell("")
 			c.Executable, c.Args, c.Limits.OpenFiles, c.Limits.Processes = path, []string{flag, script}, 256, 32
-			if said, why := says(t, s, c); said != "copiedchild\n" {
-				t.Errorf("%s says %q: %s", name, said, why)
+			if output, why := outputOf(t, s, c); output != "copiedchild\n" {
+				t.Errorf("%s printed %q: %s", name, output, why)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Command says what to start, and what it may do.
+// Command is a program to start, and its permissions.
 type Command struct {
 	Executable string
 	Args       []string // behind the executable's own name
@@ -31,9 +31,9 @@ type Limits struct {
 	Processes int64         // at once, itself included
 }
 
-// MostSaid is how many bytes of the end of what a program writes to stderr are
+// MaxStderr is how many bytes of the end of what a program writes to stderr are
 // remembered.
-const MostSaid = 4 << 10
+const MaxStderr = 4 << 10
 
 // kind is a way to confine a program.
 type kind string

@@ -54,8 +54,8 @@ func ended(t *testing.T, p *Process) {
 	}
 }
 
-// says returns the whole output of a program and why it ended.
-func says(t *testing.T, s Sandbox, c Command) (output, why string) {
+// outputOf returns the whole output of a program and why it ended.
+func outputOf(t *testing.T, s Sandbox, c Command) (output, why string) {
 	t.Helper()
 	p := start(t, s, c)
 	text, err := io.ReadAll(p.Out)
@@ -86,8 +86,8 @@ func TestATrialNoticesASandboxThatDoesNotHold(t *testing.T) {
 	inEach(t, func(t *testing.T, s Sandbox) {
 		c := shell("")
 		c.Executable, c.Args, c.Read, c.Limits.Memory = self, []string{trialName, secret, "127.0.0.1:1"}, []string{secret}, 1<<42
-		if said, _ := says(t, s, c); said != "It lets a program read what it may not." {
-			t.Errorf("it says %q", said)
+		if output, _ := outputOf(t, s, c); output != "It lets a program read what it may not." {
+			t.Errorf("it printed %q", output)
 		}
 	})
 }
@@ -95,12 +95,12 @@ func TestATrialNoticesASandboxThatDoesNotHold(t *testing.T) {
 func TestAProgramRunsInAFolderOfItsOwnThatGoesWithIt(t *testing.T) {
 	inEach(t, func(t *testing.T, s Sandbox) {
 		p := start(t, s, shell("pwd; echo x > file; read line"))
-		said := make([]byte, 200)
-		n, err := p.Out.Read(said)
+		output := make([]byte, 200)
+		n, err := p.Out.Read(output)
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := strings.TrimSpace(string(said[:n]))
+		dir := strings.TrimSpace(string(output[:n]))
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("its folder %q is %v, %v", dir, info, err)
 		}
@@ -127,11 +127,11 @@ func TestWhyAProgramEndedIsReported(t *testing.T) {
 			"It ran longer than 300ms.":          hurried,
 			"It used more CPU time than it may.": busy,
 		} {
-			if _, why := says(t, s, c); !strings.HasPrefix(why, want) {
+			if _, why := outputOf(t, s, c); !strings.HasPrefix(why, want) {
 				t.Errorf("got %q, want %q", why, want)
 			}
 		}
-		if _, why := says(t, s, gone); strings.HasPrefix(why, "It ended with status 0") || why == "" {
+		if _, why := outputOf(t, s, gone); strings.HasPrefix(why, "It ended with status 0") || why == "" {
 			t.Errorf("a program that is not there: %q", why)
 		}
 	})
@@ -139,12 +139,12 @@ func TestWhyAProgramEndedIsReported(t *testing.T) {
 
 func TestTheLimitsOfAProgramAreSet(t *testing.T) {
 	inEach(t, func(t *testing.T, s Sandbox) {
-		said, _ := says(t, s, shell("ulimit -c; ulimit -n; ulimit -t; ulimit -d; ulimit -f"))
-		if want := "0\n64\n20\n4194304\n2048\n"; said != want {
-			t.Errorf("got %q, want %q", said, want)
+		output, _ := outputOf(t, s, shell("ulimit -c; ulimit -n; ulimit -t; ulimit -d; ulimit -f"))
+		if want := "0\n64\n20\n4194304\n2048\n"; output != want {
+			t.Errorf("got %q, want %q", output, want)
 		}
-		if said, _ := says(t, s, shell("umask")); said != "0077\n" {
-			t.Errorf("got %q", said)
+		if output, _ := outputOf(t, s, shell("umask")); output != "0077\n" {
+			t.Errorf("got %q", output)
 		}
 	})
 }
@@ -171,16 +171,16 @@ func TestAProgramHasTheEnvironmentItIsGivenAndNoOther(t *testing.T) {
 	c := shell("/usr/bin/env")
 	c.Env = []string{"A=1", "B=two words"}
 	inEach(t, func(t *testing.T, s Sandbox) {
-		said, _ := says(t, s, c)
-		for _, line := range strings.Split(strings.TrimSpace(said), "\n") {
+		output, _ := outputOf(t, s, c)
+		for _, line := range strings.Split(strings.TrimSpace(output), "\n") {
 			switch name, _, _ := strings.Cut(line, "="); name {
 			case "A", "B", "PWD", "OLDPWD", "SHLVL", "_": // the shell adds its own
 			default:
 				t.Errorf("it has %s", line)
 			}
 		}
-		if !strings.Contains(said, "A=1\n") || !strings.Contains(said, "B=two words\n") {
-			t.Errorf("got %q", said)
+		if !strings.Contains(output, "A=1\n") || !strings.Contains(output, "B=two words\n") {
+			t.Errorf("got %q", output)
 		}
 	})
 }
@@ -189,8 +189,8 @@ func TestWhatAProgramComplainsOfIsRememberedToABound(t *testing.T) {
 	inEach(t, func(t *testing.T, s Sandbox) {
 		p := start(t, s, shell("for n in 1 2 3 4 5 6 7 8; do printf '%01000d' 0; done >&2; echo the end >&2"))
 		ended(t, p)
-		if said := p.Said(); len(said) != MostSaid || !strings.HasSuffix(said, "the end\n") {
-			t.Errorf("%d bytes are remembered: %q", len(said), said)
+		if output := p.Stderr(); len(output) != MaxStderr || !strings.HasSuffix(output, "the end\n") {
+			t.Errorf("%d bytes are remembered: %q", len(output), output)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 // endsWithin is how long a keeper may take to end its program when it is asked.
 const endsWithin = 5 * time.Second
 
-// plan is what the keeper of a program is told.
+// plan is the input of the keeper of a program.
 type plan struct {
 	Command
 	Kind  kind
@@ -30,7 +30,7 @@ type Process struct {
 
 	control *os.File // the keeper ends the program when this is closed
 	keeper  *exec.Cmd
-	said    tail
+	stderr  tail
 	end     sync.Once
 	done    chan struct{}
 	why     string
@@ -61,7 +61,7 @@ func (s Sandbox) Start(c Command) (_ *Process, err error) {
 		}
 		ours, theirs = append(ours, r), append(theirs, w)
 	}
-	told, err := json.Marshal(plan{Command: c, Kind: s.kind, Bwrap: s.bwrap, Dir: dir})
+	encoded, err := json.Marshal(plan{Command: c, Kind: s.kind, Bwrap: s.bwrap, Dir: dir})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s Sandbox) Start(c Command) (_ *Process, err error) {
 	if err = p.keeper.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _, _ = p.control.Write(append(told, '\n')) }() // it is longer than a pipe holds, perhaps
+	go func() { _, _ = p.control.Write(append(encoded, '\n')) }() // it is longer than a pipe holds, perhaps
 	go p.follow(ours[2], ours[4], dir)
 	return p, nil
 }
@@ -99,21 +99,21 @@ func inNamespaces(a *syscall.SysProcAttr, network bool) {
 	a.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
 }
 
-// follow keeps what the program says to stderr, until all of it has ended.
+// follow keeps what the program writes to stderr, until all of it has ended.
 func (p *Process) follow(stderr, report *os.File, dir string) {
 	listened := make(chan struct{})
 	go func() {
 		defer close(listened)
-		_, _ = io.Copy(&p.said, stderr)
+		_, _ = io.Copy(&p.stderr, stderr)
 	}()
-	told, _ := io.ReadAll(io.LimitReader(report, MostSaid))
+	cause, _ := io.ReadAll(io.LimitReader(report, MaxStderr))
 	_ = p.keeper.Wait() // what it came to is in the report
 	select {
 	case <-listened:
 	case <-time.After(time.Second): // what was left behind by a keeper that was killed has it open
 	}
 	closeAll([]*os.File{stderr, report})
-	if p.why = string(told); p.why == "" {
+	if p.why = string(cause); p.why == "" {
 		p.why = "It was ended from outside."
 	}
 	_ = os.RemoveAll(dir) // which the keeper has done, unless it was killed
@@ -138,11 +138,11 @@ func (p *Process) End() {
 // Done is closed once nothing of the program is left.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Why says in a sentence why the program ended, once Done is closed.
+// Why returns a sentence on why the program ended, once Done is closed.
 func (p *Process) Why() string { return p.why }
 
-// Said returns the end of what the program has written to stderr so far.
-func (p *Process) Said() string { return p.said.String() }
+// Stderr returns the end of what the program has written to stderr so far.
+func (p *Process) Stderr() string { return p.stderr.String() }
 
 // tail keeps the end of what is written to it.
 type tail struct {
@@ -155,7 +155,7 @@ func (t *tail) Write(text []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, text...)
-	if over := len(t.text) - MostSaid; over > 0 {
+	if over := len(t.text) - MaxStderr; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
 	}
 	return len(text), nil

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// one is a process as /proc tells it.
+// one is a process as /proc describes it.
 type one struct {
 	parent int
 	rss    int64 // bytes in memory
@@ -64,7 +64,7 @@ func readStat(pid int) (one, bool) {
 	return one{parent: parent, rss: pages * int64(os.Getpagesize())}, err == nil && err2 == nil
 }
 
-// tooMuch says which limit the program is over, all its processes together.
+// tooMuch returns the limit that the program is over, all its processes together.
 func (p plan) tooMuch() string {
 	all, memory := started(), onTmpfs(append([]string{p.Dir}, p.Write...), p.Limits.Memory)
 	seen := map[uint64]bool{} // file systems

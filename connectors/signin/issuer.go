@@ -25,7 +25,7 @@ type issuer struct {
 	pins   *lru[string] // origins of discovered token endpoints, by pinKey
 }
 
-// issue requests a token, once more when the connection broke: that says nothing
+// issue requests a token, once more when the connection broke: which is no verdict
 // about the credentials, and a second token does no harm.
 func (i *issuer) issue(ctx context.Context, g grant, s signing) (token, *callerror.Error) {
 	got, endpoint, e := i.request(ctx, g, s)

@@ -37,15 +37,15 @@ func TestAttemptsEndWithTheFirstOutcomeThatIsNotWorthAnother(t *testing.T) {
 		want       []int
 		wait       time.Duration // at least
 	}{
-		"a success":                             {"GET", "", []int{200}, []int{200}, 0},
-		"a success after a retry":               {"GET", "", []int{503, 200}, []int{503, 200}, 500 * time.Millisecond},
-		"no more than MaxRetries":               {"GET", "", []int{503}, []int{503, 503, 503}, 1500 * time.Millisecond},
-		"another status":                        {"GET", "", []int{500}, []int{500}, 0},
-		"what may have been done":               {"POST", "", []int{503}, []int{503}, 0},
-		"what was not done, since it said when": {"POST", "3", []int{503, 200}, []int{503, 200}, 3 * time.Second},
-		"a wait that is too long":               {"GET", "11", []int{503}, []int{503}, 0},
-		"a 401 that is renewed does not count":  {"POST", "", []int{401, 503, 200}, []int{401, 503}, 0},
-		"a 401 is renewed once":                 {"GET", "", []int{401}, []int{401, 401}, 0},
+		"a success":                                    {"GET", "", []int{200}, []int{200}, 0},
+		"a success after a retry":                      {"GET", "", []int{503, 200}, []int{503, 200}, 500 * time.Millisecond},
+		"no more than MaxRetries":                      {"GET", "", []int{503}, []int{503, 503, 503}, 1500 * time.Millisecond},
+		"another status":                               {"GET", "", []int{500}, []int{500}, 0},
+		"what may have been done":                      {"POST", "", []int{503}, []int{503}, 0},
+		"what was not processed, as Retry-After shows": {"POST", "3", []int{503, 200}, []int{503, 200}, 3 * time.Second},
+		"a wait that is too long":                      {"GET", "11", []int{503}, []int{503}, 0},
+		"a 401 that is renewed does not count":         {"POST", "", []int{401, 503, 200}, []int{401, 503}, 0},
+		"a 401 is renewed once":                        {"GET", "", []int{401}, []int{401, 401}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -105,7 +105,7 @@ func (l *Limit) Do(ctx context.Context, invocation bool, attempt func() (status 
 		}
 	}
 	status, e := attempt()
-	if errors.Is(ctx.Err(), context.Canceled) { // the caller has gone, which says nothing about the upstream
+	if errors.Is(ctx.Err(), context.Canceled) { // the caller has gone, which is not the fault of the upstream
 		done(nil)
 	} else {
 		done(failure(status, e))

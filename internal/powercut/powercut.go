@@ -23,7 +23,7 @@ type Disk struct {
 	dir   string
 }
 
-// New makes a disk and mounts it. The test is skipped, and says so, where that
+// New makes a disk and mounts it. The test is skipped with a message where that
 // can't be done: it takes Linux, root, loop devices and mkfs.ext4.
 func New(t testing.TB) *Disk {
 	t.Helper()
@@ -52,7 +52,7 @@ func (d *Disk) Sync() {
 // more gets there.
 //
 // The processes, children of the test, stand still before the power goes, so that
-// none lives to see it fail and tells anybody. They have yet to be killed.
+// none survives to see it fail and report it. They have yet to be killed.
 func (d *Disk) Cut(using ...*os.Process) {
 	d.t.Helper()
 	for _, p := range using {

@@ -95,8 +95,7 @@ func (c composed) like(t *testing.T, on *testcontainers.DockerNetwork, name stri
 	}
 }
 
-// pulled is the service on its own image, once its health check says that it is
-// well.
+// pulled is the service on its own image, once its health check passes.
 func (c composed) pulled(ports ...string) []testcontainers.ContainerCustomizer {
 	return []testcontainers.ContainerCustomizer{
 		testcontainers.WithImage(c.Image), testcontainers.WithExposedPorts(ports...),

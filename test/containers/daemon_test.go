@@ -1,7 +1,7 @@
 // Package containers_test runs the service and its stores in containers, as
 // docker-compose.yml has them. It needs a Docker daemon and nothing from a
-// registry: an image that can't be pulled is built here. Without a daemon it says
-// so, and tests nothing.
+// registry: an image that can't be pulled is built here. Without a daemon it prints
+// that, and tests nothing.
 package containers_test
 
 import (
@@ -32,12 +32,12 @@ func TestMain(m *testing.M) {
 	}
 	if err := daemon(); err != nil {
 		shout("NOT TESTED: no Docker daemon answers, so nothing runs in containers here.",
-			"It said: "+err.Error(),
-			"Start one (dockerd, as root), or say with DOCKER_HOST where it is.")
+			"Its error: "+err.Error(),
+			"Start one (dockerd, as root), or set DOCKER_HOST to where it is.")
 		os.Exit(0)
 	}
 	if err := trial(); err != nil {
-		shout("NOT TESTED: the Docker daemon that answers can't run a container at all.", "It said: "+err.Error(),
+		shout("NOT TESTED: the Docker daemon that answers can't run a container at all.", "Its error: "+err.Error(),
 			"What was tried is this program itself, which has to be built as make containers does: with CGO_ENABLED=0.")
 		os.Exit(0)
 	}
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 // trial runs a container of this very program, which finds no daemon in there,
-// says so, and ends.
+// prints that, and ends.
 func trial() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -91,7 +91,7 @@ func daemon() (err error) {
 	return nil
 }
 
-// shout says something that nobody may miss.
+// shout prints something that nobody may miss.
 func shout(lines ...string) {
 	bar := strings.Repeat("!", 72)
 	fmt.Fprintf(os.Stderr, "%s\n%s\n%s\n", bar, strings.Join(lines, "\n"), bar)

@@ -28,7 +28,7 @@ func pull(image string) error {
 	if _, tried := pulls.of[image]; !tried {
 		pulls.of[image] = tryPull(image)
 		if err := pulls.of[image]; err != nil {
-			shout("NOT TESTED on the image "+image+": it can't be pulled. One that is built here stands in for it.", "It said: "+err.Error())
+			shout("NOT TESTED on the image "+image+": it can't be pulled. One that is built here stands in for it.", "The error: "+err.Error())
 		}
 	}
 	return pulls.of[image]
@@ -77,8 +77,8 @@ func build(t *testing.T, dir, pkg string, flags ...string) []byte {
 	args := append([]string{"build", "-ldflags=-s -w", "-o", out}, append(flags, pkg)...)
 	command := exec.CommandContext(t.Context(), "go", args...)
 	command.Dir, command.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
-	said, err := command.CombinedOutput()
-	require.NoError(t, err, "go %v: %s", args, said)
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, "go %v: %s", args, output)
 	content, err := os.ReadFile(out)
 	require.NoError(t, err)
 	return content
@@ -149,7 +149,7 @@ func natsServer(t *testing.T) testcontainers.ContainerCustomizer {
 // password.
 func ferretDB(t *testing.T) testcontainers.ContainerCustomizer {
 	t.Helper()
-	// The program refuses to start unless its source says which version it is.
+	// The program refuses to start unless its source has its version.
 	found, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/FerretDB/FerretDB").Output()
 	require.NoError(t, err)
 	var module struct{ Dir, Version string }
@@ -164,8 +164,8 @@ func ferretDB(t *testing.T) testcontainers.ContainerCustomizer {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(to, content, 0o600))
 	}
-	said, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-replace=github.com/FerretDB/FerretDB="+source, modfile).CombinedOutput()
-	require.NoError(t, err, string(said))
+	output, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-replace=github.com/FerretDB/FerretDB="+source, modfile).CombinedOutput()
+	require.NoError(t, err, string(output))
 	return image(t, `FROM scratch
 COPY . /
 ENV FERRETDB_TELEMETRY=disable FERRETDB_HANDLER=sqlite FERRETDB_SQLITE_URL=file:/data/ FERRETDB_STATE_DIR= FERRETDB_DEBUG_ADDR=- FERRETDB_LOG_LEVEL=error

@@ -45,12 +45,12 @@ func deploy(t *testing.T) *deployment {
 	d.service, err = testcontainers.Run(t.Context(), "", append(c.like(t, on, "integrations"), ours(t), testcontainers.WithCmd("serve"),
 		testcontainers.WithExposedPorts("8080/tcp"), testcontainers.WithWaitStrategyAndDeadline(time.Minute, live))...)
 	started(t, d.service, err)
-	exit, said := d.tool("keys", "create", "--workspace=acme", "--name=me", "--permission=Workspace.admin", "--json")
-	require.Zero(t, exit, said)
+	exit, output := d.tool("keys", "create", "--workspace=acme", "--name=me", "--permission=Workspace.admin", "--json")
+	require.Zero(t, exit, output)
 	var made struct {
 		Key string `json:"key"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(said), &made), said)
+	require.NoError(t, json.Unmarshal([]byte(output), &made), output)
 	d.url, d.key = "http://"+at(t, d.service, "8080/tcp"), made.Key
 	require.Eventually(t, func() bool { // the service follows what tools do to keys
 		status, _, err := d.do(http.MethodGet, all, "")
@@ -71,7 +71,7 @@ func subnet(t *testing.T, on *testcontainers.DockerNetwork) string {
 }
 
 // tool runs a command of the program in the container of the service.
-func (d *deployment) tool(args ...string) (exit int, said string) {
+func (d *deployment) tool(args ...string) (exit int, output string) {
 	d.t.Helper()
 	exit, out, err := d.service.Exec(d.t.Context(), append([]string{"/integrations"}, args...), exec.Multiplexed())
 	require.NoError(d.t, err)
@@ -160,12 +160,12 @@ func TestTheServiceRunsInContainersAsTheComposeFileSays(t *testing.T) {
 		d.must(http.StatusOK, http.MethodGet, all+"/"+name+"/history", "")
 	}
 	require.Contains(t, d.must(http.StatusOK, http.MethodPost, all+"/peer/test-connection", ""), `"status":"healthy"`, "its secret opens")
-	exit, said := d.tool("verify")
-	require.Zero(t, exit, said)
-	exit, said = d.tool("verify", "--mongodb-uri=mongodb://integrations:wr0ng@mongo:27017/?replicaSet=rs0&authSource=admin")
+	exit, output := d.tool("verify")
+	require.Zero(t, exit, output)
+	exit, output = d.tool("verify", "--mongodb-uri=mongodb://integrations:wr0ng@mongo:27017/?replicaSet=rs0&authSource=admin")
 	require.NotZero(t, exit)
-	require.Contains(t, said, "auth", "the password is wrong")
-	require.NotContains(t, said, "wr0ng")
+	require.Contains(t, output, "auth", "the password is wrong")
+	require.NotContains(t, output, "wr0ng")
 
 	patient := 20 * time.Second // stop_grace_period
 	require.NoError(t, d.service.Stop(t.Context(), &patient))

@@ -36,9 +36,9 @@ func TestTheSuitesPassOnContainers(t *testing.T) {
 				command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-parallel=8", "-skip=^TestStoreOnFerretDB$", pkg)
 				command.Dir, command.Env = root, append(os.Environ(), "NATS_URLS="+strings.Join(urls, ","),
 					"MONGODB_URI=mongodb://"+admin+"@"+at(t, mongo, "27017/tcp")+"/?directConnection=true&authSource=admin&timeoutMS=60000") // what stands in for MongoDB looks at every document
-				said, err := command.CombinedOutput()
-				require.NoError(t, err, "go test %s:\n%s", pkg, said)
-				t.Logf("%s", said)
+				output, err := command.CombinedOutput()
+				require.NoError(t, err, "go test %s:\n%s", pkg, output)
+				t.Logf("%s", output)
 			})
 		}
 	})
