@@ -25,6 +25,9 @@ func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
 }
 
 func TestAStaleAppendToThreeReplicasIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	s := openThree(t, c.Connect(t, 0))
 	first := appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
@@ -38,6 +41,9 @@ func TestAStaleAppendToThreeReplicasIsRefused(t *testing.T) {
 }
 
 func TestOneOfTheRacingCreatorsOnThreeServersWins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	stores := make([]*eventstore.Store, len(c.Servers))
 	for n := range stores {
@@ -88,6 +94,9 @@ func TestBothConflictCodesOfAClusterAreConflicts(t *testing.T) {
 }
 
 func TestAFollowerThatIsBehindGivesAStaleReadAndTheAppendAConflict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	for tries := 1; !conflictsBehind(t); tries++ {
 		require.Less(t, tries, 4, "the follower was never behind")
 	}
@@ -130,6 +139,9 @@ func conflictsBehind(t *testing.T) bool {
 }
 
 func TestWaitingAppendsAreBatchedToThreeReplicas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	nc := c.Connect(t, 0)
 	s := openThree(t, nc)
@@ -153,6 +165,9 @@ func TestWaitingAppendsAreBatchedToThreeReplicas(t *testing.T) {
 
 // A server returns with an empty disk, and is read before it has caught up.
 func TestAReplicaThatIsBehindIsNotTrustedAsTheLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	s := openThree(t, c.Connect(t, 0))
 	const events = 300
@@ -175,6 +190,9 @@ func TestAReplicaThatIsBehindIsNotTrustedAsTheLog(t *testing.T) {
 
 // A claim that only a follower lacks doesn't look like the claim of another request.
 func TestAClaimIsReadThoughAFollowerLacksIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	near, far := openThree(t, c.Connect(t, 0)), openThree(t, c.Connect(t, 2))
 	c.Lead(t, "KV_IDEMPOTENCY")

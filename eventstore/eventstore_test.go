@@ -151,6 +151,9 @@ func TestAnEventThatIsTooLargeForNATSIsRefusedAsTooLarge(t *testing.T) {
 }
 
 func TestAfterYieldsHistoryThenLiveEventsWithoutAGap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	s := open(t, natstest.Connect(t))
 	const events = 3000
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

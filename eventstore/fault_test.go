@@ -48,6 +48,9 @@ func TestAnAppendWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 }
 
 func TestWithoutNATSEverythingIsUnavailableAndRecoversByItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	far, _, proxy := behindProxy(t)
 	proxy.Stop()
 	_, err := far.Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta("c1"))

@@ -156,6 +156,9 @@ func TestALogWithoutBatchesAcceptsAppends(t *testing.T) {
 }
 
 func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	far, near, proxy := behindProxy(t)
 	proxy.Delay(faultproxy.Downstream, 500)
 	all := make(chan []appended, 1)
@@ -177,6 +180,9 @@ func TestABatchWhoseAckIsLostIsFoundInTheLog(t *testing.T) {
 }
 
 func TestAnAppendThatItsCallerGaveUpIsNotSent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	far, near, proxy := behindProxy(t)
 	proxy.Mute(faultproxy.Downstream)
 	first := make(chan []appended, 1)

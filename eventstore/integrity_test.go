@@ -43,6 +43,9 @@ func block(t *testing.T, stream string) string {
 }
 
 func TestALogThatLostEventsIsDetected(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	for name, c := range map[string]struct {
 		do    func(t *testing.T, stream string)
 		whole bool
