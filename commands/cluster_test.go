@@ -15,6 +15,9 @@ import (
 // The log is read from a follower that receives everything late, and written through the
 // leader.
 func TestACommandThatReadsFromALaggingFollowerLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	const longest = 2500 * time.Millisecond // beyond it the follower counts as gone
 	for lag := 700 * time.Millisecond; !losesNothingBehind(t, lag); lag = min(lag+600*time.Millisecond, longest) {
 		require.Less(t, lag, longest, "the follower was never behind")

@@ -18,6 +18,9 @@ import (
 )
 
 func TestStdioTheReferenceServerIsCalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	node, dir := peers.Node(t), peers.Dir(t)
 	profile := Profile{
 		Name: "everything", Executable: node, Read: []string{dir},
@@ -139,6 +142,9 @@ func TestStdioSecretsOfAProfileAreNotShown(t *testing.T) {
 }
 
 func TestStdioAHostileProgramIsEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
 		for mode, want := range map[string]struct {
 			timeoutMS int
@@ -171,6 +177,9 @@ func TestStdioAHostileProgramIsEnded(t *testing.T) {
 }
 
 func TestStdioNothingThatAProgramStartedOutlivesItsSession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
 		for _, mode := range []string{"tools", "stubborn"} {
 			marker := fmt.Sprintf("%s-%d-%d", mode, os.Getpid(), time.Now().UnixNano())
@@ -213,6 +222,9 @@ func TestStdioAProgramThatTakesAllMemoryIsEnded(t *testing.T) {
 }
 
 func TestStdioNoMoreProgramsThanThereMayBeAreStarted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	r := starting(t, ownProfile(t))
 	r.programs.Max = 2
 	c := startedBy("silence", "m", "x", "")

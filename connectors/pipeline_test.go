@@ -98,6 +98,9 @@ func TestAnAnswerThatIsNoSuccessIsShownAndNotShaped(t *testing.T) {
 }
 
 func TestAnExpressionCannotRunAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	big := `{"a":[` + strings.TrimSuffix(strings.Repeat(`1,`, 20_000), ",") + `],"s":"` + strings.Repeat("x", 100_000) + `","m":[` + strings.TrimSuffix(strings.Repeat(`"y",`, 20_000), ",") + `]}`
 	for _, path := range []string{
 		strings.Repeat("[@,@]|", 60) + "@",

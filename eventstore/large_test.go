@@ -16,6 +16,9 @@ import (
 
 // A server closes a connection with more than 64 MiB waiting to be sent.
 func TestAHundredLargeEventsAreReadByEveryMethod(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	nc := natstest.Connect(t)
 	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{AllowLazySync: true, Timeout: time.Minute}) // reading is slow under the race detector

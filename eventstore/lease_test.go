@@ -43,6 +43,9 @@ func TestOneProcessLeadsAndAnotherTakesOver(t *testing.T) {
 }
 
 func TestLosingTheLeaseEndsTheWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	nc := natstest.Connect(t)
 	s := open(t, nc)

@@ -101,6 +101,9 @@ func TestReadersAttachToAnExistingLog(t *testing.T) {
 }
 
 func TestAPageWithoutNATSIsUnavailable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	address, stop := natstest.ListenOn(t, t.TempDir(), "127.0.0.1:0")
 	nc, err := nats.Connect(address)

@@ -19,6 +19,9 @@ import (
 
 // The tests of powercut show what a server loses that doesn't sync.
 func TestBatchedAppendsSurviveAPowerCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	const writers, rounds = 128, 3
 	disk := powercut.New(t)
 	server := natstest.Spawn(t, disk.Dir(), true)

@@ -30,6 +30,9 @@ func (f *fixture) change(t *testing.T, id domain.ID, doc domain.Document) {
 }
 
 func TestAScheduleFollowsItsIntegration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	f := startOn(t, natstest.Connect(t))
 	u := listen(t)
 	f.run(t, f.scheduler().Run)

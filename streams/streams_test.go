@@ -45,6 +45,9 @@ func TestAStreamOfAClusterAnswersOnceItIsOpen(t *testing.T) {
 }
 
 func TestAClusterThatHasNoLeaderIsWaitedFor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	c := natstest.NewCluster(t)
 	js := on(t, c.Connect(t, 0))
 	_, err := streams.Ensure(t.Context(), js, three("MADE"))

@@ -23,6 +23,9 @@ func TestTheDocumentationNeedsOnlyThisService(t *testing.T) {
 }
 
 func TestABrowserShowsTheDocumentation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	s := serve(t)
 	html, console := peers.Browse(t, s.url+"/docs")

@@ -71,6 +71,9 @@ func TestTheParametersOfAFeedAreChecked(t *testing.T) {
 }
 
 func TestTheWholeFeedIsStreamedAsLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	s := serve(t)
 	for n := range 450 {
@@ -132,6 +135,9 @@ func (l *listener) next() (name, data string, ok bool) {
 }
 
 func TestAListenerThatReconnectsMissesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	s := serve(t)
 	outsider := s.issue("other", access.Admin)

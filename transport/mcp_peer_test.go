@@ -18,6 +18,9 @@ type sdkResult struct {
 }
 
 func TestTheOfficialClientsListAndCallTheToolsOfAWorkspace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	const (
 		newest = "2026-07-28"
 		before = "2025-11-25" // the newest with the initialize handshake

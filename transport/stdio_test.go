@@ -53,6 +53,9 @@ func program(name string) members {
 }
 
 func TestAProgramOfAProfileIsUsedLikeAnyOtherServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	s := serve(t, startingPrograms(t))
 	s.create(program("tools"))
@@ -76,6 +79,9 @@ func TestAProgramOfAProfileIsUsedLikeAnyOtherServer(t *testing.T) {
 // Starting a process, directly or later, needs the permission Integration.exec in addition to
 // the route's own.
 func TestStartingAProcessNeedsItsOwnPermission(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	s := serve(t, startingPrograms(t))
 	s.create(program("tools"))

@@ -20,6 +20,9 @@ import (
 // Each server of a cluster is away for a while, and each stream changes its leader
 // under load. Every recorded event is delivered.
 func TestAClusterInTroubleLosesNoWebhook(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	t.Parallel()
 	c := natstest.NewCluster(t)
 	addresses := ""

@@ -12,6 +12,9 @@ import (
 )
 
 func TestAProgramCanNotChangeWhatItMayNotReadNorMakeNamespaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	private := filepath.Join(t.TempDir(), "root.keyset")
 	long := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, step := range []error{os.WriteFile(private, []byte("secret"), 0o400), os.Chtimes(private, long, long)} {

@@ -113,6 +113,9 @@ func TestAProgramRunsInAFolderOfItsOwnThatGoesWithIt(t *testing.T) {
 }
 
 func TestWhyAProgramEndedIsReported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	hurried := shell("sleep 100")
 	hurried.Limits.Wall = 300 * time.Millisecond
 	busy := shell("while :; do :; done")

@@ -21,6 +21,9 @@ import (
 // Two services start at once on an empty database, and switch to a generation that a tool
 // builds, while they are read and written.
 func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	uri := ferrettest.Listen(t)
 	events, err := eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true})
 	require.NoError(t, err)

@@ -131,6 +131,9 @@ func (s *site) asked() (end func()) {
 }
 
 func TestADatabaseThatGoesBackInTimeCatchesUpAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	ferret := ferrettest.Spawn(t)
 	s := startSite(t, ferret.URI, ferret.URI)
 	s.record(20)
@@ -167,6 +170,9 @@ func TestADatabaseThatIsEmptiedIsRebuiltAndNeverTrusted(t *testing.T) {
 }
 
 func TestADatabaseThatIsKilledUnderLoadLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	ferret := ferrettest.Spawn(t)
 	s := startSite(t, ferret.URI, ferret.URI)
 	s.record(5)
@@ -183,6 +189,9 @@ func TestADatabaseThatIsKilledUnderLoadLosesNothing(t *testing.T) {
 }
 
 func TestServersWithDatabasesOfTheSameNameAreEachProjectedTo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	s := startSite(t, ferrettest.Listen(t), ferrettest.Listen(t))
 	s.record(10)
 	s.shows()
