@@ -90,3 +90,17 @@ func (w *Webhooks) Test(ctx context.Context, of domain.Workspace, id string) (De
 	w.note(ctx, d, record{Delivery: result})
 	return result, nil
 }
+
+func newDelivery(m message, attempt int, o outcome, at time.Time) Delivery {
+	r := Delivery{
+		ID: m.ID, Type: m.Type, Integration: m.Integration, Position: m.Position, Attempt: attempt, Status: Failed,
+		HTTPStatus: o.status, Duration: o.took, Code: o.code, Problem: o.problem, At: at,
+	}
+	switch {
+	case o.delivered():
+		r.Status = Delivered
+	case r.Code == "":
+		r.Code = domain.CallUpstreamError
+	}
+	return r
+}

@@ -126,14 +126,6 @@ func (d *dispatcher) save(ctx context.Context, last bool) error {
 	return d.config.Events.SavePosition(ctx, d.name, d.log, d.low())
 }
 
-// mark asks for a checkpoint. The lock is held.
-func (d *dispatcher) mark() {
-	select {
-	case d.dirty <- struct{}{}:
-	default:
-	}
-}
-
 // low returns the position up to which every event of every workspace is
 // dispatched.
 func (d *dispatcher) low() uint64 {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/streams"
@@ -32,43 +30,6 @@ func (w *Webhooks) deliver(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// deliverer delivers pending webhooks: those of one integration to one destination
-// in order, all others concurrently.
-type deliverer struct {
-	*Webhooks
-	started time.Time
-	working sync.WaitGroup
-
-	slots    slots
-	mu       sync.Mutex
-	known    map[uint64]time.Time           // the webhooks in all queues: when each was stored, by sequence
-	furthest uint64                         // the last sequence that was read
-	waiting  map[queueKey][]uint64          // sequences behind the one in delivery; no entry: none is in delivery
-	earlier  map[string]map[string]Delivery // the last attempt at each webhook before this process took over, by destination
-	reading  singleflight.Group             // of earlier
-	removal  removal
-
-	settlements chan settlement
-	noting      chan struct{} // limits concurrent writes to the delivery log
-}
-
-// queueKey identifies a queue: the webhooks in it are delivered in order.
-type queueKey struct {
-	workspace   domain.Workspace
-	destination string
-	integration domain.ID
-}
-
-func (k queueKey) destinationKey() string { return keyOf(k.workspace, k.destination) }
-
-func newDeliverer(w *Webhooks) *deliverer {
-	return &deliverer{
-		Webhooks: w, started: w.config.Now(), slots: newSlots(), known: map[uint64]time.Time{}, waiting: map[queueKey][]uint64{},
-		earlier: map[string]map[string]Delivery{}, removal: removal{settled: map[uint64]time.Time{}},
-		settlements: make(chan settlement), noting: make(chan struct{}, maxPerWorkspace),
-	}
 }
 
 // run reads pending webhooks, then new ones, until ctx ends. It holds only the
@@ -140,14 +101,6 @@ func (d *deliverer) follow(ctx context.Context) error {
 	}
 	d.config.Log.WarnContext(ctx, "pending webhooks were skipped; reading them again")
 	return nil
-}
-
-func queueOf(subject string) (queueKey, bool) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 4 {
-		return queueKey{}, false
-	}
-	return queueKey{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, true
 }
 
 // put appends the webhook at a sequence to its queue.

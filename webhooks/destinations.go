@@ -18,8 +18,6 @@ import (
 // one at the same time may go beyond it by a few.
 const maxDestinations = 50
 
-func keyOf(w domain.Workspace, id string) string { return string(w) + "." + id }
-
 // List returns the destinations of a workspace, oldest first.
 func (w *Webhooks) List(of domain.Workspace) []domain.WebhookDestination {
 	w.mu.RLock()

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/streams"
 )
@@ -34,46 +32,6 @@ func (w *Webhooks) dispatch(ctx context.Context) error {
 		})
 	}
 	return running.Wait()
-}
-
-// How many events may wait in memory. A workspace with more reads the rest from
-// the log itself, so that it delays no other.
-const (
-	maxWaitingEach = 256  // of one workspace
-	maxWaiting     = 4096 // of all
-)
-
-// dispatcher reads one log and enqueues a delivery for every destination that
-// wants an event: those of one workspace in the order of the log, those of
-// several at once.
-type dispatcher struct {
-	*Webhooks
-	topic
-	working sync.WaitGroup
-	dirty   chan struct{} // asks for a checkpoint
-
-	mu       sync.Mutex
-	log      string                           // the identity of the log that is read
-	read     uint64                           // every event up to here was seen
-	queues   map[domain.Workspace]*eventQueue // of the workspaces with events that are not dispatched yet
-	waiting  int                              // events in all queues
-	progress time.Time                        // when something was dispatched last, or nothing was left to dispatch
-	skips    map[uint64]int                   // how often events were missing after a position
-}
-
-// eventQueue holds the events of a workspace that are to be dispatched.
-type eventQueue struct {
-	workspace domain.Workspace
-	events    []eventstore.Commit
-	done      uint64 // every event of the workspace up to here is dispatched
-	until     uint64 // later than done: the events between are read from the log
-	last      uint64 // the last event of the workspace that was seen
-}
-
-func newDispatcher(w *Webhooks, t topic) *dispatcher {
-	return &dispatcher{
-		Webhooks: w, topic: t, dirty: make(chan struct{}, 1), queues: map[domain.Workspace]*eventQueue{}, skips: map[uint64]int{},
-	}
 }
 
 // run dispatches until ctx ends. After a failure to read the log it continues from
@@ -174,79 +132,4 @@ func (d *dispatcher) put(ctx context.Context, c eventstore.Commit) {
 	}
 	q.events = append(q.events, c)
 	d.waiting++
-}
-
-// serve dispatches the events of a workspace until none is left or ctx ends.
-func (d *dispatcher) serve(ctx context.Context, q *eventQueue) {
-	for ctx.Err() == nil {
-		events, behind := d.take(q)
-		switch {
-		case len(events) > 0:
-			d.enqueue(ctx, q, events, events[len(events)-1].Position)
-		case behind:
-			if err := d.readUp(ctx, q); err != nil && ctx.Err() == nil {
-				d.config.Log.WarnContext(ctx, "events can't be read for webhooks; trying again", slog.String("workspace_id", string(q.workspace)), slog.Any("err", err))
-				streams.Wait(ctx, time.Second)
-			}
-		default:
-			return
-		}
-	}
-}
-
-// take returns what waits in a queue, or whether there is more in the log. With
-// neither, the queue ends.
-func (d *dispatcher) take(q *eventQueue) (events []eventstore.Commit, behind bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	events, q.events = q.events, nil
-	d.waiting -= len(events)
-	behind = q.until > q.done
-	if len(events) == 0 && !behind {
-		delete(d.queues, q.workspace)
-		d.progress = d.config.Now()
-	}
-	return events, behind
-}
-
-// readUp dispatches the events of a workspace that found no room in its queue.
-func (d *dispatcher) readUp(ctx context.Context, q *eventQueue) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for commits, err := range d.after(ctx, eventstore.Selection{Workspace: q.workspace}, q.done) {
-		if err != nil {
-			return err
-		}
-		for len(commits) > 0 && ctx.Err() == nil {
-			some := commits[:min(len(commits), maxWaitingEach)]
-			commits = commits[len(some):]
-			some, end := d.within(q, some)
-			d.enqueue(ctx, q, some, end.position)
-			if end.reached {
-				return nil
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// endOf is the end of a range of events.
-type endOf struct {
-	position uint64
-	reached  bool // the last event that found no room is within, or gone from the log
-}
-
-// within cuts events off after the last one that found no room.
-func (d *dispatcher) within(q *eventQueue, events []eventstore.Commit) ([]eventstore.Commit, endOf) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for n, c := range events {
-		switch {
-		case c.Position == q.until:
-			return events[:n+1], endOf{q.until, true}
-		case c.Position > q.until:
-			return events[:n], endOf{q.until, true}
-		}
-	}
-	return events, endOf{position: events[len(events)-1].Position}
 }

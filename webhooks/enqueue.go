@@ -13,6 +13,81 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
+// serve dispatches the events of a workspace until none is left or ctx ends.
+func (d *dispatcher) serve(ctx context.Context, q *eventQueue) {
+	for ctx.Err() == nil {
+		events, behind := d.take(q)
+		switch {
+		case len(events) > 0:
+			d.enqueue(ctx, q, events, events[len(events)-1].Position)
+		case behind:
+			if err := d.readUp(ctx, q); err != nil && ctx.Err() == nil {
+				d.config.Log.WarnContext(ctx, "events can't be read for webhooks; trying again", slog.String("workspace_id", string(q.workspace)), slog.Any("err", err))
+				streams.Wait(ctx, time.Second)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// take returns what waits in a queue, or whether there is more in the log. With
+// neither, the queue ends.
+func (d *dispatcher) take(q *eventQueue) (events []eventstore.Commit, behind bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	events, q.events = q.events, nil
+	d.waiting -= len(events)
+	behind = q.until > q.done
+	if len(events) == 0 && !behind {
+		delete(d.queues, q.workspace)
+		d.progress = d.config.Now()
+	}
+	return events, behind
+}
+
+// readUp dispatches the events of a workspace that found no room in its queue.
+func (d *dispatcher) readUp(ctx context.Context, q *eventQueue) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for commits, err := range d.after(ctx, eventstore.Selection{Workspace: q.workspace}, q.done) {
+		if err != nil {
+			return err
+		}
+		for len(commits) > 0 && ctx.Err() == nil {
+			some := commits[:min(len(commits), maxWaitingEach)]
+			commits = commits[len(some):]
+			some, end := d.within(q, some)
+			d.enqueue(ctx, q, some, end.position)
+			if end.reached {
+				return nil
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// endOf is the end of a range of events.
+type endOf struct {
+	position uint64
+	reached  bool // the last event that found no room is within, or gone from the log
+}
+
+// within cuts events off after the last one that found no room.
+func (d *dispatcher) within(q *eventQueue, events []eventstore.Commit) ([]eventstore.Commit, endOf) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for n, c := range events {
+		switch {
+		case c.Position == q.until:
+			return events[:n+1], endOf{q.until, true}
+		case c.Position > q.until:
+			return events[:n], endOf{q.until, true}
+		}
+	}
+	return events, endOf{position: events[len(events)-1].Position}
+}
+
 // enqueue stores the deliveries of the events of a workspace up to a position,
 // and tries again until it has or ctx ends.
 func (d *dispatcher) enqueue(ctx context.Context, q *eventQueue, events []eventstore.Commit, upTo uint64) {
@@ -128,8 +203,4 @@ func nullable[T comparable](v T) *T {
 		return nil
 	}
 	return &v
-}
-
-func pendingSubject(d domain.WebhookDestination, id domain.ID) string {
-	return pendingPrefix + keyOf(d.Workspace, d.ID) + "." + string(id)
 }

@@ -52,20 +52,6 @@ type record struct {
 	sequence uint64
 }
 
-func newDelivery(m message, attempt int, o outcome, at time.Time) Delivery {
-	r := Delivery{
-		ID: m.ID, Type: m.Type, Integration: m.Integration, Position: m.Position, Attempt: attempt, Status: Failed,
-		HTTPStatus: o.status, Duration: o.took, Code: o.code, Problem: o.problem, At: at,
-	}
-	switch {
-	case o.delivered():
-		r.Status = Delivered
-	case r.Code == "":
-		r.Code = domain.CallUpstreamError
-	}
-	return r
-}
-
 // note counts an attempt and adds it to the log. The log is for people: when it
 // can't be written, the delivery stands.
 func (w *Webhooks) note(ctx context.Context, d domain.WebhookDestination, r record) {

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -46,4 +47,25 @@ type testData struct {
 // tests, which are numbered independently.
 func messageID(d domain.WebhookDestination, sort, which string) string {
 	return "msg_" + sort + which + "_" + d.ID
+}
+
+func pendingSubject(d domain.WebhookDestination, id domain.ID) string {
+	return pendingPrefix + keyOf(d.Workspace, d.ID) + "." + string(id)
+}
+
+// queueKey identifies a queue: the webhooks in it are delivered in order.
+type queueKey struct {
+	workspace   domain.Workspace
+	destination string
+	integration domain.ID
+}
+
+func (k queueKey) destinationKey() string { return keyOf(k.workspace, k.destination) }
+
+func queueOf(subject string) (queueKey, bool) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 4 {
+		return queueKey{}, false
+	}
+	return queueKey{domain.Workspace(parts[1]), parts[2], domain.ID(parts[3])}, true
 }

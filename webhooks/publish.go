@@ -128,20 +128,3 @@ func (w *Webhooks) publishRaw(ctx context.Context, p pendingDelivery) error {
 	}
 	return nil
 }
-
-// bringUp gives the stream of deliveries what one that an earlier version made
-// lacks: batches, and reads beside the queue of the server's API where there is
-// one copy.
-func (w *Webhooks) bringUp(ctx context.Context) {
-	config := w.pending.CachedInfo().Config
-	wanted := config
-	wanted.AllowAtomicPublish, wanted.AllowDirect = true, config.Replicas <= 1
-	if wanted.AllowAtomicPublish != config.AllowAtomicPublish || wanted.AllowDirect != config.AllowDirect {
-		ctx, cancel := context.WithTimeout(ctx, requestTime)
-		defer cancel()
-		if updated, err := w.js.UpdateStream(ctx, wanted); err == nil { // else it works as it is
-			w.pending = updated
-		}
-	}
-	w.batches = w.pending.CachedInfo().Config.AllowAtomicPublish
-}

@@ -19,14 +19,6 @@ const (
 	maxDeletes   = 64     // single messages that are removed in one go
 )
 
-// removal holds what can be removed from the stream of pending webhooks: settled
-// webhooks and settlements. It is guarded by the deliverer's lock.
-type removal struct {
-	settled map[uint64]time.Time // when each was stored, which identifies it; zero: it was not read yet
-	low     uint64               // the low watermark: up to here nothing is pending
-	heldUp  uint64               // the pending webhook above it at the last pass
-}
-
 // unremoved returns how much waits to be removed.
 func (d *deliverer) unremoved() int {
 	d.mu.Lock()

@@ -23,12 +23,6 @@ const (
 	maxSettled     = 512                           // in one message
 )
 
-// settlement is a webhook to settle, and where the outcome goes.
-type settlement struct {
-	sequence uint64
-	outcome  chan error
-}
-
 // settle returns once it is on disk that the webhook at a sequence is settled.
 func (d *deliverer) settle(ctx context.Context, sequence uint64) error {
 	s := settlement{sequence, make(chan error, 1)}
