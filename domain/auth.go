@@ -204,3 +204,12 @@ func withSecret(o *object, name string, present map[string]SecretRef, wanted Sec
 func covers(givenFor, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(d string) bool { return !slices.Contains(givenFor, d) })
 }
+
+// header returns the name of the header that carries the secret, "" if it isn't
+// sent in a header of its own. The auth may be nil.
+func (a *Auth) header() string {
+	if a == nil {
+		return ""
+	}
+	return a.HeaderName
+}

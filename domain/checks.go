@@ -10,26 +10,6 @@ import (
 	"strings"
 )
 
-// Rules are the checks that need a compiler outside the standard library. They are
-// passed in so that a bad expression is refused when it is written.
-type Rules struct {
-	Expression func(string) error // compiles a JMESPath expression
-	Template   func(string) error // compiles a result template
-	Schema     func([]byte) error // compiles a JSON Schema (2020-12)
-
-	// Stdio has the slots of each profile that can start a process, in the order of
-	// mcp_args. Without profiles no process can be started.
-	Stdio map[string][]Slot
-}
-
-func (r Rules) expression(s string) (string, string) {
-	return broken("expression_invalid", "is not a JMESPath expression", r.Expression(s))
-}
-
-func (r Rules) template(s string) (string, string) {
-	return broken("template_invalid", "is not a result template", r.Template(s))
-}
-
 func broken(code, what string, err error) (string, string) {
 	if err == nil {
 		return "", ""
@@ -38,26 +18,10 @@ func broken(code, what string, err error) (string, string) {
 }
 
 var (
-	nameSyntax        = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*[a-z0-9]$`)
 	endpointSyntax    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	headerSyntax      = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 	placeholderSyntax = regexp.MustCompile(`\{([A-Za-z0-9_.-]{1,128})\}`)
 )
-
-// reservedNames would hide a route or a built-in.
-var reservedNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR, "health-check", "events"}
-
-func integrationName(s string) (string, string) {
-	switch {
-	case !nameSyntax.MatchString(s):
-		return "pattern", "must be lowercase letters, digits, hyphens and underscores, and begin and end with a letter or digit"
-	case slices.Contains(reservedNames, s):
-		return "reserved", "is a reserved name"
-	case uuidSyntax.MatchString(s):
-		return "reserved", "must not be shaped like a UUID"
-	}
-	return "", ""
-}
 
 func endpointName(s string) (string, string) {
 	if !endpointSyntax.MatchString(s) {

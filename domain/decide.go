@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"maps"
+	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -271,4 +272,23 @@ func (s *sealer) keep(o *object, name, field string, present map[string]SecretRe
 		s.sealed = append(s.sealed, *sealed)
 	}
 	return refs
+}
+
+// refuseAuthHeaders refuses a header that the auth of its endpoint sets: its value
+// is stored in clear and would be overwritten. A header stored before this rule
+// existed stays until the request names it, so that the key can still be changed.
+func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
+	if o.members["endpoints"] == nil && i.Auth.header() == now.Auth.header() {
+		return
+	}
+	for n, e := range i.Endpoints {
+		name := i.Auth.header()
+		if e.Auth != nil {
+			name = e.Auth.header()
+		}
+		if _, set := e.Headers[textproto.CanonicalMIMEHeaderKey(name)]; set {
+			headers := newObject(fmt.Sprintf("/endpoints/%d/headers", n), nil, o.problems)
+			headers.problem(name, "header_not_allowed", "is a header that auth sets")
+		}
+	}
 }

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/textproto"
 	"slices"
 )
@@ -130,34 +129,6 @@ func (e *Endpoint) readHeaders(in *object) {
 		}
 		e.Headers[canonical] = value
 	})
-}
-
-// refuseAuthHeaders refuses a header that the auth of its endpoint sets: its value
-// is stored in clear and would be overwritten. A header stored before this rule
-// existed stays until the request names it, so that the key can still be changed.
-func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
-	if o.members["endpoints"] == nil && i.Auth.header() == now.Auth.header() {
-		return
-	}
-	for n, e := range i.Endpoints {
-		name := i.Auth.header()
-		if e.Auth != nil {
-			name = e.Auth.header()
-		}
-		if _, set := e.Headers[textproto.CanonicalMIMEHeaderKey(name)]; set {
-			headers := newObject(fmt.Sprintf("/endpoints/%d/headers", n), nil, o.problems)
-			headers.problem(name, "header_not_allowed", "is a header that auth sets")
-		}
-	}
-}
-
-// header returns the name of the header that carries the secret, "" if it isn't
-// sent in a header of its own. The auth may be nil.
-func (a *Auth) header() string {
-	if a == nil {
-		return ""
-	}
-	return a.HeaderName
 }
 
 func (e *Endpoint) readSchema(in *object, rules Rules) {

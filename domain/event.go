@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // An Event is a fact about one integration: something that has happened. The set is
 // closed; Evolve handles every member of it.
@@ -82,3 +85,46 @@ type Metadata struct {
 	RequestID   string
 	TraceParent string // W3C trace context, empty when there is none
 }
+
+// Evolve returns the integration after e. It never fails: a recorded event has
+// happened, whatever the present rules are.
+func Evolve(i Integration, e Event) Integration {
+	switch e := e.(type) {
+	case IntegrationCreated:
+		return e.Integration
+	case IntegrationUpdated:
+		return e.Integration
+	case IntegrationDeleted:
+		return Integration{ID: e.ID, Workspace: e.Workspace, Name: e.Name, Version: e.Version, UpdatedAt: e.At, Deleted: true}
+	case IntegrationProbed, IntegrationInvoked:
+		return i
+	}
+	return i
+}
+
+// probeDays is how many days are kept.
+const probeDays = 30
+
+// Probed returns the record of a probe of i, given the previous record, or the zero
+// record if there was none. Counts of an earlier incarnation are dropped.
+func (i Integration) Probed(last IntegrationProbed, p Probe) IntegrationProbed {
+	next := IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Probe: p}
+	if last.Incarnation == i.Incarnation && last.ID == i.ID {
+		next.Previous, next.Days = last.Probe.Status, slices.Clone(last.Days)
+	}
+	today := p.At.UTC().Format(time.DateOnly)
+	if n := len(next.Days); n == 0 || next.Days[n-1].Date < today {
+		next.Days = append(next.Days, ProbeDay{Date: today})
+	}
+	day := &next.Days[len(next.Days)-1] // if the clock goes back, the probe counts for the latest day
+	day.Total++
+	if p.Status == Healthy {
+		day.Healthy++
+	}
+	oldest := p.At.UTC().AddDate(0, 0, 1-probeDays).Format(time.DateOnly)
+	next.Days = slices.DeleteFunc(next.Days, func(d ProbeDay) bool { return d.Date < oldest })
+	return next
+}
+
+// Changed reports whether the status differs from that of the previous probe.
+func (e IntegrationProbed) Changed() bool { return e.Previous != e.Probe.Status }
