@@ -11,9 +11,6 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// ErrConflict is returned by Append when another append came first.
-var ErrConflict = errors.New("eventstore: another append came first")
-
 // Append stores e after position after on its integration, and returns its own
 // position once it is on disk.
 //
@@ -67,12 +64,6 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 	}
 	return 0, domain.Wrap(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
 		"the event log did not confirm the change; the change may or may not have been made. Read the integration, or repeat the request with the same Idempotency-Key")
-}
-
-// refusedByServer reports whether the server replied with an error.
-func refusedByServer(err error) bool {
-	_, ok := errors.AsType[*jetstream.APIError](err)
-	return ok
 }
 
 // RecordProbe stores a probe result after the result at a position, outside the

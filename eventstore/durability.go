@@ -12,9 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A DurableFunc reports whether the server syncs to disk before it acknowledges.
-type DurableFunc func(context.Context) (bool, error)
-
 func (c Config) checkDurable(ctx context.Context) error {
 	if c.AllowLazySync {
 		return nil

@@ -27,10 +27,6 @@ func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly str
 	})
 }
 
-func streamCreated(info *jetstream.StreamInfo) time.Time {
-	return info.Created.UTC().Truncate(time.Millisecond)
-}
-
 // Restored starts an epoch on a log that was restored from a backup: later events are
 // lost. It refuses an incomplete log.
 func Restored(ctx context.Context, nc *nats.Conn, cfg Config, now time.Time) error {

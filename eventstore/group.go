@@ -203,3 +203,9 @@ func messages(batch []*waiter) []*nats.Msg {
 	}
 	return all
 }
+
+// refusedByServer reports whether the server replied with an error.
+func refusedByServer(err error) bool {
+	_, ok := errors.AsType[*jetstream.APIError](err)
+	return ok
+}

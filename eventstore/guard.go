@@ -158,21 +158,3 @@ func (g *Guard) scrub(ctx context.Context) {
 		}
 	}
 }
-
-// refuseChanges makes the store refuse changes with an error; nil accepts them again.
-func (s *Store) refuseChanges(err error) {
-	if err == nil {
-		s.damage.Store(nil)
-	} else {
-		s.damage.Store(&err)
-	}
-}
-
-// Intact returns why changes and destruction are refused, nil while the guard has
-// found nothing missing.
-func (s *Store) Intact() error {
-	if err := s.damage.Load(); err != nil {
-		return *err
-	}
-	return nil
-}

@@ -1,19 +1,10 @@
 package eventstore
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/streams"
 )
 
 // A Mark identifies an event that was on disk. It is stored outside NATS, to detect a
@@ -81,120 +72,6 @@ func (i Integrity) Describe() string {
 	return strings.Join(what, ", and ")
 }
 
-// info asks the leader of the log for its state.
-func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	stream, err := s.js.Stream(ctx, logName) // a new handle: Info would modify a shared one
-	if err != nil {
-		return nil, unavailable(err, "read the state of the log")
-	}
-	if len(opts) == 0 {
-		return stream.CachedInfo(), nil
-	}
-	info, err := stream.Info(ctx, opts...)
-	if err != nil {
-		return nil, unavailable(err, "read the state of the log")
-	}
-	return info, nil
-}
-
-// Inspect compares the log with what it must hold: an event at every position up to
-// the last, everything that a scrub could not read, and the events of the marks.
-func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (Integrity, error) {
-	known, _, err := s.readLineage(ctx)
-	if err != nil {
-		return Integrity{}, err
-	}
-	info, err := s.info(ctx)
-	if err != nil {
-		return Integrity{}, err
-	}
-	state := info.State
-	i := Integrity{Log: known.ID(), First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs}
-	gone := state.LastSeq - min(state.LastSeq, state.Msgs)
-	if gone > 0 {
-		if i.Ranges, err = s.gaps(ctx); err != nil {
-			return Integrity{}, err
-		}
-	}
-	if scrubbed.Log == i.Log && scrubbed.Missing > gone {
-		gone, i.Ranges = scrubbed.Missing, scrubbed.Ranges
-	}
-	i.Accepted = min(gone, known.Accepted)
-	if i.Missing = gone - i.Accepted; i.Missing == 0 {
-		i.Ranges = nil
-	}
-	s.highest.observe(i.Log, i.Last)
-	for _, m := range append(marks, s.highest.mark()) {
-		if err := s.compare(ctx, m, known, &i); err != nil {
-			return Integrity{}, err
-		}
-	}
-	if i.Whole() {
-		s.highest.switchTo(i.Log, i.Last)
-	}
-	return i, nil
-}
-
-// gaps returns the first few ranges of positions without an event.
-func (s *Store) gaps(ctx context.Context) ([]Range, error) {
-	info, err := s.info(ctx, jetstream.WithDeletedDetails(true))
-	if err != nil {
-		return nil, err
-	}
-	var all Scrubbed
-	if all.add(0, info.State.FirstSeq); len(info.State.Deleted) == 0 {
-		return all.Ranges, nil
-	}
-	slices.Sort(info.State.Deleted)
-	from, to := info.State.Deleted[0], info.State.Deleted[0]
-	for _, position := range info.State.Deleted[1:] {
-		if position > to+1 {
-			all.add(from-1, to+1)
-			from = position
-		}
-		to = position
-	}
-	all.add(from-1, to+1)
-	return all.Ranges, nil
-}
-
-// compare checks that the event of a mark is still in the log.
-func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity) error {
-	at, same := known.Locate(m.Log, m.Position)
-	switch {
-	case m.Position == 0:
-		return nil
-	case !known.explained(m.Log): // the log was replaced, and no operator recorded why
-		i.Replaced = true
-		if i.Last < m.Position {
-			i.add(Range{i.Last + 1, m.Position})
-		}
-		return nil
-	case !same: // an operator knows that later events are lost
-		return nil
-	case at > i.Last:
-		i.add(Range{i.Last + 1, at})
-		return nil
-	}
-	if m.Hash == "" {
-		return nil
-	}
-	hash, err := s.hashOf(ctx, at)
-	switch {
-	case errors.Is(err, errNoEvent) && known.Accepted > 0: // it may be one of those
-		return nil
-	case errors.Is(err, errNoEvent):
-		i.add(Range{at, at})
-		return nil
-	case err != nil:
-		return err
-	}
-	i.Replaced = i.Replaced || hash != m.Hash
-	return nil
-}
-
 // add records a missing range at the end of the log.
 func (i *Integrity) add(r Range) {
 	if n := len(i.Ranges); n > 0 && i.Ranges[n-1].To >= r.From {
@@ -207,35 +84,20 @@ func (i *Integrity) add(r Range) {
 	i.Ranges = append(i.Ranges, r)
 }
 
-// errNoEvent means that the log has no event at a position.
-var errNoEvent = errors.New("there is no such event in the log")
-
-// hashOf returns the hash of an event as the leader of the log has it, or errNoEvent.
-func (s *Store) hashOf(ctx context.Context, position uint64) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	msg, err := streams.FromLeader(ctx, s.nc, logName, position)
-	if err != nil {
-		return "", unavailable(err, "read a marked event")
-	}
-	if msg == nil {
-		return "", errNoEvent
-	}
-	sum := sha256.New()
-	_, _ = io.WriteString(sum, msg.Subject+"\n"+msg.Header.Get(headerID)+"\n"+msg.Header.Get(headerTime)+"\n") // writing to a hash never fails
-	_, _ = sum.Write(msg.Data)
-	return hex.EncodeToString(sum.Sum(nil)), nil
+// Scrubbed is the result of reading the whole log.
+type Scrubbed struct {
+	Missing uint64  // positions without a readable event
+	Ranges  []Range // the first few ranges of them
+	Log     string  // the identity of the log at that time
 }
 
-// Mark returns a mark of the last event in the log.
-func (s *Store) Mark(ctx context.Context) (Mark, error) {
-	head, err := s.Head(ctx)
-	if err != nil {
-		return Mark{}, err
+// add adds the positions between two events.
+func (f *Scrubbed) add(at, next uint64) {
+	if next <= at+1 {
+		return
 	}
-	m := Mark{Log: s.Lineage().ID(), Position: head}
-	if head > 0 {
-		m.Hash, err = s.hashOf(ctx, head)
+	f.Missing += next - at - 1
+	if len(f.Ranges) < maxRanges {
+		f.Ranges = append(f.Ranges, Range{at + 1, next - 1})
 	}
-	return m, err
 }

@@ -158,9 +158,6 @@ const (
 	replicaGives = 30 * time.Second
 )
 
-// errBehind means that a replica lacks messages that the leader has.
-var errBehind = errors.New("the replica is behind its leader")
-
 // drained reports whether there is nothing left to read though the head was not
 // reached, because a limit dropped its message. A replica that is behind or empty has
 // nothing left either, so drained asks the leader.

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/streams"
 )
 
 // Load returns the last event of an integration, which carries its state; the zero
@@ -62,18 +61,6 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 	}
 	c := s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data)
 	return c, parked(c.Err)
-}
-
-// lastFromLeader returns the last message on a subject from the leader of its stream,
-// nil when there is none.
-func (s *Store) lastFromLeader(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	msg, err := streams.LastFromLeader(ctx, s.nc, stream, subject)
-	if err != nil {
-		return nil, unavailable(err, "load from leader")
-	}
-	return msg, nil
 }
 
 // Next returns the first event of an integration after a position, the zero Commit when

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/seed677028b5/integrations/streams"
 )
 
 // ErrOtherLog ends the reading of a log that has been replaced. The reader must find its
@@ -17,23 +15,22 @@ type reading struct {
 	mu   sync.Mutex
 	next int
 	all  map[int]context.CancelCauseFunc
-	end  context.CancelFunc // ends the watch of the lineage
+	end  context.CancelFunc // ends watch
 }
 
-// startReading returns a context that ends when the log is replaced, and a function that
-// must be called at the end. While there are readers, the lineage is watched.
-func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
+// start returns a context that ends with endAll, and a function that must be called at
+// the end. While there are readers, watch runs.
+func (r *reading) start(ctx context.Context, watch func(context.Context)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &s.reading
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all == nil {
 		r.all = map[int]context.CancelCauseFunc{}
 	}
 	if len(r.all) == 0 {
-		var looking context.Context
-		looking, r.end = context.WithCancel(context.WithoutCancel(ctx))
-		go s.watchLineage(looking)
+		var watching context.Context
+		watching, r.end = context.WithCancel(context.WithoutCancel(ctx))
+		go watch(watching)
 	}
 	r.next++
 	id := r.next
@@ -48,22 +45,11 @@ func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// watchLineage reads the lineage periodically.
-func (s *Store) watchLineage(ctx context.Context) {
-	for streams.Wait(ctx, guardEvery) {
-		_, _, _ = s.readLineage(ctx) // retried
-	}
-}
-
-// setLineage records the lineage, and ends all reading when the log was replaced.
-func (s *Store) setLineage(l Lineage) {
-	before := s.lineage.Swap(&l)
-	if before == nil || before.ID() == l.ID() {
-		return
-	}
-	s.reading.mu.Lock()
-	defer s.reading.mu.Unlock()
-	for _, end := range s.reading.all {
-		end(ErrOtherLog)
+// endAll ends all reading with a cause.
+func (r *reading) endAll(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, end := range r.all {
+		end(cause)
 	}
 }

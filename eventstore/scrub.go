@@ -20,24 +20,6 @@ const (
 // errScrubCut means that a scrub must start again.
 var errScrubCut = errors.New("the consumer of a scrub lost its position")
 
-// Scrubbed is the result of reading the whole log.
-type Scrubbed struct {
-	Missing uint64  // positions without a readable event
-	Ranges  []Range // the first few ranges of them
-	Log     string  // the identity of the log at that time
-}
-
-// add adds the positions between two events.
-func (f *Scrubbed) add(at, next uint64) {
-	if next <= at+1 {
-		return
-	}
-	f.Missing += next - at - 1
-	if len(f.Ranges) < maxRanges {
-		f.Ranges = append(f.Ranges, Range{at + 1, next - 1})
-	}
-}
-
 // Scrub reads the whole log once and returns where events are missing or unreadable. The
 // server verifies each event as it reads it, and skips damaged ones, which no message
 // count shows.

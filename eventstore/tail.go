@@ -183,3 +183,16 @@ func next(ctx context.Context, messages <-chan sequenced) ([]sequenced, error) {
 	}
 	return batch, nil
 }
+
+// startReading returns a context that ends when the log is replaced, and a function that
+// must be called at the end. While there are readers, the lineage is watched.
+func (s *Store) startReading(ctx context.Context) (context.Context, func()) {
+	return s.reading.start(ctx, s.watchLineage)
+}
+
+// watchLineage reads the lineage periodically.
+func (s *Store) watchLineage(ctx context.Context) {
+	for streams.Wait(ctx, guardEvery) {
+		_, _, _ = s.readLineage(ctx) // retried
+	}
+}

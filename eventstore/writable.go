@@ -3,7 +3,6 @@ package eventstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -14,24 +13,6 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/streams"
 )
-
-// The errors of a server that is out of space (nats-server, errors.json).
-var limitCodes = []jetstream.ErrorCode{
-	10002, // JSAccountResourcesExceededErr
-	10023, // JSInsufficientResourcesErr
-	10028, // JSMemoryResourcesExceededErr
-	10047, // JSStorageResourcesExceededErr
-}
-
-// unavailable wraps err, a failure of NATS, with a message for the caller.
-func unavailable(err error, doing string) error {
-	err = fmt.Errorf("%s: %w", doing, err)
-	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(limitCodes, refused.ErrorCode) {
-		return domain.Wrap(err, domain.Unavailable, "log_full",
-			"the event log has reached a storage limit of the NATS server; an operator must raise it or free space")
-	}
-	return domain.Wrap(err, domain.Unavailable, "event_log_unavailable", "the event log is unavailable; try again")
-}
 
 // room is how much of a storage limit must be left: the largest event, and as much again
 // for the index.
@@ -100,6 +81,24 @@ func (s *Store) checkRoom(ctx context.Context) error {
 			return domain.Errorf(domain.Unavailable, "log_full",
 				"the NATS account has used %d of %d bytes of its storage; an operator must raise the limit or free space", tier.Store, limit)
 		}
+	}
+	return nil
+}
+
+// refuseChanges makes the store refuse changes with an error; nil accepts them again.
+func (s *Store) refuseChanges(err error) {
+	if err == nil {
+		s.damage.Store(nil)
+	} else {
+		s.damage.Store(&err)
+	}
+}
+
+// Intact returns why changes and destruction are refused, nil while the guard has
+// found nothing missing.
+func (s *Store) Intact() error {
+	if err := s.damage.Load(); err != nil {
+		return *err
 	}
 	return nil
 }

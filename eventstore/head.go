@@ -1,0 +1,25 @@
+package eventstore
+
+import "context"
+
+// Head returns the position of the last event in the log, 0 when it is empty.
+func (s *Store) Head(ctx context.Context) (uint64, error) {
+	head, err := s.head(ctx, logName)
+	s.highest.observe(s.Lineage().ID(), head)
+	return head, err
+}
+
+// ProbeHead returns the position of the last probe result, 0 when there is none.
+func (s *Store) ProbeHead(ctx context.Context) (uint64, error) {
+	return s.head(ctx, probeName)
+}
+
+func (s *Store) head(ctx context.Context, stream string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	st, err := s.js.Stream(ctx, stream) // a fresh handle: Info would write to a shared one
+	if err != nil {
+		return 0, unavailable(err, "read head")
+	}
+	return st.CachedInfo().State.LastSeq, nil
+}
