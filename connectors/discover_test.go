@@ -248,6 +248,10 @@ func TestADescriptionIsFetchedThroughTheGuardedDoor(t *testing.T) {
 	if found.ErrorCode != domain.CallBlockedDestination {
 		t.Errorf("it came to %s: %s", found.ErrorCode, found.Error)
 	}
+	found = discovered(t, c, domain.Description{URL: answers(t, 401, "")})
+	if found.ErrorCode != domain.CallAuthFailed || !strings.Contains(found.Error, "requested without credentials. Send the document itself as openapi.") {
+		t.Errorf("got %+v", found)
+	}
 	found = discovered(t, c, domain.Description{URL: answers(t, 404, "")})
 	if found.ErrorCode != domain.CallUpstreamError {
 		t.Errorf("it came to %s: %s", found.ErrorCode, found.Error)

@@ -28,7 +28,7 @@ func TestADeniedDestinationIsReportedAlwaysAlikeAndNothingConnects(t *testing.T)
 	}}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
-	const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name."
+	const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name. An operator allows this machine with --egress-allow-loopback and a private network with --egress-allow-cidr."
 	strict := registry(t, Config{})
 	errors := map[string]bool{}
 	for _, base := range []string{

@@ -73,6 +73,13 @@ func TestAProbeReportsWhatItSaw(t *testing.T) {
 		if row.status >= 500 && !strings.Contains(p.Message, "50") {
 			t.Errorf("%s: the status is missing: %s", row.what, p.Message)
 		}
+		warning := map[int]string{401: "asks for credentials: configure auth.", 404: "has nothing at this path"}[row.status]
+		if row.want != domain.Healthy {
+			warning = ""
+		}
+		if strings.Contains(p.Message, "was reached") != (warning != "") || !strings.Contains(p.Message, warning) {
+			t.Errorf("%s: want the warning %q: %s", row.what, warning, p.Message)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package connectors
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -109,6 +110,20 @@ func unhealthy(status int, signed bool, expected int) *callerror.Error {
 		return callerror.Misconfigured("The upstream answered %d, and the health check expects %d.", status, expected)
 	}
 	return nil
+}
+
+// warning returns what a caller should know of a status with which the upstream was
+// reached, but not used: a sentence that follows another, or nothing.
+func warning(status, expected int, signed bool) string {
+	switch {
+	case status == expected:
+		return ""
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && !signed:
+		return " The upstream was reached and asks for credentials: configure auth."
+	case status == http.StatusNotFound || status == http.StatusGone:
+		return " The upstream was reached and has nothing at this path: check base_url, or configure a health check."
+	}
+	return ""
 }
 
 // probeStatus returns the status of a probe that failed with code.

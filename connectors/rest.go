@@ -68,7 +68,7 @@ func (c restConnector) probe(ctx context.Context, i domain.Integration, open dom
 	if e != nil {
 		return p.failed("request", e)
 	}
-	return p.healthy("request", fmt.Sprintf("%s answered %d %s.", r.Request.Method, status, http.StatusText(status)))
+	return p.healthy("request", fmt.Sprintf("%s answered %d %s.%s", r.Request.Method, status, http.StatusText(status), warning(status, check.ExpectStatus, p.auth != nil)))
 }
 
 // harmless returns the request of a probe.

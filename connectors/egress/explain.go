@@ -20,7 +20,7 @@ import (
 // denied is the one sentence for a destination that the policy denies, and for a
 // host name that does not exist: with two, the answers would list the names of a
 // network that nobody may call.
-const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name."
+const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name. An operator allows this machine with --egress-allow-loopback and a private network with --egress-allow-cidr."
 
 // progress is how far net/http has come with a request.
 type progress struct{ connected, handshakeFailed atomic.Bool }
