@@ -39,8 +39,6 @@ func configured(t *testing.T, text string) string {
 	o, err := server.ProcessConfigFile(file)
 	require.NoError(t, err)
 	require.True(t, o.SyncAlways)
-	require.Equal(t, 8222, o.HTTPPort, "the service checks there whether the server syncs")
-	require.GreaterOrEqual(t, o.MaxPayload, int32(8_000_000))
 	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, server.RANDOM_PORT, t.TempDir(), true, true
 	srv, err := server.NewServer(o)
 	require.NoError(t, err)
@@ -48,6 +46,15 @@ func configured(t *testing.T, text string) string {
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	require.True(t, srv.ReadyForConnections(10*time.Second))
 	return srv.ClientURL()
+}
+
+func TestTheDocumentedServerHasWhatTheServiceChecks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	require.NoError(t, os.WriteFile(file, []byte(documented(t, "conf")), 0o600))
+	o, err := server.ProcessConfigFile(file)
+	require.NoError(t, err)
+	require.Equal(t, 8222, o.HTTPPort, "the service checks there whether the server syncs")
+	require.GreaterOrEqual(t, o.MaxPayload, int32(8_000_000))
 }
 
 // user is a connection and the permission errors that the server reported on it.
