@@ -48,9 +48,9 @@ func validate(t testing.TB, path string, value, into any) {
 	require.NoError(t, err)
 	resp, err := http.Post(validator+path, "application/json", bytes.NewReader(data))
 	require.NoError(t, err)
-	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(into))
+	require.NoError(t, resp.Body.Close())
 }
 
 // exchange is a request and its answer, for the validator.

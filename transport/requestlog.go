@@ -59,8 +59,10 @@ func (l *requestLog) record(c *gin.Context) {
 		slog.Float64("duration_ms", float64(time.Since(began).Microseconds())/1000), slog.String("request_id", requestID(c)),
 	}
 	for _, known := range []struct{ name, value string }{
-		{"workspace_id", c.Param("workspace")}, {"id", c.Param("id")},
-		{keyIDAttribute, c.GetString(keyIDAttribute)}, {errorCodeAttribute, c.GetString(errorCodeAttribute)},
+		{"workspace_id", c.Param("workspace")},
+		{"id", c.Param("id")},
+		{keyIDAttribute, c.GetString(keyIDAttribute)},
+		{errorCodeAttribute, c.GetString(errorCodeAttribute)},
 	} {
 		if known.value != "" {
 			attributes = append(attributes, slog.String(known.name, known.value[:min(len(known.value), maxLogged)]))

@@ -19,7 +19,9 @@ import (
 )
 
 // Two services start at once on an empty database, and switch to a generation that a tool
-// builds, while they are read and written.
+// builds, while they are read and written. The elected one of them writes, as in production:
+// FerretDB does not update a document atomically, so that two writers could set its
+// position back.
 func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes seconds; run without -short")
@@ -48,7 +50,7 @@ func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
 	var running, load sync.WaitGroup
 	services := make([]*projections.Live, 2)
 	for n := range services {
-		l := &projections.Live{Events: events, Generations: generations(t, uri, "live"), Log: log, Every: 10 * time.Millisecond}
+		l := &projections.Live{Events: events, Generations: generations(t, uri, "live"), Mode: projections.Elected, Log: log, Every: 10 * time.Millisecond}
 		services[n] = l
 		running.Go(func() {
 			if err := l.Run(ctx); err != nil {
