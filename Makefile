@@ -1,6 +1,6 @@
 # `make` lists the targets; the text after ## is the help.
 .DEFAULT_GOAL := help
-.PHONY: help deps demo run test race chaos containers tested lint fmt vuln check build reference release snapshot clean
+.PHONY: help deps demo run test short race chaos containers tested lint fmt vuln check build reference release snapshot clean
 
 TOOL := go tool -modfile=tools/go.mod
 
@@ -22,6 +22,9 @@ run: ## Run the service on ./data, listening on 127.0.0.1:8080
 
 test: ## Run all tests
 	go test -timeout 1h ./...
+
+short: ## Run the tests that take less than a few seconds each
+	go test -short ./...
 
 race: ## Run all tests under the race detector; needs a C compiler
 	go test -race -timeout 1h ./...

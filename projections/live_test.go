@@ -126,6 +126,9 @@ func TestAnUnusableReadModelIsRebuilt(t *testing.T) {
 // Rebuilds follow each other while two services write, read and wait. Readers miss nothing,
 // and no position that was shown goes back.
 func TestARebuildUnderLoadIsInvisibleToReaders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	h, folder := begin(t), t.TempDir()
 	const stay = 30
 	for n := range stay {

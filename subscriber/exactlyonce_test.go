@@ -49,6 +49,9 @@ func countChanges(ctx context.Context, nc *nats.Conn, db *sql.DB) error {
 }
 
 func TestAProgramThatStoresItsPositionWithItsDataCountsEachChangeOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	l := newLog(t)
 	want := map[string]int{}
 	for n := range 300 {

@@ -14,6 +14,9 @@ import (
 // The log becomes another one after position 3 while a subscriber follows it: what it
 // has seen beyond that is of the log before.
 func TestASubscriberContinuesWhereALogWasReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	l, got := newLog(t), make(chan uint64, 20)
 	for range 5 {
 		l.change("acme", "crm")

@@ -255,6 +255,7 @@ func TestASecretIsReadFromTheEnvironmentOrWarnedOf(t *testing.T) {
 }
 
 func TestAProgramIsImportedAsTheProfilesAllow(t *testing.T) {
+	slow(t)
 	if _, err := sandbox.Find(); err != nil {
 		t.Skip("NOT TESTED: " + err.Error())
 	}

@@ -31,6 +31,7 @@ func toolJSON(t *testing.T, into any, args ...string) (exit int) {
 // Rebuilds under load: what was answered stays listed, and the position of an
 // answer is shown by the next.
 func TestARebuildBesideAServiceIsNotNoticed(t *testing.T) {
+	slow(t)
 	data := t.TempDir()
 	p := startProcess(t, data)
 	const stay = 40

@@ -62,6 +62,7 @@ func (d *deployment) start(args ...string) *process {
 }
 
 func TestProcessesShareTheWork(t *testing.T) {
+	slow(t)
 	d := deploy(t)
 	projector := d.start("--roles=projector")
 	standby := d.start("--roles=projector")

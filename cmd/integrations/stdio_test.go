@@ -45,6 +45,7 @@ func programs(t *testing.T, text string) int {
 }
 
 func TestAProgramEndsWithAServiceThatIsKilled(t *testing.T) {
+	slow(t)
 	if _, err := sandbox.Find(); err != nil {
 		t.Skip("NOT TESTED: " + err.Error())
 	}

@@ -16,6 +16,9 @@ import (
 )
 
 func TestDocumentsOf200KBAreListedAndReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	at, count := serverOf(t), uint64(50)
 	if !at.real {
 		count = 10
@@ -52,6 +55,9 @@ func TestDocumentsOf200KBAreListedAndReplaced(t *testing.T) {
 
 // On FerretDB there are fewer: it reads every document for a query.
 func TestAWorkspaceOf100000IsPagedCountedAndSearched(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	at, count := serverOf(t), 100_000
 	if !at.real {
 		count = 200

@@ -90,6 +90,9 @@ func TestAServerThatDoesNotAnswerIsUnavailable(t *testing.T) {
 }
 
 func TestAServerThatStopsRespondingIsUnavailable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = silent.Close() })

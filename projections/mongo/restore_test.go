@@ -154,6 +154,9 @@ func TestADatabaseThatGoesBackInTimeCatchesUpAgain(t *testing.T) {
 }
 
 func TestADatabaseThatIsEmptiedIsRebuiltAndNeverTrusted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
 	ferret := ferrettest.Spawn(t)
 	s := startSite(t, ferret.URI, ferret.URI)
 	s.record(40)
