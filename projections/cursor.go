@@ -1,8 +1,12 @@
 package projections
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -13,20 +17,33 @@ import (
 
 // Cursors encrypts the place where a page ended into a token for the caller, and decrypts it.
 // A token reveals nothing, and can't be forged, changed, or used for another listing.
-type Cursors struct{ aead cipher.AEAD }
+//
+// Each token has a key of its own, derived from a random salt of 16 bytes (HKDF, RFC 5869) and
+// used with a random nonce: AES-GCM with one key would be limited to 2^32 tokens.
+type Cursors struct{ key []byte }
+
+const saltLength = 16
 
 // NewCursors returns cursors with a key of 32 bytes. Cursors with the same key accept each
 // other's tokens.
 func NewCursors(key []byte) (Cursors, error) {
+	if len(key) != 32 {
+		return Cursors{}, fmt.Errorf("key for cursors: it has %d bytes and not 32", len(key))
+	}
+	return Cursors{key: bytes.Clone(key)}, nil
+}
+
+// aead returns the cipher of the token with a salt.
+func (c Cursors) aead(salt []byte) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, c.key, salt, "cursor", 32)
+	if err != nil {
+		return nil, err
+	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return Cursors{}, fmt.Errorf("key for cursors: %w", err)
+		return nil, err
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block) // which is part of what it seals
-	if err != nil {
-		return Cursors{}, fmt.Errorf("key for cursors: %w", err)
-	}
-	return Cursors{aead: aead}, nil
+	return cipher.NewGCMWithRandomNonce(block) // which is part of what it seals
 }
 
 // Next returns the token of the page that follows p, which answered q; empty when p is the
@@ -75,17 +92,27 @@ func (c Cursors) OpenKey(token string, scope ...string) (*Key, error) {
 
 // Seal returns a URL-safe token for a place in the listing that scope describes.
 func (c Cursors) Seal(place []byte, scope ...string) string {
-	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nil, nil, place, join(scope))) //nolint:gosec // the nonce is random: NewGCMWithRandomNonce
+	salt := make([]byte, saltLength)
+	_, _ = rand.Read(salt) // never fails
+	aead, err := c.aead(salt)
+	if err != nil {
+		panic(err) // NewCursors checked the key
+	}
+	return base64.RawURLEncoding.EncodeToString(aead.Seal(salt, nil, place, join(scope))) //nolint:gosec // the nonce is random: NewGCMWithRandomNonce
 }
 
 // Open returns the place that was sealed into token for the same scope. It refuses anything
 // else with the code token_mismatch.
 func (c Cursors) Open(token string, scope ...string) ([]byte, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
+	if err != nil || len(sealed) < saltLength {
 		return nil, mismatch()
 	}
-	place, err := c.aead.Open(nil, nil, sealed, join(scope))
+	aead, err := c.aead(sealed[:saltLength])
+	if err != nil {
+		return nil, err
+	}
+	place, err := aead.Open(nil, nil, sealed[saltLength:], join(scope))
 	if err != nil {
 		return nil, mismatch()
 	}
