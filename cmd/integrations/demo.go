@@ -14,10 +14,13 @@ import (
 
 // demoCommand shows a newcomer what the service does.
 type demoCommand struct {
+	All  bool `help:"Show every step instead of eight."`
 	Exit bool `help:"Exit after the last step instead of keeping the service running."`
 }
 
-func (c demoCommand) Run(s console) error { return demo.Run(s.ctx, s.out, startService, c.Exit) }
+func (c demoCommand) Run(s console) error {
+	return demo.Run(s.ctx, s.out, startService, demo.Options{All: c.All, Exit: c.Exit})
+}
 
 // startService starts a service on dir and on a free port.
 func startService(ctx context.Context, dir string) (url string, ended <-chan error, err error) {

@@ -28,11 +28,24 @@ func (t *tour) connectHospital(h *hospital) {
 		},
 	})
 	t.do(exchange{
-		title: "Test the connection: the service fetches a token and reads the CapabilityStatement.", method: "POST", path: all + "/hospital/test-connection", want: http.StatusOK,
+		title:  "An MCP server; an endpoint is one of its tools.",
+		method: "POST", path: all, want: http.StatusCreated,
+		body: map[string]any{
+			"name": "wards", "display_name": "Wards", "protocol": "mcp", "mcp_transport": "http", "mcp_url": h.url + "/mcp",
+			"endpoints": []any{map[string]any{"name": "free_beds", "description": "Count the free beds of a ward.", "path": ""}},
+		},
+	})
+}
+
+// useHospital tests the endpoints of the hospital.
+func (t *tour) useHospital() {
+	const all = "/v1/demo/integrations"
+	t.do(exchange{
+		title: "Test the connection of the hospital, and search: the service fetches a token.", method: "POST", path: all + "/hospital/test-connection", want: http.StatusOK,
 		check: wants("healthy", "status"),
 	})
 	t.do(exchange{
-		title: "Search, with the token.", method: "POST", path: all + "/hospital/endpoints/search_patients/test", want: http.StatusOK,
+		method: "POST", path: all + "/hospital/endpoints/search_patients/test", want: http.StatusOK,
 		body: map[string]any{"params": map[string]any{"family": "Lovelace"}}, check: wants("1 found: Ada Lovelace", "final_result"),
 	})
 	t.do(exchange{
@@ -45,33 +58,33 @@ func (t *tour) connectHospital(h *hospital) {
 		},
 	})
 	t.do(exchange{
-		title:  "An MCP server; an endpoint is one of its tools.",
-		method: "POST", path: all, want: http.StatusCreated,
-		body: map[string]any{
-			"name": "wards", "display_name": "Wards", "protocol": "mcp", "mcp_transport": "http", "mcp_url": h.url + "/mcp",
-			"endpoints": []any{map[string]any{"name": "free_beds", "description": "Count the free beds of a ward.", "path": ""}},
-		},
-	})
-	t.do(exchange{
 		title: "Call the tool.", method: "POST", path: all + "/wards/endpoints/free_beds/test", want: http.StatusOK,
 		body: map[string]any{"params": map[string]any{"ward": "north"}}, check: wants("north has 5 free beds.", "final_result"),
 	})
 }
 
 // actAsAgent uses the workspace as an LLM's agent would: as one MCP server.
-func (t *tour) actAsAgent() {
+func (t *tour) actAsAgent(one string) {
 	t.do(exchange{
 		title: "All of it as tool definitions for an LLM.", method: "GET", path: "/v1/demo/integration-tools?format=anthropic", want: http.StatusOK,
 		check: wants("clinic-scheduler__list_slots", "tools", "0", "name"),
 	})
+	created := t.do(exchange{
+		title:  "An AI agent gets one key. With it the workspace is one MCP server, at /v1/demo/mcp.",
+		method: "POST", path: "/v1/demo/api-keys", want: http.StatusCreated,
+		body: map[string]any{"name": "agent", "permissions": []any{"Integration.invoke"}}, brief: []string{},
+	})
 	if t.failed != nil {
 		return
 	}
-	t.step++
-	t.print("── %d. The workspace is an MCP server itself: an agent connects to /v1/demo/mcp.", t.step)
+	t.agentKey, _ = created.at("key").(string)
 	if err := t.callTools(); err != nil {
-		t.failed = fmt.Errorf("step %d, an agent: %w", t.step, err)
+		t.fail(err)
 	}
+	t.do(exchange{
+		title: "The agent's key opens nothing else.", method: "GET", path: one, want: http.StatusForbidden, asAgent: true,
+		check: wants("forbidden", "code"), brief: []string{"detail"},
+	})
 }
 
 // withKey adds an API key to every request.
@@ -87,7 +100,7 @@ func (k withKey) RoundTrip(r *http.Request) (*http.Response, error) {
 func (t *tour) callTools() error {
 	agent := mcp.NewClient(&mcp.Implementation{Name: "demo-agent", Version: "1"}, nil)
 	session, err := agent.Connect(t.ctx, &mcp.StreamableClientTransport{
-		Endpoint: t.base + "/v1/demo/mcp", HTTPClient: &http.Client{Transport: withKey(t.key)}, DisableStandaloneSSE: true,
+		Endpoint: t.base + "/v1/demo/mcp", HTTPClient: &http.Client{Transport: withKey(t.agentKey)}, DisableStandaloneSSE: true,
 	}, nil)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,9 +16,15 @@ import (
 // channel that receives an error or nil when the service ends with ctx.
 type Start func(ctx context.Context, dir string) (url string, ended <-chan error, err error)
 
-// Run runs the demo and writes each step to out. It returns an error when an answer is
-// wrong. Unless exit is set, the service keeps running until ctx ends.
-func Run(ctx context.Context, out io.Writer, start Start, exit bool) (err error) {
+// Options select what the demo shows.
+type Options struct {
+	All  bool // shows every step instead of eight
+	Exit bool // ends after the last step; otherwise the service keeps running until ctx ends
+}
+
+// Run runs every step of the demo, and writes them to out. It returns an error when an
+// answer is wrong.
+func Run(ctx context.Context, out io.Writer, start Start, o Options) (err error) {
 	dir, err := os.MkdirTemp("", "integrations-demo-")
 	if err != nil {
 		return err
@@ -44,19 +51,45 @@ func Run(ctx context.Context, out io.Writer, start Start, exit bool) (err error)
 	if err != nil {
 		return err
 	}
-	t := &tour{ctx: running, out: out, base: url, key: strings.TrimSpace(string(key))}
-	t.print("A service is running at %s, with everything embedded, in %s.", url, dir)
-	t.print("A scheduling system to integrate with is running at %s; it wants an API key.", upstream.url)
-	t.print("A hospital is running at %s: an authorization server, a FHIR server and an MCP server.", hospital.url)
+	_, _ = fmt.Fprintf(out, "A service is running at %s. An agent calls a clinic's scheduler, EHR and MCP server through it.\n", url)
+	t := &tour{ctx: running, out: out, all: o.All, base: url, key: strings.TrimSpace(string(key))}
+	t.remark(fmt.Sprintf("A scheduling system to integrate with is running at %s; it wants an API key.", upstream.url))
+	t.remark(fmt.Sprintf("A hospital is running at %s: an authorization server, a FHIR server and an MCP server.", hospital.url))
 	t.visit(upstream, hospital)
-	if t.failed == nil && !exit {
-		t.print("The service runs until Ctrl-C. Try it:\n\n  curl -s -H 'Authorization: Bearer %s' %s/v1/demo/integrations\n", t.key, url)
-		select {
-		case <-ctx.Done():
-		case err := <-ended:
-			return err
+	if t.failed == nil {
+		t.summarize()
+		if !o.Exit {
+			t.invite()
+			select {
+			case <-ctx.Done():
+			case err := <-ended:
+				return err
+			}
 		}
 	}
 	stop()
 	return errors.Join(t.failed, <-ended)
+}
+
+func (t *tour) summarize() {
+	_, _ = fmt.Fprintf(t.out, "\nAll %d steps passed.", t.step)
+	if !t.all {
+		_, _ = fmt.Fprint(t.out, " --all shows all of them.")
+	}
+	_, _ = fmt.Fprintln(t.out)
+}
+
+// invite shows what to paste to use the service.
+func (t *tour) invite() {
+	_, _ = fmt.Fprintf(t.out, `
+Paste this into another terminal. KEY is yours; AGENT_KEY may only call tools, as here:
+  export URL=%s KEY=%s
+  export AGENT_KEY=%s
+  curl -s "$URL/v1/demo/integrations/hospital/endpoints/search_patients/invoke" -H "Authorization: Bearer $AGENT_KEY" \
+    -H 'Content-Type: application/json' -d '{"params": {"family": "Lovelace"}}'
+
+API as a page:    %s/docs
+MCP, for agents:  %s/v1/demo/mcp, with the header Authorization: Bearer $AGENT_KEY
+The service runs until Ctrl-C.
+`, t.base, t.key, t.agentKey, t.base, t.base)
 }

@@ -29,7 +29,7 @@ func TestADemoEndsAtTheFirstWrongAnswer(t *testing.T) {
 		ended := make(chan error, 1)
 		context.AfterFunc(ctx, func() { ended <- nil })
 		return service.URL, ended, os.WriteFile(filepath.Join(dir, "operator.key"), []byte("key\n"), 0o600)
-	}, false)
+	}, demo.Options{All: true})
 	require.ErrorContains(t, err, "step 1, ")
 	require.ErrorContains(t, err, "the status is 500, expected 201")
 	require.Contains(t, out.String(), "── 1. Create an integration.")
@@ -39,6 +39,6 @@ func TestADemoEndsAtTheFirstWrongAnswer(t *testing.T) {
 
 func TestADemoNeedsAService(t *testing.T) {
 	broken := errors.New("no service")
-	err := demo.Run(t.Context(), &strings.Builder{}, func(context.Context, string) (string, <-chan error, error) { return "", nil, broken }, true)
+	err := demo.Run(t.Context(), &strings.Builder{}, func(context.Context, string) (string, <-chan error, error) { return "", nil, broken }, demo.Options{Exit: true})
 	require.ErrorIs(t, err, broken)
 }

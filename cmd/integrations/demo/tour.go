@@ -4,36 +4,44 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 )
 
-// tour makes requests, shows each with its answer, and records the first wrong
-// answer.
+// tour makes requests, shows some or all of them with their answers, and records the
+// first wrong answer.
 type tour struct {
-	ctx    context.Context //nolint:containedctx // a tour is one run
-	out    io.Writer
-	base   string
-	key    string
-	step   int
-	failed error
+	ctx      context.Context //nolint:containedctx // a tour is one run
+	out      io.Writer
+	all      bool // shows every step, with whole answers
+	base     string
+	key      string
+	agentKey string
+	step     int
+	shown    int // steps that were shown
+	title    string
+	failed   error
 }
 
-// exchange is a request and its expected answer.
+// exchange is a request and its expected answer. Without a title it belongs to the step
+// of the exchange before.
 type exchange struct {
 	title        string
 	method, path string
+	asAgent      bool // with the key of the agent instead of the operator's
 	body         any
 	header       map[string]string
 	want         int
 	check        func(reply) string // returns what is wrong with the answer, or ""
+	brief        []string           // the values of the answer that the short demo shows; nil: it leaves the exchange out
 }
 
 // reply is an answer as the tour sees it.
 type reply struct {
 	status int
+	text   string // the status with its name
 	header http.Header
 	body   map[string]any
 }
@@ -58,8 +66,27 @@ func (r reply) at(names ...string) any {
 	return v
 }
 
-func (t *tour) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(t.out, "\n"+format+"\n", args...)
+// begin begins a step, and returns where to show it.
+func (t *tour) begin(title string, brief bool) io.Writer {
+	t.step, t.title = t.step+1, title
+	if !t.all && !brief {
+		return io.Discard
+	}
+	t.shown++
+	_, _ = fmt.Fprintf(t.out, "\n── %d. %s\n", t.shown, title)
+	return t.out
+}
+
+// fail records that the present step failed.
+func (t *tour) fail(err error) {
+	t.failed = fmt.Errorf("step %d, %s: %w", t.step, t.title, err)
+}
+
+// remark shows what happens between two steps.
+func (t *tour) remark(text string) {
+	if t.all {
+		_, _ = fmt.Fprintf(t.out, "\n%s\n", text)
+	}
 }
 
 // do makes one exchange, unless an earlier one failed.
@@ -67,42 +94,42 @@ func (t *tour) do(e exchange) reply {
 	if t.failed != nil {
 		return reply{}
 	}
-	t.step++
-	t.print("── %d. %s", t.step, e.title)
-	r, err := t.send(e)
+	out := io.Discard
+	switch {
+	case e.title != "":
+		out = t.begin(e.title, e.brief != nil)
+	case t.all || e.brief != nil:
+		out = t.out
+	}
+	r, err := t.send(e, out)
 	switch {
 	case err != nil:
-		t.failed = fmt.Errorf("step %d, %s: %w", t.step, e.title, err)
+		t.fail(err)
 	case r.status != e.want:
-		t.failed = fmt.Errorf("step %d, %s: the status is %d, expected %d", t.step, e.title, r.status, e.want)
+		t.fail(fmt.Errorf("the status is %d, expected %d", r.status, e.want))
 	case e.check != nil:
 		if wrong := e.check(r); wrong != "" {
-			t.failed = fmt.Errorf("step %d, %s: %s", t.step, e.title, wrong)
+			t.fail(errors.New(wrong))
 		}
 	}
 	return r
 }
 
-func (t *tour) send(e exchange) (reply, error) {
-	var body io.Reader
-	_, _ = fmt.Fprintf(t.out, "%s %s\n", e.method, e.path)
-	for name, value := range e.header {
-		_, _ = fmt.Fprintf(t.out, "%s: %s\n", name, value)
-	}
+func (t *tour) send(e exchange, out io.Writer) (reply, error) {
+	var data []byte
 	if e.body != nil {
-		data, err := json.Marshal(e.body)
-		if err != nil {
+		var err error
+		if data, err = json.Marshal(e.body); err != nil {
 			return reply{}, err
 		}
-		t.show(data)
-		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(t.ctx, e.method, t.base+e.path, body)
+	req, err := t.request(e.method, e.path, bytes.NewReader(data))
 	if err != nil {
 		return reply{}, err
 	}
-	req.Header.Set("Authorization", "Bearer "+t.key)
-	req.Header.Set("Content-Type", "application/json")
+	if e.asAgent {
+		req.Header.Set("Authorization", "Bearer "+t.agentKey)
+	}
 	for name, value := range e.header {
 		req.Header.Set(name, value)
 	}
@@ -111,39 +138,31 @@ func (t *tour) send(e exchange) (reply, error) {
 		return reply{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	data, err := io.ReadAll(res.Body)
+	answer, err := io.ReadAll(res.Body)
 	if err != nil {
 		return reply{}, err
 	}
-	_, _ = fmt.Fprintf(t.out, "→ %s", res.Status)
-	if tag := res.Header.Get("ETag"); tag != "" {
-		_, _ = fmt.Fprintf(t.out, "   ETag: %s", tag)
-	}
-	_, _ = fmt.Fprintln(t.out)
-	r := reply{status: res.StatusCode, header: res.Header}
-	if len(data) > 0 {
-		t.show(data)
-		if err := json.Unmarshal(data, &r.body); err != nil {
+	r := reply{status: res.StatusCode, text: res.Status, header: res.Header}
+	if len(answer) > 0 {
+		if err := json.Unmarshal(answer, &r.body); err != nil {
 			return reply{}, err
 		}
+	}
+	if t.all {
+		showWhole(out, e, data, r, answer)
+	} else {
+		showBrief(out, e, data, r)
 	}
 	return r, nil
 }
 
-// shownLines bounds how much of a document is shown.
-const shownLines = 24
-
-// show writes a JSON document, indented and cut.
-func (t *tour) show(data []byte) {
-	var pretty bytes.Buffer
-	if json.Indent(&pretty, data, "  ", "  ") != nil {
-		pretty.Reset()
-		pretty.Write(data)
+// request returns a request with the key of the operator.
+func (t *tour) request(method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(t.ctx, method, t.base+path, body)
+	if err != nil {
+		return nil, err
 	}
-	lines := strings.Split(pretty.String(), "\n")
-	if len(lines) > shownLines {
-		left := len(lines) - shownLines
-		lines = append(lines[:shownLines], fmt.Sprintf("… %d more lines", left))
-	}
-	_, _ = fmt.Fprintln(t.out, "  "+strings.Join(lines, "\n"))
+	req.Header.Set("Authorization", "Bearer "+t.key)
+	req.Header.Set("Content-Type", "application/json")
+	return req, nil
 }

@@ -41,6 +41,13 @@ func (t *tour) visit(upstream *scheduler, h *hospital) {
 		title: "List: the new integration is there at once, beside the built-ins.", method: "GET", path: all + "?sort_by=-created_at&limit=2", want: http.StatusOK,
 		check: wants("clinic-scheduler", "items", "0", "name"),
 	})
+	t.connectHospital(h)
+	t.actAsAgent(one)
+	t.do(exchange{
+		title:  "The agent never sees the scheduler's own key. No answer shows it, not even to you.",
+		method: "GET", path: one, want: http.StatusOK, check: wants("Clinic Scheduler", "display_name"),
+		brief: []string{"auth.secrets.api_key_value"},
+	})
 	t.do(exchange{
 		title:  "Test an endpoint: the parameters are checked, the call is real, each step of the pipeline is shown.",
 		method: "POST", path: one + "/endpoints/list_slots/test", want: http.StatusOK,
@@ -61,35 +68,36 @@ func (t *tour) visit(upstream *scheduler, h *hospital) {
 		body:  map[string]any{"params": map[string]any{"clinic": "north", "slot": "north-2026-12-01-9", "patient": "p-17"}},
 		check: wants(float64(http.StatusCreated), "status_code"),
 	})
-	t.do(exchange{title: "Check the health of all integrations.", method: "GET", path: all + "/health-check?max_age_ms=0", want: http.StatusOK, check: wants(1.0, "healthy")})
+	t.do(exchange{title: "Check the health of all integrations.", method: "GET", path: all + "/health-check?max_age_ms=0", want: http.StatusOK, check: wants(3.0, "healthy")})
 
 	upstream.broken.Store(true)
-	t.print("The scheduler breaks.")
-	t.do(exchange{title: "The health check reports it, and why.", method: "GET", path: all + "/health-check?max_age_ms=0", want: http.StatusOK, check: wants(1.0, "unhealthy")})
+	t.do(exchange{
+		title: "The scheduler breaks. The health check reports it, and why.", method: "GET", path: all + "/health-check?max_age_ms=0", want: http.StatusOK,
+		check: wants(1.0, "unhealthy"), brief: []string{"integrations.1.message"},
+	})
 	t.do(exchange{
 		title: "A test reports it as well, after two retries, which a GET permits.", method: "POST", path: one + "/endpoints/list_slots/test", want: http.StatusOK,
 		body: map[string]any{"params": map[string]any{"clinic": "north", "date": "2026-12-01"}}, check: wants(2.0, "retries"),
 	})
 	upstream.broken.Store(false)
-	t.print("The scheduler is repaired.")
+	t.remark("The scheduler is repaired.")
 	t.do(exchange{title: "Test the connection.", method: "POST", path: one + "/test-connection", want: http.StatusOK, check: wants("healthy", "status")})
 
-	t.connectHospital(h)
-	t.actAsAgent()
-	t.change(one, created)
-	t.do(exchange{title: "History: who changed what, and when.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.updated", "items", "1", "type")})
+	t.useHospital()
+	t.change(all, one, created)
+	t.do(exchange{
+		title: "History: who changed what, and when.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.updated", "items", "1", "type"),
+		brief: []string{"items.1.actor", "items.1.changed"},
+	})
 	t.lookBack(all, one)
-	t.do(exchange{title: "Delete it. Its secret is destroyed.", method: "DELETE", path: one, want: http.StatusNoContent})
-	t.do(exchange{title: "It is gone.", method: "GET", path: one, want: http.StatusNotFound, check: wants("integration_not_found", "code")})
+	t.do(exchange{title: "Delete it. It is gone, and its secret is destroyed.", method: "DELETE", path: one, want: http.StatusNoContent})
+	t.do(exchange{method: "GET", path: one, want: http.StatusNotFound, check: wants("integration_not_found", "code")})
 	t.do(exchange{title: "Its history is not.", method: "GET", path: one + "/history", want: http.StatusOK, check: wants("integration.deleted", "items", "3", "type")})
-	if t.failed == nil {
-		t.print("All %d steps passed.", t.step)
-	}
 }
 
-// change updates the integration, once on an old version and once on the
-// present one.
-func (t *tour) change(one string, created reply) {
+// change updates the integration: on an old version, as a dry run, and on the present
+// version.
+func (t *tour) change(all, one string, created reply) {
 	if t.failed != nil {
 		return
 	}
@@ -99,21 +107,27 @@ func (t *tour) change(one string, created reply) {
 		header: map[string]string{"If-Match": `"v99"`}, body: map[string]any{"display_name": "Lost Update"}, check: wants("version_mismatch", "code"),
 	})
 	t.do(exchange{
-		title: "Update on the present version; what is left out stays, the key too.", method: "PUT", path: one, want: http.StatusOK,
+		title: "A dry run shows the changes and makes none.", method: "PUT", path: one + "?dry_run=true", want: http.StatusOK,
+		body:  map[string]any{"display_name": "North Clinic Scheduler"},
+		check: wants("North Clinic Scheduler", "changes", "0", "new"), brief: []string{"changes"},
+	})
+	t.followChange(all, exchange{
+		title: "Make the change, on the present version. A listener receives it at once, as a server-sent event.", method: "PUT", path: one, want: http.StatusOK,
 		header: map[string]string{"If-Match": fresh}, body: map[string]any{"display_name": "North Clinic Scheduler"},
-		check: wants("North Clinic Scheduler", "display_name"),
+		check: wants("North Clinic Scheduler", "display_name"), brief: []string{"display_name"},
 	})
 	t.do(exchange{
 		title: "A key is only sent to the host that it was given for: another host needs it again.", method: "PUT", path: one, want: http.StatusUnprocessableEntity,
 		body: map[string]any{"base_url": "https://elsewhere.example.com"}, check: wants("secret_required", "code"),
+		brief: []string{"errors.0.detail"},
 	})
 }
 
 // lookBack reads the audit, and brings an earlier configuration back.
 func (t *tour) lookBack(all, one string) {
-	t.do(exchange{title: "As it was at its first version.", method: "GET", path: one + "?as_of=1", want: http.StatusOK, check: wants("Clinic Scheduler", "display_name")})
+	t.do(exchange{title: "As it was at its first version; bring that back as a new version. The key stays.", method: "GET", path: one + "?as_of=1", want: http.StatusOK, check: wants("Clinic Scheduler", "display_name")})
 	t.do(exchange{
-		title: "Bring that back, as a new version; the key stays.", method: "POST", path: one + "/restore", want: http.StatusOK,
+		method: "POST", path: one + "/restore", want: http.StatusOK,
 		body: map[string]any{"version": 1}, check: wants("Clinic Scheduler", "display_name"),
 	})
 	t.do(exchange{title: "What was done in the workspace, the newest first.", method: "GET", path: all + "/events?order=newest&limit=1", want: http.StatusOK, check: wants("integration.updated", "items", "0", "type")})
