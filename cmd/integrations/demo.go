@@ -25,7 +25,7 @@ func (c demoCommand) Run(s console) error {
 // startService starts a service on dir and on a free port.
 func startService(ctx context.Context, dir string) (url string, ended <-chan error, err error) {
 	var command serveCommand
-	parser, err := kong.New(&command, kong.DefaultEnvars("INTEGRATIONS_DEMO"))
+	parser, err := kong.New(&command, flagValues(), kong.DefaultEnvars("INTEGRATIONS_DEMO"))
 	if err != nil {
 		return "", nil, err
 	}

@@ -12,36 +12,28 @@ import (
 
 // egressFlags are where calls to upstreams may go.
 type egressFlags struct {
-	AllowLoopback bool     `help:"Allow calls to this machine."`
-	AllowCIDR     []string `name:"allow-cidr" help:"Private network that integrations may call, such as 10.1.0.0/16."`
-	ProxyURL      string   `name:"proxy-url" help:"Proxy for all calls to upstreams."`
-	CAFile        string   `name:"ca-file" help:"PEM file of certificate authorities to trust in addition to those of the system." type:"path"`
+	AllowLoopback bool           `help:"Allow calls to this machine."`
+	AllowCIDR     []netip.Prefix `name:"allow-cidr" help:"Private network that integrations may call, such as 10.1.0.0/16."`
+	ProxyURL      string         `name:"proxy-url" help:"Proxy for all calls to upstreams." schemes:"http,https" example:"http://proxy.example.com:3128"`
+	CAFile        string         `name:"ca-file" help:"PEM file of certificate authorities to trust in addition to those of the system." type:"path"`
 }
 
-func (f egressFlags) config(now func() time.Time) (connectors.Config, error) {
-	cfg := connectors.Config{AllowLoopback: f.AllowLoopback, ProxyURL: f.ProxyURL, CAFile: f.CAFile, Now: now}
-	for _, cidr := range f.AllowCIDR {
-		prefix, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			return cfg, fmt.Errorf("--egress-allow-cidr: %w", err)
-		}
-		cfg.AllowCIDRs = append(cfg.AllowCIDRs, prefix)
-	}
-	return cfg, nil
+func (f egressFlags) config(now func() time.Time) connectors.Config {
+	return connectors.Config{AllowLoopback: f.AllowLoopback, ProxyURL: f.ProxyURL, CAFile: f.CAFile, AllowCIDRs: f.AllowCIDR, Now: now}
 }
 
 // builtinFlags configure the built-in integrations.
 type builtinFlags struct {
 	Disabled             []string `name:"builtins-disabled" help:"Built-in integrations to disable."`
 	GoogleMapsKey        string   `help:"Key for Google Maps."`
-	GoogleMapsGeocodeURL string   `name:"google-maps-geocode-url" default:"https://geocode.googleapis.com" help:"Geocoding API."`
-	GoogleMapsPlacesURL  string   `name:"google-maps-places-url" default:"https://places.googleapis.com" help:"Places API."`
-	GoogleMapsRoutesURL  string   `name:"google-maps-routes-url" default:"https://routes.googleapis.com" help:"Routes API."`
+	GoogleMapsGeocodeURL string   `name:"google-maps-geocode-url" default:"https://geocode.googleapis.com" help:"Geocoding API." schemes:"http,https" example:"https://geocode.googleapis.com"`
+	GoogleMapsPlacesURL  string   `name:"google-maps-places-url" default:"https://places.googleapis.com" help:"Places API." schemes:"http,https" example:"https://places.googleapis.com"`
+	GoogleMapsRoutesURL  string   `name:"google-maps-routes-url" default:"https://routes.googleapis.com" help:"Routes API." schemes:"http,https" example:"https://routes.googleapis.com"`
 	GoogleSearchKey      string   `help:"Key for Google Search."`
 	GoogleSearchEngineID string   `name:"google-search-engine-id" help:"Search engine id (cx) for Google Search."`
-	GoogleSearchURL      string   `name:"google-search-url" default:"https://customsearch.googleapis.com" help:"Custom Search API."`
+	GoogleSearchURL      string   `name:"google-search-url" default:"https://customsearch.googleapis.com" help:"Custom Search API." schemes:"http,https" example:"https://customsearch.googleapis.com"`
 	AmigoFHIRKey         string   `name:"amigo-fhir-key" help:"Bearer token for Amigo FHIR."`
-	AmigoFHIRURL         string   `name:"amigo-fhir-url" help:"Base URL of Amigo FHIR; {workspace_id} is replaced by the workspace."`
+	AmigoFHIRURL         string   `name:"amigo-fhir-url" help:"Base URL of Amigo FHIR; {workspace_id} is replaced by the workspace." schemes:"http,https" example:"https://fhir.example.com/{workspace_id}"`
 }
 
 func (f builtinFlags) settings() domain.BuiltinSettings {

@@ -10,7 +10,7 @@ import (
 
 // healthcheckCommand checks whether a running service is ready.
 type healthcheckCommand struct {
-	URL string `help:"Base URL of the service." default:"http://127.0.0.1:8080"`
+	URL string `help:"Base URL of the service." default:"http://127.0.0.1:8080" schemes:"http,https" example:"http://127.0.0.1:8080"`
 }
 
 func (c healthcheckCommand) Run(s console) error {

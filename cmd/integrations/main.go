@@ -59,7 +59,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	exit := -1
 	parser, err := kong.New(&line, kong.Name("integrations"), kong.UsageOnError(), kong.Writers(out, errs),
 		kong.Description("Integrations with REST, FHIR and MCP servers, kept as events."),
-		kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
+		flagValues(), kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
 	if err != nil {
 		_, _ = fmt.Fprintln(errs, "integrations:", err)
 		return 1
@@ -73,7 +73,10 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 80
 	}
 	logger := newLogger(errs, line.LogFormat, line.LogLevel)
-	if err := parsed.Run(console{ctx: ctx, out: out, err: errs, log: logger}); err != nil {
+	if err = checkURLs(parsed.Flags()); err == nil {
+		err = parsed.Run(console{ctx: ctx, out: out, err: errs, log: logger})
+	}
+	if err != nil {
 		if !errors.Is(err, errProblemsFound) {
 			_, _ = fmt.Fprintln(errs, "integrations:", terminal.OperatorError(err))
 		}

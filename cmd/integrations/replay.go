@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -27,15 +26,8 @@ type replayCommand struct {
 	storeFlags  `embed:""`
 }
 
-// position is a position in a log. Leading zeros don't make it octal.
+// position is a position in a log.
 type position uint64
-
-// UnmarshalText reads a decimal position.
-func (p *position) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 64)
-	*p = position(n)
-	return err
-}
 
 func (c replayCommand) Help() string {
 	return "Each line is a CloudEvent in JSON; its sequence is the position for --after. The replay ends with the last event that existed when it started."

@@ -36,10 +36,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	now := clock
-	egress, err := c.Egress.config(now)
-	if err != nil {
-		return err
-	}
+	egress := c.Egress.config(now)
 	if egress.Profiles, err = c.profiles(); err != nil {
 		return err
 	}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// flagValues read the values of flags. An error shows a right value as an example.
+func flagValues() kong.Option {
+	return kong.OptionFunc(func(k *kong.Kong) error {
+		for _, option := range []kong.Option{
+			mapper(parseTime), mapper(parseDuration), mapper(parseNetwork), mapper(parseLevel), mapper(parsePosition),
+			mapper(parseInt), mapper(parseFloat), kong.NamedMapper("address", mapperOf(parseAddress)),
+		} {
+			if err := option.Apply(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// mapper is mapperOf for all flags of the type.
+func mapper[T any](parse func(string) (T, error)) kong.Option {
+	return kong.TypeMapper(reflect.TypeFor[T](), mapperOf(parse))
+}
+
+func mapperOf[T any](parse func(string) (T, error)) kong.Mapper {
+	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("a", &text); err != nil {
+			return err
+		}
+		value, err := parse(strings.TrimSpace(text))
+		if err == nil {
+			target.Set(reflect.ValueOf(value))
+		}
+		return err
+	})
+}
+
+func parseTime(text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err == nil {
+		return at, nil
+	}
+	if _, err := time.Parse(time.DateOnly, text); err == nil {
+		return at, fmt.Errorf("%q has no time of day; write a time in RFC 3339, such as %sT00:00:00Z", text, text)
+	}
+	return at, fmt.Errorf("%q is not a time in RFC 3339, such as 2026-05-06T12:00:00Z", text)
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && d >= 0 {
+		return d, nil
+	}
+	days, isDays := strings.CutSuffix(text, "d")
+	n, notWhole := strconv.ParseUint(days, 10, 16)
+	switch {
+	case err == nil:
+		return 0, fmt.Errorf("%q must not be negative; write a duration such as 5s or 5m", text)
+	case notWhole == nil && isDays:
+		return 0, fmt.Errorf("%q is in days, which is not a unit; write hours, such as %dh", text, n*24)
+	case notWhole == nil:
+		return 0, fmt.Errorf("%q has no unit; write one, such as %ds or %dm", text, n, n)
+	}
+	return 0, fmt.Errorf("%q is not a duration, such as 5s, 5m or 1h30m", text)
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if err == nil {
+		return network, nil
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Zone() != "" {
+		return network, fmt.Errorf("%q is not a network, such as 10.1.0.0/16", text)
+	}
+	around, _ := address.Prefix(likelyBits(address))
+	return network, fmt.Errorf("%q is an address without the size of a network; write one, such as %s/%d or %s", text, address, address.BitLen(), around)
+}
+
+// likelyBits returns the size of the network that an address likely stands for.
+func likelyBits(address netip.Addr) int {
+	if address.Is6() {
+		return 64
+	}
+	four := address.As4()
+	bits := 32
+	for bits > 8 && four[bits/8-1] == 0 {
+		bits -= 8
+	}
+	return min(bits, 24)
+}
+
+func parseLevel(text string) (level slog.Level, err error) {
+	if level.UnmarshalText([]byte(text)) != nil {
+		return level, fmt.Errorf("%q is not a level, such as debug, info, warn or error", text)
+	}
+	return level, nil
+}
+
+func parsePosition(text string) (position, error) {
+	n, err := strconv.ParseUint(text, 10, 64) // leading zeros don't make it octal
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a position, such as 42", text)
+	}
+	return position(n), nil
+}
+
+func parseInt(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number, such as 3", text)
+	}
+	return n, nil
+}
+
+func parseFloat(text string) (float64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number, such as 500 or 0.5", text)
+	}
+	return n, nil
+}
+
+func parseAddress(text string) (string, error) {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)
+	}
+	if err == nil {
+		return text, nil
+	}
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return "", fmt.Errorf("%q has no host; write one, such as 127.0.0.1:%s", text, text)
+	}
+	return "", fmt.Errorf("%q is not an address with a port, such as 127.0.0.1:8080", text)
+}
+
+// checkURLs returns an error for a flag whose value has none of the schemes in its tag. A
+// URL may hold a password, so the error doesn't repeat it.
+func checkURLs(flags []*kong.Flag) error {
+	for _, flag := range flags {
+		schemes := flag.Tag.Get("schemes")
+		if schemes == "" {
+			continue
+		}
+		given, isList := flag.Target.Interface().([]string)
+		if !isList {
+			given = strings.Split(flag.Target.String(), ",")
+		}
+		for _, url := range given {
+			if url != "" && !hasScheme(url, strings.Split(schemes, ",")) {
+				return fmt.Errorf("--%s must be a URL that begins with %s://, such as %s", flag.Name, strings.ReplaceAll(schemes, ",", ":// or "), flag.Tag.Get("example"))
+			}
+		}
+	}
+	return nil
+}
+
+func hasScheme(url string, schemes []string) bool {
+	scheme, rest, found := strings.Cut(strings.TrimSpace(url), "://")
+	if !found && slices.Contains(schemes, "nats") { // NATS accepts host:port as well
+		return true
+	}
+	return found && slices.Contains(schemes, strings.ToLower(scheme)) && strings.Trim(rest, "/") != ""
+}
