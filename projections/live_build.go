@@ -95,11 +95,12 @@ func (l *Live) build(ctx context.Context, shown *generation, unusable error) err
 		return err
 	}
 	level := slog.LevelInfo
+	about := []slog.Attr{slog.Uint64("generation", built.Generation), slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations)}
 	if unusable != nil {
 		level = slog.LevelWarn
+		about = append(about, slog.Any("unusable", cause(unusable)))
 	}
-	l.Log.LogAttrs(ctx, level, "the read model was rebuilt", slog.Any("unusable", cause(unusable)), slog.Uint64("generation", built.Generation),
-		slog.Int("integrations", built.Integrations), slog.Uint64("position", built.Reached.Integrations))
+	l.Log.LogAttrs(ctx, level, "the read model was rebuilt", about...)
 	return l.switchTo(ctx, shown, built.Generation)
 }
 

@@ -12,6 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestAFirstStartLogsNoProblem(t *testing.T) {
+	p := startProcess(t, t.TempDir())
+	require.Zero(t, p.stop())
+	logs := strings.Join(p.logs, "\n")
+	require.Contains(t, logs, "the read model was rebuilt")
+	require.NotContains(t, logs, "unusable")
+	require.NotContains(t, logs, `"level":"WARN"`)
+	require.NotContains(t, logs, "null")
+}
+
 // A connection that is kept for the next call belongs to nobody, so nothing that
 // comes on it is scrubbed.
 func TestWhatAnUpstreamSaysBehindItsAnswerIsNotLogged(t *testing.T) {
