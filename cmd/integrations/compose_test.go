@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -161,6 +163,44 @@ func TestTheComposeFilesHoldNoSecret(t *testing.T) {
 			require.True(t, !given || strings.HasPrefix(strings.TrimSpace(value), "$"), "%s: %s", file, line)
 		}
 	}
+}
+
+// What the image sets is not a setting of the compose file.
+var setByTheImage = []string{"INTEGRATIONS_LISTEN", "INTEGRATIONS_DATA"}
+
+var value = regexp.MustCompile(`(?m)^ +(?:# )?(INTEGRATIONS_\w+): (\S+)`)
+
+func TestTheComposeFileListsEverySettingOfTheService(t *testing.T) {
+	var line commandLine
+	parser, err := kong.New(&line, kong.Name("integrations"), flagValues(), kong.DefaultEnvars("INTEGRATIONS"))
+	require.NoError(t, err)
+	text, err := os.ReadFile("../../docker-compose.yml")
+	require.NoError(t, err)
+	listed := map[string]string{}
+	for _, setting := range value.FindAllStringSubmatch(string(text), -1) {
+		listed[setting[1]] = strings.Trim(setting[2], "'")
+	}
+	args := []string{"serve"}
+	for _, command := range parser.Model.Leaves(true) {
+		if command.FullPath() != "integrations serve" {
+			continue
+		}
+		for _, flag := range append(command.Flags, parser.Model.Flags...) {
+			if len(flag.Envs) == 0 || slices.Contains(setByTheImage, flag.Envs[0]) {
+				continue
+			}
+			require.Contains(t, listed, flag.Envs[0])
+			if setting := listed[flag.Envs[0]]; !strings.Contains(setting, "$") {
+				args = append(args, "--"+flag.Name+"="+setting)
+			}
+			delete(listed, flag.Envs[0])
+		}
+	}
+	delete(listed, "INTEGRATIONS_MONGO_PASSWORD") // of mongo
+	require.Empty(t, listed, "no flag of serve has these")
+	parsed, err := parser.Parse(args)
+	require.NoError(t, err, "the values are examples that can be used")
+	require.NoError(t, checkURLs(parsed.Flags()))
 }
 
 // The service may not take snapshots; the operator may.
