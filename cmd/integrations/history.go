@@ -11,8 +11,8 @@ import (
 
 // historyCommand shows the events of an integration, read from the log.
 type historyCommand struct {
-	Workspace   string `arg:"" help:"Id of the workspace."`
 	Integration string `arg:"" help:"Id or name of the integration."`
+	Workspace   string `help:"Id of the workspace." required:""`
 	JSON        bool   `name:"json" help:"Write one JSON object per line."`
 	storeFlags  `embed:""`
 }

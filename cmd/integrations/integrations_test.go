@@ -150,7 +150,7 @@ func TestTheToolsWorkWhetherOrNotTheServiceRuns(t *testing.T) {
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"display_name": "CRM 2"}`)
 
-	_, running := tool(t, "history", "acme", "crm", "--data", data)
+	_, running := tool(t, "history", "crm", "--workspace", "acme", "--data", data)
 	require.Contains(t, running, "integration.updated")
 	require.Contains(t, running, `/display_name: "CRM" -> "CRM 2"`)
 	exit, made := tool(t, "keys", "create", "--data", data, "--workspace", "acme", "--name", "reader", "--permission", "Integration.view")
@@ -177,7 +177,7 @@ func TestTheToolsWorkWhetherOrNotTheServiceRuns(t *testing.T) {
 	exit, _ = tool(t, "healthcheck", "--url", p.url)
 	require.Equal(t, 1, exit)
 
-	_, stopped := tool(t, "history", "acme", "crm", "--data", data)
+	_, stopped := tool(t, "history", "crm", "--workspace", "acme", "--data", data)
 	require.Equal(t, running, stopped)
 	exit, out = tool(t, "verify", "--data", data)
 	require.Zero(t, exit, out)
@@ -201,13 +201,14 @@ func TestAWrongCommandLineSaysWhatIsWrong(t *testing.T) {
 		"unknown flag":                     {"serve", "--lissten=x"},
 		"--egress-allow-cidr":              {"serve", "--data", t.TempDir(), "--egress-allow-cidr=10.0.0.0"},
 		"every address":                    {"serve", "--data", t.TempDir(), "--listen=127.0.0.1:0", "--egress-allow-cidr=0.0.0.0/0"},
-		"there is no log in":               {"history", "acme", "crm", "--data", t.TempDir()},
+		"there is no log in":               {"history", "crm", "--workspace", "acme", "--data", t.TempDir()},
 		"--workspace=STRING or --operator": {"keys", "create", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view"},
 		"must not be negative":             {"keys", "create", "--operator", "--data", t.TempDir(), "--name", "x", "--permission", "Integration.view", "--expires=-1h"},
 		"a key needs a name":               {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "", "--permission", "Integration.view"},
 		"is not a permission":              {"keys", "create", "--workspace", "acme", "--data", t.TempDir(), "--name", "x", "--permission", "everything"},
-		"a workspace id is":                {"history", "a.b", "crm", "--data", t.TempDir()},
-		"no such integration":              {"history", "acme", "crm", "--data", emptyData(t)},
+		"a workspace id is":                {"history", "crm", "--workspace", "a.b", "--data", t.TempDir()},
+		"missing flags: --workspace":       {"history", "crm", "--data", t.TempDir()},
+		"no such integration":              {"history", "crm", "--workspace", "acme", "--data", emptyData(t)},
 		"can't determine whether":          {"serve", "--data", t.TempDir(), "--nats-url", natsWithoutMonitor(t)},
 	} {
 		exit, out := tool(t, args...)
