@@ -60,7 +60,7 @@ func (r *request) admit(data []byte) error {
 
 // pointer returns the JSON pointer of a member of the body (RFC 6901).
 func pointer(name string) string {
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return "/" + domain.EscapePointer(name)
 }
 
 // decode decodes exactly one JSON object (RFC 8259). It refuses input that decoders treat

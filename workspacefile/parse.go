@@ -114,7 +114,7 @@ func (e Entry) decode(n *yaml.Node, pointer string, depth int) (any, error) {
 			if _, twice := members[key.Value]; twice {
 				return nil, fmt.Errorf("line %d: %q is given twice", key.Line, key.Value)
 			}
-			at := pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key.Value)
+			at := pointer + "/" + domain.EscapePointer(key.Value)
 			value, err := e.decode(n.Content[i+1], at, depth+1)
 			if err != nil {
 				return nil, err
