@@ -29,6 +29,7 @@ type row struct {
 var table = []row{
 	{"domain", "", ""},
 	{"internal/terminal", "domain", ""},
+	{"internal/flagvalues", "", "kong"},
 	{"internal/durablefile", "", ""},
 	{"internal/memlimit", "", ""},
 	{"internal/retryafter", "", ""},
@@ -80,7 +81,7 @@ var table = []row{
 	{"cmd/integrations/status", "eventstore projections webhooks internal/terminal cmd/integrations/metrics", "nats.go"},
 	{"cmd/integrations/demo", "internal/terminal", "mcp"},
 	{
-		"cmd/integrations", "domain streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks workspacefile verify transport internal/terminal internal/memlimit internal/datafolder internal/natsconn internal/recovery internal/bench cmd/integrations/metrics cmd/integrations/status cmd/integrations/demo",
+		"cmd/integrations", "domain streams eventstore backup vault access admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health webhooks workspacefile verify transport internal/terminal internal/flagvalues internal/memlimit internal/datafolder internal/natsconn internal/recovery internal/bench cmd/integrations/metrics cmd/integrations/status cmd/integrations/demo",
 		"backoff nats.go kong prometheus x/sync",
 	},
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/internal/flagvalues"
 )
 
 // configured returns the options of a server of the compose files, on free
@@ -172,7 +174,7 @@ var value = regexp.MustCompile(`(?m)^ +(?:# )?(INTEGRATIONS_\w+): (\S+)`)
 
 func TestTheComposeFileListsEverySettingOfTheService(t *testing.T) {
 	var line commandLine
-	parser, err := kong.New(&line, kong.Name("integrations"), flagValues(), kong.DefaultEnvars("INTEGRATIONS"))
+	parser, err := kong.New(&line, kong.Name("integrations"), flagvalues.Mappers(), kong.DefaultEnvars("INTEGRATIONS"))
 	require.NoError(t, err)
 	text, err := os.ReadFile("../../docker-compose.yml")
 	require.NoError(t, err)
@@ -200,7 +202,7 @@ func TestTheComposeFileListsEverySettingOfTheService(t *testing.T) {
 	require.Empty(t, listed, "no flag of serve has these")
 	parsed, err := parser.Parse(args)
 	require.NoError(t, err, "the values are examples that can be used")
-	require.NoError(t, checkURLs(parsed.Flags()))
+	require.NoError(t, flagvalues.CheckURLs(parsed.Flags()))
 }
 
 // The service may not take snapshots; the operator may.

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/seed677028b5/integrations/cmd/integrations/demo"
+	"github.com/seed677028b5/integrations/internal/flagvalues"
 )
 
 // demoCommand shows a newcomer what the service does.
@@ -25,7 +26,7 @@ func (c demoCommand) Run(s console) error {
 // startService starts a service on dir and on a free port.
 func startService(ctx context.Context, dir string) (url string, ended <-chan error, err error) {
 	var command serveCommand
-	parser, err := kong.New(&command, flagValues(), kong.DefaultEnvars("INTEGRATIONS_DEMO"))
+	parser, err := kong.New(&command, flagvalues.Mappers(), kong.DefaultEnvars("INTEGRATIONS_DEMO"))
 	if err != nil {
 		return "", nil, err
 	}

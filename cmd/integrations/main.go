@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/internal/flagvalues"
 	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
@@ -59,7 +60,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	exit := -1
 	parser, err := kong.New(&line, kong.Name("integrations"), kong.UsageOnError(), kong.Writers(out, errs),
 		kong.Description("Integrations with REST, FHIR and MCP servers, kept as events."),
-		flagValues(), kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
+		flagvalues.Mappers(), kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
 	if err != nil {
 		_, _ = fmt.Fprintln(errs, "integrations:", err)
 		return 1
@@ -73,7 +74,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 80
 	}
 	logger := newLogger(errs, line.LogFormat, line.LogLevel)
-	if err = checkURLs(parsed.Flags()); err == nil {
+	if err = flagvalues.CheckURLs(parsed.Flags()); err == nil {
 		err = parsed.Run(console{ctx: ctx, out: out, err: errs, log: logger})
 	}
 	if err != nil {

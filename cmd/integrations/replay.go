@@ -12,22 +12,20 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/flagvalues"
 	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
 // replayCommand writes the events of the log, as they were stored.
 type replayCommand struct {
-	Workspace   string    `help:"Only the events of this workspace."`
-	Integration string    `help:"Only the events of this integration: its id, or with --workspace its name."`
-	After       position  `help:"Start after this position, such as the last sequence of an earlier replay." xor:"start"`
-	From        time.Time `help:"Start with events stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"start"`
-	Probes      bool      `help:"Replay the results of probes instead."`
-	Follow      bool      `help:"Follow the log and write new events, until interrupted."`
+	Workspace   string              `help:"Only the events of this workspace."`
+	Integration string              `help:"Only the events of this integration: its id, or with --workspace its name."`
+	After       flagvalues.Position `help:"Start after this position, such as the last sequence of an earlier replay." xor:"start"`
+	From        time.Time           `help:"Start with events stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"start"`
+	Probes      bool                `help:"Replay the results of probes instead."`
+	Follow      bool                `help:"Follow the log and write new events, until interrupted."`
 	storeFlags  `embed:""`
 }
-
-// position is a position in a log.
-type position uint64
 
 func (c replayCommand) Help() string {
 	return "Each line is a CloudEvent in JSON; its sequence is the position for --after. The replay ends with the last event that existed when it started."

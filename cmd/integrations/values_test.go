@@ -11,6 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/internal/flagvalues"
 )
 
 func TestTheErrorOfAFlagShowsARightValue(t *testing.T) {
@@ -48,13 +50,13 @@ func TestTheErrorOfAFlagShowsARightValue(t *testing.T) {
 
 func TestRightValuesOfFlagsAreAccepted(t *testing.T) {
 	var line commandLine
-	parser, err := kong.New(&line, kong.Name("integrations"), flagValues())
+	parser, err := kong.New(&line, kong.Name("integrations"), flagvalues.Mappers())
 	require.NoError(t, err)
 	parsed, err := parser.Parse(strings.Fields(`--log-level=debug serve --egress-allow-cidr=10.1.0.0/16,fd00::/8 --probe-interval=1h30m --drain-delay=0
 		--listen=:8080 --replicas=3 --rate-read=0.5 --nats-url=nats-1:4222,tls://u:p@nats-2:4222 --mongodb-uri=mongodb+srv://u:p@m/?w=majority
 		--egress-proxy-url=HTTP://u:p@proxy:3128 --amigo-fhir-url=https://{workspace_id}.example.com`))
 	require.NoError(t, err)
-	require.NoError(t, checkURLs(parsed.Flags()))
+	require.NoError(t, flagvalues.CheckURLs(parsed.Flags()))
 	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}, line.Serve.Egress.AllowCIDR)
 	require.Equal(t, 90*time.Minute, line.Serve.ProbeInterval)
 	require.Zero(t, line.Serve.DrainDelay)
@@ -63,7 +65,7 @@ func TestRightValuesOfFlagsAreAccepted(t *testing.T) {
 
 	_, err = parser.Parse([]string{"replay", "--after=0010"})
 	require.NoError(t, err)
-	require.Equal(t, position(10), line.Replay.After)
+	require.Equal(t, flagvalues.Position(10), line.Replay.After)
 }
 
 var parserText = regexp.MustCompile(`strconv|netip\.|parsing|invalid|cannot|expected`)
@@ -71,7 +73,7 @@ var parserText = regexp.MustCompile(`strconv|netip\.|parsing|invalid|cannot|expe
 // Every flag that takes neither any text nor one of a list is given a wrong value.
 func TestNoFlagShowsTheTextOfAParser(t *testing.T) {
 	var line commandLine
-	parser, err := kong.New(&line, kong.Name("integrations"), flagValues())
+	parser, err := kong.New(&line, kong.Name("integrations"), flagvalues.Mappers())
 	require.NoError(t, err)
 	t.Chdir(t.TempDir())
 	stopped, stop := context.WithCancel(t.Context())

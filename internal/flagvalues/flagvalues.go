@@ -1,4 +1,8 @@
-package main
+// Package flagvalues reads the values of flags of the command line.
+//
+// Its promise: the error for a wrong value names the value, except of a URL, which may
+// hold a password, and shows a right one.
+package flagvalues
 
 import (
 	"context"
@@ -15,8 +19,11 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// flagValues read the values of flags. An error shows a right value as an example.
-func flagValues() kong.Option {
+// Position is a position in a log.
+type Position uint64
+
+// Mappers returns what reads the values of flags by their types.
+func Mappers() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		for _, option := range []kong.Option{
 			mapper(parseTime), mapper(parseDuration), mapper(parseNetwork), mapper(parseLevel), mapper(parsePosition),
@@ -111,12 +118,12 @@ func parseLevel(text string) (level slog.Level, err error) {
 	return level, nil
 }
 
-func parsePosition(text string) (position, error) {
+func parsePosition(text string) (Position, error) {
 	n, err := strconv.ParseUint(text, 10, 64) // leading zeros don't make it octal
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a position, such as 42", text)
 	}
-	return position(n), nil
+	return Position(n), nil
 }
 
 func parseInt(text string) (int, error) {
@@ -149,9 +156,9 @@ func parseAddress(text string) (string, error) {
 	return "", fmt.Errorf("%q is not an address with a port, such as 127.0.0.1:8080", text)
 }
 
-// checkURLs returns an error for a flag whose value has none of the schemes in its tag. A
+// CheckURLs returns an error for a flag whose value has none of the schemes in its tag. A
 // URL may hold a password, so the error doesn't repeat it.
-func checkURLs(flags []*kong.Flag) error {
+func CheckURLs(flags []*kong.Flag) error {
 	for _, flag := range flags {
 		schemes := flag.Tag.Get("schemes")
 		if schemes == "" {
