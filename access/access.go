@@ -92,12 +92,13 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-const keyPrefix = "itk_"
+// KeyPrefix begins the text of every API key.
+const KeyPrefix = "itk_"
 
 // format returns the text of a key: itk_<id>_<secret>_<checksum>. The checksum lets a
 // secret scanner recognise keys offline.
 func format(id, secret string) string {
-	body := keyPrefix + id + "_" + secret
+	body := KeyPrefix + id + "_" + secret
 	return body + "_" + checksum(body)
 }
 
@@ -106,7 +107,7 @@ func checksum(body string) string { return fmt.Sprintf("%08x", crc32.ChecksumIEE
 // parse returns the id and the secret of a key's text.
 func parse(text string) (id, secret string, ok bool) {
 	parts := strings.Split(text, "_")
-	if len(parts) != 4 || parts[0]+"_" != keyPrefix {
+	if len(parts) != 4 || parts[0]+"_" != KeyPrefix {
 		return "", "", false
 	}
 	body := text[:strings.LastIndexByte(text, '_')]

@@ -23,3 +23,6 @@ func (s *Store) head(ctx context.Context, stream string) (uint64, error) {
 	}
 	return st.CachedInfo().State.LastSeq, nil
 }
+
+// Closed reports whether the connection to NATS is closed for good: nothing works again.
+func (s *Store) Closed() bool { return s.nc.IsClosed() }

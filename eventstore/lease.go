@@ -21,7 +21,7 @@ const (
 // Lead runs do in one of all processes that call it with the same name. The others wait
 // until that one ends or has been gone for 4 seconds. The context of do ends with ctx,
 // and when the lease is lost; then Lead tries to get it again. Lead returns the result
-// of do, or nil when ctx ends.
+// of do, or nil when ctx ends. When the connection is closed, it returns an error.
 //
 // Two processes may both lead for a moment, when one of them was suspended: do must
 // tolerate that.
@@ -35,7 +35,7 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 			}
 			continue // the loss of the lease ended it, so its error doesn't matter
 		}
-		if errors.Is(err, jetstream.ErrInvalidKey) { // the name can never be used
+		if errors.Is(err, jetstream.ErrInvalidKey) || s.nc.IsClosed() { // the name, or the connection, can never be used
 			return fmt.Errorf("lead %q: %w", name, err)
 		}
 		select { // another process leads, or NATS is unavailable

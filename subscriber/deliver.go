@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -43,6 +45,9 @@ func (s *Subscriber) follow(ctx context.Context, from source, handle handler) er
 			now := s.events.Lineage()
 			at, _ = from.locate(now, log, at)
 			log = now.ID()
+		}
+		if s.events.Closed() {
+			return fmt.Errorf("read %s: %w", from.key, nats.ErrConnectionClosed)
 		}
 		if at != before {
 			pauses.Reset()

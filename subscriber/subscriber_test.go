@@ -184,6 +184,37 @@ func TestOneOfTwoSubscribersWithOneNameReads(t *testing.T) {
 	require.Equal(t, 100, got.count)
 }
 
+func TestASubscriberEndsWithItsConnection(t *testing.T) {
+	for _, name := range []string{"", "crm-sync"} {
+		address, end := natstest.ListenOn(t, t.TempDir(), "127.0.0.1:0")
+		t.Cleanup(end)
+		connect := func() *nats.Conn {
+			nc, err := nats.Connect(address)
+			require.NoError(t, err)
+			t.Cleanup(nc.Close)
+			return nc
+		}
+		events, err := eventstore.Open(t.Context(), connect(), eventstore.Config{AllowLazySync: true})
+		require.NoError(t, err)
+		l := &log{T: t, events: events, last: map[domain.ID]uint64{}}
+		nc := connect()
+		s, err := subscriber.Open(t.Context(), nc, subscriber.Config{Name: name, Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		first := make(chan struct{}, 100)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.Run(t.Context(), subscriber.Changes("acme"), func(context.Context, subscriber.Event) error {
+				first <- struct{}{}
+				return nil
+			})
+		}()
+		l.change("acme", "crm")
+		<-first
+		nc.Close()
+		require.ErrorIs(t, <-ended, nats.ErrConnectionClosed, name)
+	}
+}
+
 func TestASubscriberStartsAtItsConfiguredPosition(t *testing.T) {
 	l := newLog(t)
 	l.change("acme", "crm")

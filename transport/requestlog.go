@@ -3,11 +3,14 @@ package transport
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"golang.org/x/time/rate"
+
+	"github.com/seed677028b5/integrations/access"
 )
 
 // How many lines a second the log of requests has at most. Requests that were refused
@@ -65,7 +68,7 @@ func (l *requestLog) record(c *gin.Context) {
 		{errorCodeAttribute, c.GetString(errorCodeAttribute)},
 	} {
 		if known.value != "" {
-			attributes = append(attributes, slog.String(known.name, known.value[:min(len(known.value), maxLogged)]))
+			attributes = append(attributes, slog.String(known.name, loggable(known.value)))
 		}
 	}
 	if level == slog.LevelInfo {
@@ -74,6 +77,15 @@ func (l *requestLog) record(c *gin.Context) {
 		}
 	}
 	l.log.LogAttrs(c, level, "request", attributes...)
+}
+
+// loggable returns the beginning of a value from a path, and nothing of one that may be
+// an API key: a caller may have put it in the wrong place.
+func loggable(value string) string {
+	if strings.Contains(strings.ToLower(value), access.KeyPrefix) {
+		return "[secret]"
+	}
+	return value[:min(len(value), maxLogged)]
 }
 
 // maxLogged is how many bytes of one value from a path are logged.

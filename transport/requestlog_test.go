@@ -30,6 +30,15 @@ func TestEachRequestIsLoggedWithItsStatus(t *testing.T) {
 	}
 }
 
+func TestAKeyInAPathIsNotLogged(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.send(request{method: "GET", path: "/integrations/" + s.key}).is(404, "integration_not_found")
+	s.send(request{method: "GET", path: "/v1/" + s.key + "/integrations", wrong: true}).is(422)
+	require.Len(t, s.requestLines(), 2)
+	require.NotContains(t, s.log.String(), s.key)
+}
+
 func TestManyRequestsAreLoggedInPart(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
