@@ -64,7 +64,10 @@ func (d *deliverer) follow(ctx context.Context) error {
 		return err
 	}
 	d.mu.Lock()
-	d.removal = removal{settled: settled}
+	for sequence := range settled { // what was settled since they were read stays known
+		d.markSettled(sequence)
+	}
+	d.removal.low, d.furthest = 0, 0 // nothing of the stream is read yet
 	d.mu.Unlock()
 	consumer, err := d.js.OrderedConsumer(ctx, pendingName, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {

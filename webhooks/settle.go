@@ -89,8 +89,8 @@ func (d *deliverer) settleBatch(ctx context.Context, batch []settlement) {
 // settledBefore returns the sequences that the settlements on the stream list. The
 // deliverer asks before it reads the stream: a settlement is behind the webhooks
 // that it lists.
-func (d *deliverer) settledBefore(ctx context.Context) (map[uint64]time.Time, error) {
-	settled := map[uint64]time.Time{}
+func (d *deliverer) settledBefore(ctx context.Context) (map[uint64]bool, error) {
+	settled := map[uint64]bool{}
 	for from := uint64(1); ; {
 		msg, err := streams.NextFromLeader(ctx, d.nc, pendingName, settledSubject, from)
 		if err != nil {
@@ -100,7 +100,7 @@ func (d *deliverer) settledBefore(ctx context.Context) (map[uint64]time.Time, er
 			return settled, nil
 		}
 		for _, sequence := range parseSequences(msg.Header.Get(settledHeader)) {
-			settled[sequence] = time.Time{}
+			settled[sequence] = true
 		}
 		from = msg.Sequence + 1
 	}
@@ -122,8 +122,7 @@ func (d *deliverer) readSettlement(sequence uint64, stored time.Time, list strin
 func (d *deliverer) settledElsewhere(sequence uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, settled := d.removal.settled[sequence]
-	return settled
+	return d.isSettled(sequence, d.known[sequence])
 }
 
 func formatSequences(all []uint64) string {
