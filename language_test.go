@@ -26,16 +26,10 @@ var dialect = regexp.MustCompile(`(?i)\b(tells?|telling|told|says?|saying|said|a
 var allowed = map[string]int{"connectors": 6, "internal": 5, "subscriber": 1}
 
 func TestDocumentsUseTheTermsOfTheField(t *testing.T) {
-	var pages []string
-	if err := walk(func(name string) error {
-		if strings.HasSuffix(name, ".md") && !strings.HasPrefix(name, "docs/reference/") { // which is made of the strings below
-			pages = append(pages, name)
+	for _, name := range filesNamed(t, ".md", "") {
+		if strings.HasPrefix(name, "docs/reference/") { // which is made of the strings below
+			continue
 		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range pages {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -24,16 +24,7 @@ func anchors(page string) map[string]bool {
 }
 
 func TestLinksOfDocumentsLeadToFilesAndHeadings(t *testing.T) {
-	var pages []string
-	if err := walk(func(name string) error {
-		if strings.HasSuffix(name, ".md") {
-			pages = append(pages, name)
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range pages {
+	for _, name := range filesNamed(t, ".md", "") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -163,9 +163,16 @@ func stringOf(e ast.Expr) string {
 // goFiles returns the Go files of this module, tests aside.
 func goFiles(t *testing.T) []string {
 	t.Helper()
+	return filesNamed(t, ".go", "_test.go")
+}
+
+// filesNamed returns the files of this module whose names have one ending and not
+// the other, which may be empty.
+func filesNamed(t *testing.T, ending, not string) []string {
+	t.Helper()
 	var names []string
 	err := walk(func(name string) error {
-		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+		if strings.HasSuffix(name, ending) && (not == "" || !strings.HasSuffix(name, not)) {
 			names = append(names, name)
 		}
 		return nil
