@@ -22,7 +22,7 @@ func FuzzAParameterNeverLeavesItsPlace(f *testing.F) {
 		const base = "https://api.example.com:8443/v1/a%2Fb/"
 		e := domain.Endpoint{Method: "GET", Path: path}
 		params := map[string]any{}
-		for _, name := range e.Parameters() {
+		for _, name := range e.Placeholders() {
 			params[name] = value
 		}
 		out, problems, fault := restConnector{r.caller, plainJSON}.build(t.Context(), domain.Call{Integration: domain.Integration{Configuration: domain.Configuration{BaseURL: base}}, Endpoint: e}, nil, params)

@@ -72,7 +72,7 @@ func fillPath(e domain.Endpoint, left map[string]any) (string, []domain.Problem)
 	var problems []domain.Problem
 	path, query, hasQuery := strings.Cut(e.Path, "?")
 	template := path
-	names := e.Parameters()
+	names := e.Placeholders()
 	for _, name := range names {
 		v, given := left[name]
 		value, ok := jsonvalue.Scalar(v)

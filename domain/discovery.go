@@ -7,8 +7,10 @@ import "encoding/json"
 type Discovery struct {
 	Source    string // what was read: tools/list, CapabilityStatement or OpenAPI
 	Offers    []Offer
-	Truncated bool   // the upstream offers more
-	Error     string // "" on success, else a sentence for a person
+	Skipped   []Skipped // what is not offered
+	Total     int       // how many operations there are, offered or not
+	Truncated bool      // the upstream offers more
+	Error     string    // "" on success, else a sentence for a person
 	ErrorCode ErrorCode
 }
 
@@ -21,6 +23,17 @@ type Offer struct {
 	BaseURL     string          `json:"base_url,omitempty"` // "": that of the integration
 	InputSchema json.RawMessage `json:"input_schema"`
 	BodyFormat  string          `json:"body_format"`
+
+	Parameters Parameters `json:"parameters,omitempty"`
+	Body       *Body      `json:"body,omitempty"`
+	Tool       string     `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
+	Notes      []string   `json:"-"`              // what was simplified, for a person
+}
+
+// Skipped is an operation that can't be offered.
+type Skipped struct {
+	Operation string `json:"operation"` // as its description names it, such as GET /things
+	Reason    string `json:"reason"`
 }
 
 // Problems returns the problems that rules find in an integration whose first

@@ -14,7 +14,10 @@ type Endpoint struct {
 	Method          string            `json:"method"`
 	Headers         map[string]string `json:"headers"`
 	InputSchema     json.RawMessage   `json:"input_schema"` // JSON Schema 2020-12
-	BodyFormat      string            `json:"body_format"`  // json or form
+	BodyFormat      string            `json:"body_format"`  // json or form; the short form of Body
+	Parameters      Parameters        `json:"parameters,omitempty"`
+	Body            *Body             `json:"body,omitempty"`
+	Tool            string            `json:"tool,omitempty"` // MCP: the name of the upstream's tool, where it differs from Name
 	BaseURL         string            `json:"base_url,omitempty"`
 	Auth            *Auth             `json:"auth,omitempty"`
 	ResponseFilter  []string          `json:"response_filter,omitempty"`  // JMESPath, the paths to keep
@@ -48,8 +51,8 @@ func defaultEndpoint() Endpoint {
 	}
 }
 
-// Parameters returns the names of the placeholders in the path, in order.
-func (e Endpoint) Parameters() []string {
+// Placeholders returns the names of the placeholders in the path, in order.
+func (e Endpoint) Placeholders() []string {
 	var names []string
 	for _, match := range placeholderSyntax.FindAllStringSubmatch(e.Path, -1) {
 		names = append(names, match[1])

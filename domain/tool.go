@@ -69,7 +69,7 @@ func (e Endpoint) toolSchema() json.RawMessage {
 		properties = map[string]any{}
 	}
 	required, _ := schema["required"].([]any)
-	for _, name := range e.Parameters() {
+	for _, name := range e.Placeholders() {
 		if properties[name] == nil {
 			properties[name] = map[string]any{"type": "string"}
 		}
