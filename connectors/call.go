@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/signin"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -41,6 +42,7 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
 	i, endpoint := call.Integration, call.Endpoint
 	auth := cmp.Or(endpoint.Auth, i.Auth)
+	call.Params = jsonschema.WithoutNulls(endpoint.InputSchema, call.Params)
 	problems, e := c.checkParams(ctx, endpoint.InputSchema, call.Params)
 	exchange, params, unfit := signin.ExchangeHeaders(auth, call.Params)
 	r, more, unbuilt := p.build(ctx, call, auth, params)

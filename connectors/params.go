@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
-
 	"github.com/seed677028b5/integrations/domain"
 )
 

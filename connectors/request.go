@@ -3,27 +3,35 @@ package connectors
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/connectors/serialization"
 	"github.com/seed677028b5/integrations/connectors/signin"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 // build turns an endpoint and parameters into a request without credentials.
-// Placeholders take their parameters first; what is left goes to the query for GET and
-// DELETE, to the body otherwise.
 func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.Auth, params map[string]any) (*request, []domain.Problem, *callerror.Error) {
 	e, base := call.Endpoint, cmp.Or(call.Endpoint.BaseURL, call.Integration.BaseURL)
 	left := maps.Clone(params)
+	headers := fillHeaders(e, left)
 	path, problems := fillPath(e, left)
+	problems = append(problems, headers.problems...)
+	maps.DeleteFunc(left, func(name string, _ any) bool { // but where a parameter is listed with another place
+		p, listed := e.Parameters[name]
+		return slices.Contains(headers.used, name) && !listed || slices.ContainsFunc(e.Placeholders(), func(placeholder string) bool {
+			return e.Property(placeholder) == name && (!listed || p.In == domain.InPath)
+		})
+	})
 	target, failure := egress.Resolve(base, path)
 	if failure != nil {
 		return nil, problems, failure
@@ -32,68 +40,75 @@ func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.A
 	out.Header.Set("User-Agent", c.client.UserAgent)
 	out.Header.Set("Accept", c.media)
 	out.Header.Set("Accept-Encoding", "gzip")
-	inQuery := e.Method == http.MethodGet || e.Method == http.MethodDelete
-	switch {
-	case inQuery:
-		fixed := target.Query()
-		for _, name := range slices.Sorted(maps.Keys(left)) {
-			if _, taken := fixed[name]; taken || auth != nil && auth.QueryName == name {
-				problems = append(problems, paramProblem(name, "not_allowed", "is set by the endpoint and can't be a parameter"))
-			}
-		}
-		values, wrong := toForm(left)
-		problems = append(problems, wrong...)
-		out.AddQuery(values)
-	case e.BodyFormat == "form":
-		values, wrong := toForm(left)
-		problems = append(problems, wrong...)
-		out.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		out.Body = []byte(values.Encode())
-	default:
-		if left == nil {
-			left = map[string]any{}
-		}
-		body, err := jsonvalue.Compact(left)
-		if err != nil {
-			return nil, problems, callerror.Misconfigured("The parameters can't be written as JSON.")
-		}
-		out.Header.Set("Content-Type", c.media)
-		out.Body = []byte(body)
+	placed, wrong := placeParameters(e, left)
+	if c.media == fhirJSON && e.Method == http.MethodPut {
+		placed = placed.withID(params)
 	}
-	for name, value := range e.Headers {
+	problems = append(problems, wrong...)
+	problems = append(problems, taken(placed.query, target.Query(), auth)...)
+	out.AppendQuery(serialization.Encode(placed.members()))
+	if placed.hasBody {
+		var mediaType string
+		var err error
+		if out.Body, mediaType, wrong, err = placed.body(e, c.media); err != nil {
+			return nil, problems, callerror.Misconfigured("The parameters can't be written as a body.")
+		}
+		problems = append(problems, wrong...)
+		out.Header.Set("Content-Type", mediaType)
+	}
+	for name, value := range placed.header {
 		out.Header.Set(name, value)
+	}
+	if len(placed.cookies) > 0 {
+		out.Header.Set("Cookie", strings.Join(placed.cookies, "; "))
+	}
+	for name, value := range headers.filled {
+		if name != "Content-Type" || !strings.HasPrefix(out.Header.Get(name), "multipart/") {
+			out.Header.Set(name, value)
+		}
 	}
 	return &request{Call: signin.Call{Request: out, BaseURL: base}}, problems, nil
 }
 
-// fillPath returns the endpoint's path with its placeholders filled, and takes
-// the parameters it used out of left.
-func fillPath(e domain.Endpoint, left map[string]any) (string, []domain.Problem) {
+// taken returns the problems of members of the query that the endpoint, or auth, sets.
+func taken(query map[string][]serialization.Member, fixed url.Values, auth *domain.Auth) []domain.Problem {
 	var problems []domain.Problem
-	path, query, hasQuery := strings.Cut(e.Path, "?")
+	for _, property := range slices.Sorted(maps.Keys(query)) {
+		for _, m := range query[property] {
+			if _, set := fixed[m.Name]; set || auth != nil && auth.QueryName == m.Name {
+				problems = append(problems, paramProblem(property, "not_allowed", "is set by the endpoint and can't be a parameter"))
+			}
+		}
+	}
+	return problems
+}
+
+// fillPath returns the endpoint's path with its placeholders filled.
+func fillPath(e domain.Endpoint, params map[string]any) (string, []domain.Problem) {
+	var problems []domain.Problem
+	path, query, hasQuery := strings.Cut(e.PlainPath(), "?")
 	template := path
-	names := e.Placeholders()
-	for _, name := range names {
-		v, given := left[name]
-		value, ok := jsonvalue.Scalar(v)
+	for _, placeholder := range e.Placeholders() {
+		name := e.Property(placeholder)
+		v := params[name]
+		inPath := strings.Contains(template, "{"+placeholder+"}")
+		part, texts, misfits := serialization.Path(placeholder, v, e.Parameters[name])
+		value := strings.Join(texts, "")
 		switch {
-		case !given:
+		case v == nil:
 			problems = append(problems, paramProblem(name, "required", "is required: it is part of the path"))
-		case !ok:
-			problems = append(problems, paramProblem(name, "type", "must be a string, a number or a boolean: it is part of the path"))
-		case value == "" && strings.Contains(template, "{"+name+"}"):
+		case misfits != nil:
+			problems = append(problems, misfit(name, misfits)...)
+		case value == "" && inPath:
 			problems = append(problems, paramProblem(name, "required", "must not be empty: it is part of the path"))
-		case domain.HasDotSegment(value) && strings.Contains(template, "{"+name+"}"):
+		case inPath && slices.ContainsFunc(texts, domain.HasDotSegment):
 			problems = append(problems, paramProblem(name, "path_invalid", "must not have . or .. as a part of a path"))
 		}
-		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
-		query = strings.ReplaceAll(query, "{"+name+"}", url.QueryEscape(value))
-	}
-	for _, name := range names {
-		delete(left, name)
+		path = strings.ReplaceAll(path, "{"+placeholder+"}", part)
+		query = strings.ReplaceAll(query, "{"+placeholder+"}", url.QueryEscape(strings.Join(texts, ",")))
 	}
 	if len(problems) == 0 {
-		problems = filledDotSegments(template, path)
+		problems = filledDotSegments(e, template, path)
 	}
 	if hasQuery {
 		path += "?" + query
@@ -101,9 +116,44 @@ func fillPath(e domain.Endpoint, left map[string]any) (string, []domain.Problem)
 	return path, problems
 }
 
+// filledHeaders are the headers of an endpoint.
+type filledHeaders struct {
+	filled   map[string]string
+	used     []string // the parameters in them
+	problems []domain.Problem
+}
+
+// fillHeaders fills the placeholders in the headers of an endpoint. A header whose
+// placeholder has no value is left out.
+func fillHeaders(e domain.Endpoint, params map[string]any) filledHeaders {
+	h := filledHeaders{filled: maps.Clone(e.Headers), used: e.HeaderPlaceholders()}
+	for _, name := range h.used {
+		v := params[name]
+		value, ok := jsonvalue.Scalar(v)
+		if v != nil && !ok {
+			h.problems = append(h.problems, paramProblem(name, "type", "must be a string, a number or a boolean: it is part of a header"))
+		}
+		if v != nil && !httpguts.ValidHeaderFieldValue(value) {
+			h.problems = append(h.problems, paramProblem(name, "header_invalid", notInHeader))
+		}
+		for header, template := range h.filled {
+			switch placeholder := "{" + name + "}"; {
+			case !strings.Contains(template, placeholder):
+			case v == nil:
+				delete(h.filled, header)
+			default:
+				h.filled[header] = strings.ReplaceAll(template, placeholder, value)
+			}
+		}
+	}
+	return h
+}
+
+const notInHeader = "must not have control characters: it travels in a header"
+
 // filledDotSegments returns the segments that only became . or .. by filling them, by
 // their first parameters.
-func filledDotSegments(template, path string) []domain.Problem {
+func filledDotSegments(e domain.Endpoint, template, path string) []domain.Problem {
 	var problems []domain.Problem
 	unfilled := strings.Split(template, "/")
 	for n, segment := range strings.Split(path, "/") {
@@ -114,32 +164,7 @@ func filledDotSegments(template, path string) []domain.Problem {
 		if name, _, _ = strings.Cut(name, "}"); !filled {
 			continue // by no parameter: egress.Resolve refuses it
 		}
-		problems = append(problems, paramProblem(name, "path_invalid", "must not make . or .. of a part of the path"))
+		problems = append(problems, paramProblem(e.Property(name), "path_invalid", "must not make . or .. of a part of the path"))
 	}
 	return problems
-}
-
-// toForm returns parameters as form or query values: an array repeats its key, and
-// what has no such form is a problem.
-func toForm(params map[string]any) (url.Values, []domain.Problem) {
-	values, problems := url.Values{}, []domain.Problem(nil)
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if elements, ok := params[name].([]any); ok {
-			for n, element := range elements {
-				one, ok := jsonvalue.Scalar(element)
-				if !ok {
-					problems = append(problems, paramProblem(name, "type", "must hold strings, numbers and booleans only: it travels as query or form"))
-					problems[len(problems)-1].Pointer += fmt.Sprintf("/%d", n)
-				}
-				values.Add(name, one)
-			}
-			continue
-		}
-		one, ok := jsonvalue.Scalar(params[name])
-		if !ok {
-			problems = append(problems, paramProblem(name, "type", "must be a string, a number, a boolean or an array of them: it travels as query or form"))
-		}
-		values.Set(name, one)
-	}
-	return values, problems
 }

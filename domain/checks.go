@@ -21,6 +21,9 @@ var (
 	endpointSyntax    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	headerSyntax      = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 	placeholderSyntax = regexp.MustCompile(`\{([A-Za-z0-9_.-]{1,128})\}`)
+
+	// queryTemplateSyntax matches a form-style query expansion (RFC 6570, 3.2.8 and 3.2.9).
+	queryTemplateSyntax = regexp.MustCompile(`\{[?&]([A-Za-z0-9_.-]+\*?(?:,[A-Za-z0-9_.-]+\*?)*)\}$`)
 )
 
 func endpointName(s string) (string, string) {
@@ -97,12 +100,13 @@ func baseURL(s string) (string, string) {
 }
 
 // relativePath is the rule for the path of an endpoint: below the base URL, with
-// {param} placeholders and perhaps a fixed query.
+// {param} placeholders and perhaps a fixed query or, at its end, optional members of
+// the query as in {?name,list*}.
 func relativePath(s string) (string, string) {
 	if code, detail := noControl(s); code != "" {
 		return code, detail
 	}
-	bare := placeholderSyntax.ReplaceAllString(s, "x")
+	bare := placeholderSyntax.ReplaceAllString(queryTemplateSyntax.ReplaceAllString(s, ""), "x")
 	path, _, _ := strings.Cut(bare, "?")
 	unescaped, err := url.PathUnescape(path)
 	switch {
@@ -126,7 +130,7 @@ func relativePath(s string) (string, string) {
 
 // fixedPath is relativePath without placeholders.
 func fixedPath(s string) (string, string) {
-	if placeholderSyntax.MatchString(s) {
+	if placeholderSyntax.MatchString(s) || queryTemplateSyntax.MatchString(s) {
 		return "path_invalid", "must not have placeholders"
 	}
 	return relativePath(s)

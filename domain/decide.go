@@ -112,6 +112,7 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	i.Auth, auth = readAuth(o, i.Auth)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
 	i.refuseHTTPFields(o)
+	i.refuseRequestFields(o)
 	i.refuseAuthHeaders(o, now)
 	o.done()
 
@@ -289,6 +290,12 @@ func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
 		if _, set := e.Headers[textproto.CanonicalMIMEHeaderKey(name)]; set {
 			headers := newObject(fmt.Sprintf("/endpoints/%d/headers", n), nil, o.problems)
 			headers.problem(name, "header_not_allowed", "is a header that auth sets")
+		}
+		for property, p := range e.Parameters {
+			if name != "" && p.In == InHeader && headerAlike(p.WireName(property)) == headerAlike(name) {
+				parameters := newObject(fmt.Sprintf("/endpoints/%d/parameters", n), nil, o.problems)
+				parameters.problem(property, "header_not_allowed", "is a header that auth sets")
+			}
 		}
 	}
 }

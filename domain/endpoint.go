@@ -37,7 +37,7 @@ type RetryConfig struct {
 }
 
 // maxEndpoints is the most endpoints that an integration may have.
-const maxEndpoints = 50
+const maxEndpoints = 200
 
 // defaultEndpoint returns an endpoint with default values.
 func defaultEndpoint() Endpoint {
@@ -52,13 +52,7 @@ func defaultEndpoint() Endpoint {
 }
 
 // Placeholders returns the names of the placeholders in the path, in order.
-func (e Endpoint) Placeholders() []string {
-	var names []string
-	for _, match := range placeholderSyntax.FindAllStringSubmatch(e.Path, -1) {
-		names = append(names, match[1])
-	}
-	return names
-}
+func (e Endpoint) Placeholders() []string { return placeholders(e.PlainPath()) }
 
 // readEndpoints reads the endpoints member, which replaces the array. The auth of
 // an endpoint is read over that of the present endpoint with the same name. It
@@ -100,7 +94,14 @@ func (e *Endpoint) read(in *object, rules Rules) {
 	choice(in, "method", &e.Method, "GET", "POST", "PUT", "PATCH", "DELETE")
 	in.object("headers", func(h *object) { e.readHeaders(h) })
 	e.readSchema(in, rules)
-	choice(in, "body_format", &e.BodyFormat, "json", "form")
+	choice(in, "body_format", &e.BodyFormat, JSONBody, FormBody)
+	short, shortGiven := e.BodyFormat, in.members["body_format"] != nil
+	in.object("body", func(b *object) { e.readBody(b) })
+	if shortGiven && e.BodyFormat != short {
+		in.problem("body_format", "not_allowed", "is the short form of body, which has another format")
+	}
+	in.object("parameters", func(p *object) { e.readParameters(p) })
+	in.nullableText("tool", &e.Tool, length(1, 256), noControl)
 	in.nullableText("base_url", &e.BaseURL, baseURL)
 	in.texts("response_filter", &e.ResponseFilter, 100, length(1, 512), rules.expression)
 	in.object("response_mapping", func(m *object) { e.readMapping(m, rules) })

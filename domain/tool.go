@@ -48,7 +48,6 @@ func ToolName(integration, endpoint string) string {
 }
 
 // SplitToolName is the reverse of ToolName. It fails for a name that ends in a
-// SplitToolName is the reverse of ToolName. It fails for a name that ends in a
 // hash, which must be looked up.
 func SplitToolName(tool string) (integration, endpoint string, ok bool) {
 	integration, endpoint, ok = strings.Cut(tool, toolSeparator)
@@ -69,7 +68,14 @@ func (e Endpoint) toolSchema() json.RawMessage {
 		properties = map[string]any{}
 	}
 	required, _ := schema["required"].([]any)
-	for _, name := range e.Placeholders() {
+	for name := range e.QueryTemplate() {
+		optional(properties, name)
+	}
+	for _, name := range e.HeaderPlaceholders() {
+		optional(properties, name)
+	}
+	for _, placeholder := range e.Placeholders() {
+		name := e.Property(placeholder)
 		if properties[name] == nil {
 			properties[name] = map[string]any{"type": "string"}
 		}
@@ -86,4 +92,11 @@ func (e Endpoint) toolSchema() json.RawMessage {
 		return json.RawMessage(`{"type":"object"}`)
 	}
 	return data
+}
+
+// optional adds a property that takes a text, unless there is one of that name.
+func optional(properties map[string]any, name string) {
+	if properties[name] == nil {
+		properties[name] = map[string]any{"type": "string"}
+	}
 }

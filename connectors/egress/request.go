@@ -2,18 +2,20 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
-	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -70,14 +72,17 @@ func (r *Request) AddSecretQuery(name, value string) {
 }
 
 // AddQuery adds members to the query, whose own members stay as they are.
-func (r *Request) AddQuery(values url.Values) {
-	if len(values) == 0 {
+func (r *Request) AddQuery(values url.Values) { r.AppendQuery(values.Encode()) }
+
+// AppendQuery adds encoded members to the query.
+func (r *Request) AppendQuery(encoded string) {
+	if encoded == "" {
 		return
 	}
 	if r.URL.RawQuery != "" && !strings.HasSuffix(r.URL.RawQuery, "&") {
 		r.URL.RawQuery += "&"
 	}
-	r.URL.RawQuery += values.Encode()
+	r.URL.RawQuery += encoded
 }
 
 // http returns the request to send once.
@@ -124,5 +129,13 @@ func (r *Request) Shown() domain.CallRequest {
 	if len(members) > 0 {
 		whole += "?" + strings.Join(members, "&")
 	}
-	return domain.CallRequest{Method: r.Method, URL: whole, Headers: headers, Body: jsonvalue.Text(r.Body)}
+	return domain.CallRequest{Method: r.Method, URL: whole, Headers: headers, Body: r.shownBody()}
+}
+
+// shownBody returns the body, or what it is when it is not text.
+func (r *Request) shownBody() string {
+	if utf8.Valid(r.Body) {
+		return string(r.Body)
+	}
+	return fmt.Sprintf("(%s, %d bytes, not text)", cmp.Or(r.Header.Get("Content-Type"), "no media type"), len(r.Body))
 }
