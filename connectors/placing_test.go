@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -216,6 +217,8 @@ func TestAParameterThatDoesNotFitItsPlaceIsRefused(t *testing.T) {
 		{`{"path": "/?key=1", "parameters": {"q": {"in": "query"}}}`, `{"q": {"key": 1}}`, "/params/q not_allowed"},
 		{`{"path": "/{p}", "parameters": {"q": {"in": "path", "name": "p"}}}`, `{"q": ["..", "a"]}`, "/params/q path_invalid"},
 		{`{"path": "/{p}", "parameters": {"q": {"in": "path", "name": "p"}}}`, `{}`, "/params/q required"},
+		{`{"path": "/` + strings.Repeat("{p}", 100) + `"}`, `{"p": "` + strings.Repeat("x", 1000) + `"}`, "/params/p too_long"},
+		{`{"headers": {"X-H": "` + strings.Repeat("{p}", 100) + `"}}`, `{"p": "` + strings.Repeat("x", 1000) + `"}`, "/params/p too_long"},
 		{`{"path": "/{p}", "parameters": {"p": {"in": "path", "style": "label"}}}`, `{"p": "."}`, "/params/p path_invalid"},
 		{`{"method": "POST", "body": {"format": "text", "property": "t"}}`, `{"t": 1}`, "/params/t type"},
 		{`{"method": "POST", "body": {"format": "base64", "property": "t"}}`, `{"t": "!"}`, "/params/t type"},

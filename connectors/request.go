@@ -26,12 +26,7 @@ func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.A
 	headers := fillHeaders(e, left)
 	path, problems := fillPath(e, left)
 	problems = append(problems, headers.problems...)
-	maps.DeleteFunc(left, func(name string, _ any) bool { // but where a parameter is listed with another place
-		p, listed := e.Parameters[name]
-		return slices.Contains(headers.used, name) && !listed || slices.ContainsFunc(e.Placeholders(), func(placeholder string) bool {
-			return e.Property(placeholder) == name && (!listed || p.In == domain.InPath)
-		})
-	})
+	takePlaced(e, left, headers.used)
 	target, failure := egress.Resolve(base, path)
 	if failure != nil {
 		return nil, problems, failure
@@ -70,6 +65,31 @@ func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.A
 	return &request{Call: signin.Call{Request: out, BaseURL: base}}, problems, nil
 }
 
+// takePlaced removes the parameters that are in the path or in a header, unless they are
+// listed with another place.
+func takePlaced(e domain.Endpoint, params map[string]any, inHeaders []string) {
+	names := slices.Clone(inHeaders)
+	for _, placeholder := range e.Placeholders() {
+		names = append(names, e.Property(placeholder))
+	}
+	for _, name := range names {
+		if p, listed := e.Parameters[name]; !listed || p.In == domain.InPath {
+			delete(params, name)
+		}
+	}
+}
+
+// maxFilled is the most bytes of a filled path, or of a filled header. Servers take less.
+const maxFilled = 64 << 10
+
+// fill puts value in the place of each placeholder, unless that makes template too long.
+func fill(template, placeholder, value string) (filled string, fits bool) {
+	if len(template)+strings.Count(template, placeholder)*len(value) > maxFilled {
+		return template, false
+	}
+	return strings.ReplaceAll(template, placeholder, value), true
+}
+
 // taken returns the problems of members of the query that the endpoint, or auth, sets.
 func taken(query map[string][]serialization.Member, fixed url.Values, auth *domain.Auth) []domain.Problem {
 	var problems []domain.Problem
@@ -104,8 +124,12 @@ func fillPath(e domain.Endpoint, params map[string]any) (string, []domain.Proble
 		case inPath && slices.ContainsFunc(texts, domain.HasDotSegment):
 			problems = append(problems, paramProblem(name, "path_invalid", "must not have . or .. as a part of a path"))
 		}
-		path = strings.ReplaceAll(path, "{"+placeholder+"}", part)
-		query = strings.ReplaceAll(query, "{"+placeholder+"}", url.QueryEscape(strings.Join(texts, ",")))
+		var pathFits, queryFits bool
+		path, pathFits = fill(path, "{"+placeholder+"}", part)
+		query, queryFits = fill(query, "{"+placeholder+"}", url.QueryEscape(strings.Join(texts, ",")))
+		if !pathFits || !queryFits {
+			problems = append(problems, paramProblem(name, "too_long", "makes the URL too long"))
+		}
 	}
 	if len(problems) == 0 {
 		problems = filledDotSegments(e, template, path)
@@ -142,7 +166,10 @@ func fillHeaders(e domain.Endpoint, params map[string]any) filledHeaders {
 			case v == nil:
 				delete(h.filled, header)
 			default:
-				h.filled[header] = strings.ReplaceAll(template, placeholder, value)
+				var fits bool
+				if h.filled[header], fits = fill(template, placeholder, value); !fits {
+					h.problems = append(h.problems, paramProblem(name, "too_long", "makes a header too long"))
+				}
 			}
 		}
 	}
