@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -39,7 +40,7 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	if e != nil {
 		found.Error, found.ErrorCode = e.Sentence, e.Code
 	}
-	return acceptable(ctx, found), nil
+	return page(acceptable(ctx, found), d), nil
 }
 
 // readDescription reads a description, which is fetched without credentials.
@@ -60,13 +61,38 @@ func (r *Registry) readDescription(ctx context.Context, i domain.Integration, d 
 	api, err := openapi.Read(ctx, d.Text)
 	switch {
 	case ctx.Err() != nil:
-		found.Error, found.ErrorCode = "Reading the description took too long.", domain.CallTimeout
-		return found, nil
+		return tookTooLong(found), nil
 	case err != nil:
-		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 document in JSON or YAML: %v", err)
+		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 or Swagger 2.0 document in JSON or YAML: %v", err)
 	}
-	found.Offers = api.Offers(serverBase(i.BaseURL, d.URL, api.Server()))
-	return acceptable(ctx, found), nil
+	return offerOperations(ctx, found, api, i, d), nil
+}
+
+// offerOperations adds the page of the operations that d wants.
+func offerOperations(ctx context.Context, found domain.Discovery, api *openapi.Document, i domain.Integration, d domain.Description) domain.Discovery {
+	operations := slices.DeleteFunc(api.Operations(), func(o openapi.Operation) bool { return !d.Select.Matches(o.Candidate()) })
+	found.Total = len(operations)
+	accepted := rules(ctx, jsonschema.NewCache())
+	in := openapi.Context{BaseURL: i.BaseURL, Found: d.URL}
+	in.AuthHeader, in.AuthQuery = i.SetByAuth()
+	size := 0
+	for n := min(d.After, len(operations)); n < len(operations); n++ {
+		if len(found.Offers) == pageSize(d) || size > maxOfferedBytes {
+			found.Next, found.Truncated = n, true
+			break
+		}
+		offer, reason := api.Offer(ctx, operations[n], in, func(o domain.Offer) []domain.Problem { return o.Problems(accepted) })
+		if ctx.Err() != nil {
+			return tookTooLong(found)
+		}
+		if reason != "" {
+			found.Skipped = append(found.Skipped, domain.Skipped{Operation: operations[n].Title(), Reason: reason})
+			continue
+		}
+		found.Offers = append(found.Offers, offer)
+		size += len(offer.InputSchema)
+	}
+	return found
 }
 
 func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *callerror.Error) {
@@ -90,32 +116,4 @@ func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *callerror.E
 		return nil, tooLarge()
 	}
 	return got.Body, nil
-}
-
-// serverBase returns where the operations of a description are: their base URL, ""
-// for that of the integration, and what lies between it and their paths. The
-// server URL may be relative to where the description was found; one that can't
-// be called as it stands, such as one with {variables}, is ignored.
-func serverBase(base, found, server string) (baseURL, prefix string) {
-	root, err := url.Parse(base)
-	at, errServer := url.Parse(server)
-	if err != nil || errServer != nil || root.Host == "" || server == "" {
-		return "", ""
-	}
-	from := root
-	if found != "" {
-		if from, err = url.Parse(found); err != nil {
-			return "", ""
-		}
-	}
-	named := at.Host != ""
-	at = from.ResolveReference(at)
-	between, inside := strings.CutPrefix(strings.TrimRight(at.Path, "/"), strings.TrimRight(root.Path, "/"))
-	switch {
-	case domain.Origin(at.String()) == domain.Origin(base) && inside && (between == "" || between[0] == '/'):
-		return "", between
-	case named && !strings.ContainsAny(server, "{}?") && domain.URLProblem(at.String()) == "":
-		return at.String(), ""
-	}
-	return "", ""
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -237,7 +238,7 @@ func TestSchemasThatReferToThemselvesAreBounded(t *testing.T) {
 		"components": {"schemas": {"N": {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/N"}, "b": {"$ref": "#/components/schemas/N"}, "c": {"$ref": "#/components/schemas/N"},
 		"d": {"$ref": "#/components/schemas/N"}, "e": {"$ref": "#/components/schemas/N"}, "f": {"$ref": "#/components/schemas/N"}}}}}}`
 	found := discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(deep)})
-	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > maxOfferSchema {
+	if len(found.Offers) != 1 || len(found.Offers[0].InputSchema) > openapi.MaxSchema {
 		t.Errorf("offered are %d endpoints", len(found.Offers))
 	}
 }

@@ -4,13 +4,28 @@ import (
 	"context"
 
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
+	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 const (
-	maxOffers      = 1000     // endpoints that one discovery lists
-	maxOfferSchema = 64 << 10 // bytes of an endpoint's schema: no LLM is helped by more, and compiling it takes long
+	maxOffers       = 1000    // endpoints that one discovery lists
+	maxOfferedBytes = 8 << 20 // of the schemas of a page, after which it ends
 )
+
+// pageSize returns how many endpoints a page has.
+func pageSize(d domain.Description) int {
+	if d.Limit <= 0 {
+		return maxOffers
+	}
+	return min(d.Limit, maxOffers)
+}
+
+func tookTooLong(found domain.Discovery) domain.Discovery {
+	found.Offers, found.Skipped = nil, nil
+	found.Error, found.ErrorCode = "Reading what the upstream offers took too long.", domain.CallTimeout
+	return found
+}
 
 // acceptable returns what was found with the offers that an integration may have as
 // endpoints. One whose schema is too much or can't be used takes anything: the
@@ -22,17 +37,45 @@ func acceptable(ctx context.Context, found domain.Discovery) domain.Discovery {
 	accepted := rules(ctx, jsonschema.NewCache())
 	var good []domain.Offer
 	for _, o := range found.Offers {
-		if len(o.InputSchema) > maxOfferSchema || len(o.Problems(accepted)) > 0 {
+		if len(o.InputSchema) > openapi.MaxSchema || len(o.Problems(accepted)) > 0 {
 			o.InputSchema = []byte(`{}`)
+			o.Notes = append(o.Notes, "the schema is too large or can't be used: the endpoint takes any parameters")
 		}
 		if ctx.Err() != nil {
-			found.Offers, found.Error, found.ErrorCode = nil, "Reading what the upstream offers took too long.", domain.CallTimeout
-			return found
+			return tookTooLong(found)
 		}
-		if len(o.Problems(accepted)) == 0 {
-			good = append(good, o)
+		if problems := o.Problems(accepted); len(problems) > 0 {
+			found.Skipped = append(found.Skipped, domain.Skipped{Operation: o.Name, Reason: problems[0].Pointer + " " + problems[0].Detail})
+			continue
 		}
+		good = append(good, o)
 	}
 	found.Offers = good
+	return found
+}
+
+// page returns the page of what was found that d wants. What is skipped is on the first.
+func page(found domain.Discovery, d domain.Description) domain.Discovery {
+	var wanted []domain.Offer
+	for _, o := range found.Offers {
+		if d.Select.Matches(o.Candidate()) {
+			wanted = append(wanted, o)
+		}
+	}
+	found.Total = len(wanted) + len(found.Skipped)
+	from := min(d.After, len(wanted))
+	if from > 0 {
+		found.Skipped = nil
+	}
+	size := 0
+	found.Offers = nil
+	for n, o := range wanted[from:] {
+		if len(found.Offers) == pageSize(d) || size > maxOfferedBytes {
+			found.Next, found.Truncated = from+n, true
+			break
+		}
+		found.Offers = append(found.Offers, o)
+		size += len(o.InputSchema)
+	}
 	return found
 }

@@ -8,7 +8,8 @@ type Discovery struct {
 	Source    string // what was read: tools/list, CapabilityStatement or OpenAPI
 	Offers    []Offer
 	Skipped   []Skipped // what is not offered
-	Total     int       // how many operations there are, offered or not
+	Total     int       // how many operations the Select takes, offered or not
+	Next      int       // After of the next page, 0 when there is none
 	Truncated bool      // the upstream offers more
 	Error     string    // "" on success, else a sentence for a person
 	ErrorCode ErrorCode
@@ -22,18 +23,35 @@ type Offer struct {
 	Path        string          `json:"path"`
 	BaseURL     string          `json:"base_url,omitempty"` // "": that of the integration
 	InputSchema json.RawMessage `json:"input_schema"`
-	BodyFormat  string          `json:"body_format"`
+	BodyFormat  string          `json:"body_format,omitempty"` // "": Body has it
 
-	Parameters Parameters `json:"parameters,omitempty"`
-	Body       *Body      `json:"body,omitempty"`
-	Tool       string     `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
-	Notes      []string   `json:"-"`              // what was simplified, for a person
+	Headers    map[string]string `json:"headers,omitempty"` // that have one value only
+	Parameters Parameters        `json:"parameters,omitempty"`
+	Body       *Body             `json:"body,omitempty"`
+	Tool       string            `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
+	Notes      []string          `json:"-"`              // what was simplified, for a person
+
+	// What a Select looks at, besides what an endpoint has.
+	Tags         []string `json:"-"`
+	ResourceType string   `json:"-"` // FHIR
+	Interaction  string   `json:"-"` // FHIR
+}
+
+// Candidate returns what a Select looks at.
+func (o Offer) Candidate() Candidate {
+	return Candidate{o.Name, o.Description, o.Method, o.Path, o.Tags, o.ResourceType, o.Interaction}
 }
 
 // Skipped is an operation that can't be offered.
 type Skipped struct {
 	Operation string `json:"operation"` // as its description names it, such as GET /things
 	Reason    string `json:"reason"`
+}
+
+// Is reports whether an integration that has e has the offer, by its name or by its
+// request.
+func (o Offer) Is(e Endpoint) bool {
+	return e.Name == o.Name || e.Path != "" && e.Method == o.Method && e.Path == o.Path && e.BaseURL == o.BaseURL
 }
 
 // Problems returns the problems that rules find in an integration whose first
@@ -46,15 +64,39 @@ func (o Offer) Problems(rules Rules) []Problem {
 	return problems
 }
 
-// Description is a document that describes a REST or FHIR API: OpenAPI 3, in
-// JSON or YAML, by value or by URL.
+// Description is what a discovery reads, and what it offers of it.
 type Description struct {
-	URL  string
-	Text []byte
+	URL  string // of a document of OpenAPI 3 or Swagger 2.0, in JSON or YAML
+	Text []byte // the document itself
+
+	Select Select
+	Limit  int // endpoints of a page; 0: as many as an answer has
+	After  int // where the page begins: Next of the page before
 }
 
 // Given reports whether there is one.
 func (d Description) Given() bool { return d.URL != "" || len(d.Text) > 0 }
+
+// SetByAuth returns the header and the member of the query that the integration's auth
+// sets, "" where it sets none.
+func (i Integration) SetByAuth() (header, query string) {
+	if i.Auth == nil {
+		return "", ""
+	}
+	return i.Auth.header(), i.Auth.QueryName
+}
+
+// HeaderProblem returns why a caller can't set a header, "" when it can.
+func HeaderProblem(name string) string {
+	_, detail := plainHeader(name)
+	return detail
+}
+
+// HeaderValueProblem returns what is wrong with the value of a header, "" when nothing is.
+func HeaderValueProblem(value string) string {
+	_, detail := headerValue(value)
+	return detail
+}
 
 // URLProblem returns what is wrong with a URL to call, "" when nothing is.
 func URLProblem(s string) string {

@@ -1,60 +1,111 @@
 package transport
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
 )
 
-// discoveryAnswer is the result of a discovery.
+const (
+	maxDescribing  = 6 << 20 // bytes of a body that holds a document, whose quotes are escaped
+	maxDescription = 4 << 20 // bytes of a document
+	maxDiscovered  = 1000    // endpoints of a page
+)
+
+var descriptionMembers = []string{"continuation_token", "limit", "openapi", "openapi_url", "select"}
+
+// discoveryAnswer is the result of a discovery. Each endpoint can be sent in a PUT as it
+// is; what is about endpoints is beside them, by name.
 type discoveryAnswer struct {
-	Source    string            `json:"source"`
-	Endpoints []offerAnswer     `json:"endpoints"`
-	Truncated bool              `json:"truncated"`
-	Error     *string           `json:"error"`
-	ErrorCode *domain.ErrorCode `json:"error_code"`
+	Source            string            `json:"source"`
+	Endpoints         []domain.Offer    `json:"endpoints"`
+	Configured        []string          `json:"configured"` // that the integration has
+	Notes             []offerNote       `json:"notes"`
+	Skipped           []domain.Skipped  `json:"skipped"`
+	Total             int               `json:"total"`
+	Offered           int               `json:"offered"`
+	Truncated         bool              `json:"truncated"`
+	ContinuationToken *string           `json:"continuation_token"`
+	Error             *string           `json:"error"`
+	ErrorCode         *domain.ErrorCode `json:"error_code"`
 }
 
-type offerAnswer struct {
-	domain.Offer
-	Configured bool `json:"configured"` // the integration has an endpoint of that name
+// offerNote is what was simplified in an endpoint.
+type offerNote struct {
+	Name string `json:"name"`
+	Note string `json:"note"`
 }
 
 func (s *Server) discover(r *request) (answer, error) {
-	doc, _, err := r.body(maxBody, true)
+	doc, _, err := r.body(maxDescribing, true)
 	if err != nil {
 		return answer{}, err
 	}
-	d, err := readDescription(doc)
+	d, token, err := readDescription(doc)
 	if err != nil {
 		return answer{}, err
+	}
+	delete(doc, "continuation_token")
+	delete(doc, "limit")
+	scope := []string{"discover", string(r.workspace), r.Param("id"), describedBy(doc)}
+	if !projections.FirstPage(token) {
+		place, err := s.Cursors.Open(token, scope...)
+		if err != nil {
+			return answer{}, err
+		}
+		if d.After, err = strconv.Atoi(string(place)); err != nil {
+			return answer{}, fmt.Errorf("read the place in a discovery: %w", err)
+		}
 	}
 	found, i, err := s.Commands.Discover(r, r.caller, r.id(), d)
 	if err != nil {
 		return answer{}, err
 	}
 	body := discoveryAnswer{
-		Source: found.Source, Endpoints: make([]offerAnswer, len(found.Offers)), Truncated: found.Truncated,
-		Error: nullable(found.Error), ErrorCode: nullable(found.ErrorCode),
+		Source: found.Source, Endpoints: orEmpty(found.Offers), Configured: []string{}, Notes: []offerNote{}, Skipped: orEmpty(found.Skipped),
+		Total: found.Total, Offered: len(found.Offers), Truncated: found.Truncated, Error: nullable(found.Error), ErrorCode: nullable(found.ErrorCode),
 	}
-	for n, offer := range found.Offers {
-		body.Endpoints[n] = offerAnswer{Offer: offer, Configured: slices.ContainsFunc(i.Endpoints, func(e domain.Endpoint) bool {
-			return e.Name == offer.Name || e.Method == offer.Method && e.Path == offer.Path && e.BaseURL == offer.BaseURL && e.Path != ""
-		})}
+	if found.Next > 0 {
+		next := s.Cursors.Seal([]byte(strconv.Itoa(found.Next)), scope...)
+		body.ContinuationToken = &next
+	}
+	for _, offer := range found.Offers {
+		if slices.ContainsFunc(i.Endpoints, offer.Is) {
+			body.Configured = append(body.Configured, offer.Name)
+		}
+		for _, note := range offer.Notes {
+			body.Notes = append(body.Notes, offerNote{offer.Name, note})
+		}
 	}
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
+// describedBy identifies what a discovery reads and selects: another document has other
+// pages.
+func describedBy(doc domain.Document) string {
+	data, err := json.Marshal(doc) // its members are sorted
+	if err != nil {
+		return ""
+	}
+	hash := sha256.Sum256(data)
+	return hex.EncodeToString(hash[:])
+}
+
 // readDescription reads openapi_url, or openapi: the document itself, as an object or a
-// string.
-func readDescription(doc domain.Document) (d domain.Description, err error) {
+// string; and what is wanted of it.
+func readDescription(doc domain.Document) (d domain.Description, token string, err error) {
 	var problems []domain.Problem
 	for name, value := range doc {
 		detail, code := "", "type"
 		switch {
-		case value == nil && (name == "openapi_url" || name == "openapi"):
+		case value == nil && slices.Contains(descriptionMembers, name):
 		case name == "openapi_url":
 			var ok bool
 			if d.URL, ok = value.(string); !ok {
@@ -68,20 +119,42 @@ func readDescription(doc domain.Document) (d domain.Description, err error) {
 				d.Text = []byte(document)
 			case map[string]any:
 				if d.Text, err = json.Marshal(document); err != nil {
-					return d, err
+					return d, "", err
 				}
 			default:
 				detail = "must be an OpenAPI document, as an object or a string"
 			}
+		case name == "select":
+			members, ok := value.(map[string]any)
+			if !ok {
+				detail = "must be an object"
+				break
+			}
+			var wrong []domain.Problem
+			d.Select, wrong = domain.ReadSelect(members, "/select")
+			problems = append(problems, wrong...)
+		case name == "limit":
+			number, _ := value.(json.Number)
+			if d.Limit, err = strconv.Atoi(string(number)); err != nil || d.Limit < 1 || d.Limit > maxDiscovered {
+				detail, code = fmt.Sprintf("must be a whole number from 1 to %d", maxDiscovered), "range"
+			}
+		case name == "continuation_token":
+			var ok bool
+			if token, ok = value.(string); !ok {
+				detail = "must be a string"
+			}
 		default:
-			problems = append(problems, domain.UnknownMember(pointer(name), name, []string{"openapi", "openapi_url"}))
+			problems = append(problems, domain.UnknownMember(pointer(name), name, descriptionMembers))
 		}
 		if detail != "" {
 			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: code, Detail: detail})
 		}
 	}
+	if len(d.Text) > maxDescription {
+		problems = append(problems, domain.Problem{Pointer: "/openapi", Code: "too_large", Detail: fmt.Sprintf("has %d bytes; at most %d are allowed", len(d.Text), maxDescription)})
+	}
 	if d.URL != "" && len(d.Text) > 0 {
 		problems = append(problems, domain.Problem{Pointer: "/openapi", Code: "not_allowed", Detail: "give openapi_url or openapi, not both"})
 	}
-	return d, domain.RefuseAll(problems)
+	return d, token, domain.RefuseAll(problems)
 }

@@ -6,9 +6,14 @@ import (
 	"unicode/utf8"
 )
 
+const (
+	maxName        = 128  // characters of an endpoint's name
+	maxDescription = 1024 // characters of a description: what every provider of models takes
+)
+
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
-// EndpointName returns s as a name that an endpoint may have.
+// EndpointName returns s as a name that an endpoint may have, "" when nothing is left.
 func EndpointName(s string) string {
 	name := strings.Trim(notInName.ReplaceAllString(s, "_"), "_")
 	if len(name) > maxName {
@@ -21,11 +26,16 @@ func EndpointName(s string) string {
 func Description(texts ...string) string {
 	for _, s := range texts {
 		if s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")); s != "" {
-			if utf8.RuneCountInString(s) > maxDescription {
-				s = string([]rune(s)[:maxDescription])
-			}
-			return s
+			return shorten(s, maxDescription)
 		}
 	}
 	return ""
+}
+
+// shorten returns at most so many characters of s; … stands for the rest.
+func shorten(s string, limit int) string {
+	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	return strings.TrimSpace(string([]rune(s)[:limit-1])) + "…"
 }

@@ -1,0 +1,216 @@
+package openapi
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// MaxSchema is the most bytes that the schema of an offer has: no model is helped by
+// more, and compiling it takes long.
+const MaxSchema = 64 << 10
+
+// Context is what offers are made for.
+type Context struct {
+	BaseURL string // of the integration
+	Found   string // the URL of the document, "" when it was given by value
+
+	// What the auth of the integration sets, which is no parameter.
+	AuthHeader, AuthQuery string
+}
+
+// builder makes one offer.
+type builder struct {
+	document  *Document
+	operation Operation
+	method    string
+	in        Context
+	schemas   *schemas
+	notes     *notes
+	problem   string
+
+	offer        domain.Offer
+	placeholders map[string]string // name in the path to name in the document
+	fixedQuery   map[string]bool
+	properties   map[string]any
+	taken        map[string]bool // names of properties
+	required     []string
+	additional   any // members that have no property
+	listed       domain.Parameters
+	headers      map[string]string
+	body         *domain.Body
+	hasBody      bool
+}
+
+// Offer returns an operation as an endpoint, or why it can't be one. usable returns
+// the problems of an endpoint; one whose schema has any keeps the names only.
+func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable func(domain.Offer) []domain.Problem) (offer domain.Offer, reason string) {
+	if o.problem != "" {
+		return domain.Offer{}, o.problem
+	}
+	for _, kept := range details {
+		if ctx.Err() != nil {
+			return domain.Offer{}, "reading it took too long"
+		}
+		b := d.build(o, in, kept)
+		if b.problem != "" {
+			return domain.Offer{}, b.problem
+		}
+		if b.schemas.left < 0 || len(b.offer.InputSchema) > MaxSchema {
+			continue
+		}
+		if len(usable(b.offer)) == 0 {
+			return b.offer, ""
+		}
+		break
+	}
+	b := d.build(o, in, details[len(details)-1])
+	b.keepNames()
+	problems := usable(b.offer)
+	if len(problems) == 0 {
+		return b.offer, ""
+	}
+	return domain.Offer{}, problems[0].Pointer[strings.LastIndex(problems[0].Pointer, "/")+1:] + " " + problems[0].Detail
+}
+
+func (d *Document) build(o Operation, in Context, kept detail) *builder {
+	if d.swagger {
+		o = d.converted(o)
+	}
+	b := &builder{
+		document: d, operation: o, method: o.Method, in: in, notes: &notes{},
+		properties: map[string]any{}, taken: map[string]bool{}, listed: domain.Parameters{}, headers: map[string]string{}, fixedQuery: map[string]bool{},
+	}
+	b.schemas = &schemas{document: d, detail: kept, request: true, left: MaxSchema, notes: b.notes}
+	b.offer = domain.Offer{Name: o.Name, Description: o.Description, Method: o.Method}
+	path, names, pathNotes, problem := template(o.Path)
+	b.notes.all = append(b.notes.all, pathNotes...)
+	if b.placeholders, b.problem = names, problem; problem != "" {
+		return b
+	}
+	var prefix string
+	b.offer.BaseURL, prefix = b.server()
+	b.offer.Path = prefix + path
+	if _, query, has := strings.Cut(path, "?"); has {
+		fixed, _ := url.ParseQuery(query)
+		for name := range fixed {
+			b.fixedQuery[name] = true
+		}
+	}
+	request, requestProblem := d.follow(o.members["requestBody"])
+	content, _ := request["content"].(map[string]any)
+	if o.members["requestBody"] != nil && len(content) == 0 {
+		b.notes.add("the body is left out: it %s", cmpText(requestProblem, "has no content"))
+	}
+	b.hasBody = len(content) > 0
+	for _, p := range b.parameters() {
+		b.place(p)
+	}
+	b.fillPath()
+	if b.hasBody {
+		b.requestBody(request, content)
+	}
+	if !b.hasBody && b.method != "GET" && b.method != "DELETE" {
+		b.body = &domain.Body{Format: domain.NoBody}
+	}
+	b.accept()
+	b.finish()
+	return b
+}
+
+// finish puts together what was found.
+func (b *builder) finish() {
+	b.offer.Body, b.offer.BodyFormat = b.body, domain.JSONBody
+	if b.body != nil {
+		b.offer.BodyFormat = ""
+	}
+	if len(b.listed) > 0 {
+		b.offer.Parameters = b.listed
+	}
+	if len(b.headers) > 0 {
+		b.offer.Headers = b.headers
+	}
+	slices.Sort(b.required)
+	b.required = slices.Compact(b.required)
+	schema := map[string]any{"type": "object", "properties": b.properties}
+	if len(b.required) > 0 {
+		schema["required"] = b.required
+	}
+	if b.additional != nil && b.additional != true {
+		schema["additionalProperties"] = b.additional
+	}
+	b.offer.Notes = b.notes.list()
+	data, err := json.Marshal(schema)
+	if err != nil {
+		data = []byte(`{}`)
+	}
+	b.offer.InputSchema = data
+}
+
+// keepNames lets every property take anything.
+func (b *builder) keepNames() {
+	for name, property := range b.properties {
+		from, _ := property.(map[string]any)
+		kept := map[string]any{}
+		if from["contentEncoding"] == "base64" {
+			kept = map[string]any{"type": "string", "contentEncoding": "base64"}
+		}
+		b.properties[name] = kept
+	}
+	b.additional = nil
+	b.notes.add("the schema is too large or can't be used: every parameter takes anything")
+	if b.finish(); len(b.offer.InputSchema) > MaxSchema {
+		b.offer.InputSchema = []byte(`{}`)
+	}
+}
+
+// accept sets the header Accept where no response is application/json, which is asked
+// for otherwise.
+func (b *builder) accept() {
+	responses, _ := b.operation.members["responses"].(map[string]any)
+	var kinds []string
+	for _, status := range slices.Sorted(maps.Keys(responses)) {
+		if !strings.HasPrefix(status, "2") && status != "default" {
+			continue
+		}
+		content, _ := b.document.object(responses[status])["content"].(map[string]any)
+		for _, kind := range slices.Sorted(maps.Keys(content)) {
+			name, _, _ := strings.Cut(strings.ToLower(kind), ";")
+			if name == jsonType || name == "*/*" || name == "application/*" {
+				return
+			}
+			if status != "default" && domain.HeaderValueProblem(kind) == "" && !slices.Contains(kinds, kind) && len(kinds) < 5 {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	slices.SortStableFunc(kinds, func(a, b string) int {
+		return strings.Compare(jsonFirst(a), jsonFirst(b))
+	})
+	if len(kinds) > 0 {
+		b.headers["Accept"] = strings.Join(kinds, ", ")
+	}
+}
+
+func jsonFirst(mediaType string) string {
+	if kindOf(mediaType) == domain.JSONBody {
+		return "0"
+	}
+	return "1"
+}
+
+// variable returns the value of a server variable.
+func variable(v any) string {
+	members, _ := v.(map[string]any)
+	text, _ := jsonvalue.Scalar(members["default"])
+	if text == "" {
+		text, _ = jsonvalue.Scalar(jsonvalue.FirstElement(members["enum"]))
+	}
+	return text
+}

@@ -1,0 +1,181 @@
+package openapi
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// Operation is an operation of a document, before its parameters are read.
+type Operation struct {
+	Name        string // of its endpoint; no two of a document have the same
+	Description string
+	Method      string
+	Path        string // as the document has it
+	Tags        []string
+
+	item, members map[string]any
+	problem       string // why it can't be offered
+}
+
+// Title returns how the document names the operation, such as GET /things.
+func (o Operation) Title() string { return strings.TrimSpace(o.Method + " " + o.Path) }
+
+// Candidate returns what a selection looks at.
+func (o Operation) Candidate() domain.Candidate {
+	return domain.Candidate{Name: o.Name, Description: o.Description, Method: o.Method, Path: o.Path, Tags: o.Tags}
+}
+
+// methods are those that an endpoint may have, in the order of the list; others are
+// those that it can't have.
+var (
+	methods = []string{"get", "post", "put", "patch", "delete"}
+	others  = []string{"head", "options", "trace", "query"}
+)
+
+// Operations returns every operation, in the order of the paths. No name is given
+// twice: the second gets a number.
+func (d *Document) Operations() []Operation {
+	var all []Operation
+	names := map[string]bool{}
+	paths, _ := d.root["paths"].(map[string]any)
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		if strings.HasPrefix(path, "x-") {
+			continue
+		}
+		item, problem := d.follow(paths[path])
+		if problem != "" {
+			all = append(all, Operation{Path: path, problem: "the path item " + problem})
+			continue
+		}
+		item = d.besideReference(paths[path], item)
+		for _, o := range d.operationsAt(path, item) {
+			if o.problem == "" {
+				o.Name = free(names, o.Name, maxName)
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// besideReference returns a path item with the members that stand beside its
+// reference, which OpenAPI leaves undefined and documents use.
+func (d *Document) besideReference(from any, item map[string]any) map[string]any {
+	beside, _ := from.(map[string]any)
+	if _, refers := beside["$ref"]; !refers || len(beside) == 1 {
+		return item
+	}
+	both := maps.Clone(item)
+	maps.Copy(both, beside)
+	return both
+}
+
+func (d *Document) operationsAt(path string, item map[string]any) []Operation {
+	var all []Operation
+	for _, method := range methods {
+		if item[method] == nil {
+			continue
+		}
+		o := Operation{Method: strings.ToUpper(method), Path: path, item: item}
+		if o.members, o.problem = d.follow(item[method]); o.problem != "" {
+			o.problem = "the operation " + o.problem
+		}
+		o.Tags = texts(o.members["tags"])
+		o.Description = Description(jsonvalue.FirstString(o.members["summary"]), jsonvalue.FirstString(o.members["description"]), o.Title())
+		o.Name = EndpointName(jsonvalue.FirstString(o.members["operationId"]))
+		if o.Name == "" {
+			o.Name = EndpointName(method + path)
+		}
+		all = append(all, o)
+	}
+	for _, method := range others {
+		if _, isOperation := item[method].(map[string]any); isOperation {
+			all = append(all, Operation{Method: strings.ToUpper(method), Path: path, problem: "an endpoint can't have its method"})
+		}
+	}
+	additional, _ := item["additionalOperations"].(map[string]any)
+	for _, method := range slices.Sorted(maps.Keys(additional)) {
+		all = append(all, Operation{Method: method, Path: path, problem: "an endpoint can't have its method"})
+	}
+	return all
+}
+
+// free returns a name that is not taken, with a number where it must be, and takes it.
+func free(taken map[string]bool, name string, limit int) string {
+	one := name
+	for n := 2; taken[one]; n++ {
+		suffix := "_" + strconv.Itoa(n)
+		one = name[:min(len(name), limit-len(suffix))] + suffix
+	}
+	taken[one] = true
+	return one
+}
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	var all []string
+	for _, one := range list {
+		if s, ok := one.(string); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+var (
+	placeholder     = regexp.MustCompile(`\{([^{}]*)\}`)
+	notInPathName   = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+	placeholderRoom = 128
+)
+
+// template returns a path as an endpoint may have it, and the names of its
+// placeholders in the document by their names there.
+func template(path string) (made string, names map[string]string, notes []string, problem string) {
+	if before, fragment, cut := strings.Cut(path, "#"); cut {
+		path = before
+		notes = append(notes, fmt.Sprintf("#%s is left out of the path: a fragment never travels", jsonvalue.Abbreviate(fragment, 100)))
+	}
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	names, taken := map[string]string{}, map[string]bool{}
+	var b strings.Builder
+	last := 0
+	for _, at := range placeholder.FindAllStringSubmatchIndex(path, -1) {
+		original := path[at[2]:at[3]]
+		b.WriteString(strings.ReplaceAll(path[last:at[0]], " ", "%20"))
+		last = at[1]
+		name := ""
+		for known, as := range names {
+			if as == original {
+				name = known
+			}
+		}
+		if name == "" {
+			plain := strings.Trim(notInPathName.ReplaceAllString(original, "_"), "_")
+			plain = free(taken, cmpText(plain[:min(len(plain), placeholderRoom)], "value"), placeholderRoom)
+			name = plain
+			names[name] = original
+		}
+		b.WriteString("{" + name + "}")
+	}
+	b.WriteString(strings.ReplaceAll(path[last:], " ", "%20"))
+	if made = b.String(); strings.ContainsAny(placeholder.ReplaceAllString(made, ""), "{}") {
+		return "", nil, nil, "its path has a brace that is not part of a placeholder"
+	}
+	return made, names, notes, ""
+}
+
+func cmpText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

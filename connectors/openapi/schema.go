@@ -1,0 +1,263 @@
+package openapi
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// detail is how much of a schema is kept.
+type detail struct {
+	depth int // of schemas inside each other; a deeper one keeps its type only
+	text  int // characters of a description
+}
+
+// details are tried until an offer is small enough.
+var details = []detail{{40, maxDescription}, {40, 200}, {8, 100}, {5, 60}, {4, 0}, {3, 0}, {2, 0}, {1, 0}}
+
+// schemas rewrites the schemas of a document as JSON Schema 2020-12 with references
+// written out. What it can't keep it drops with a note.
+type schemas struct {
+	document *Document
+	detail   detail
+	request  bool     // members that are readOnly are left out
+	left     int      // bytes that may still be written
+	within   []string // references that are being written out
+	notes    *notes
+}
+
+// place is where a schema stands.
+type place struct {
+	at     string // for a note
+	depth  int    // of schemas inside each other
+	hidden []string
+}
+
+func (p place) deeper(at string) place { return place{at: at, depth: p.depth + 1} }
+
+// schema returns a schema that takes what v takes, or more. It is never shared.
+func (s *schemas) schema(v any, p place) map[string]any {
+	s.left -= 4
+	members, isObject := v.(map[string]any)
+	switch {
+	case v == false:
+		return map[string]any{"not": map[string]any{}}
+	case v == nil || v == true || s.left < 0:
+		return map[string]any{}
+	case !isObject:
+		s.notes.add("%s takes anything: its schema is not an object", p.at)
+		return map[string]any{}
+	}
+	if ref, ok := members["$ref"].(string); ok {
+		return s.reference(ref, members, p)
+	}
+	if p.depth > s.detail.depth {
+		s.notes.add("schemas deeper than %d levels are simplified: the whole is too large", s.detail.depth)
+		return s.outline(members)
+	}
+	if members["allOf"] != nil && s.request {
+		p.hidden = append(slices.Clone(p.hidden), s.readOnlyNames(members, 0)...)
+	}
+	out := make(map[string]any, len(members))
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		s.keyword(out, name, members[name], p)
+	}
+	s.convert(out, members)
+	s.dropReadOnly(out, members, p.hidden)
+	return out
+}
+
+// reference writes out what a reference leads to. One that leads to itself ends.
+func (s *schemas) reference(ref string, beside map[string]any, p place) map[string]any {
+	target, problem := s.document.lookUp(ref)
+	if problem != "" {
+		s.notes.add("%s takes anything: it refers to %s, which %s", p.at, quoted(ref), problem)
+		return s.describe(map[string]any{}, beside)
+	}
+	members, _ := target.(map[string]any)
+	if slices.Contains(s.within, ref) || len(s.within) > maxReferences {
+		s.notes.add("%s is cut where it refers to itself", p.at)
+		return s.describe(s.outline(members), beside)
+	}
+	s.within = append(s.within, ref)
+	out := s.schema(target, p)
+	s.within = s.within[:len(s.within)-1]
+	rest := maps.Clone(beside)
+	delete(rest, "$ref")
+	out = s.describe(out, rest)
+	if !s.document.draft { // before 3.1 nothing counts beside a reference
+		return out
+	}
+	more := s.schema(rest, p)
+	for name, v := range more {
+		if _, both := out[name]; both && name != "description" && name != "title" && name != "default" {
+			return map[string]any{"allOf": []any{out, more}}
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// describe gives a schema the description that stands beside a reference to it.
+func (s *schemas) describe(out, beside map[string]any) map[string]any {
+	if about := s.text(jsonvalue.FirstString(beside["description"])); about != "" {
+		out["description"] = about
+	}
+	return out
+}
+
+func (s *schemas) text(about string) string {
+	about = shorten(about, max(s.detail.text, 1))
+	if s.detail.text == 0 || about == "…" {
+		return ""
+	}
+	s.left -= len(about) + 20
+	return about
+}
+
+// outline returns the type and the description of a schema.
+func (s *schemas) outline(members map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, name := range []string{"type", "description"} {
+		if members[name] != nil {
+			s.keyword(out, name, members[name], place{})
+		}
+	}
+	if _, has := members["properties"].(map[string]any); has && out["type"] == nil {
+		out["type"] = "object"
+	}
+	nullable(out, members)
+	if out["type"] == "array" {
+		out["items"] = map[string]any{}
+	}
+	return out
+}
+
+// convert makes 2020-12 of what earlier versions have.
+func (s *schemas) convert(out, members map[string]any) {
+	excludes(out, members, "minimum", "exclusiveMinimum")
+	excludes(out, members, "maximum", "exclusiveMaximum")
+	enumAsTyped(out)
+	nullable(out, members)
+	if out["type"] == "array" && out["items"] == nil && out["prefixItems"] == nil {
+		out["items"] = map[string]any{}
+	}
+	if members["type"] == "file" {
+		out["type"], out["format"] = "string", "binary"
+	}
+	mergeOnly(out)
+}
+
+// nullable adds null to the type and to the enum of a schema that allows it.
+func nullable(out, members map[string]any) {
+	if members["nullable"] != true && members["x-nullable"] != true {
+		return
+	}
+	if kind, ok := out["type"].(string); ok && kind != "null" {
+		out["type"] = []any{kind, "null"}
+	}
+	if values, ok := out["enum"].([]any); ok && !slices.Contains(values, nil) {
+		out["enum"] = append(slices.Clone(values), nil)
+	}
+}
+
+// excludes makes a number of a limit that OpenAPI 3.0 excludes by true.
+func excludes(out, members map[string]any, limit, exclusive string) {
+	if n, limited := out[limit]; limited && members[exclusive] == true {
+		out[exclusive] = n
+		delete(out, limit)
+	}
+}
+
+// enumAsTyped writes the values of a string's enum as strings, which YAML reads as
+// numbers, booleans or dates, and drops a type that none of the values has.
+func enumAsTyped(out map[string]any) {
+	values, ok := out["enum"].([]any)
+	if !ok || out["type"] != "string" {
+		return
+	}
+	as := make([]any, len(values))
+	for n, v := range values {
+		as[n] = v
+		if text, scalar := jsonvalue.Scalar(v); scalar {
+			as[n] = text
+		}
+	}
+	out["enum"] = as
+}
+
+// mergeOnly writes an allOf of one schema into the schema around it.
+func mergeOnly(out map[string]any) {
+	all, _ := out["allOf"].([]any)
+	if len(all) != 1 {
+		return
+	}
+	only, _ := all[0].(map[string]any)
+	for name := range only {
+		if _, both := out[name]; both && !annotation(name) {
+			return
+		}
+	}
+	delete(out, "allOf")
+	for name, v := range only {
+		if _, both := out[name]; !both {
+			out[name] = v
+		}
+	}
+}
+
+func annotation(name string) bool {
+	return name == "description" || name == "title" || name == "default"
+}
+
+// dropReadOnly leaves out the properties that only responses have. hidden are those of
+// the schemas beside this one in an allOf.
+func (s *schemas) dropReadOnly(out, members map[string]any, hidden []string) {
+	properties, _ := out["properties"].(map[string]any)
+	given, _ := members["properties"].(map[string]any)
+	required, _ := out["required"].([]any)
+	for name := range properties {
+		if s.request && s.document.readOnly(given[name]) {
+			delete(properties, name)
+			hidden = append(hidden, name)
+		}
+	}
+	required = slices.DeleteFunc(slices.Clone(required), func(v any) bool {
+		name, _ := v.(string)
+		return slices.Contains(hidden, name)
+	})
+	if delete(out, "required"); len(required) > 0 {
+		out["required"] = required
+	}
+}
+
+func (d *Document) readOnly(v any) bool {
+	members, _ := v.(map[string]any)
+	return members["readOnly"] == true || d.object(v)["readOnly"] == true
+}
+
+// readOnlyNames returns the readOnly properties of a schema and of what its allOf holds.
+func (s *schemas) readOnlyNames(v any, depth int) []string {
+	members := s.document.object(v)
+	if s.left--; s.left < 0 || depth > 6 {
+		return nil
+	}
+	var names []string
+	properties, _ := members["properties"].(map[string]any)
+	for name, property := range properties {
+		if s.document.readOnly(property) {
+			names = append(names, name)
+		}
+	}
+	all, _ := members["allOf"].([]any)
+	for _, part := range all {
+		names = append(names, s.readOnlyNames(part, depth+1)...)
+	}
+	return names
+}
+
+// pointerTo returns the place of a member for a note.
+func pointerTo(at, name string) string { return at + "/" + domain.EscapePointer(cmp.Or(name, `""`)) }

@@ -1,0 +1,82 @@
+package openapi
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
+)
+
+const maxServers = 100 // that are looked at
+
+// server returns where the operation is: its base URL, "" for that of the integration,
+// and what lies between it and its path. The servers of the operation count before those
+// of the path and of the document. Among several, one at the integration's base URL does.
+func (b *builder) server() (baseURL, prefix string) {
+	for n, holder := range []map[string]any{b.operation.members, b.operation.item, b.document.root} {
+		servers, _ := holder["servers"].([]any)
+		if len(servers) == 0 {
+			continue
+		}
+		type choice struct{ baseURL, prefix string }
+		var usable []choice
+		for _, one := range servers[:min(len(servers), maxServers)] {
+			address := b.address(one)
+			base, between, ok := locate(b.in.BaseURL, b.in.Found, address)
+			if ok && base == "" {
+				return base, between
+			}
+			if ok {
+				usable = append(usable, choice{base, between})
+			}
+		}
+		if len(usable) > 0 {
+			return usable[0].baseURL, usable[0].prefix
+		}
+		if n < 2 || jsonvalue.FirstString(b.document.object(servers[0])["url"]) != "" {
+			b.notes.add("its server %s can't be called as it stands: the base URL of the integration is used", quoted(jsonvalue.FirstString(b.document.object(servers[0])["url"])))
+		}
+		return "", ""
+	}
+	return "", ""
+}
+
+// address returns the URL of a server, with the defaults of its variables.
+func (b *builder) address(server any) string {
+	members := b.document.object(server)
+	variables, _ := members["variables"].(map[string]any)
+	return placeholder.ReplaceAllStringFunc(jsonvalue.FirstString(members["url"]), func(name string) string {
+		if value := variable(variables[strings.Trim(name, "{}")]); value != "" {
+			return value
+		}
+		return name
+	})
+}
+
+// locate returns where a server is, seen from an integration. The server's URL may be
+// relative to where the document was found. One that can't be called, such as one with
+// {variables}, is not ok.
+func locate(base, found, server string) (baseURL, prefix string, ok bool) {
+	root, err := url.Parse(base)
+	at, errServer := url.Parse(server)
+	if err != nil || errServer != nil || root.Host == "" || server == "" || strings.ContainsAny(server, "{}?#") {
+		return "", "", false
+	}
+	from := root
+	if found != "" {
+		if from, err = url.Parse(found); err != nil {
+			return "", "", false
+		}
+	}
+	named := at.Host != ""
+	at = from.ResolveReference(at)
+	between, inside := strings.CutPrefix(strings.TrimRight(at.Path, "/"), strings.TrimRight(root.Path, "/"))
+	switch {
+	case domain.Origin(at.String()) == domain.Origin(base) && inside && (between == "" || between[0] == '/'):
+		return "", between, true
+	case named && domain.URLProblem(at.String()) == "":
+		return at.String(), "", true
+	}
+	return "", "", false
+}
