@@ -92,7 +92,7 @@ func TestTheOperationsOfADescriptionAreOffered(t *testing.T) {
 		if get.Method != "GET" || get.Path != "/v2/pets/{petId}" || list.Path != "/v2/pets" || list.Description != "List pets." {
 			t.Errorf("got %+v and %+v", get, list)
 		}
-		if p, _ := schemaOf(t, list)["properties"].(map[string]any); len(p) != 1 || p["limit"].(map[string]any)["description"] != "How many." {
+		if p, _ := schemaOf(t, list)["properties"].(map[string]any); len(p) != 2 || p["limit"].(map[string]any)["description"] != "How many." {
 			t.Errorf("list takes %v", p)
 		}
 		pet := schemaOf(t, create)
@@ -151,14 +151,15 @@ func TestEveryOfferIsAcceptedAsAnEndpoint(t *testing.T) {
 		}
 	}
 	all := offered(discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(nasty)}))
-	if len(all) != 7 {
-		t.Errorf("offered are %v", all)
+	found := discovered(t, calling("https://a.example", nil, nil), domain.Description{Text: []byte(nasty)})
+	if len(all) != 9 || len(found.Skipped) != 3 || found.Total != 12 {
+		t.Errorf("offered are %v, skipped %v of %d", all, found.Skipped, found.Total)
 	}
 	limits, _ := json.Marshal(schemaOf(t, all["limits"])["properties"])
 	if string(limits) != `{"above":{"exclusiveMinimum":0,"type":"number"},"below":{"type":"number"},"new":{"exclusiveMinimum":3,"type":"number"},"upTo":{"maximum":9,"type":"number"}}` {
 		t.Errorf("the limits are %s", limits)
 	}
-	if ahead := all["ahead"]; string(ahead.InputSchema) != `{}` {
+	if ahead := all["ahead"]; string(ahead.InputSchema) != `{"properties":{"q":{"type":"string"}},"type":"object"}` || len(ahead.Notes) != 1 {
 		t.Errorf("got %+v", ahead)
 	}
 }

@@ -89,7 +89,7 @@ func fillObject(schema map[string]any, depth int) any {
 	required, _ := schema["required"].([]any)
 	whole := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		if depth < 4 || slices.Contains(required, any(name)) {
+		if depth < 8 || slices.Contains(required, any(name)) {
 			whole[name] = fill(properties[name], depth+1)
 		}
 	}
@@ -102,8 +102,11 @@ func fillObject(schema map[string]any, depth int) any {
 }
 
 func fillArray(schema map[string]any, depth int) any {
-	least := max(1, whole(schema["minItems"]))
-	var all []any
+	least := max(2, whole(schema["minItems"])) // Prism takes one member of a form for a text
+	if schema["maxItems"] != nil {
+		least = min(least, whole(schema["maxItems"]))
+	}
+	all := []any{}
 	for n := range least {
 		element := fill(schema["items"], depth+1)
 		if text, ok := element.(string); ok && n > 0 && schema["uniqueItems"] == true {
@@ -115,9 +118,6 @@ func fillArray(schema map[string]any, depth int) any {
 			}
 		}
 		all = append(all, element)
-	}
-	if schema["maxItems"] != nil && whole(schema["maxItems"]) == 0 {
-		return []any{}
 	}
 	return all
 }

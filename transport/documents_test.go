@@ -116,12 +116,14 @@ func (s *service) raw(method, path string, body any) (int, map[string]any) {
 
 func (s *service) measure(t *testing.T, prism, name string, text []byte, document map[string]any) measured {
 	m := measured{name: name, refusals: map[string]int{}}
-	id := s.create(rest("d"+strings.Map(letters, name), "https://api.example"))
+	status, found := s.raw("POST", "/integrations", rest("d"+strings.Map(letters, name), "https://api.example"))
+	require.Equal(t, 201, status, "%v", found)
+	id := found["id"].(string)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	started := time.Now()
-	status, found := s.raw("POST", "/integrations/"+id+"/discover", members{"openapi": string(text)})
+	status, found = s.raw("POST", "/integrations/"+id+"/discover", members{"openapi": string(text)})
 	m.seconds = time.Since(started).Seconds()
 	runtime.ReadMemStats(&after)
 	m.megabytes = float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20)
@@ -150,11 +152,17 @@ func (s *service) measure(t *testing.T, prism, name string, text []byte, documen
 	target, err := url.Parse(at)
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		mu.Lock()
+		last.violations = r.Header.Get("sl-violations")
+		mu.Unlock()
+		return nil
+	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		mu.Lock()
-		last = &recorded{r.URL, r.Header.Clone(), body}
+		last = &recorded{r.URL, r.Header.Clone(), body, ""}
 		mu.Unlock()
 		proxy.ServeHTTP(w, r)
 	}))
@@ -195,6 +203,8 @@ type recorded struct {
 	url    *url.URL
 	header http.Header
 	body   []byte
+
+	violations string // that Prism reports
 }
 
 // count judges one call by what Prism answered and by what arrived.
@@ -202,14 +212,14 @@ func (m *measured) count(offer map[string]any, params any, status int, result ma
 	title := fmt.Sprint(offer["name"], " ", offer["method"], " ", offer["path"])
 	raw, _ := result["raw_response"].(map[string]any)
 	kind := fmt.Sprint(raw["type"])
-	verdict, _ := json.Marshal(raw["validation"])
+	verdict := sent.wrong(kind)
 	switch {
 	case sent == nil:
 		problems, _ := json.Marshal(cmp.Or[any](result["errors"], result["error"]))
 		given, _ := json.Marshal(params)
 		m.refusals[fmt.Sprintf("not sent: %s: %d %s for %.300s", title, status, problems, given)]++
 		return
-	case strings.Contains(kind, "UNPROCESSABLE_ENTITY") && raw["validation"] != nil, strings.Contains(kind, "NO_PATH"), strings.Contains(kind, "NO_METHOD"),
+	case verdict != "", strings.Contains(kind, "NO_PATH"), strings.Contains(kind, "NO_METHOD"),
 		strings.Contains(kind, "UNSUPPORTED_MEDIA"), strings.Contains(kind, "NOT_ACCEPTABLE"), strings.Contains(kind, "INVALID_CONTENT"):
 		m.refusals[fmt.Sprintf("refused: %s: %s %.600s %.300s", title, kind[strings.LastIndex(kind, "#")+1:], verdict, sent.url.RawQuery+" "+string(sent.body))]++
 		return
@@ -223,6 +233,26 @@ func (m *measured) count(offer map[string]any, params any, status int, result ma
 		m.misplaced++
 		m.refusals[fmt.Sprintf("misplaced: %s: %s in %s %s", title, wrong, sent.url, sent.body)]++
 	}
+}
+
+// wrong returns what Prism found wrong with the request.
+func (r *recorded) wrong(kind string) string {
+	if r == nil {
+		return ""
+	}
+	var all, request []map[string]any
+	_ = json.Unmarshal([]byte(r.violations), &all)
+	for _, one := range all {
+		location := fmt.Sprint(one["location"])
+		if one["severity"] == "Error" && !strings.HasPrefix(location, "[response") {
+			request = append(request, one)
+		}
+	}
+	if len(request) == 0 && !strings.Contains(kind, "UNPROCESSABLE_ENTITY") {
+		return ""
+	}
+	text, _ := json.Marshal(request)
+	return string(text)
 }
 
 // misplaced returns the first parameter that is not where the offer lists it.

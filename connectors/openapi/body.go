@@ -119,7 +119,7 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 	about := b.schemas.text(strings.TrimSpace(jsonvalue.FirstString(given["description"])))
 	switch m.format {
 	case domain.JSONBody:
-		flat, ok := b.flattened(schema)
+		flat, ok := flattened(schema)
 		if !ok {
 			b.whole(m, schema, about, required)
 			return
@@ -135,7 +135,7 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 		if m.mediaType == formType || m.mediaType == multipartType {
 			b.body.MediaType = ""
 		}
-		flat, ok := b.flattened(schema)
+		flat, ok := flattened(schema)
 		if !ok {
 			flat = b.united(schema)
 		}

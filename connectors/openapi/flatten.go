@@ -16,7 +16,7 @@ var flat = []string{"type", "properties", "required", "additionalProperties", "t
 
 // flattened returns a schema of an object with properties of its own, to which it adds
 // those of its allOf, and whether that takes the same values.
-func (b *builder) flattened(schema map[string]any) (map[string]any, bool) {
+func flattened(schema map[string]any) (map[string]any, bool) {
 	for name := range schema {
 		if !slices.Contains(flat, name) {
 			return nil, false
@@ -36,7 +36,7 @@ func (b *builder) flattened(schema map[string]any) (map[string]any, bool) {
 			merge(merged, part)
 			continue
 		}
-		part, ok := b.flattened(part)
+		part, ok := flattened(part)
 		if !ok || part["additionalProperties"] != nil && part["additionalProperties"] != true {
 			return nil, false
 		}
@@ -98,14 +98,14 @@ func both2(a, b any) any {
 // to offer them; only what each requires is required.
 func (b *builder) united(schema map[string]any) map[string]any {
 	out := map[string]any{"properties": map[string]any{}}
-	if own, ok := b.flattened(without(schema, "oneOf", "anyOf", "allOf")); ok {
+	if own, ok := flattened(without(schema, "oneOf", "anyOf", "allOf")); ok {
 		merge(out, own)
 	}
 	for _, keyword := range []string{"allOf", "oneOf", "anyOf"} {
 		alternatives, _ := schema[keyword].([]any)
 		for _, one := range alternatives {
 			part, _ := one.(map[string]any)
-			from, ok := b.flattened(part)
+			from, ok := flattened(part)
 			if !ok {
 				from = b.united(part)
 			}

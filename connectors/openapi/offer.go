@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -127,7 +128,11 @@ func (d *Document) build(o Operation, in Context, kept detail) *builder {
 // finish puts together what was found.
 func (b *builder) finish() {
 	b.offer.Body, b.offer.BodyFormat = b.body, domain.JSONBody
-	if b.body != nil {
+	switch {
+	case b.body == nil:
+	case *b.body == (domain.Body{Format: domain.FormBody}) && b.method != "GET" && b.method != "DELETE":
+		b.offer.Body, b.offer.BodyFormat = nil, domain.FormBody // the short form
+	default:
 		b.offer.BodyFormat = ""
 	}
 	if len(b.listed) > 0 {
@@ -170,32 +175,40 @@ func (b *builder) keepNames() {
 	}
 }
 
-// accept sets the header Accept where no response is application/json, which is asked
-// for otherwise.
+// accept sets the header Accept where no successful response is application/json, which
+// is asked for otherwise.
 func (b *builder) accept() {
 	responses, _ := b.operation.members["responses"].(map[string]any)
 	var kinds []string
 	for _, status := range slices.Sorted(maps.Keys(responses)) {
-		if !strings.HasPrefix(status, "2") && status != "default" {
-			continue
-		}
-		content, _ := b.document.object(responses[status])["content"].(map[string]any)
-		for _, kind := range slices.Sorted(maps.Keys(content)) {
-			name, _, _ := strings.Cut(strings.ToLower(kind), ";")
-			if name == jsonType || name == "*/*" || name == "application/*" {
-				return
-			}
-			if status != "default" && domain.HeaderValueProblem(kind) == "" && !slices.Contains(kinds, kind) && len(kinds) < 5 {
-				kinds = append(kinds, kind)
-			}
+		if strings.HasPrefix(status, "2") {
+			kinds = slices.AppendSeq(kinds, maps.Keys(b.contentOf(responses[status])))
 		}
 	}
-	slices.SortStableFunc(kinds, func(a, b string) int {
-		return strings.Compare(jsonFirst(a), jsonFirst(b))
+	if len(kinds) == 0 {
+		kinds = slices.AppendSeq(kinds, maps.Keys(b.contentOf(responses["default"])))
+	}
+	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return domain.HeaderValueProblem(kind) != "" || !strings.Contains(kind, "/") })
+	if slices.ContainsFunc(kinds, func(kind string) bool {
+		name, _, _ := strings.Cut(strings.ToLower(kind), ";")
+		return name == jsonType || name == "*/*" || name == "application/*"
+	}) {
+		return
+	}
+	slices.SortFunc(kinds, func(a, b string) int {
+		return cmp.Or(strings.Compare(jsonFirst(a), jsonFirst(b)), strings.Compare(a, b))
 	})
-	if len(kinds) > 0 {
+	kinds = slices.Compact(kinds)
+	if kinds = kinds[:min(len(kinds), maxAccepted)]; len(kinds) > 0 {
 		b.headers["Accept"] = strings.Join(kinds, ", ")
 	}
+}
+
+const maxAccepted = 5 // media types in the header Accept
+
+func (b *builder) contentOf(response any) map[string]any {
+	content, _ := b.document.object(response)["content"].(map[string]any)
+	return content
 }
 
 func jsonFirst(mediaType string) string {

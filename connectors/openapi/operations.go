@@ -56,6 +56,9 @@ func (d *Document) Operations() []Operation {
 		}
 		item = d.besideReference(paths[path], item)
 		for _, o := range d.operationsAt(path, item) {
+			if o.problem == "" && names[o.Name] {
+				o.Name = cmpText(EndpointName(strings.ToLower(o.Method)+o.Path), o.Name)
+			}
 			if o.problem == "" {
 				o.Name = free(names, o.Name, maxName)
 			}

@@ -159,7 +159,7 @@ func onlyValue(schema map[string]any) (string, bool) {
 func (b *builder) placeQueryString(p parameter) {
 	content, _ := p.members["content"].(map[string]any)
 	media := b.document.object(content[formType])
-	schema, _ := b.flattened(b.schemas.schema(media["schema"], place{at: pointerTo("", p.name)}))
+	schema, _ := flattened(b.schemas.schema(media["schema"], place{at: pointerTo("", p.name)}))
 	properties, ok := schema["properties"].(map[string]any)
 	if !ok {
 		b.leaveOut(p, "only a query of named members can be sent")

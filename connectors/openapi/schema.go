@@ -148,7 +148,10 @@ func (s *schemas) convert(out, members map[string]any) {
 	if members["type"] == "file" {
 		out["type"], out["format"] = "string", "binary"
 	}
-	mergeOnly(out)
+	alternatives(out)
+	if out["allOf"] != nil {
+		combine(out)
+	}
 }
 
 // nullable adds null to the type and to the enum of a schema that allows it.
@@ -189,13 +192,38 @@ func enumAsTyped(out map[string]any) {
 	out["enum"] = as
 }
 
-// mergeOnly writes an allOf of one schema into the schema around it.
-func mergeOnly(out map[string]any) {
+// combine writes the parts of an allOf into the schema around it where that takes the
+// same values. A part that only describes says nothing about values.
+func combine(out map[string]any) {
 	all, _ := out["allOf"].([]any)
-	if len(all) != 1 {
+	var parts []any
+	for _, one := range all {
+		part, _ := one.(map[string]any)
+		if about := part["description"]; about != nil && out["description"] == nil {
+			out["description"] = about
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(part)), func(name string) bool { return !annotation(name) }) {
+			continue
+		}
+		parts = append(parts, part)
+	}
+	if out["allOf"] = parts; len(parts) == 0 {
+		delete(out, "allOf")
 		return
 	}
-	only, _ := all[0].(map[string]any)
+	if merged, ok := flattened(out); ok {
+		delete(out, "allOf")
+		maps.Copy(out, merged)
+		return
+	}
+	if len(parts) == 1 {
+		mergeOnly(out, parts[0].(map[string]any))
+	}
+}
+
+// mergeOnly writes the only part of an allOf into the schema around it, unless both
+// have a keyword.
+func mergeOnly(out, only map[string]any) {
 	for name := range only {
 		if _, both := out[name]; both && !annotation(name) {
 			return
@@ -206,6 +234,15 @@ func mergeOnly(out map[string]any) {
 		if _, both := out[name]; !both {
 			out[name] = v
 		}
+	}
+}
+
+// alternatives makes anyOf of oneOf: alternatives of documents overlap, and models take
+// anyOf only.
+func alternatives(out map[string]any) {
+	if one, ok := out["oneOf"]; ok && out["anyOf"] == nil {
+		out["anyOf"] = one
+		delete(out, "oneOf")
 	}
 }
 
