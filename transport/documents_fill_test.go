@@ -106,6 +106,9 @@ func fillArray(schema map[string]any, depth int) any {
 	if schema["maxItems"] != nil {
 		least = min(least, whole(schema["maxItems"]))
 	}
+	if schema["uniqueItems"] == true && schema["minItems"] == nil {
+		least = 1
+	}
 	all := []any{}
 	for n := range least {
 		element := fill(schema["items"], depth+1)

@@ -203,6 +203,7 @@ func (b *builder) bodyMembers(flat map[string]any, encode func(string, map[strin
 	}
 	for _, name := range required {
 		if _, has := properties[name]; !has && !b.taken[name] {
+			b.taken[name], b.properties[name] = true, map[string]any{}
 			b.required = append(b.required, name)
 		}
 	}
