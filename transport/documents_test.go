@@ -325,6 +325,7 @@ func explodeArrays(document, form map[string]any) {
 			components, _ := document["components"].(map[string]any)
 			schemas, _ := components["schemas"].(map[string]any)
 			property, _ = schemas[ref[strings.LastIndex(ref, "/")+1:]].(map[string]any)
+			properties[name] = property
 		}
 		if property["type"] == "array" {
 			encoding[name] = map[string]any{"style": "form", "explode": true}

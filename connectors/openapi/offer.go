@@ -178,6 +178,9 @@ func (b *builder) keepNames() {
 // accept sets the header Accept where no successful response is application/json, which
 // is asked for otherwise.
 func (b *builder) accept() {
+	if b.headers["Accept"] != "" {
+		return
+	}
 	responses, _ := b.operation.members["responses"].(map[string]any)
 	var kinds []string
 	for _, status := range slices.Sorted(maps.Keys(responses)) {

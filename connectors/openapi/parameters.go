@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -124,7 +125,16 @@ func (b *builder) fillPath() {
 var ignoredHeaders = []string{"Accept", "Content-Type", "Authorization", "Cookie"}
 
 func (b *builder) placeHeader(p parameter) {
+	schema := b.document.object(p.members["schema"])
+	value, fixed := onlyValue(schema)
 	if slices.ContainsFunc(ignoredHeaders, func(name string) bool { return strings.EqualFold(name, p.name) }) {
+		accepts := strings.EqualFold(p.name, "Accept")
+		if list, _ := schema["enum"].([]any); !fixed && p.required {
+			value, fixed = jsonvalue.Scalar(jsonvalue.FirstElement(list))
+		}
+		if fixed && (accepts || strings.EqualFold(p.name, "Content-Type") && !b.hasBody) && usableHeader(value) {
+			b.headers[http.CanonicalHeaderKey(p.name)] = value // documents require them, such as for their versions
+		}
 		return
 	}
 	if b.in.AuthHeader != "" && strings.EqualFold(b.in.AuthHeader, p.name) {
@@ -135,12 +145,15 @@ func (b *builder) placeHeader(p parameter) {
 		b.leaveOut(p, why)
 		return
 	}
-	schema := b.document.object(p.members["schema"])
-	if value, fixed := onlyValue(schema); fixed && p.required && httpguts.ValidHeaderFieldValue(value) && !strings.Contains(value, "{") {
+	if fixed && p.required && usableHeader(value) {
 		b.headers[p.name] = value
 		return
 	}
 	b.add(p)
+}
+
+func usableHeader(value string) bool {
+	return domain.HeaderValueProblem(value) == "" && !strings.ContainsAny(value, "{}")
 }
 
 // onlyValue returns the value of a header that has one only, or a default, such as the

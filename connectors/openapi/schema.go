@@ -66,7 +66,7 @@ func (s *schemas) schema(v any, p place) map[string]any {
 		s.keyword(out, name, members[name], p)
 	}
 	s.convert(out, members)
-	s.dropReadOnly(out, members, p.hidden)
+	s.freeReadOnly(out, members, p.hidden)
 	return out
 }
 
@@ -250,17 +250,22 @@ func annotation(name string) bool {
 	return name == "description" || name == "title" || name == "default"
 }
 
-// dropReadOnly leaves out the properties that only responses have. hidden are those of
-// the schemas beside this one in an allOf.
-func (s *schemas) dropReadOnly(out, members map[string]any, hidden []string) {
+// freeReadOnly requires no property that only responses have, and leaves it out unless
+// the document requires it: such as the id of what a request refers to. hidden are those
+// of the schemas beside this one in an allOf.
+func (s *schemas) freeReadOnly(out, members map[string]any, hidden []string) {
 	properties, _ := out["properties"].(map[string]any)
 	given, _ := members["properties"].(map[string]any)
 	required, _ := out["required"].([]any)
+	combined := len(hidden) > 0
 	for name := range properties {
-		if s.request && s.document.readOnly(given[name]) {
-			delete(properties, name)
-			hidden = append(hidden, name)
+		if !s.request || !s.document.readOnly(given[name]) {
+			continue
 		}
+		if out["additionalProperties"] == false || !combined && !slices.Contains(required, any(name)) {
+			delete(properties, name)
+		}
+		hidden = append(slices.Clone(hidden), name)
 	}
 	required = slices.DeleteFunc(slices.Clone(required), func(v any) bool {
 		name, _ := v.(string)
