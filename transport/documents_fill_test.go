@@ -106,8 +106,8 @@ func fillArray(schema map[string]any, depth int) any {
 	if schema["maxItems"] != nil {
 		least = min(least, whole(schema["maxItems"]))
 	}
-	if schema["uniqueItems"] == true && schema["minItems"] == nil {
-		least = 1
+	if schema["uniqueItems"] == true {
+		least = max(1, whole(schema["minItems"]))
 	}
 	all := []any{}
 	for n := range least {

@@ -17,6 +17,9 @@ import (
 // more, and compiling it takes long.
 const MaxSchema = 64 << 10
 
+// maxNames is how many bytes are read of a schema of which the names are kept.
+const maxNames = 1 << 20
+
 // Context is what offers are made for.
 type Context struct {
 	BaseURL string // of the integration
@@ -45,6 +48,7 @@ type builder struct {
 	additional   any // members that have no property
 	listed       domain.Parameters
 	headers      map[string]string
+	onlyAccept   bool // the document requires the header Accept as it is
 	body         *domain.Body
 	hasBody      bool
 }
@@ -59,7 +63,7 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 		if ctx.Err() != nil {
 			return domain.Offer{}, "reading it took too long"
 		}
-		b := d.build(o, in, kept)
+		b := d.build(o, in, kept, MaxSchema)
 		if b.problem != "" {
 			return domain.Offer{}, b.problem
 		}
@@ -71,7 +75,7 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 		}
 		break
 	}
-	b := d.build(o, in, details[len(details)-1])
+	b := d.build(o, in, detail{}, maxNames)
 	b.keepNames()
 	problems := usable(b.offer)
 	if len(problems) == 0 {
@@ -80,7 +84,8 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 	return domain.Offer{}, problems[0].Pointer[strings.LastIndex(problems[0].Pointer, "/")+1:] + " " + problems[0].Detail
 }
 
-func (d *Document) build(o Operation, in Context, kept detail) *builder {
+// build makes an offer of so much detail, with this many bytes of schemas.
+func (d *Document) build(o Operation, in Context, kept detail, room int) *builder {
 	if d.swagger {
 		o = d.converted(o)
 	}
@@ -88,7 +93,7 @@ func (d *Document) build(o Operation, in Context, kept detail) *builder {
 		document: d, operation: o, method: o.Method, in: in, notes: &notes{},
 		properties: map[string]any{}, taken: map[string]bool{}, listed: domain.Parameters{}, headers: map[string]string{}, fixedQuery: map[string]bool{},
 	}
-	b.schemas = &schemas{document: d, detail: kept, request: true, left: MaxSchema, notes: b.notes}
+	b.schemas = &schemas{document: d, detail: kept, request: true, left: room, notes: b.notes}
 	b.offer = domain.Offer{Name: o.Name, Description: o.Description, Method: o.Method}
 	path, names, pathNotes, problem := template(o.Path)
 	b.notes.all = append(b.notes.all, pathNotes...)
@@ -178,7 +183,8 @@ func (b *builder) keepNames() {
 // accept sets the header Accept where no successful response is application/json, which
 // is asked for otherwise.
 func (b *builder) accept() {
-	if b.headers["Accept"] != "" {
+	described := b.headers["Accept"]
+	if b.onlyAccept {
 		return
 	}
 	responses, _ := b.operation.members["responses"].(map[string]any)
@@ -191,17 +197,28 @@ func (b *builder) accept() {
 	if len(kinds) == 0 {
 		kinds = slices.AppendSeq(kinds, maps.Keys(b.contentOf(responses["default"])))
 	}
+	if len(kinds) == 0 { // nothing but errors
+		for _, response := range responses {
+			kinds = slices.AppendSeq(kinds, maps.Keys(b.contentOf(response)))
+		}
+	}
 	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return domain.HeaderValueProblem(kind) != "" || !strings.Contains(kind, "/") })
 	if slices.ContainsFunc(kinds, func(kind string) bool {
 		name, _, _ := strings.Cut(strings.ToLower(kind), ";")
 		return name == jsonType || name == "*/*" || name == "application/*"
 	}) {
+		if described != "" && !strings.Contains(described, jsonType) {
+			b.headers["Accept"] = described + ", " + jsonType
+		}
 		return
 	}
 	slices.SortFunc(kinds, func(a, b string) int {
 		return cmp.Or(strings.Compare(jsonFirst(a), jsonFirst(b)), strings.Compare(a, b))
 	})
 	kinds = slices.Compact(kinds)
+	if described != "" {
+		kinds = append([]string{described}, slices.DeleteFunc(kinds, func(kind string) bool { return strings.Contains(described, kind) })...)
+	}
 	if kinds = kinds[:min(len(kinds), maxAccepted)]; len(kinds) > 0 {
 		b.headers["Accept"] = strings.Join(kinds, ", ")
 	}

@@ -134,6 +134,7 @@ func (b *builder) placeHeader(p parameter) {
 		}
 		if fixed && (accepts || strings.EqualFold(p.name, "Content-Type") && !b.hasBody) && usableHeader(value) {
 			b.headers[http.CanonicalHeaderKey(p.name)] = value // documents require them, such as for their versions
+			b.onlyAccept = b.onlyAccept || accepts && (schema["enum"] != nil || schema["const"] != nil)
 		}
 		return
 	}

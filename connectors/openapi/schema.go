@@ -16,7 +16,7 @@ type detail struct {
 }
 
 // details are tried until an offer is small enough.
-var details = []detail{{40, maxDescription}, {40, 200}, {8, 100}, {5, 60}, {4, 0}, {3, 0}, {2, 0}, {1, 0}}
+var details = []detail{{40, maxDescription}, {40, 200}, {8, 100}, {5, 60}, {4, 0}, {3, 0}, {2, 0}, {1, 0}, {0, 0}}
 
 // schemas rewrites the schemas of a document as JSON Schema 2020-12 with references
 // written out. What it can't keep it drops with a note.
@@ -25,9 +25,15 @@ type schemas struct {
 	detail   detail
 	request  bool     // members that are readOnly are left out
 	left     int      // bytes that may still be written
+	looked   int      // schemas that were searched for readOnly properties
 	within   []string // references that are being written out
 	notes    *notes
 }
+
+const (
+	maxHidden = 200    // names of readOnly properties of an allOf
+	maxLooked = 20_000 // schemas that are searched for them
+)
 
 // place is where a schema stands.
 type place struct {
@@ -118,13 +124,21 @@ func (s *schemas) text(about string) string {
 	return about
 }
 
-// outline returns the type and the description of a schema.
+// outline returns the type and the description of a schema, and the types of what it
+// requires.
 func (s *schemas) outline(members map[string]any) map[string]any {
-	out := map[string]any{}
-	for _, name := range []string{"type", "description"} {
-		if members[name] != nil {
-			s.keyword(out, name, members[name], place{})
+	out := s.kept(members, "type", "description")
+	properties, _ := members["properties"].(map[string]any)
+	outlined, required := map[string]any{}, []any{}
+	for _, name := range texts(members["required"]) {
+		if property := s.document.object(properties[name]); property != nil && property["readOnly"] != true && s.left > 0 {
+			outlined[name] = s.kept(property, "type", "enum")
+			required = append(required, name)
+			s.left -= 2 * len(name)
 		}
+	}
+	if len(required) > 0 {
+		out["properties"], out["required"] = outlined, required
 	}
 	if _, has := members["properties"].(map[string]any); has && out["type"] == nil {
 		out["type"] = "object"
@@ -133,6 +147,19 @@ func (s *schemas) outline(members map[string]any) map[string]any {
 	if out["type"] == "array" {
 		out["items"] = map[string]any{}
 	}
+	return out
+}
+
+// kept returns these keywords of a schema only.
+func (s *schemas) kept(members map[string]any, names ...string) map[string]any {
+	out := map[string]any{}
+	for _, name := range names {
+		if members[name] != nil {
+			s.keyword(out, name, members[name], place{})
+		}
+	}
+	enumAsTyped(out)
+	nullable(out, members)
 	return out
 }
 
@@ -284,7 +311,7 @@ func (d *Document) readOnly(v any) bool {
 // readOnlyNames returns the readOnly properties of a schema and of what its allOf holds.
 func (s *schemas) readOnlyNames(v any, depth int) []string {
 	members := s.document.object(v)
-	if s.left--; s.left < 0 || depth > 6 {
+	if s.looked++; s.looked > maxLooked || depth > 6 {
 		return nil
 	}
 	var names []string
@@ -296,7 +323,9 @@ func (s *schemas) readOnlyNames(v any, depth int) []string {
 	}
 	all, _ := members["allOf"].([]any)
 	for _, part := range all {
-		names = append(names, s.readOnlyNames(part, depth+1)...)
+		if names = append(names, s.readOnlyNames(part, depth+1)...); len(names) > maxHidden || s.looked > maxLooked {
+			break
+		}
 	}
 	return names
 }
