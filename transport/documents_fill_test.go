@@ -191,7 +191,7 @@ func fillString(schema map[string]any) any {
 
 // sample returns a text that a regular expression matches.
 func sample(re *syntax.Regexp) string {
-	switch re.Op {
+	switch re.Op { //nolint:exhaustive // the others match no text
 	case syntax.OpLiteral:
 		return string(re.Rune)
 	case syntax.OpCharClass:
@@ -217,6 +217,7 @@ func sample(re *syntax.Regexp) string {
 		return strings.Repeat(sample(re.Sub[0]), max(re.Min, 1))
 	case syntax.OpStar, syntax.OpQuest:
 		return sample(re.Sub[0])
+	default:
+		return ""
 	}
-	return ""
 }

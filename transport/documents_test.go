@@ -28,11 +28,11 @@ import (
 
 // measured is what became of one document.
 type measured struct {
-	name                              string
-	total, offered, skipped, notes    int
-	called, accepted, misplaced, lost int
-	seconds, megabytes                float64
-	refusals                          map[string]int
+	name                           string
+	total, offered, skipped, notes int
+	called, accepted, misplaced    int
+	seconds, megabytes             float64
+	refusals                       map[string]int
 }
 
 // TestEveryOperationOfADocumentIsCalledAsItDescribes discovers the documents of the

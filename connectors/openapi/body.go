@@ -99,12 +99,6 @@ func (b *builder) hasFile(schema map[string]any) bool {
 	return false
 }
 
-// isFile reports whether a schema is that of bytes.
-func isFile(schema map[string]any) bool {
-	kind := schema["type"]
-	return (kind == "string" || kind == nil) && (schema["format"] == "binary" || schema["contentMediaType"] != nil && schema["contentEncoding"] == nil) || kind == "file"
-}
-
 // requestBody adds the body of the operation.
 func (b *builder) requestBody(given map[string]any, content map[string]any) {
 	required := given["required"] == true

@@ -1,14 +1,11 @@
 package openapi
 
 import (
-	"cmp"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
-	"github.com/seed677028b5/integrations/domain"
 )
 
 // flat are the keywords of a schema whose members can be parameters beside others.
@@ -65,7 +62,7 @@ func merge(into, part map[string]any) {
 	more, _ := part["properties"].(map[string]any)
 	for name, schema := range more {
 		if old, both := properties[name]; both && !reflect.DeepEqual(old, schema) {
-			schema = both2(old, schema)
+			schema = intersection(old, schema)
 		}
 		properties[name] = schema
 	}
@@ -80,8 +77,8 @@ func merge(into, part map[string]any) {
 	}
 }
 
-// both2 returns a schema that takes what two schemas take.
-func both2(a, b any) any {
+// intersection returns a schema that takes what two schemas take.
+func intersection(a, b any) any {
 	first, _ := a.(map[string]any)
 	second, _ := b.(map[string]any)
 	out := maps.Clone(first)
@@ -94,35 +91,6 @@ func both2(a, b any) any {
 	return out
 }
 
-// united returns the properties of every alternative of a form. A form has no other way
-// to offer them; only what each requires is required.
-func (b *builder) united(schema map[string]any) map[string]any {
-	out := map[string]any{"properties": map[string]any{}}
-	if own, ok := flattened(without(schema, "oneOf", "anyOf", "allOf")); ok {
-		merge(out, own)
-	}
-	for _, keyword := range []string{"allOf", "oneOf", "anyOf"} {
-		alternatives, _ := schema[keyword].([]any)
-		for _, one := range alternatives {
-			part, _ := one.(map[string]any)
-			from, ok := flattened(part)
-			if !ok {
-				from = b.united(part)
-			}
-			properties, _ := out["properties"].(map[string]any)
-			more, _ := from["properties"].(map[string]any)
-			for name, property := range more {
-				if old, both := properties[name]; both && !reflect.DeepEqual(old, property) {
-					property = map[string]any{"anyOf": []any{old, property}}
-				}
-				properties[name] = property
-			}
-		}
-	}
-	b.notes.add("the alternatives of the body are offered together: a form has no other way")
-	return out
-}
-
 func without(schema map[string]any, names ...string) map[string]any {
 	rest := maps.Clone(schema)
 	for _, name := range names {
@@ -131,56 +99,60 @@ func without(schema map[string]any, names ...string) map[string]any {
 	return rest
 }
 
-// encoded returns how a member of a form travels by its Encoding Object, and its schema.
-func (b *builder) encoded(format, name string, schema, encoding map[string]any) (domain.Parameter, map[string]any) {
-	contentType := jsonvalue.FirstString(encoding["contentType"])
-	if format == domain.MultipartBody {
-		if separator := jsonvalue.FirstString(encoding[separated]); separator != "" {
-			return domain.Parameter{}, separatedBy(separator, schema)
+// combine writes the parts of an allOf into the schema around it where that takes the
+// same values. A part that only describes says nothing about values.
+func combine(out map[string]any) {
+	all, _ := out["allOf"].([]any)
+	var parts []any
+	for _, one := range all {
+		part, _ := one.(map[string]any)
+		if about := part["description"]; about != nil && out["description"] == nil {
+			out["description"] = about
 		}
-		return domain.Parameter{}, file(schema, contentType)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(part)), func(name string) bool { return !annotation(name) }) {
+			continue
+		}
+		parts = append(parts, part)
 	}
-	if separator := jsonvalue.FirstString(encoding[separated]); separator == "\t" {
-		return domain.Parameter{}, separatedBy(separator, schema)
+	if out["allOf"] = parts; len(parts) == 0 {
+		delete(out, "allOf")
+		return
 	}
-	if isFile(schema) {
-		b.notes.add("%s takes a text: a form can't hold a file", quoted(name))
+	if merged, ok := flattened(out); ok {
+		delete(out, "allOf")
+		maps.Copy(out, merged)
+		return
 	}
-	travels := b.style(parameter{name: name, in: domain.InBody, members: encoding})
-	described := encoding["style"] != nil || encoding["explode"] != nil
-	found := shapeOf(schema)
-	switch {
-	case found == scalar:
-		return domain.Parameter{}, nil
-	case kindOf(contentType) == domain.JSONBody && contentType != "" || found == nested && travels.Style != "deepObject" || found == other && !described && schema["type"] != nil:
-		return domain.Parameter{Style: "json"}, nil
-	case found == list && travels == (domain.Parameter{}):
-		return domain.Parameter{}, nil
-	case found == other && travels == (domain.Parameter{}):
-		return domain.Parameter{Style: "form"}, nil
+	if len(parts) == 1 {
+		mergeOnly(out, parts[0].(map[string]any))
 	}
-	return travels, nil
 }
 
-// file returns the schema of a part whose value is a file as base64, else nil.
-func file(schema map[string]any, contentType string) map[string]any {
-	if items, ok := schema["items"].(map[string]any); ok && isFile(items) {
-		out := maps.Clone(schema)
-		out["items"] = file(items, contentType)
-		return out
-	}
-	if !isFile(schema) {
-		if contentType != "" && !strings.ContainsAny(contentType, "*,") {
-			out := maps.Clone(schema)
-			out["contentMediaType"] = contentType
-			return out
+// mergeOnly writes the only part of an allOf into the schema around it, unless both
+// have a keyword.
+func mergeOnly(out, only map[string]any) {
+	for name := range only {
+		if _, both := out[name]; both && !annotation(name) {
+			return
 		}
-		return nil
 	}
-	out := without(schema, "format", "contentMediaType")
-	out["type"], out["contentEncoding"] = "string", "base64"
-	if kind := cmp.Or(contentType, jsonvalue.FirstString(schema["contentMediaType"])); kind != "" && !strings.ContainsAny(kind, "*,") {
-		out["contentMediaType"] = kind
+	delete(out, "allOf")
+	for name, v := range only {
+		if _, both := out[name]; !both {
+			out[name] = v
+		}
 	}
-	return out
+}
+
+// alternatives makes anyOf of oneOf: alternatives of documents overlap, and models take
+// anyOf only.
+func alternatives(out map[string]any) {
+	if one, ok := out["oneOf"]; ok && out["anyOf"] == nil {
+		out["anyOf"] = one
+		delete(out, "oneOf")
+	}
+}
+
+func annotation(name string) bool {
+	return name == "description" || name == "title" || name == "default"
 }

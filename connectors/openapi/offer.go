@@ -9,49 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// MaxSchema is the most bytes that the schema of an offer has: no model is helped by
-// more, and compiling it takes long.
-const MaxSchema = 64 << 10
-
 // maxNames is how many bytes are read of a schema of which the names are kept.
 const maxNames = 1 << 20
-
-// Context is what offers are made for.
-type Context struct {
-	BaseURL string // of the integration
-	Found   string // the URL of the document, "" when it was given by value
-
-	// What the auth of the integration sets, which is no parameter.
-	AuthHeader, AuthQuery string
-}
-
-// builder makes one offer.
-type builder struct {
-	document  *Document
-	operation Operation
-	method    string
-	in        Context
-	schemas   *schemas
-	notes     *notes
-	problem   string
-
-	offer        domain.Offer
-	placeholders map[string]string // name in the path to name in the document
-	fixedQuery   map[string]bool
-	properties   map[string]any
-	taken        map[string]bool // names of properties
-	required     []string
-	additional   any // members that have no property
-	listed       domain.Parameters
-	headers      map[string]string
-	onlyAccept   bool // the document requires the header Accept as it is
-	body         *domain.Body
-	hasBody      bool
-}
 
 // Offer returns an operation as an endpoint, or why it can't be one. usable returns
 // the problems of an endpoint; one whose schema has any keeps the names only.
@@ -236,14 +198,4 @@ func jsonFirst(mediaType string) string {
 		return "0"
 	}
 	return "1"
-}
-
-// variable returns the value of a server variable.
-func variable(v any) string {
-	members, _ := v.(map[string]any)
-	text, _ := jsonvalue.Scalar(members["default"])
-	if text == "" {
-		text, _ = jsonvalue.Scalar(jsonvalue.FirstElement(members["enum"]))
-	}
-	return text
 }

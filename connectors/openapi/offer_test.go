@@ -64,10 +64,14 @@ func TestABadPartCostsThatPartOnly(t *testing.T) {
 		"numbers for texts":           {`{"type": "string", "enum": [1, true, "a"]}`, "", `{"enum":["1","true","a"],"type":"string"}`, ""},
 		"another dialect":             {`{"$schema": "http://json-schema.org/draft-04/schema#", "$id": "https://a.example/x", "$dynamicRef": "#no", "type": "string"}`, "", `{"type":"string"}`, "its reference can't be followed"},
 		"no required names":           {`{"type": "object", "required": [1, "a", "a"], "properties": {"a": {}}}`, "", `{"properties":{"a":{}},"required":["a"],"type":"object"}`, ""},
-		"an id of what is referred to": {`{"type": "object", "required": ["id", "type"], "properties": {"id": {"type": "string", "readOnly": true}, "at": {"type": "string", "readOnly": true}, "type": {"type": "string"}}}`, "",
-			`{"properties":{"id":{"type":"string"},"type":{"type":"string"}},"required":["type"],"type":"object"}`, ""},
-		"an allOf with what only responses have": {`{"allOf": [{"required": ["id", "a"]}, {"type": "object", "properties": {"id": {"type": "string", "readOnly": true}, "a": {"type": "string"}}}]}`, "",
-			`{"properties":{"a":{"type":"string"},"id":{"type":"string"}},"required":["a"],"type":"object"}`, ""},
+		"an id of what is referred to": {
+			`{"type": "object", "required": ["id", "type"], "properties": {"id": {"type": "string", "readOnly": true}, "at": {"type": "string", "readOnly": true}, "type": {"type": "string"}}}`, "",
+			`{"properties":{"id":{"type":"string"},"type":{"type":"string"}},"required":["type"],"type":"object"}`, "",
+		},
+		"an allOf with what only responses have": {
+			`{"allOf": [{"required": ["id", "a"]}, {"type": "object", "properties": {"id": {"type": "string", "readOnly": true}, "a": {"type": "string"}}}]}`, "",
+			`{"properties":{"a":{"type":"string"},"id":{"type":"string"}},"required":["a"],"type":"object"}`, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			offers, skipped := offersOf(t, withBody(`{"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "odd": `+row.bad+`}}`, row.more))

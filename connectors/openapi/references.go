@@ -11,8 +11,6 @@ import (
 
 const maxReferences = 20 // that lead from one to the next
 
-var pointerEscapes = strings.NewReplacer("~1", "/", "~0", "~")
-
 // lookUp returns what a reference inside the document leads to: a JSON pointer (RFC
 // 6901), percent-encoded as in a URL. The problem is "" or the rest of a sentence.
 func (d *Document) lookUp(ref string) (v any, problem string) {
@@ -25,7 +23,7 @@ func (d *Document) lookUp(ref string) (v any, problem string) {
 		if plain, err := url.PathUnescape(step); err == nil {
 			step = plain
 		}
-		step = pointerEscapes.Replace(step)
+		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
 		found := false
 		switch parent := v.(type) {
 		case map[string]any:

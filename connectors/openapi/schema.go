@@ -30,11 +30,6 @@ type schemas struct {
 	notes    *notes
 }
 
-const (
-	maxHidden = 200    // names of readOnly properties of an allOf
-	maxLooked = 20_000 // schemas that are searched for them
-)
-
 // place is where a schema stands.
 type place struct {
 	at     string // for a note
@@ -217,117 +212,6 @@ func enumAsTyped(out map[string]any) {
 		}
 	}
 	out["enum"] = as
-}
-
-// combine writes the parts of an allOf into the schema around it where that takes the
-// same values. A part that only describes says nothing about values.
-func combine(out map[string]any) {
-	all, _ := out["allOf"].([]any)
-	var parts []any
-	for _, one := range all {
-		part, _ := one.(map[string]any)
-		if about := part["description"]; about != nil && out["description"] == nil {
-			out["description"] = about
-		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(part)), func(name string) bool { return !annotation(name) }) {
-			continue
-		}
-		parts = append(parts, part)
-	}
-	if out["allOf"] = parts; len(parts) == 0 {
-		delete(out, "allOf")
-		return
-	}
-	if merged, ok := flattened(out); ok {
-		delete(out, "allOf")
-		maps.Copy(out, merged)
-		return
-	}
-	if len(parts) == 1 {
-		mergeOnly(out, parts[0].(map[string]any))
-	}
-}
-
-// mergeOnly writes the only part of an allOf into the schema around it, unless both
-// have a keyword.
-func mergeOnly(out, only map[string]any) {
-	for name := range only {
-		if _, both := out[name]; both && !annotation(name) {
-			return
-		}
-	}
-	delete(out, "allOf")
-	for name, v := range only {
-		if _, both := out[name]; !both {
-			out[name] = v
-		}
-	}
-}
-
-// alternatives makes anyOf of oneOf: alternatives of documents overlap, and models take
-// anyOf only.
-func alternatives(out map[string]any) {
-	if one, ok := out["oneOf"]; ok && out["anyOf"] == nil {
-		out["anyOf"] = one
-		delete(out, "oneOf")
-	}
-}
-
-func annotation(name string) bool {
-	return name == "description" || name == "title" || name == "default"
-}
-
-// freeReadOnly requires no property that only responses have, and leaves it out unless
-// the document requires it: such as the id of what a request refers to. hidden are those
-// of the schemas beside this one in an allOf.
-func (s *schemas) freeReadOnly(out, members map[string]any, hidden []string) {
-	properties, _ := out["properties"].(map[string]any)
-	given, _ := members["properties"].(map[string]any)
-	required, _ := out["required"].([]any)
-	combined := len(hidden) > 0
-	for name := range properties {
-		if !s.request || !s.document.readOnly(given[name]) {
-			continue
-		}
-		if out["additionalProperties"] == false || !combined && !slices.Contains(required, any(name)) {
-			delete(properties, name)
-		}
-		hidden = append(slices.Clone(hidden), name)
-	}
-	required = slices.DeleteFunc(slices.Clone(required), func(v any) bool {
-		name, _ := v.(string)
-		return slices.Contains(hidden, name)
-	})
-	if delete(out, "required"); len(required) > 0 {
-		out["required"] = required
-	}
-}
-
-func (d *Document) readOnly(v any) bool {
-	members, _ := v.(map[string]any)
-	return members["readOnly"] == true || d.object(v)["readOnly"] == true
-}
-
-// readOnlyNames returns the readOnly properties of a schema and of what its allOf holds.
-func (s *schemas) readOnlyNames(v any, depth int) []string {
-	members := s.document.object(v)
-	if s.looked++; s.looked > maxLooked || depth > 6 {
-		return nil
-	}
-	var names []string
-	properties, _ := members["properties"].(map[string]any)
-	for name, property := range properties {
-		if s.document.readOnly(property) {
-			names = append(names, name)
-		}
-	}
-	all, _ := members["allOf"].([]any)
-	for _, part := range all {
-		if names = append(names, s.readOnlyNames(part, depth+1)...); len(names) > maxHidden || s.looked > maxLooked {
-			break
-		}
-	}
-	return names
 }
 
 // pointerTo returns the place of a member for a note.

@@ -80,3 +80,13 @@ func locate(base, found, server string) (baseURL, prefix string, ok bool) {
 	}
 	return "", "", false
 }
+
+// variable returns the value of a server variable.
+func variable(v any) string {
+	members, _ := v.(map[string]any)
+	text, _ := jsonvalue.Scalar(members["default"])
+	if text == "" {
+		text, _ = jsonvalue.Scalar(jsonvalue.FirstElement(members["enum"]))
+	}
+	return text
+}
