@@ -17,6 +17,8 @@ const (
 	multipartType = "multipart/form-data"
 )
 
+const maxMedias = 50 // that are looked at
+
 // media is one way in which a body may travel.
 type media struct {
 	mediaType string // as it is sent
@@ -52,7 +54,8 @@ var instead = map[string]string{
 // medias returns the ways in which a body may travel, the best first.
 func (b *builder) medias(content map[string]any) []media {
 	var all []media
-	for _, name := range slices.Sorted(maps.Keys(content)) {
+	names := slices.Sorted(maps.Keys(content))
+	for _, name := range names[:min(len(names), maxMedias)] {
 		m := media{mediaType: name, format: kindOf(name), members: b.document.object(content[name])}
 		plain, _, err := mime.ParseMediaType(name)
 		schema := b.document.object(m.members["schema"])
@@ -178,13 +181,13 @@ func (b *builder) bodyMembers(flat map[string]any, encode func(string, map[strin
 		property := name
 		_, placed := b.listed[name]
 		switch {
-		case b.taken[name] && b.placeholders[name] != "" && !placed && shapeOf(schema) == scalar && travels == (domain.Parameter{}):
+		case b.taken[name] > 0 && b.placeholders[name] != "" && !placed && shapeOf(schema) == scalar && travels == (domain.Parameter{}):
 			travels.In = domain.InBody // it travels in both places
-		case b.taken[name]:
+		case b.taken[name] > 0:
 			property = free(b.taken, "body_"+name, 256)
 			travels.Name = name
 		default:
-			b.taken[name] = true
+			b.taken[name] = 1
 		}
 		if travels != (domain.Parameter{}) || b.method == "GET" || b.method == "DELETE" {
 			travels.In = domain.InBody
@@ -196,8 +199,8 @@ func (b *builder) bodyMembers(flat map[string]any, encode func(string, map[strin
 		}
 	}
 	for _, name := range required {
-		if _, has := properties[name]; !has && !b.taken[name] {
-			b.taken[name], b.properties[name] = true, map[string]any{}
+		if _, has := properties[name]; !has && b.taken[name] == 0 {
+			b.taken[name], b.properties[name] = 1, map[string]any{}
 			b.required = append(b.required, name)
 		}
 	}

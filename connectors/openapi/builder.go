@@ -29,7 +29,7 @@ type builder struct {
 	placeholders map[string]string // name in the path to name in the document
 	fixedQuery   map[string]bool
 	properties   map[string]any
-	taken        map[string]bool // names of properties
+	taken        map[string]int // names of properties
 	required     []string
 	additional   any // members that have no property
 	listed       domain.Parameters

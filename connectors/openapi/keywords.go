@@ -29,7 +29,7 @@ const maxPatternLength = 1000
 
 // keyword writes one keyword of a schema, or a note when its value is none.
 func (s *schemas) keyword(out map[string]any, name string, v any, p place) {
-	s.left -= len(name) + 4
+	s.left -= len(name)
 	kept, ok := any(nil), true
 	switch {
 	case name == "title" || name == "description":
@@ -147,9 +147,12 @@ func (s *schemas) named(v any, p place, accepts func(string) bool) (any, bool) {
 	if !ok {
 		return nil, false
 	}
+	if s.left -= 4 * len(given); s.left < 0 {
+		return map[string]any{}, true // too large: tried again with less
+	}
 	all := make(map[string]any, len(given))
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if s.left -= len(name) + 4; s.left < 0 {
+		if s.left -= len(name); s.left < 0 {
 			break
 		}
 		if accepts != nil && !accepts(name) {

@@ -3,19 +3,19 @@ package openapi
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
-	maxName        = 128  // characters of an endpoint's name
-	maxDescription = 1024 // characters of a description: what every provider of models takes
+	maxName        = 128                // characters of an endpoint's name
+	maxDescription = 1024               // characters of a description: what every provider of models takes
+	maxRead        = 4 * maxDescription // bytes of a text that are looked at
 )
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
 // EndpointName returns s as a name that an endpoint may have, "" when nothing is left.
 func EndpointName(s string) string {
-	name := strings.Trim(notInName.ReplaceAllString(s, "_"), "_")
+	name := strings.Trim(notInName.ReplaceAllString(s[:min(len(s), maxRead)], "_"), "_")
 	if len(name) > maxName {
 		name = name[:maxName]
 	}
@@ -25,7 +25,7 @@ func EndpointName(s string) string {
 // Description returns the first text that is not blank, as an endpoint may have it.
 func Description(texts ...string) string {
 	for _, s := range texts {
-		if s = strings.TrimSpace(strings.ToValidUTF8(s, "\uFFFD")); s != "" {
+		if s = strings.TrimSpace(strings.ToValidUTF8(s[:min(len(s), maxRead)], "\uFFFD")); s != "" {
 			return shorten(s, maxDescription)
 		}
 	}
@@ -34,8 +34,14 @@ func Description(texts ...string) string {
 
 // shorten returns at most so many characters of s; … stands for the rest.
 func shorten(s string, limit int) string {
-	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
-		return s
+	n, last := 0, 0
+	for at := range s {
+		if n++; n == limit {
+			last = at
+		}
+		if n > limit {
+			return strings.TrimSpace(s[:last]) + "…"
+		}
 	}
-	return strings.TrimSpace(string([]rune(s)[:limit-1])) + "…"
+	return s
 }

@@ -25,7 +25,7 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 		if ctx.Err() != nil {
 			return domain.Offer{}, "reading it took too long"
 		}
-		b := d.build(o, in, kept, MaxSchema)
+		b := d.build(ctx, o, in, kept, MaxSchema)
 		if b.problem != "" {
 			return domain.Offer{}, b.problem
 		}
@@ -37,7 +37,7 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 		}
 		break
 	}
-	b := d.build(o, in, detail{}, maxNames)
+	b := d.build(ctx, o, in, detail{}, maxNames)
 	b.keepNames()
 	problems := usable(b.offer)
 	if len(problems) == 0 {
@@ -47,15 +47,15 @@ func (d *Document) Offer(ctx context.Context, o Operation, in Context, usable fu
 }
 
 // build makes an offer of so much detail, with this many bytes of schemas.
-func (d *Document) build(o Operation, in Context, kept detail, room int) *builder {
+func (d *Document) build(ctx context.Context, o Operation, in Context, kept detail, room int) *builder {
 	if d.swagger {
 		o = d.converted(o)
 	}
 	b := &builder{
 		document: d, operation: o, method: o.Method, in: in, notes: &notes{},
-		properties: map[string]any{}, taken: map[string]bool{}, listed: domain.Parameters{}, headers: map[string]string{}, fixedQuery: map[string]bool{},
+		properties: map[string]any{}, taken: map[string]int{}, listed: domain.Parameters{}, headers: map[string]string{}, fixedQuery: map[string]bool{},
 	}
-	b.schemas = &schemas{document: d, detail: kept, request: true, left: room, notes: b.notes}
+	b.schemas = &schemas{ctx: ctx, document: d, detail: kept, request: true, left: room, notes: b.notes}
 	b.offer = domain.Offer{Name: o.Name, Description: o.Description, Method: o.Method}
 	path, names, pathNotes, problem := template(o.Path)
 	b.notes.all = append(b.notes.all, pathNotes...)

@@ -170,9 +170,17 @@ func TestAHostileDocumentStaysWithinItsBudget(t *testing.T) {
 			require.LessOrEqual(t, len(offers["op"].InputSchema), MaxSchema)
 		})
 	}
+	d, err := Read(t.Context(), []byte(`{"openapi": "3.1.0", "paths": {`+repeated(20_000, ",", `"/\u%04x": {"$ref": "#/x"}`)+`}, "x": {"get": {"operationId": "猫", "description": "`+strings.Repeat("x", 1<<20)+`"}}}`))
+	require.NoError(t, err)
+	all := d.Operations()
+	require.Len(t, all, 20_000)
+	require.Equal(t, "get_19", all[20_000-1].Name[:6], "names that fall together take a number, in a time that grows with how many there are")
+	_, skipped := offersOf(t, `{"openapi": "3.1.0", "paths": {"/`+repeated(100_000, "/", "{p%d}")+`": {"get": {}}}}`)
+	require.Len(t, skipped, 1)
+
 	ended, end := context.WithCancel(t.Context())
 	end()
-	d, err := Read(t.Context(), []byte(withBody(`{}`, "")))
+	d, err = Read(t.Context(), []byte(withBody(`{}`, "")))
 	require.NoError(t, err)
 	_, reason := d.Offer(ended, d.Operations()[0], Context{}, func(domain.Offer) []domain.Problem { return nil })
 	require.Equal(t, "reading it took too long", reason)

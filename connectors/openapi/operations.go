@@ -30,6 +30,8 @@ func (o Operation) Candidate() domain.Candidate {
 	return domain.Candidate{Name: o.Name, Description: o.Description, Method: o.Method, Path: o.Path, Tags: o.Tags}
 }
 
+const maxTags = 50 // of an operation, that a selection looks at
+
 // methods are those that an endpoint may have, in the order of the list; others are
 // those that it can't have.
 var (
@@ -41,7 +43,7 @@ var (
 // twice: the second gets a number.
 func (d *Document) Operations() []Operation {
 	var all []Operation
-	names := map[string]bool{}
+	names := map[string]int{}
 	paths, _ := d.root["paths"].(map[string]any)
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		if strings.HasPrefix(path, "x-") {
@@ -54,7 +56,7 @@ func (d *Document) Operations() []Operation {
 		}
 		item = d.besideReference(paths[path], item)
 		for _, o := range d.operationsAt(path, item) {
-			if o.problem == "" && names[o.Name] {
+			if o.problem == "" && names[o.Name] > 0 {
 				o.Name = cmpText(EndpointName(strings.ToLower(o.Method)+o.Path), o.Name)
 			}
 			if o.problem == "" {
@@ -73,9 +75,20 @@ func (d *Document) besideReference(from any, item map[string]any) map[string]any
 	if _, refers := beside["$ref"]; !refers || len(beside) == 1 {
 		return item
 	}
-	both := maps.Clone(item)
-	maps.Copy(both, beside)
+	both := map[string]any{}
+	for _, name := range slices.Concat(methods, others, []string{"parameters", "servers", "additionalOperations"}) {
+		if v := either(beside[name], item[name]); v != nil {
+			both[name] = v
+		}
+	}
 	return both
+}
+
+func either(a, b any) any {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 func (d *Document) operationsAt(path string, item map[string]any) []Operation {
@@ -88,7 +101,7 @@ func (d *Document) operationsAt(path string, item map[string]any) []Operation {
 		if o.members, o.problem = d.follow(item[method]); o.problem != "" {
 			o.problem = "the operation " + o.problem
 		}
-		o.Tags = texts(o.members["tags"])
+		o.Tags = firstTexts(o.members["tags"], maxTags)
 		o.Description = Description(jsonvalue.FirstString(o.members["summary"]), jsonvalue.FirstString(o.members["description"]), o.Title())
 		o.Name = EndpointName(jsonvalue.FirstString(o.members["operationId"]))
 		if o.Name == "" {
@@ -109,14 +122,21 @@ func (d *Document) operationsAt(path string, item map[string]any) []Operation {
 }
 
 // free returns a name that is not taken, with a number where it must be, and takes it.
-func free(taken map[string]bool, name string, limit int) string {
+// taken has the last number of a name.
+func free(taken map[string]int, name string, limit int) string {
 	one := name
-	for n := 2; taken[one]; n++ {
-		suffix := "_" + strconv.Itoa(n)
+	for taken[one] > 0 {
+		taken[name]++
+		suffix := "_" + strconv.Itoa(taken[name])
 		one = name[:min(len(name), limit-len(suffix))] + suffix
 	}
-	taken[one] = true
+	taken[one] = 1
 	return one
+}
+
+func firstTexts(v any, limit int) []string {
+	list, _ := v.([]any)
+	return texts(list[:min(len(list), limit)])
 }
 
 func texts(v any) []string {

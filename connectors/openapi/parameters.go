@@ -101,7 +101,7 @@ func (b *builder) placeInPath(p parameter) {
 			continue
 		}
 		p.name, p.required = name, true // how it is called matters to the path only
-		if b.taken[name] {
+		if b.taken[name] > 0 {
 			return
 		}
 		b.add(p)
@@ -113,7 +113,7 @@ func (b *builder) placeInPath(p parameter) {
 // fillPath adds a property for each placeholder that no parameter describes.
 func (b *builder) fillPath() {
 	for name, original := range b.placeholders {
-		if !b.taken[name] {
+		if b.taken[name] == 0 {
 			b.add(parameter{name: name, in: domain.InPath, required: true, members: map[string]any{"schema": map[string]any{"type": "string"}}})
 			b.notes.add("the placeholder %s has no parameter: it takes any string", quoted(original))
 		}
@@ -244,7 +244,7 @@ var styles = map[string][]string{
 // addSchema adds a property, and lists it where it would travel another way otherwise.
 func (b *builder) addSchema(p parameter, schema map[string]any, travels domain.Parameter) {
 	name := p.name
-	if b.taken[name] {
+	if b.taken[name] > 0 {
 		name = p.in + "_" + name
 	}
 	name = free(b.taken, name, 256)

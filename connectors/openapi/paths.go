@@ -13,11 +13,17 @@ var (
 	notInPathName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 )
 
-const placeholderRoom = 128 // characters of its name
+const (
+	placeholderRoom = 128  // characters of its name
+	maxPath         = 4096 // bytes of a path that is looked at; an endpoint has at most 2048
+)
 
 // template returns a path as an endpoint may have it, and the names of its
 // placeholders in the document by their names there.
 func template(path string) (made string, names map[string]string, notes []string, problem string) {
+	if len(path) > maxPath {
+		return "", nil, nil, "its path is too long"
+	}
 	if before, fragment, cut := strings.Cut(path, "#"); cut {
 		path = before
 		notes = append(notes, fmt.Sprintf("#%s is left out of the path: a fragment never travels", jsonvalue.Abbreviate(fragment, 100)))
@@ -25,7 +31,7 @@ func template(path string) (made string, names map[string]string, notes []string
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	names, taken := map[string]string{}, map[string]bool{}
+	names, taken := map[string]string{}, map[string]int{}
 	var b strings.Builder
 	last := 0
 	for _, at := range placeholder.FindAllStringSubmatchIndex(path, -1) {

@@ -46,6 +46,7 @@ func (s *schemas) readOnlyNames(v any, depth int) []string {
 	}
 	var names []string
 	properties, _ := members["properties"].(map[string]any)
+	s.looked += len(properties)
 	for name, property := range properties {
 		if s.document.readOnly(property) {
 			names = append(names, name)

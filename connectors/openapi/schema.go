@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 
@@ -21,6 +22,7 @@ var details = []detail{{40, maxDescription}, {40, 200}, {8, 100}, {5, 60}, {4, 0
 // schemas rewrites the schemas of a document as JSON Schema 2020-12 with references
 // written out. What it can't keep it drops with a note.
 type schemas struct {
+	ctx      context.Context
 	document *Document
 	detail   detail
 	request  bool     // members that are readOnly are left out
@@ -41,8 +43,10 @@ func (p place) deeper(at string) place { return place{at: at, depth: p.depth + 1
 
 // schema returns a schema that takes what v takes, or more. It is never shared.
 func (s *schemas) schema(v any, p place) map[string]any {
-	s.left -= 4
 	members, isObject := v.(map[string]any)
+	if s.left -= 4 + 4*len(members); s.ctx.Err() != nil {
+		s.left = -1
+	}
 	switch {
 	case v == false:
 		return map[string]any{"not": map[string]any{}}
