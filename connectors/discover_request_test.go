@@ -73,6 +73,8 @@ func TestARequestIsWhatTheDocumentDescribes(t *testing.T) {
 		"JSON of a vendor":                      {operation("patch", "/things", body("application/vnd.api+json", object)), `{"a": "x"}`, `PATCH /things {"a":"x"} Content-Type: application/vnd.api+json`},
 		"JSON with a charset":                   {operation("post", "/things", body("application/json; charset=utf-8", object)), `{"a": "x"}`, `POST /things {"a":"x"} Content-Type: application/json; charset=utf-8`},
 		"a merge patch":                         {operation("patch", "/things", body("application/merge-patch+json", object)), `{"a": "x"}`, `PATCH /things {"a":"x"} Content-Type: application/merge-patch+json`},
+		"a merge patch beside others":           {operation("patch", "/things", "requestBody: {content: {application/json-patch+json: {}, application/vnd.x+json: {}, application/merge-patch+json: {schema: "+object+"}}}"), `{"a": "x"}`, `PATCH /things {"a":"x"} Content-Type: application/merge-patch+json`},
+		"an empty body of a GET":                {operation("get", "/things", parameters("{name: q, in: query, schema: "+text+"}")+", "+body("application/x-www-form-urlencoded", "{type: object, properties: {}}")), `{"q": "x"}`, `GET /things?q=x`},
 		"any media type":                        {operation("post", "/things", body("*/*", object)), `{"a": "x"}`, `POST /things {"a":"x"} Content-Type: application/json`},
 		"a list as the body":                    {operation("post", "/things", body("application/json", list)), `{"body": ["a"]}`, `POST /things ["a"] Content-Type: application/json`},
 		"alternatives as the body":              {operation("post", "/things", body("application/json", "{oneOf: ["+object+", "+text+"]}")), `{"body": "a"}`, `POST /things "a" Content-Type: application/json`},

@@ -76,10 +76,10 @@ func (b *builder) medias(content map[string]any) []media {
 			m.rank += 4
 		case plain == "application/json-patch+json":
 			m.rank += 3
-		case plain == "application/merge-patch+json":
-			m.rank += 2
-		default:
+		case plain == "application/merge-patch+json": // which stands for all of a merge, where others are one vendor's
 			m.rank++
+		default:
+			m.rank += 2
 		}
 		if m.format == domain.MultipartBody && b.hasFile(schema) {
 			m.rank = 9 // a form can't hold files
@@ -113,6 +113,10 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 	}
 	m := medias[0]
 	schema := b.schemas.schema(m.members["schema"], place{at: "body"})
+	if properties, has := schema["properties"].(map[string]any); (b.method == "GET" || b.method == "DELETE") && !required && has && len(properties) == 0 && onlyTyped(schema) {
+		b.hasBody = false // documents give one to every operation
+		return
+	}
 	about := b.schemas.text(strings.TrimSpace(jsonvalue.FirstString(given["description"])))
 	switch m.format {
 	case domain.JSONBody:
@@ -149,6 +153,11 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 	case domain.Base64Body:
 		b.whole(m, map[string]any{"type": "string", "contentEncoding": "base64", "contentMediaType": m.mediaType}, about, required)
 	}
+}
+
+// onlyTyped reports whether a schema takes any object, and has nothing to describe.
+func onlyTyped(schema map[string]any) bool {
+	return schema["type"] == "object" && len(without(schema, "type", "properties", "description", "title")) == 0
 }
 
 // whole adds a property whose value is the body.
