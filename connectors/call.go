@@ -27,7 +27,7 @@ type protocol interface {
 	// send sends a signed request and returns the answer, also beside an error.
 	send(context.Context, *request, domain.Endpoint) (reply, *callerror.Error)
 	// verdict returns the error in an answer, whose secrets are masked.
-	verdict(status int, raw any) *callerror.Error
+	verdict(got egress.Answer, raw any) *callerror.Error
 }
 
 // reply is what sending a request led to.

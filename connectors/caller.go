@@ -65,8 +65,8 @@ func (c *caller) do(ctx context.Context, r *request, retry domain.RetryConfig) (
 			return got.Status, e
 		})
 		o := upstream.Outcome{Status: got.Status, Header: got.Header, Err: e}
-		if shown := cmp.Or(e, callerror.OfStatus(got.Status)); shown != nil {
-			o.Shown = shown.Sentence
+		if shown := cmp.Or(e, got.Error()); shown != nil {
+			o.Shown = shown.Shown(r.Request.Scrubber())
 		}
 		return o
 	}, upstream.MayRepeat(r.Request.Method, r.Request.Header, retry))

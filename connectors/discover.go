@@ -110,8 +110,8 @@ func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *callerror.E
 	case got.Status == http.StatusUnauthorized || got.Status == http.StatusForbidden:
 		return nil, &callerror.Error{Code: domain.CallAuthFailed, Sentence: fmt.Sprintf(
 			"The server of openapi_url answered %d %s: the document is requested without credentials. Send the document itself as openapi.", got.Status, http.StatusText(got.Status))}
-	case callerror.OfStatus(got.Status) != nil:
-		return nil, callerror.OfStatus(got.Status)
+	case got.Error() != nil:
+		return nil, got.Error()
 	case got.Truncated:
 		return nil, tooLarge()
 	}

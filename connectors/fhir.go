@@ -27,8 +27,8 @@ func (c fhirConnector) call(ctx context.Context, call domain.Call) (domain.CallR
 	return c.caller.call(ctx, c, call)
 }
 
-func (fhirConnector) verdict(status int, raw any) *callerror.Error {
-	e := callerror.OfStatus(status)
+func (fhirConnector) verdict(got egress.Answer, raw any) *callerror.Error {
+	e := got.Error()
 	reason := outcome(raw)
 	switch {
 	case reason == "":
@@ -90,7 +90,7 @@ func (c fhirConnector) probe(ctx context.Context, i domain.Integration, open dom
 	})
 	p.seen.HTTPStatus = got.Status
 	if e == nil {
-		e = unhealthy(got.Status, i.Auth != nil, http.StatusOK)
+		e = unhealthy(got, i.Auth != nil, http.StatusOK)
 	}
 	if e != nil {
 		return p.failed("metadata", e)

@@ -28,7 +28,7 @@ func (c fhirConnector) discover(ctx context.Context, i domain.Integration, open 
 	}
 	got, _, e := c.do(ctx, r, domain.RetryConfig{})
 	if e == nil {
-		e = callerror.OfStatus(got.Status)
+		e = got.Error()
 	}
 	if e != nil {
 		return found, e

@@ -105,7 +105,7 @@ func packed(data []byte) []byte {
 }
 
 func TestAnAnswerIsCappedAfterUnpacking(t *testing.T) {
-	bomb := packed(make([]byte, 64<<20))
+	bomb := packed(bytes.Repeat([]byte("x"), 64<<20))
 	for name, answer := range map[string]http.HandlerFunc{
 		"a bomb": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -168,8 +168,8 @@ func TestAnUpstreamThatIsNotHTTPIsReported(t *testing.T) {
 		"nothing":     {func(net.Conn) {}, domain.CallUnreachable},
 		"a reset":     {func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }, domain.CallUnreachable},
 		"half a body": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf") }, domain.CallUnreachable},
-		"not gzip": {func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nplain text here")
+		"broken gzip": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8bplain text here")
 		}, domain.CallUpstreamError},
 		"not offered": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nxx") }, domain.CallUpstreamError},
 	} {

@@ -41,7 +41,7 @@ func (m mcpConnector) call(ctx context.Context, call domain.Call) (domain.CallRe
 }
 
 // verdict returns nil: the errors of an answer are known once it is read as MCP.
-func (mcpConnector) verdict(int, any) *callerror.Error { return nil }
+func (mcpConnector) verdict(egress.Answer, any) *callerror.Error { return nil }
 
 // build returns a call of a tool as it is shown. The SDK makes the requests that carry
 // it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
@@ -61,13 +62,13 @@ func (p *probing) send(ctx context.Context, r *request, attempt func() (int, *ca
 	return e
 }
 
-// status sends r and returns the status of the answer.
-func (p *probing) status(ctx context.Context, r *request) (status int, e *callerror.Error) {
+// head sends r and returns the answer without its body.
+func (p *probing) head(ctx context.Context, r *request) (got egress.Answer, e *callerror.Error) {
 	e = p.send(ctx, r, func() (_ int, e *callerror.Error) {
-		status, e = p.caller.client.Status(ctx, r.Request)
-		return status, e
+		got, e = p.caller.client.Head(ctx, r.Request)
+		return got.Status, e
 	})
-	return status, e
+	return got, e
 }
 
 // step notes a step that succeeded.
@@ -97,27 +98,37 @@ func (p *probing) end(status domain.ProbeStatus, message string) domain.Probe {
 	return p.seen
 }
 
-// unhealthy returns the error of a status that a probe got, nil for a good one. A 401 is
-// good where no credentials are configured: the upstream is there.
-func unhealthy(status int, signed bool, expected int) *callerror.Error {
-	e := callerror.OfStatus(status)
+// unhealthy returns the error of an answer that a probe got, nil for a good one. A 401 is
+// good where no credentials are configured: the upstream is there. A redirect is not, since
+// no call follows it. A rate limit shows nothing about the credentials.
+func unhealthy(got egress.Answer, signed bool, expected int) *callerror.Error {
+	e := got.Error()
 	switch {
 	case e != nil && e.Code == domain.CallAuthFailed && signed:
 		return e
-	case status >= 500:
+	case got.Status >= 500:
 		return &callerror.Error{Code: domain.CallUnreachable, Sentence: e.Sentence}
-	case expected != 0 && status != expected:
-		return callerror.Misconfigured("The upstream answered %d, and the health check expects %d.", status, expected)
+	case got.Status == expected:
+		return nil
+	case callerror.IsRedirect(got.Status):
+		return &callerror.Error{Code: domain.CallMisconfigured, Sentence: e.Sentence}
+	case expected != 0 && e != nil && e.Limited:
+		return e
+	case expected != 0:
+		return callerror.Misconfigured("The upstream answered %d, and the health check expects %d.", got.Status, expected)
 	}
 	return nil
 }
 
-// warning returns what a caller should know of a status with which the upstream was
+// warning returns what a caller should know of an answer with which the upstream was
 // reached, but not used: a sentence that follows another, or nothing.
-func warning(status, expected int, signed bool) string {
+func warning(got egress.Answer, expected int, signed bool) string {
+	status, e := got.Status, got.Error()
 	switch {
 	case status == expected:
 		return ""
+	case e != nil && e.Limited:
+		return " Its rate limit is used up, so nothing is known about the credentials."
 	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && !signed:
 		return " The upstream was reached and asks for credentials: configure auth."
 	case status == http.StatusNotFound || status == http.StatusGone:

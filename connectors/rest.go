@@ -37,7 +37,7 @@ func (c restConnector) send(ctx context.Context, r *request, e domain.Endpoint) 
 	return got, failure
 }
 
-func (restConnector) verdict(status int, _ any) *callerror.Error { return callerror.OfStatus(status) }
+func (restConnector) verdict(got egress.Answer, _ any) *callerror.Error { return got.Error() }
 
 // probe requests the path of the health check if there is one, else the base URL: with
 // HEAD, and with GET where the upstream does not support HEAD. It makes one attempt: a
@@ -56,19 +56,19 @@ func (c restConnector) probe(ctx context.Context, i domain.Integration, open dom
 		return p.failed("resolve_auth", e)
 	}
 	p.signed(r)
-	status, e := p.status(ctx, r)
-	if i.HealthCheck == nil && (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) {
+	got, e := p.head(ctx, r)
+	if i.HealthCheck == nil && (got.Status == http.StatusMethodNotAllowed || got.Status == http.StatusNotImplemented) {
 		r.Request.Method = http.MethodGet
-		status, e = p.status(ctx, r)
+		got, e = p.head(ctx, r)
 	}
-	p.seen.HTTPStatus = status
+	p.seen.HTTPStatus = got.Status
 	if e == nil {
-		e = unhealthy(status, i.Auth != nil, check.ExpectStatus)
+		e = unhealthy(got, i.Auth != nil, check.ExpectStatus)
 	}
 	if e != nil {
 		return p.failed("request", e)
 	}
-	return p.healthy("request", fmt.Sprintf("%s answered %d %s.%s", r.Request.Method, status, http.StatusText(status), warning(status, check.ExpectStatus, p.auth != nil)))
+	return p.healthy("request", fmt.Sprintf("%s answered %d %s.%s", r.Request.Method, got.Status, http.StatusText(got.Status), warning(got, check.ExpectStatus, p.auth != nil)))
 }
 
 // harmless returns the request of a probe.

@@ -13,16 +13,21 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// show puts an answer into result and, for a success, runs it through the pipeline of
+// show puts an answer into result, one that is no text by describeBinary, and, for a success, runs it through the pipeline of
 // the endpoint. Secrets are masked before the pipeline, so that no expression can take
 // one apart and carry it past the scrubber. The results of the pipeline are not scrubbed
 // again: they have texts that the caller chose, such as literals and names, and a mask
 // there would show that one of them is the secret.
-func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *callerror.Error, endpoint domain.Endpoint, verdict func(int, any) *callerror.Error, scrubber scrub.Scrubber) *callerror.Error {
+func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *callerror.Error, endpoint domain.Endpoint, verdict func(egress.Answer, any) *callerror.Error, scrubber scrub.Scrubber) *callerror.Error {
 	result.StatusCode, result.Truncated = got.Status, got.Truncated
 	result.ResponseHeaders = scrubber.Headers(got.Header)
 	var isJSON bool
 	switch {
+	case got.Binary:
+		if admission.Answer(ctx, 6*int64(len(got.Body))) != nil { // as text, in base64 and in a result
+			return callerror.Crowded()
+		}
+		isJSON, result.RawResponse = true, describeBinary(got, scrubber)
 	case got.Truncated || e != nil && len(got.Body) > 0:
 		result.RawResponse = jsonvalue.Text([]byte(scrubber.Truncated(string(got.Body))))
 	default:
@@ -35,13 +40,15 @@ func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *
 	if e != nil {
 		return e
 	}
-	if e := verdict(got.Status, result.RawResponse); e != nil {
+	if e := verdict(got, result.RawResponse); e != nil {
 		return e
 	}
 	if got.Truncated {
 		return tooLarge()
 	}
-	reshaped, err := reshape.Run(ctx, endpoint, result.RawResponse, isJSON)
+	reshaped, err := reshape.Run(ctx, endpoint, reshape.Response{
+		Status: got.Status, Header: result.ResponseHeaders, Value: result.RawResponse, IsJSON: isJSON,
+	})
 	result.AfterFilter, result.AfterMapping, result.FinalResult = reshaped.Filtered, reshaped.Mapped, reshaped.Final
 	switch {
 	case err != nil && ctx.Err() != nil:

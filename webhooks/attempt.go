@@ -63,7 +63,7 @@ func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m mess
 	o := outcome{status: resp.StatusCode}
 	if o.status < 200 || o.status > 299 {
 		o.problem = strings.TrimSpace(fmt.Sprintf("The receiver answered %d %s", o.status, http.StatusText(o.status))) + "."
-		wait, _ := retryafter.Parse(resp.Header.Get("Retry-After"), w.config.Now())
+		wait, _ := retryafter.Of(o.status, resp.Header, w.config.Now())
 		o.retryAfter = min(wait, w.config.Longest)
 	}
 	return o

@@ -9,10 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/retryafter"
 )
 
 // Error is why a call failed: a code for programs, and a sentence for people.
@@ -21,6 +26,7 @@ type Error struct {
 	Sentence string
 	Unsent   bool  // nothing of the request was sent, so sending it again is safe
 	Final    bool  // sending it again soon can't help
+	Limited  bool  // a rate limit of the upstream refused it
 	Local    bool  // this service had no room for it, not a fault of the upstream
 	Cause    error // for the log; nil where the sentence has it all
 
@@ -84,8 +90,13 @@ func Crowded() *Error {
 	return &Error{Code: domain.CallResponseTooLarge, Sentence: NoRoom, Clean: true, Final: true, Local: true}
 }
 
-// OfStatus returns the error of an answer that is not a success, nil for one that is.
-func OfStatus(status int) *Error {
+// OfStatus is OfAnswer for an answer of which nothing but the status is known.
+func OfStatus(status int) *Error { return OfAnswer(status, nil, nil) }
+
+// OfAnswer returns the error of an answer that is not a success, nil for one that is. Its
+// headers show whether a rate limit refused the request, and what a redirect points to.
+// From is what was requested; nil: unknown.
+func OfAnswer(status int, h http.Header, from *url.URL) *Error {
 	answered := fmt.Sprintf("The upstream answered %d", status)
 	if text := http.StatusText(status); text != "" {
 		answered += " " + text
@@ -93,10 +104,57 @@ func OfStatus(status int) *Error {
 	switch {
 	case status >= 200 && status < 300:
 		return nil
+	case retryafter.Limited(status, h):
+		e := Upstream("%s: its rate limit is used up%s.", answered, until(status, h))
+		e.Limited = true
+		return e
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &Error{Code: domain.CallAuthFailed, Sentence: answered + ": check the credentials and what they permit."}
-	case slices.Contains([]int{301, 302, 303, 307, 308}, status):
-		return Upstream("%s: redirects are not followed; configure the final URL.", answered)
+	case IsRedirect(status):
+		return Upstream("%s%s: redirects are not followed; configure the final URL.", answered, target(h, from))
 	}
 	return Upstream("%s.", answered)
+}
+
+// IsRedirect reports whether a status sends the client to another URL.
+func IsRedirect(status int) bool { return slices.Contains([]int{301, 302, 303, 307, 308}, status) }
+
+// until returns when a rate limit ends, as the end of a sentence; "" where that is unknown
+// or not within a day.
+func until(status int, h http.Header) string {
+	now, _ := http.ParseTime(h.Get("Date")) // a moment is one by the clock of the upstream
+	wait, named := retryafter.Of(status, h, now)
+	if !named || wait <= 0 || wait > 24*time.Hour {
+		return ""
+	}
+	return fmt.Sprintf("; it takes calls again in %s", max(wait, time.Second).Round(time.Second))
+}
+
+// target returns what a redirect points to, as the upstream writes it, so that a scrubber
+// finds a secret in it; without a query, which may carry a token, and without a user.
+func target(h http.Header, from *url.URL) string {
+	to := h.Get("Location")
+	if end := strings.IndexAny(to, "?#"); end >= 0 {
+		to = to[:end]
+	}
+	parsed, err := url.Parse(to)
+	switch {
+	case to == "" || err != nil:
+		return ""
+	case parsed.Host != "":
+		_, path, _ := strings.Cut(to, "//")
+		if slash := strings.IndexByte(path, '/'); slash >= 0 {
+			path = path[slash:]
+		} else {
+			path = ""
+		}
+		to = parsed.Host + path
+		if parsed.Scheme == "" && from != nil {
+			parsed.Scheme = from.Scheme
+		}
+		to = parsed.Scheme + "://" + to
+	case from != nil && strings.HasPrefix(to, "/"):
+		to = from.Scheme + "://" + from.Host + to
+	}
+	return " and points to " + jsonvalue.Abbreviate(to, 300)
 }

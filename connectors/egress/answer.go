@@ -1,11 +1,13 @@
 package egress
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/seed677028b5/integrations/admission"
@@ -21,8 +23,25 @@ const MaxBody = 1 << 20
 type Answer struct {
 	Status    int
 	Header    http.Header
-	Body      []byte
-	Truncated bool // there was more
+	URL       *url.URL // that was requested
+	Body      []byte   // text in UTF-8 without a byte order mark; what is Binary as it came
+	Media     string   // the media type of the body, without parameters
+	Binary    bool     // the body is no text
+	Truncated bool     // there was more
+}
+
+// Error returns the error of an answer that is not a success, nil for one that is.
+func (a Answer) Error() *callerror.Error { return callerror.OfAnswer(a.Status, a.Header, a.URL) }
+
+// read reads the body of resp, at most so many bytes of it.
+func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limit int) (e *callerror.Error) {
+	a.Body, a.Truncated, e = readBody(ctx, resp, limit)
+	content := read(a.Body, resp.Header.Get("Content-Type"), func(body, text []byte) bool {
+		s := r.Scrubber() // a text whose charset is another one would carry a secret past it
+		return s.Finds(string(body)) && !s.Finds(string(text))
+	})
+	a.Body, a.Media, a.Binary = content.Text, content.Media, content.Binary
+	return e
 }
 
 // readBody reads at most so many bytes of what resp holds once unpacked, and at
@@ -30,24 +49,17 @@ type Answer struct {
 // slowly the bytes come.
 func readBody(ctx context.Context, resp *http.Response, limit int) (body []byte, truncated bool, e *callerror.Error) {
 	compressed := &io.LimitedReader{R: resp.Body, N: int64(limit) + 1}
-	var unpacked io.Reader = compressed
-	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		packed, err := gzip.NewReader(compressed)
-		switch {
-		case errors.Is(err, io.EOF): // no body at all, as after HEAD
-			return nil, false, nil
-		case err != nil:
-			return nil, false, Unreadable(ctx, err)
-		}
-		unpacked = packed
-	default:
-		return nil, false, callerror.Upstream("The upstream packed its answer in an encoding that it was not offered; gzip is understood.")
+	unpacked, err := unpack(resp.Header.Get("Content-Encoding"), compressed)
+	var unknown *callerror.Error
+	switch {
+	case errors.As(err, &unknown):
+		return nil, false, unknown
+	case err != nil:
+		return nil, false, Unreadable(ctx, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(unpacked, int64(min(limit, admission.FreeBytes))+1))
+	body, err = io.ReadAll(io.LimitReader(unpacked, int64(min(limit, admission.FreeBytes))+1))
 	if err == nil && len(body) > admission.FreeBytes {
-		if admission.Text(ctx, 2*limit) != nil { // it grows by doubling
+		if admission.Text(ctx, 2*limit+decoded(resp, limit)) != nil { // it grows by doubling
 			return nil, false, callerror.Crowded()
 		}
 		var more []byte
@@ -63,6 +75,34 @@ func readBody(ctx context.Context, resp *http.Response, limit int) (body []byte,
 		return body, false, Unreadable(ctx, err)
 	}
 	return body, false, nil
+}
+
+// unpack returns a body as it was before the upstream packed it. What is declared as gzip
+// and does not begin so is read as it is: some gateways unpack a body and leave the header.
+func unpack(encoding string, body io.Reader) (io.Reader, error) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "gzip", "x-gzip":
+	case "", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit": // no encodings, and no harm
+		return body, nil
+	default:
+		return nil, callerror.Upstream("The upstream packed its answer in an encoding that it was not offered; gzip is understood.")
+	}
+	const magic = "\x1f\x8b" // RFC 1952, 2.3.1
+	buffered := bufio.NewReaderSize(body, 512)
+	if begin, _ := buffered.Peek(len(magic)); string(begin) != magic { // an error comes again
+		return buffered, nil
+	}
+	return gzip.NewReader(buffered) //nolint:wrapcheck // Unreadable explains it
+}
+
+// decoded returns how many bytes a body takes at most in UTF-8, where it is in another
+// charset.
+func decoded(resp *http.Response, limit int) int {
+	label := declared(nil, resp.Header.Get("Content-Type"), "")
+	if label == "" || label == "utf-8" {
+		return 0
+	}
+	return 3 * limit
 }
 
 // Unreadable returns the call error of a body whose reading ended with err.

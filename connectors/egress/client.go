@@ -75,19 +75,19 @@ func (c *Client) Do(ctx context.Context, r *Request) (Answer, *callerror.Error) 
 		return Answer{}, e
 	}
 	defer func() { _ = resp.Body.Close() }()
-	got := Answer{Status: resp.StatusCode, Header: resp.Header}
-	got.Body, got.Truncated, e = readBody(ctx, resp, cmp.Or(r.MaxAnswer, MaxBody))
+	got := Answer{Status: resp.StatusCode, Header: resp.Header, URL: r.URL}
+	e = got.read(ctx, resp, r, cmp.Or(r.MaxAnswer, MaxBody))
 	return got, e
 }
 
-// Status sends r once and returns the status of the answer, without reading its body.
-func (c *Client) Status(ctx context.Context, r *Request) (int, *callerror.Error) {
+// Head sends r once and returns the answer without its body.
+func (c *Client) Head(ctx context.Context, r *Request) (Answer, *callerror.Error) {
 	resp, e := c.send(ctx, r, true) // net/http logs what an upstream sends behind its answer to HEAD
 	if e != nil {
-		return 0, e
+		return Answer{}, e
 	}
 	_ = resp.Body.Close()
-	return resp.StatusCode, nil
+	return Answer{Status: resp.StatusCode, Header: resp.Header, URL: r.URL}, nil
 }
 
 func (c *Client) send(ctx context.Context, r *Request, closing bool) (*http.Response, *callerror.Error) {

@@ -55,7 +55,7 @@ func (s *Session) explain(ctx context.Context, err error) *callerror.Error {
 	case got.err != nil:
 		return got.err
 	case got.status != 0 && callerror.OfStatus(got.status) != nil:
-		return s.refusedWith(got.status, err)
+		return s.refusedWith(got, err)
 	case refused != nil:
 		if answer := rpcError(refused); answer != nil {
 			return s.refusedBy(answer)
@@ -70,8 +70,8 @@ func (s *Session) explain(ctx context.Context, err error) *callerror.Error {
 }
 
 // refusedWith returns the error of a status, with the message of the server in JSON-RPC.
-func (s *Session) refusedWith(status int, err error) *callerror.Error {
-	e := callerror.OfStatus(status)
+func (s *Session) refusedWith(got roundTrip, err error) *callerror.Error {
+	e := callerror.OfAnswer(got.status, got.header, nil)
 	if answer := rpcError(err); answer != nil && strings.TrimSpace(answer.Message) != "" {
 		e.Sentence += " It said: " + s.sentence(answer.Message)
 	}

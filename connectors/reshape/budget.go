@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/jmespath-community/go-jmespath/pkg/binding"
 	"github.com/jmespath-community/go-jmespath/pkg/parsing"
 )
 
@@ -26,11 +26,12 @@ const (
 )
 
 // withCounting returns the tree of an expression in which everything that is done
-// for each element, or creates a value, is a function call and so is counted.
-func withCounting(node parsing.ASTNode) parsing.ASTNode {
+// for each element, or creates a value, is a function call and so is counted. So is what
+// is computed with numbers. Literals are the numbers that a float64 does not hold.
+func withCounting(node parsing.ASTNode, literals map[float64]json.Number) parsing.ASTNode {
 	children := make([]parsing.ASTNode, len(node.Children))
 	for n, child := range node.Children {
-		children[n] = withCounting(child)
+		children[n] = withCounting(child, literals)
 	}
 	node.Children = children
 	counted := func(n parsing.ASTNode) parsing.ASTNode {
@@ -52,9 +53,20 @@ func withCounting(node parsing.ASTNode) parsing.ASTNode {
 		case parsing.TOKNE:
 			return parsing.ASTNode{NodeType: parsing.ASTFunctionExpression, Value: unequal, Children: children}
 		}
+		return computed(node)
+	case parsing.ASTArithmeticExpression, parsing.ASTArithmeticUnaryExpression:
+		return computed(node)
+	case parsing.ASTLiteral:
+		node.Value = withExact(node.Value, literals)
 	default:
 	}
 	return node
+}
+
+// computed returns a comparison or an arithmetic expression as a call of its function.
+func computed(node parsing.ASTNode) parsing.ASTNode {
+	token, _ := node.Value.(parsing.TokType)
+	return parsing.ASTNode{NodeType: parsing.ASTFunctionExpression, Value: operator(token), Children: node.Children}
 }
 
 // budget calls the functions of expressions and counts what they touch. Below
@@ -65,6 +77,8 @@ type budget struct {
 	next    int // ctx is checked again when this much is left
 	maxSize int // limit of the size of a result
 	made    int // bytes of the texts that functions created, of intermediate values too
+
+	bindings binding.Bindings // the variables that are defined; nil: none
 }
 
 func newBudget(ctx context.Context) *budget {
@@ -82,13 +96,40 @@ func (b *budget) CallFunction(name string, args []any) (any, error) {
 	case equal, unequal:
 		same := b.same(args[0], args[1])
 		return same == (name == equal), b.over()
+	}
+	if err := b.over(); err != nil {
+		return nil, err
+	}
+	result, err := b.call(name, args)
+	switch {
+	case err != nil && (errors.Is(err, ErrTooMuch) || b.ctx.Err() != nil):
+		return nil, err
+	case err != nil && name[0] == 0: // an operator
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	b.count(result)
+	return result, b.over()
+}
+
+func (b *budget) call(name string, args []any) (any, error) {
+	if err := checkArguments(name, args); err != nil {
+		return nil, err
+	}
+	if n := len(signatures[name]); n == 0 || n == len(args) {
+		if result, known, err := compute(name, args); known {
+			return result, err
+		}
+	}
+	args, err := asFloats(name, args)
+	if err != nil {
+		return nil, err
+	}
+	switch name {
 	case "contains":
 		if elements, ok := firstArgument[[]any](args); ok && len(args) == 2 {
 			return b.contains(elements, args[1]), b.over()
-		}
-	case "sort_by": // which would sort the answer itself
-		if elements, ok := firstArgument[[]any](args); ok {
-			args = append([]any{slices.Clone(elements)}, args[1:]...)
 		}
 	case "to_string":
 		if len(args) == 1 {
@@ -108,12 +149,7 @@ func (b *budget) CallFunction(name string, args []any) (any, error) {
 	if err := b.over(); err != nil {
 		return nil, err
 	}
-	result, err := jmespathFunctions.CallFunction(name, args)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	b.count(result)
-	return result, b.over()
+	return jmespathFunctions.CallFunction(name, args) //nolint:wrapcheck // CallFunction does
 }
 
 // over returns ErrTooMuch when the budget is spent, and the error of ctx when that ends.
@@ -192,8 +228,11 @@ func (b *budget) same(x, y any) bool {
 		return false
 	}
 	switch x := x.(type) {
-	case nil, bool, float64, json.Number:
+	case nil, bool:
 		return isScalar(y) && x == y
+	case float64, json.Number:
+		b.left -= len(written(x)) / 64
+		return isNumber(y) && (x == y || decimalOf(x) == decimalOf(y))
 	case string:
 		other, ok := y.(string)
 		if ok && len(x) == len(other) {

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jmespath-community/go-jmespath/pkg/functions"
 	"github.com/jmespath-community/go-jmespath/pkg/interpreter"
 	"github.com/jmespath-community/go-jmespath/pkg/parsing"
 
@@ -26,13 +24,10 @@ func compile(text string) (expression, error) {
 	if err != nil {
 		return expression{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "SyntaxError: "))
 	}
-	return expression{withCounting(node)}, nil
+	return expression{withCounting(node, exactLiterals(text))}, nil
 }
 
-// jmespathFunctions is JMESPath's own table.
-var jmespathFunctions = interpreter.NewFunctionCaller(functions.GetDefaultFunctions()...) //nolint:gochecknoglobals // a table that is only read
-
-// search evaluates e on computable JSON, which it does not change, within b. A path
+// search evaluates e on decoded JSON, which it does not change, within b. A path
 // that leads nowhere is nil.
 func (e expression) search(data any, b *budget) (result any, err error) {
 	defer func() {
@@ -40,7 +35,7 @@ func (e expression) search(data any, b *budget) (result any, err error) {
 			result, err = nil, errors.New("the expression can't be evaluated on this answer")
 		}
 	}()
-	result, err = interpreter.NewInterpreter(data, b, nil).Execute(e.node, data)
+	result, err = interpreter.NewInterpreter(data, b, b.bindings).Execute(e.node, data)
 	if b.left < 0 {
 		return nil, ErrTooMuch
 	}
@@ -52,47 +47,6 @@ func (e expression) search(data any, b *budget) (result any, err error) {
 		return nil, err
 	}
 	return result, nil
-}
-
-// computable returns a copy of decoded JSON with the numbers as expressions
-// compute with them, where that does not change them. Others, such as an id of
-// twenty digits, stay as they are asText: they can be picked, not compared.
-func computable(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if f, ok := exact(v.String()); ok {
-			return f
-		}
-	case []any:
-		copied := make([]any, len(v))
-		for n := range v {
-			copied[n] = computable(v[n])
-		}
-		return copied
-	case map[string]any:
-		copied := make(map[string]any, len(v))
-		for key := range v {
-			copied[key] = computable(v[key])
-		}
-		return copied
-	}
-	return v
-}
-
-// exact returns the number in text if a float64 holds it: fifteen digits always fit,
-// more may.
-func exact(text string) (float64, bool) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsInf(f, 0) {
-		return 0, false
-	}
-	if written, err := json.Marshal(f); err == nil && string(written) == text {
-		return f, true
-	}
-	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
-	digits := strings.Trim(strings.Replace(strings.TrimPrefix(mantissa, "-"), ".", "", 1), "0")
-	subnormal := math.Abs(f) < 1e-300 && digits != ""
-	return f, len(digits) <= 15 && !subnormal
 }
 
 // MaxSize limits the size of a result, in bytes of JSON and in values, whatever the

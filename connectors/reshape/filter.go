@@ -17,7 +17,6 @@ import (
 // expression, every path becomes a member of its name.
 func filter(paths []string, data any, b *budget) (any, error) {
 	var plain selection
-	numbers := computable(data)
 	hasPlain, named := false, map[string]any{}
 	_, isObject := data.(map[string]any)
 	for _, path := range paths {
@@ -26,7 +25,7 @@ func filter(paths []string, data any, b *budget) (any, error) {
 			hasPlain = true
 			continue
 		}
-		value, err := evaluate(path, numbers, b)
+		value, err := evaluate(path, data, b)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +43,7 @@ func filter(paths []string, data any, b *budget) (any, error) {
 		if _, done := named[path]; done {
 			continue
 		}
-		value, err := evaluate(path, numbers, b)
+		value, err := evaluate(path, data, b)
 		if err != nil {
 			return nil, err
 		}

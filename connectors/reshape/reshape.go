@@ -41,21 +41,30 @@ func Configured(e domain.Endpoint) bool {
 	return len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != "" || e.ResultTemplate != ""
 }
 
-// Run runs a decoded answer, without secrets, through the steps of an endpoint:
-// response_filter, response_mapping, result_key, result_template,
-// max_result_length. A step that is not configured passes on its input. An empty
-// answer is an empty result. Steps that pick parts need JSON; a template also takes
-// text, as {{ @ }}. An error is a sentence about a step, without its full stop; the
-// result then holds the steps before it.
-func Run(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (Result, error) {
+// Run runs an answer through the steps of an endpoint: response_filter,
+// response_mapping, result_key, result_template, max_result_length. A step that is not
+// configured passes on its input. Steps that pick parts need JSON; a template also takes
+// text, as {{ @ }}. Expressions may use the variables $response_headers and $status_code;
+// where one does, the steps take text and, as null, an empty answer too. Without that, an
+// empty answer is the result that its headers make of it: where what was created is, else
+// nothing. An error is a sentence about a step, without its full stop; the result then
+// holds the steps before it.
+func Run(ctx context.Context, e domain.Endpoint, answer Response) (Result, error) {
 	var r Result
-	if raw == nil && !isJSON {
-		return r, nil
+	raw := answer.Value
+	picks := len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != ""
+	reads := !answer.IsJSON && readsResponse(e)
+	if raw == nil && !answer.IsJSON && !reads {
+		var err error
+		r.Final, err = answer.created()
+		r.Final = shortened(e, r.Final)
+		return r, err
 	}
-	if picks := len(e.ResponseFilter) > 0 || len(e.ResponseMapping) > 0 || e.ResultKey != ""; picks && !isJSON {
+	if picks && !answer.IsJSON && !reads {
 		return r, errors.New("response_filter, response_mapping and result_key need a JSON answer, and the upstream's is text")
 	}
 	current, b := raw, newBudget(ctx)
+	b.bindings = answer.bindings()
 	b.maxSize = MaxResult(answerSize(raw))
 	if len(e.ResponseFilter) > 0 {
 		kept, err := filter(e.ResponseFilter, current, b)
@@ -68,10 +77,10 @@ func Run(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (Result, 
 		current, r.Filtered = kept, kept
 	}
 	if len(e.ResponseMapping) > 0 {
-		mapped, data := make(map[string]any, len(e.ResponseMapping)), computable(current)
+		mapped := make(map[string]any, len(e.ResponseMapping))
 		size := b.maxSize // of all members together: they may share the parts of a small answer
 		for _, name := range slices.Sorted(maps.Keys(e.ResponseMapping)) {
-			value, err := evaluate(e.ResponseMapping[name], data, b)
+			value, err := evaluate(e.ResponseMapping[name], current, b)
 			if err == nil {
 				err = measure(value, &size)
 			}
@@ -83,7 +92,7 @@ func Run(ctx context.Context, e domain.Endpoint, raw any, isJSON bool) (Result, 
 		current, r.Mapped = mapped, mapped
 	}
 	if e.ResultKey != "" {
-		value, err := evaluate(e.ResultKey, computable(current), b)
+		value, err := evaluate(e.ResultKey, current, b)
 		if err != nil {
 			return r, fmt.Errorf("result_key: %w", err)
 		}
@@ -110,7 +119,7 @@ func finish(e domain.Endpoint, current any, b *budget) (string, error) {
 	if e.ResultTemplate != "" {
 		t, err := parseTemplate(e.ResultTemplate)
 		if err == nil {
-			final, err = t.fill(computable(current), b)
+			final, err = t.fill(current, b)
 		}
 		if err != nil {
 			return "", fmt.Errorf("result_template: %w", err)
@@ -128,13 +137,18 @@ func finish(e domain.Endpoint, current any, b *budget) (string, error) {
 	if lengthOf(final) > b.maxSize {
 		return "", fmt.Errorf("the result: %w", ErrTooMuch)
 	}
-	if e.MaxResultLength > 0 && utf8.RuneCountInString(final) > e.MaxResultLength {
-		final = string([]rune(final)[:e.MaxResultLength])
-	}
-	return final, nil
+	return shortened(e, final), nil
 }
 
-// evaluate compiles path and evaluates it on JSON made computable.
+// shortened returns a result with at most max_result_length characters.
+func shortened(e domain.Endpoint, result string) string {
+	if e.MaxResultLength > 0 && utf8.RuneCountInString(result) > e.MaxResultLength {
+		return string([]rune(result)[:e.MaxResultLength])
+	}
+	return result
+}
+
+// evaluate compiles path and evaluates it on decoded JSON.
 func evaluate(path string, data any, b *budget) (any, error) {
 	e, err := compile(path)
 	if err != nil {

@@ -62,7 +62,7 @@ func parseExpression(after string) (path expression, rest string, err error) {
 	return expression{}, "", err
 }
 
-// fill returns the text with the values of expressions on computable data: strings as
+// fill returns the text with the values of expressions on decoded JSON: strings as
 // they are, null as nothing, anything else as JSON.
 func (t template) fill(data any, limit *budget) (string, error) {
 	var b strings.Builder

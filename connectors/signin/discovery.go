@@ -31,7 +31,7 @@ func (i *issuer) endpoint(ctx context.Context, s signing) (string, *callerror.Er
 	switch {
 	case e != nil:
 		return "", e
-	case callerror.OfStatus(got.Status) != nil:
+	case got.Error() != nil:
 		return "", callerror.Misconfigured("The server has no SMART configuration (it answered %d at %s): give auth a token_url.", got.Status, target.Path)
 	case jsonvalue.CountMarks(got.Body) > maxTokenValues:
 		return "", callerror.Misconfigured("The server's SMART configuration has more than %d values.", maxTokenValues)

@@ -64,8 +64,8 @@ func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.
 // 6749, 5.2, whatever the status.
 func refusal(got egress.Answer, answer map[string]any, scrubber scrub.Scrubber) *callerror.Error {
 	named, _ := answer["error"].(string)
-	e := callerror.OfStatus(got.Status)
-	busy := got.Status == http.StatusTooManyRequests || got.Status >= 500
+	e := got.Error()
+	busy := e != nil && e.Limited || got.Status >= 500
 	switch {
 	case named != "" && !busy:
 		description, _ := answer["error_description"].(string)

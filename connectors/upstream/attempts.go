@@ -15,14 +15,14 @@ import (
 
 const (
 	maxWait       = 5 * time.Second  // between retries, when the upstream names none
-	maxRetryAfter = 10 * time.Second // the longest Retry-After that is obeyed
+	maxRetryAfter = 10 * time.Second // the longest wait that an upstream may name
 )
 
 // Attempts makes attempts at one upstream. An attempt may be one HTTP request or a
 // session of several.
 type Attempts struct {
 	FirstWait time.Duration    // before the first retry, give or take half. Later waits double
-	Now       func() time.Time // the clock of Retry-After dates
+	Now       func() time.Time // the clock for dates of an upstream
 }
 
 // Outcome is how an attempt ended.
@@ -60,7 +60,7 @@ func (a Attempts) Run(ctx context.Context, c Credential, retry domain.RetryConfi
 			tries--
 			continue
 		}
-		wait, named := retryafter.Parse(o.Header.Get("Retry-After"), a.Now())
+		wait, named := retryafter.Of(o.Status, o.Header, a.Now())
 		if tries > retry.MaxRetries || !again(o, named) || wait > maxRetryAfter || !sleep(ctx, max(wait, waits.NextBackOff())) {
 			return attempts, o.Err
 		}
@@ -79,10 +79,14 @@ func MayRepeat(method string, header http.Header, retry domain.RetryConfig) func
 		if o.Err != nil {
 			return o.Err.Code == domain.CallUnreachable && !o.Err.Final && (o.Err.Unsent || harmless)
 		}
-		if !slices.Contains(retry.RetryOnStatus, o.Status) {
+		status := o.Status
+		if retryafter.Limited(status, o.Header) { // some answer 403
+			status = http.StatusTooManyRequests
+		}
+		if !slices.Contains(retry.RetryOnStatus, status) && !slices.Contains(retry.RetryOnStatus, o.Status) {
 			return false
 		}
-		return harmless || o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable && named
+		return harmless || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && named
 	}
 }
 

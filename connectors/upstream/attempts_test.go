@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,11 +30,11 @@ func (o *once) Renew(_ context.Context, status int) (bool, *callerror.Error) {
 }
 
 func TestAttemptsEndWithTheFirstOutcomeThatIsNotWorthAnother(t *testing.T) {
-	retry := domain.RetryConfig{MaxRetries: 2, RetryOnStatus: []int{503}}
+	retry := domain.RetryConfig{MaxRetries: 2, RetryOnStatus: []int{429, 503}}
 	for name, row := range map[string]struct {
 		method     string
-		retryAfter string
-		statuses   []int // the last one for all later attempts
+		retryAfter string // or another header: its name, a colon and its value
+		statuses   []int  // the last one for all later attempts
 		want       []int
 		wait       time.Duration // at least
 	}{
@@ -44,6 +45,11 @@ func TestAttemptsEndWithTheFirstOutcomeThatIsNotWorthAnother(t *testing.T) {
 		"what may have been done":                      {"POST", "", []int{503}, []int{503}, 0},
 		"what was not processed, as Retry-After shows": {"POST", "3", []int{503, 200}, []int{503, 200}, 3 * time.Second},
 		"a wait that is too long":                      {"GET", "11", []int{503}, []int{503}, 0},
+		"a wait of a second and a half":                {"GET", "1.5", []int{503, 200}, []int{503, 200}, 1500 * time.Millisecond},
+		"a reset of a rate limit":                      {"POST", "X-RateLimit-Reset:4", []int{429, 200}, []int{429, 200}, 4 * time.Second},
+		"a reset that is too far":                      {"POST", "RateLimit-Reset:3600", []int{429}, []int{429}, 0},
+		"a 403 of a rate limit":                        {"POST", "X-RateLimit-Remaining:0", []int{403, 200}, []int{403, 200}, 0},
+		"a 403 with something left":                    {"GET", "X-RateLimit-Remaining:7", []int{403}, []int{403}, 0},
 		"a 401 that is renewed does not count":         {"POST", "", []int{401, 503, 200}, []int{401, 503}, 0},
 		"a 401 is renewed once":                        {"GET", "", []int{401}, []int{401, 401}, 0},
 	} {
@@ -53,7 +59,13 @@ func TestAttemptsEndWithTheFirstOutcomeThatIsNotWorthAnother(t *testing.T) {
 				attempts, e := a.Run(t.Context(), &once{left: 1}, retry, func() upstream.Outcome {
 					status := row.statuses[min(n, len(row.statuses)-1)]
 					n++
-					return upstream.Outcome{Status: status, Header: http.Header{"Retry-After": {row.retryAfter}}}
+					h := http.Header{}
+					if name, value, other := strings.Cut(row.retryAfter, ":"); other {
+						h.Set(name, value)
+					} else {
+						h.Set("Retry-After", value+name)
+					}
+					return upstream.Outcome{Status: status, Header: h}
 				}, upstream.MayRepeat(row.method, http.Header{}, retry))
 				require.Nil(t, e)
 				var got []int
