@@ -260,31 +260,6 @@ func TestADescriptionIsFetchedThroughTheGuardedDoor(t *testing.T) {
 	}
 }
 
-func TestWhatACapabilityStatementNamesIsOffered(t *testing.T) {
-	const statement = `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"resource": [
-		{"type": "MedicationRequest", "interaction": [{"code": "read"}, {"code": "search-type"}, {"code": "create"}, {"code": "delete"}],
-		 "searchParam": [{"name": "patient", "documentation": "Whose."}, {"name": "bad name"}]}, {"type": "../evil", "interaction": [{"code": "read"}]}]}]}`
-	found := discovered(t, onFHIR(calling(answers(t, 200, statement), nil, nil)), domain.Description{})
-	all := offered(found)
-	if len(all) != 3 || found.Source != "CapabilityStatement" {
-		t.Fatalf("offered are %v", all)
-	}
-	if get := all["get_medication_request"]; get.Path != "/MedicationRequest/{id}" || get.Method != "GET" {
-		t.Errorf("got %+v", get)
-	}
-	search := schemaOf(t, all["search_medication_request"])
-	if p := search["properties"].(map[string]any); len(p) != 1 || p["patient"].(map[string]any)["description"] != "Whose." {
-		t.Errorf("a search takes %v", p)
-	}
-	if create := all["create_medication_request"]; create.Method != "POST" {
-		t.Errorf("got %+v", create)
-	}
-	found = discovered(t, onFHIR(calling(answers(t, 200, `{}`), nil, nil)), domain.Description{})
-	if found.ErrorCode != domain.CallMisconfigured || len(found.Offers) != 0 {
-		t.Errorf("what is no FHIR server came to %s: %s", found.ErrorCode, found.Error)
-	}
-}
-
 func TestADiscoveryEndsWithItsContext(t *testing.T) {
 	ended, end := context.WithCancelCause(t.Context())
 	end(errors.New("nobody waits any more"))

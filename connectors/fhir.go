@@ -84,10 +84,14 @@ func (c fhirConnector) probe(ctx context.Context, i domain.Integration, open dom
 	}
 	p.signed(r)
 	var got egress.Answer
-	e = p.send(ctx, r, func() (_ int, e *callerror.Error) {
+	attempt := func() (_ int, e *callerror.Error) {
 		got, e = c.client.Do(ctx, r.Request)
 		return got.Status, e
-	})
+	}
+	if e = p.send(ctx, r, attempt); e == nil && inXML(got) {
+		askInJSON(r)
+		e = p.send(ctx, r, attempt)
+	}
 	p.seen.HTTPStatus = got.Status
 	if e == nil {
 		e = unhealthy(got, i.Auth != nil, http.StatusOK)
