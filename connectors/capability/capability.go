@@ -21,7 +21,7 @@ const maxText = 400
 
 var (
 	resourceType = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-	searchName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]{0,63}$`)
+	searchName   = regexp.MustCompile(`^[A-Za-z_-][A-Za-z0-9_.:-]{0,63}$`)
 	humps        = regexp.MustCompile(`([a-z])([A-Z])`)
 )
 
