@@ -10,6 +10,7 @@ import (
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/imports"
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/openapi"
 	"github.com/seed677028b5/integrations/domain"
@@ -34,7 +35,7 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	}
 	c, ok := r.connectors[i.Protocol].(discoverer)
 	if !ok {
-		return domain.Discovery{}, domain.Refuse("/openapi_url", "required", "is required for a REST API, or openapi with the document itself")
+		return domain.Discovery{}, domain.Refuse("/openapi_url", "required", "is required for a REST API, or openapi with the document itself, or curl, postman or har")
 	}
 	found, e := c.discover(ctx, i, k)
 	if e != nil {
@@ -58,6 +59,9 @@ func (r *Registry) readDescription(ctx context.Context, i domain.Integration, d 
 		found.Error, found.ErrorCode = callerror.NoRoom, domain.CallResponseTooLarge
 		return found, nil
 	}
+	if d.Form != domain.OpenAPI {
+		return readRequests(ctx, found, i, d)
+	}
 	api, err := openapi.Read(ctx, d.Text)
 	switch {
 	case ctx.Err() != nil:
@@ -66,6 +70,34 @@ func (r *Registry) readDescription(ctx context.Context, i domain.Integration, d 
 		return domain.Discovery{}, domain.Refuse("/openapi", "openapi_invalid", "is not an OpenAPI 3 or Swagger 2.0 document in JSON or YAML: %v", err)
 	}
 	return offerOperations(ctx, found, api, i, d), nil
+}
+
+// readRequests reads a description that is made of requests.
+func readRequests(ctx context.Context, found domain.Discovery, i domain.Integration, d domain.Description) (domain.Discovery, error) {
+	of := imports.For{BaseURL: i.BaseURL}
+	of.AuthHeader, of.AuthQuery = i.SetByAuth()
+	var read imports.Found
+	var err error
+	switch d.Form {
+	case domain.CURL:
+		found.Source = "cURL"
+		read, err = imports.Curl(ctx, string(d.Text), of)
+	case domain.Postman:
+		found.Source = "Postman"
+		read, err = imports.Postman(ctx, d.Text, of)
+	case domain.HAR:
+		found.Source = "HAR"
+		read, err = imports.HAR(ctx, d.Text, of)
+	case domain.OpenAPI: // is read as a document
+	}
+	switch {
+	case ctx.Err() != nil:
+		return tookTooLong(found), nil
+	case err != nil:
+		return domain.Discovery{}, domain.Refuse("/"+string(d.Form), string(d.Form)+"_invalid", "can't be read: %v", err)
+	}
+	found.Offers, found.Skipped, found.Truncated = read.Offers, read.Skipped, read.Truncated
+	return page(acceptable(ctx, found), d), nil
 }
 
 // offerOperations adds the page of the operations that d wants.

@@ -40,10 +40,6 @@ func (c fhirConnector) discover(ctx context.Context, i domain.Integration, open 
 	}
 	statement, _ = r.Request.Scrubber().Value(statement).(map[string]any)
 	found.Offers, found.Skipped = capability.Offers(statement, query)
-	found.Total = len(found.Offers) + len(found.Skipped)
-	if len(found.Offers) > maxOffers {
-		found.Offers, found.Truncated = found.Offers[:maxOffers], true
-	}
 	return found, nil
 }
 

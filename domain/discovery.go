@@ -5,7 +5,7 @@ import "encoding/json"
 // Discovery lists what an upstream offers, as endpoints that could be configured.
 // It is never stored.
 type Discovery struct {
-	Source    string // what was read: tools/list, CapabilityStatement or OpenAPI
+	Source    string // what was read: tools/list, CapabilityStatement, OpenAPI, cURL, Postman or HAR
 	Offers    []Offer
 	Skipped   []Skipped // what is not offered
 	Total     int       // how many operations the Select takes, offered or not
@@ -68,11 +68,23 @@ func (o Offer) Problems(rules Rules) []Problem {
 type Description struct {
 	URL  string // of a document of OpenAPI 3 or Swagger 2.0, in JSON or YAML
 	Text []byte // the document itself
+	Form Form   // of Text
 
 	Select Select
 	Limit  int // endpoints of a page; 0: as many as an answer has
 	After  int // where the page begins: Next of the page before
 }
+
+// Form is what a Description describes an API with.
+type Form string
+
+// The forms of a Description.
+const (
+	OpenAPI Form = ""        // OpenAPI 3 or Swagger 2.0
+	CURL    Form = "curl"    // commands, for a POSIX shell or cmd.exe
+	Postman Form = "postman" // a collection of v2.1, in JSON
+	HAR     Form = "har"     // a recording of a browser (HAR 1.2)
+)
 
 // Given reports whether there is one.
 func (d Description) Given() bool { return d.URL != "" || len(d.Text) > 0 }

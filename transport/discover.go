@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
@@ -19,7 +20,10 @@ const (
 	maxDiscovered  = 1000    // endpoints of a page
 )
 
-var descriptionMembers = []string{"continuation_token", "limit", "openapi", "openapi_url", "select"}
+var descriptionMembers = []string{"continuation_token", "curl", "har", "limit", "openapi", "openapi_url", "postman", "select"}
+
+// describing are the members that hold a description.
+var describing = []string{"curl", "har", "openapi", "openapi_url", "postman"}
 
 // discoveryAnswer is the result of a discovery. Each endpoint can be sent in a PUT as it
 // is; what is about endpoints is beside them, by name.
@@ -98,8 +102,8 @@ func describedBy(doc domain.Document) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// readDescription reads openapi_url, or openapi: the document itself, as an object or a
-// string; and what is wanted of it.
+// readDescription reads openapi_url; or openapi, postman or har: the document itself, as an
+// object or a string; or curl; and what is wanted of it.
 func readDescription(doc domain.Document) (d domain.Description, token string, err error) {
 	var problems []domain.Problem
 	for name, value := range doc {
@@ -113,7 +117,14 @@ func readDescription(doc domain.Document) (d domain.Description, token string, e
 			} else {
 				detail, code = domain.URLProblem(d.URL), "url_invalid"
 			}
-		case name == "openapi":
+		case name == "curl":
+			text, ok := value.(string)
+			if !ok {
+				detail = "must be a string: a command, or several"
+			}
+			d.Text, d.Form = []byte(text), domain.CURL
+		case name == "openapi", name == "postman", name == "har":
+			d.Form = map[string]domain.Form{"postman": domain.Postman, "har": domain.HAR}[name]
 			switch document := value.(type) {
 			case string:
 				d.Text = []byte(document)
@@ -122,7 +133,7 @@ func readDescription(doc domain.Document) (d domain.Description, token string, e
 					return d, "", err
 				}
 			default:
-				detail = "must be an OpenAPI document, as an object or a string"
+				detail = "must be a document, as an object or a string"
 			}
 		case name == "select":
 			members, ok := value.(map[string]any)
@@ -150,11 +161,12 @@ func readDescription(doc domain.Document) (d domain.Description, token string, e
 			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: code, Detail: detail})
 		}
 	}
+	given := slices.DeleteFunc(slices.Clone(describing), func(name string) bool { return doc[name] == nil })
 	if len(d.Text) > maxDescription {
-		problems = append(problems, domain.Problem{Pointer: "/openapi", Code: "too_large", Detail: fmt.Sprintf("has %d bytes; at most %d are allowed", len(d.Text), maxDescription)})
+		problems = append(problems, domain.Problem{Pointer: pointer(given[0]), Code: "too_large", Detail: fmt.Sprintf("has %d bytes; at most %d are allowed", len(d.Text), maxDescription)})
 	}
-	if d.URL != "" && len(d.Text) > 0 {
-		problems = append(problems, domain.Problem{Pointer: "/openapi", Code: "not_allowed", Detail: "give openapi_url or openapi, not both"})
+	if len(given) > 1 {
+		problems = append(problems, domain.Problem{Pointer: pointer(given[0]), Code: "not_allowed", Detail: "give one of " + strings.Join(given, " and ") + ", not both"})
 	}
 	return d, token, domain.RefuseAll(problems)
 }

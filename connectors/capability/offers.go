@@ -23,7 +23,7 @@ func (a about) offer(name, description, method, path string, properties map[stri
 	if err != nil {
 		data = []byte(`{}`)
 	}
-	return domain.Offer{Name: name, Description: description, Method: method, Path: path, InputSchema: data, BodyFormat: "json"}
+	return domain.Offer{Name: name, Description: description, Method: method, Path: path, InputSchema: data, BodyFormat: "json", ResourceType: a.kind, Interaction: a.interaction}
 }
 
 var (

@@ -1,0 +1,47 @@
+package imports
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+)
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
+
+// identifier returns a text as a name that endpoints and parameters may have.
+func identifier(s string) string {
+	name := strings.Trim(notInName.ReplaceAllString(s, "_"), "_")
+	if len(name) > maxName {
+		name = strings.TrimRight(name[:maxName], "_")
+	}
+	if name == "" {
+		return "request"
+	}
+	return name
+}
+
+// clean returns a text in one line, cut to so many characters.
+func clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return jsonvalue.Abbreviate(strings.Join(strings.Fields(s), " "), limit)
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// appendNew appends a text that is not there yet.
+func appendNew(all []string, s string) []string {
+	for _, one := range all {
+		if one == s {
+			return all
+		}
+	}
+	return append(all, s)
+}
