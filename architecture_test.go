@@ -54,7 +54,7 @@ var table = []row{
 	{"connectors/sandbox", "", "x/sys"},
 	{"connectors/scrub", "", "x/text"},
 	{"connectors/callerror", "domain internal/retryafter connectors/jsonvalue connectors/scrub", ""},
-	{"connectors/egress", "domain admission connectors/callerror connectors/jsonvalue connectors/scrub", "ssrf x/net x/text"},
+	{"connectors/egress", "domain admission connectors/callerror connectors/scrub", "ssrf x/net x/text"},
 	{"connectors/program", "domain connectors/callerror connectors/sandbox", "yaml"},
 	{"connectors/mcp", "domain admission connectors/callerror connectors/egress connectors/jsonvalue connectors/sandbox connectors/scrub", "mcp"},
 	{"connectors/scrub/scrubtest", "", ""},

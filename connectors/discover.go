@@ -77,24 +77,30 @@ func readRequests(ctx context.Context, found domain.Discovery, i domain.Integrat
 	of := imports.For{BaseURL: i.BaseURL}
 	of.AuthHeader, of.AuthQuery = i.SetByAuth()
 	var read imports.Found
-	var err error
+	var err, refused error
 	switch d.Form {
 	case domain.CURL:
 		found.Source = "cURL"
-		read, err = imports.Curl(ctx, string(d.Text), of)
+		if read, err = imports.Curl(ctx, string(d.Text), of); err != nil {
+			refused = domain.Refuse("/curl", "curl_invalid", "is not a cURL command: %v", err)
+		}
 	case domain.Postman:
 		found.Source = "Postman"
-		read, err = imports.Postman(ctx, d.Text, of)
+		if read, err = imports.Postman(ctx, d.Text, of); err != nil {
+			refused = domain.Refuse("/postman", "postman_invalid", "is not a Postman collection of v2.1: %v", err)
+		}
 	case domain.HAR:
 		found.Source = "HAR"
-		read, err = imports.HAR(ctx, d.Text, of)
+		if read, err = imports.HAR(ctx, d.Text, of); err != nil {
+			refused = domain.Refuse("/har", "har_invalid", "is not a HAR file: %v", err)
+		}
 	case domain.OpenAPI: // is read as a document
 	}
 	switch {
 	case ctx.Err() != nil:
 		return tookTooLong(found), nil
-	case err != nil:
-		return domain.Discovery{}, domain.Refuse("/"+string(d.Form), string(d.Form)+"_invalid", "can't be read: %v", err)
+	case refused != nil:
+		return domain.Discovery{}, refused
 	}
 	found.Offers, found.Skipped, found.Truncated = read.Offers, read.Skipped, read.Truncated
 	return page(acceptable(ctx, found), d), nil

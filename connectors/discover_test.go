@@ -270,3 +270,38 @@ func TestADiscoveryEndsWithItsContext(t *testing.T) {
 		require.Empty(t, found.Offers)
 	}
 }
+
+func TestRequestsThatPeopleHaveAreOfferedAndCanBeSent(t *testing.T) {
+	var seen []string
+	base := statementServer(t, "", &seen)
+	curl := "curl -X POST '" + base + "/things/7?notify=true&key=sk_test_0123456789abcdef' -H 'Authorization: Bearer sk_test_0123456789abcdef' -d '{\"name\": \"a\"}'"
+	postman := `{"item": [{"name": "Rename", "request": {"method": "POST", "url": {"raw": "{{base}}/things/:id", "query": [{"key": "notify", "value": "true"}]}, "header": [], "body": {"mode": "raw", "raw": "{\"name\": \"a\"}"}}}]}`
+	har := `{"log": {"entries": [{"request": {"method": "POST", "url": "` + base + `/things/7?notify=true", "headers": [], "postData": {"mimeType": "application/json", "text": "{\"name\": \"a\"}"}}, "response": {"content": {}}}]}}`
+	for form, text := range map[domain.Form]string{domain.CURL: curl, domain.Postman: postman, domain.HAR: har} {
+		found := discovered(t, calling(base, nil, nil), domain.Description{Text: []byte(text), Form: form})
+		require.Len(t, found.Offers, 1, form)
+		require.Equal(t, 1, found.Total)
+		o := found.Offers[0]
+		id := "thing_id"
+		if form == domain.Postman {
+			id = "id"
+		}
+		c := calling(base, map[string]any{id: "8", "notify": false, "name": "b"}, func(e *domain.Endpoint) {
+			e.Method, e.Path, e.InputSchema, e.Parameters, e.Body = o.Method, o.Path, o.InputSchema, o.Parameters, o.Body
+		})
+		if id == "thing_id" && form == domain.CURL {
+			require.NotEmpty(t, o.Notes)
+			require.NotContains(t, asJSON(t, o), "sk_test")
+		}
+		seen = nil
+		if form != domain.Postman { // numbers are examples of the path
+			c.Params[id] = json.Number("8")
+		}
+		succeeds(t, onLoopback(t), c)
+		require.Equal(t, []string{`POST /things/8?notify=false Content-Type=application/json {"name":"b"}`}, seen, form)
+	}
+	for form, text := range map[domain.Form]string{domain.CURL: "wget a", domain.Postman: "{}", domain.HAR: "[]"} {
+		_, err := onLoopback(t).Discover(t.Context(), calling(base, nil, nil).Integration, nil, domain.Description{Text: []byte(text), Form: form})
+		require.Equal(t, domain.Invalid, domain.KindOf(err), form)
+	}
+}
