@@ -44,7 +44,7 @@ X-Tenant: clinic
 Idempotency-Key in header {"type":"string"}
 age in body {"type":"string"}
 client_secret in body {"type":"string"}
-contactId required {"examples":[42],"type":"integer"}
+contactId required {"examples":[42],"type":["integer","string"]}
 name in body {"type":"string"}
 notify in query {"description":"Send a mail.","examples":[true],"type":"boolean"}
 tags in body {"items":{"examples":["a"],"type":"string"},"type":"array"}
@@ -105,7 +105,7 @@ func TestARecordingIsReadWithoutWhatPeopleEntered(t *testing.T) {
 GET /patients/{patient_id}
 X-App: web
 lang in query {"type":"string"}
-patient_id required {"type":"integer"}
+patient_id required {"type":["integer","string"]}
 view in query {"type":"string"}
 left out: the value of session_id in the query
 left out: the header Authorization: configure auth of type bearer_token

@@ -111,7 +111,7 @@ body required {"items":{"examples":[1],"type":"integer"},"type":"array"}
 body json  body`},
 		"a file": {"https://api.example", `curl -T photo.png -H 'Content-Type: image/png' https://api.example/photos/7`, `PUT /photos/{photo_id}
 body required {"contentEncoding":"base64","description":"The content of a file.","type":"string"}
-photo_id required {"examples":[7],"type":"integer"}
+photo_id required {"examples":[7],"type":["integer","string"]}
 body base64 image/png body`},
 		"XML": {"https://api.example", `curl -X POST -H 'Content-Type: text/xml; charset=utf-8' -d '<a>1</a>' https://api.example/soap`, `POST /soap
 body required {"type":"string"}
@@ -125,7 +125,7 @@ force in query {"examples":[true],"type":"boolean"}
 tag in query {"items":{"type":"string"},"type":"array"}
 thing_id required {"examples":["6f9619ff-8b86-d011-b42d-00c04fc964ff"],"type":"string"}`},
 		"a POST without a body": {"https://api.example", `curl -X POST https://api.example/things/7/start`, `POST /things/{thing_id}/start
-thing_id required {"examples":[7],"type":"integer"}
+thing_id required {"examples":[7],"type":["integer","string"]}
 body none`},
 		"another host": {"https://api.example", `curl https://user:pass@upload.example:8443/v1/files`, `GET https://upload.example:8443/v1/files
 left out: the user in the URL: configure auth of type basic`},

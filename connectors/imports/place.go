@@ -114,6 +114,9 @@ func (e *endpoint) template(path string, values map[string]string) string {
 			e.leaveOut("a part of the path that looks like a credential")
 		case example != "":
 			schema = scalarOf(example)
+			if schema["type"] == "integer" {
+				schema["type"] = []string{"integer", "string"}
+			}
 		}
 		called := e.property(name, "path", schema)
 		e.placeholder[called] = true
