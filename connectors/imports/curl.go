@@ -239,45 +239,6 @@ func dataBody(text, contentType string, isJSON bool) body {
 	return body{kind: textBody, text: text, mediaType: media}
 }
 
-const (
-	jsonMedia = "application/json"
-	formMedia = "application/x-www-form-urlencoded"
-)
-
-// mediaOf returns the media type of a Content-Type.
-func mediaOf(contentType string) string {
-	media, _, _ := strings.Cut(contentType, ";")
-	return strings.ToLower(strings.TrimSpace(media))
-}
-
-func headerOf(header []member, name string) string {
-	for _, h := range header {
-		if strings.EqualFold(h.name, name) {
-			return h.value
-		}
-	}
-	return ""
-}
-
-// pairs returns the members of a query or form. What can't be decoded stays as it is.
-func pairs(text string) []member {
-	var all []member
-	for _, pair := range strings.Split(text, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(name); err == nil {
-			name = decoded
-		}
-		if decoded, err := url.QueryUnescape(value); err == nil {
-			value = decoded
-		}
-		all = append(all, member{name: name, value: value})
-	}
-	return all
-}
-
 // encoded returns the argument of --data-urlencode as a member of a form: content,
 // =content or name=content; name@file has no content.
 func encoded(argument string) string {

@@ -12,6 +12,11 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
+const (
+	maxAbout  = 1000     // characters of an endpoint's description
+	maxSchema = 64 << 10 // bytes of an endpoint's schema
+)
+
 // endpoint is a request on its way to an offer. Its properties are by name.
 type endpoint struct {
 	name, about         string

@@ -16,11 +16,8 @@ import (
 )
 
 const (
-	maxRequests = 2000     // that are read of one text
-	maxSkipped  = 200      // that are listed
-	maxName     = 64       // characters of an endpoint's name
-	maxAbout    = 1000     // characters of an endpoint's description
-	maxSchema   = 64 << 10 // bytes of an endpoint's schema
+	maxRequests = 2000 // that are read of one text
+	maxSkipped  = 200  // that are listed
 )
 
 // For is the integration that requests are read for.
@@ -37,42 +34,6 @@ type Found struct {
 	Total     int  // requests, offered or not
 	Truncated bool // there are more requests than are read
 }
-
-// request is one request as it was read. Its texts may have {{variables}}.
-type request struct {
-	name, about string
-	method, url string
-	header      []member
-	query       []member // besides that of url
-	values      map[string]string
-	body        body
-	leftOut     []string // credentials that were left out already
-	notes       []string
-}
-
-// member is a header, or a member of a query or a form.
-type member struct {
-	name, value, about string
-	file               bool // its value is a file
-}
-
-// body is the body of a request.
-type body struct {
-	kind      bodyKind
-	text      string
-	mediaType string
-	members   []member // of a form
-}
-
-type bodyKind int
-
-const (
-	noBody bodyKind = iota
-	textBody
-	formBody
-	multipartBody
-	fileBody // whose content is not known
-)
 
 // A reader turns requests into offers. Requests for the same are one offer.
 type reader struct {
@@ -156,23 +117,4 @@ func (r *reader) name(e *endpoint) string {
 		return identifier(name[:min(len(name), maxName-5)] + "_" + itoa(n))
 	}
 	return name
-}
-
-// title names a request for a person: without its query and what may be a secret.
-func title(q request) string {
-	where, _, _ := strings.Cut(q.url, "?")
-	segments := strings.Split(where, "/")
-	for n, segment := range segments {
-		if n > 2 && isSecret(segment) {
-			segments[n] = "…"
-		}
-	}
-	where = strings.Join(segments, "/")
-	if scheme, rest, ok := strings.Cut(where, "://"); ok { // a user may stand before the host
-		if at := strings.LastIndex(rest, "@"); at >= 0 {
-			rest = rest[at+1:]
-		}
-		where = scheme + "://" + rest
-	}
-	return clean(strings.TrimSpace(q.method+" "+where), 200)
 }

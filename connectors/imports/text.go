@@ -9,6 +9,9 @@ import (
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 )
 
+// maxName limits the name of an endpoint or a parameter, in characters.
+const maxName = 64
+
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
 // identifier returns a text as a name that endpoints and parameters may have.
