@@ -157,19 +157,18 @@ func isJSON(body []byte) bool {
 	return len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid(trimmed)
 }
 
-// looksBinary reports whether a body is no text by its bytes: it begins as a known format
-// does, or has characters that no text has. Text may have white space and the separators
-// of HL7 v2, EDI and MARC.
+// looksBinary reports whether a body is no text by its bytes: it has control characters
+// that no text has, or begins as a known format does and is not UTF-8. A text may begin so,
+// such as BMI, and may have the separators of HL7 v2, EDI and MARC.
 func looksBinary(body []byte, media string) bool {
+	const separators = "\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"
+	controls := bytes.ContainsFunc(body, func(r rune) bool { return r < ' ' && !strings.ContainsRune(separators, r) })
 	sniffed := http.DetectContentType(body)
-	if !strings.HasPrefix(sniffed, "text/") && sniffed != octetStream {
-		return true
+	format := !strings.HasPrefix(sniffed, "text/") && sniffed != octetStream
+	if isTextMedia(media) {
+		return bytes.IndexByte(body, 0) >= 0 || format && controls
 	}
-	allowed := "\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f"
-	text := isTextMedia(media)
-	return bytes.ContainsFunc(body, func(r rune) bool {
-		return r == 0 || !text && r < ' ' && !strings.ContainsRune(allowed, r)
-	})
+	return controls || format && !utf8.Valid(body) || bytes.HasPrefix(body, []byte("%PDF-"))
 }
 
 const octetStream = "application/octet-stream"
