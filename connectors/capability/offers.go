@@ -164,7 +164,7 @@ func (r *resource) search() map[string]any {
 // known returns a type of search parameters with how its values are written (HL7 FHIR R4,
 // Search).
 func known(kind string) string {
-	how := map[string]string{
+	how := map[string]string{ //nolint:gosec // token is a type of FHIR
 		"number":    "",
 		"date":      ": such as 2026-05-04, ge2026-05-04 or 2026",
 		"string":    ": the beginning of a text",

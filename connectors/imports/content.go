@@ -113,7 +113,7 @@ func (e *endpoint) addForm(members []member) {
 }
 
 // addProperty adds a member of the body.
-func (e *endpoint) addProperty(name string, schema map[string]any) string {
+func (e *endpoint) addProperty(name string, schema map[string]any) {
 	called := e.property(name, "body", schema)
 	p := domain.Parameter{In: domain.InBody}
 	if called != name {
@@ -121,7 +121,6 @@ func (e *endpoint) addProperty(name string, schema map[string]any) string {
 	}
 	e.parameters[called] = p
 	e.inBody[called] = true
-	return called
 }
 
 // addText adds a body of JSON or another text.

@@ -41,7 +41,7 @@ func (e *endpoint) place(q request, base string) string {
 	if !absolute {
 		scheme, rest = "", where
 	}
-	host, path := "", ""
+	var host, path string
 	switch name, after, isVariable := leadingVariable(rest); {
 	case !absolute && isVariable: // {{baseUrl}}/things
 		path = after
@@ -58,7 +58,6 @@ func (e *endpoint) place(q request, base string) string {
 		e.leaveOut("the user in the URL: configure auth of type basic")
 		host = host[at+1:]
 	}
-	prefix := ""
 	if host != "" {
 		if scheme == "" {
 			scheme = "https"
@@ -80,7 +79,7 @@ func (e *endpoint) place(q request, base string) string {
 	} else if under, inside := strings.CutPrefix(path, strings.TrimRight(root.Path, "/")); inside && root.Path != "" && (under == "" || under[0] == '/') && !strings.Contains(q.url, "{{") {
 		path = under
 	}
-	e.path = prefix + e.template(path, q.values)
+	e.path = e.template(path, q.values)
 	return ""
 }
 

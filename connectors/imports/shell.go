@@ -235,7 +235,8 @@ func (l *lexer) ansiEscape() {
 		l.word.WriteByte("\a\b\f\n\r\t\v\x1b"[n])
 		return
 	}
-	size, base := 0, 16
+	var size int
+	base := 16
 	switch {
 	case c == 'x':
 		size = 2
