@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/toolformat"
 )
 
 // TestEndpoint calls one endpoint of an integration, enabled or not, with params, and
@@ -31,10 +32,12 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 	return result, nil
 }
 
+// call calls an endpoint, with the arguments under the names that its schema has.
 func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, error) {
 	if unset := s.missingSettings(c.Integration); unset != "" {
 		return domain.CallResult{Error: unset, ErrorCode: domain.CallMisconfigured}, nil
 	}
+	c.Params = toolformat.Arguments(c.Endpoint.ToolSchema(), c.Params)
 	return s.Connectors.Call(ctx, c)
 }
 

@@ -35,6 +35,7 @@ type reply struct {
 	answer   egress.Answer
 	attempts []domain.CallAttempt
 	problems []domain.Problem // of the parameters, by a schema of the upstream: nothing was called
+	tool     []byte           // MCP: the whole result of the tool; nil: it has nothing that the answer lacks
 }
 
 // call is Registry.Call for a protocol.
@@ -65,6 +66,9 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 		}
 		result.Attempts = got.attempts
 		e = show(ctx, &result, got.answer, e, endpoint, p.verdict, r.Request.Scrubber())
+		if crowded := showTool(ctx, &result, got.tool, e, endpoint, r.Request.Scrubber()); crowded != nil {
+			e = crowded
+		}
 	}
 	result.Duration = time.Since(start)
 	if e != nil {

@@ -139,9 +139,9 @@ func (m mcpConnector) converse(ctx context.Context, r *request, endpoint domain.
 	if problems != nil {
 		return reply{problems: problems}, nil
 	}
-	var body []byte
+	var got mcp.Result
 	if e == nil {
-		body, e = s.CallTool(ctx, endpoint.Name, r.params)
+		got, e = s.CallTool(ctx, toolName(endpoint), r.params)
 	}
 	a := domain.CallAttempt{StatusCode: s.Last().Status, Duration: time.Since(start)}
 	for _, earlier := range attempts {
@@ -150,7 +150,7 @@ func (m mcpConnector) converse(ctx context.Context, r *request, endpoint domain.
 	if e != nil {
 		a.Error = e.Shown(r.Request.Scrubber())
 	}
-	return reply{answer: answerOf(s, body), attempts: append(attempts, a)}, e
+	return reply{answer: answerOf(s, got.Body), attempts: append(attempts, a), tool: got.Whole}, e
 }
 
 // answerOf returns an answer with the status and the headers of the last request.

@@ -200,6 +200,17 @@ func crooked(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, m
 	return server.URL + "/mcp"
 }
 
+// answering is a server over HTTP whose every answer is written by answer.
+func answering(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, method string, id json.RawMessage)) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method, id := asking(r)
+		answer(w, r, method, id)
+	}))
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return server.URL + "/mcp"
+}
+
 func replies(w http.ResponseWriter, id json.RawMessage, result string) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, id, result)

@@ -1,14 +1,18 @@
 package connectors
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -21,14 +25,13 @@ import (
 )
 
 const (
-	toolsList          = "tools/list"   // the method of MCP that a discovery is shown with
-	maxToolPages       = 20             // of tools/list that are read for one call
-	maxToolSchemas     = 256            // that are kept
-	maxToolSchema      = 64 << 10       // bytes of one that is kept
-	toolSchemaLifetime = time.Minute    // of one that is kept
-	maxToolNames       = 20             // in a sentence
-	maxToolDescription = 2047           // characters
-	headerSchema       = "x-mcp-header" // marks an argument that must travel as a header too
+	toolsList          = "tools/list" // the method of MCP that a discovery is shown with
+	maxToolPages       = 20           // of tools/list that are read for one call
+	maxToolSchemas     = 256          // that are kept
+	maxToolSchema      = 64 << 10     // bytes of one that is kept
+	toolSchemaLifetime = time.Minute  // of one that is kept
+	maxToolNames       = 20           // in a sentence
+	maxToolDescription = 2047         // characters
 )
 
 // toolSchemas keeps the schemas that servers lately had for endpoints without one.
@@ -55,6 +58,11 @@ func (t *toolSchemas) get(i domain.Integration, e domain.Endpoint) (json.RawMess
 	if hasSchema(e) {
 		return nil, false
 	}
+	return t.kept(i, e)
+}
+
+// kept returns the schema that the server lately had for a tool.
+func (t *toolSchemas) kept(i domain.Integration, e domain.Endpoint) (json.RawMessage, bool) {
 	found, ok := t.schemas.Get(toolKey(i, e))
 	return found.schema, ok && t.now().Before(found.endsAt)
 }
@@ -66,7 +74,7 @@ func (t *toolSchemas) put(i domain.Integration, e domain.Endpoint, schema json.R
 // toolKey identifies what a schema is for: another version of an integration may be
 // another server.
 func toolKey(i domain.Integration, e domain.Endpoint) string {
-	return fmt.Sprintf("%q %q %d %d %q %q", i.Workspace, i.ID, i.Incarnation, i.Version, i.MCPURL, e.Name)
+	return fmt.Sprintf("%q %q %d %d %q %q", i.Workspace, i.ID, i.Incarnation, i.Version, i.MCPURL, toolName(e))
 }
 
 func hasSchema(e domain.Endpoint) bool {
@@ -74,14 +82,24 @@ func hasSchema(e domain.Endpoint) bool {
 	return document != "" && document != "{}"
 }
 
+// toolName returns the name of the tool that an endpoint calls, as its server has it.
+func toolName(e domain.Endpoint) string { return cmp.Or(e.Tool, e.Name) }
+
 // checkByServer returns what is wrong with the arguments by the server's schema, where
-// that is not known yet and the endpoint has none.
+// that is not known yet and the endpoint has none. Where arguments travel as headers, the
+// session gets to know the schema that says so.
 func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) ([]domain.Problem, *callerror.Error) {
-	if _, known := m.tools.get(r.Integration, endpoint); known || hasSchema(endpoint) {
+	schema, known := m.tools.kept(r.Integration, endpoint)
+	headers := s.SendsHeaders() && (mcp.HasHeaders(endpoint.InputSchema) || known && mcp.HasHeaders(schema))
+	switch {
+	case known && headers:
+		s.Know(mcp.Tool{Name: toolName(endpoint), InputSchema: schema})
+		return nil, nil
+	case known || hasSchema(endpoint) && !headers:
 		return nil, nil
 	}
 	schema, e := m.lookUp(ctx, s, r, endpoint)
-	if e != nil {
+	if e != nil || hasSchema(endpoint) {
 		return nil, e
 	}
 	return m.misfits(ctx, schema, r.params), nil
@@ -92,24 +110,27 @@ func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *requ
 func (m mcpConnector) lookUp(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) (json.RawMessage, *callerror.Error) {
 	var names []string
 	var cursor string
+	name := toolName(endpoint)
 	for range maxToolPages {
 		page, e := s.ListTools(ctx, cursor)
 		if e != nil {
 			return nil, e
 		}
-		if at := slices.IndexFunc(page.Tools, func(t mcp.Tool) bool { return t.Name == endpoint.Name }); at >= 0 {
+		if at := slices.IndexFunc(page.Tools, func(t mcp.Tool) bool { return t.Name == name }); at >= 0 {
 			schema := page.Tools[at].InputSchema
-			// The SDK must have seen a tool whose arguments travel as headers.
-			if len(schema) <= maxToolSchema && !bytes.Contains(schema, []byte(headerSchema)) {
+			if len(schema) <= maxToolSchema {
 				m.tools.put(r.Integration, endpoint, schema)
 			}
 			return schema, nil
+		}
+		if at := slices.IndexFunc(page.Skipped, func(t domain.Skipped) bool { return t.Operation == name }); at >= 0 {
+			return nil, callerror.FoundMisconfigured("The tool %q of the MCP server can't be called. %s", name, r.Request.Scrubber().Text(page.Skipped[at].Reason))
 		}
 		for _, t := range page.Tools {
 			names = append(names, t.Name)
 		}
 		if page.Next == "" {
-			return nil, unknownTool(endpoint.Name, names, r.Request.Scrubber())
+			return nil, unknownTool(name, names, r.Request.Scrubber())
 		}
 		cursor = page.Next
 	}
@@ -165,18 +186,14 @@ func (m mcpConnector) list(ctx context.Context, r *request) (domain.Discovery, i
 		return found, s.Last().Status, e
 	}
 	defer s.Close()
-	scrubber := r.Request.Scrubber()
+	offers := toolOffers{scrubber: r.Request.Scrubber(), found: &found, tools: map[string]bool{}, names: map[string]bool{}}
 	var cursor string
 	for range maxToolPages {
 		page, e := s.ListTools(ctx, cursor)
 		if e != nil {
 			return found, s.Last().Status, e
 		}
-		for _, t := range page.Tools {
-			if offer, ok := toolOffer(t, scrubber); ok {
-				found.Offers = append(found.Offers, offer)
-			}
-		}
+		offers.add(page)
 		if cursor = page.Next; cursor == "" || len(found.Offers) > maxOffers {
 			break
 		}
@@ -186,21 +203,93 @@ func (m mcpConnector) list(ctx context.Context, r *request) (domain.Discovery, i
 	return found, s.Last().Status, nil
 }
 
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // that an endpoint may have
+// toolOffers turns the tools of a server into offers.
+type toolOffers struct {
+	scrubber scrub.Scrubber
+	found    *domain.Discovery
+	tools    map[string]bool // that were offered, by their own names
+	names    map[string]bool // of endpoints that were offered
+}
 
-// toolOffer returns a tool as an endpoint, unless no endpoint can have its name.
-func toolOffer(t mcp.Tool, scrubber scrub.Scrubber) (domain.Offer, bool) {
-	if !toolName.MatchString(t.Name) {
-		return domain.Offer{}, false
+// maxSkipped bounds what one discovery reports as skipped.
+const maxSkipped = 1000
+
+func (o *toolOffers) add(page mcp.Page) {
+	for _, s := range page.Skipped {
+		o.skip(s.Operation, s.Reason)
 	}
+	for _, t := range page.Tools {
+		name := endpointNameOf(t.Name)
+		switch own := o.scrubber.Text(t.Name); {
+		case o.tools[t.Name]:
+			o.skip(own, "The server lists another tool of the same name.")
+			continue
+		case own != t.Name:
+			o.skip(own, "Its name has a secret in it.")
+			continue
+		case o.names[name]:
+			name = hashedName(t.Name)
+		}
+		o.tools[t.Name], o.names[name] = true, true
+		o.found.Total++
+		o.found.Offers = append(o.found.Offers, toolOffer(t, name, o.scrubber))
+	}
+}
+
+func (o *toolOffers) skip(name, reason string) {
+	if o.found.Total++; len(o.found.Skipped) < maxSkipped {
+		o.found.Skipped = append(o.found.Skipped, domain.Skipped{
+			Operation: jsonvalue.Abbreviate(o.scrubber.Text(name), 200), Reason: jsonvalue.Abbreviate(o.scrubber.Text(reason), mcp.MaxQuote),
+		})
+	}
+}
+
+var (
+	plainToolName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // that an endpoint may have
+	notInToolName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+)
+
+const maxEndpointName = 128
+
+// endpointNameOf returns the name of a tool as one that an endpoint may have.
+func endpointNameOf(tool string) string {
+	if plainToolName.MatchString(tool) {
+		return tool
+	}
+	name := strings.Trim(notInToolName.ReplaceAllString(tool, "_"), "_")
+	if name == "" || len(name) > maxEndpointName {
+		return hashedName(tool)
+	}
+	return name
+}
+
+// hashedName returns a name for a tool that no other has.
+func hashedName(tool string) string {
+	sum := sha256.Sum256([]byte(tool))
+	hash := "_" + hex.EncodeToString(sum[:6])
+	name := strings.Trim(notInToolName.ReplaceAllString(tool, "_"), "_")
+	return name[:min(len(name), maxEndpointName-len(hash))] + hash
+}
+
+// toolOffer returns a tool as an endpoint.
+func toolOffer(t mcp.Tool, name string, scrubber scrub.Scrubber) domain.Offer {
 	schema, isJSON := jsonvalue.Decode(t.InputSchema)
 	written, err := json.Marshal(scrubber.Value(schema))
 	if !isJSON || schema == nil || err != nil {
 		written = []byte(`{}`) // the server checks
 	}
 	about := jsonvalue.FirstString(t.Description, t.Title, t.Name)
-	return domain.Offer{
-		Name: scrubber.Text(t.Name), Description: jsonvalue.Abbreviate(scrubber.Text(about), maxToolDescription),
-		Method: "POST", InputSchema: written, BodyFormat: "json",
-	}, true
+	offer := domain.Offer{
+		Name: name, Description: jsonvalue.Abbreviate(scrubber.Text(about), maxToolDescription),
+		Method: "POST", InputSchema: written, BodyFormat: "json", Annotations: t.Annotations,
+	}
+	if name != t.Name {
+		offer.Tool = t.Name
+	}
+	if title := scrubber.Text(t.Title); utf8.RuneCountInString(title) <= maxTitle && !strings.ContainsFunc(title, unicode.IsControl) {
+		offer.Title = title
+	}
+	return offer
 }
+
+const maxTitle = 128 // characters that an endpoint's title may have

@@ -62,6 +62,21 @@ func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *
 	return nil
 }
 
+// showTool puts the content of a tool into result, unless the endpoint shapes its answer.
+func showTool(ctx context.Context, result *domain.CallResult, whole []byte, e *callerror.Error, endpoint domain.Endpoint, scrubber scrub.Scrubber) *callerror.Error {
+	if whole == nil || e != nil && e.Code != domain.CallToolError || reshape.Configured(endpoint) || endpoint.MaxResultLength > 0 {
+		return nil
+	}
+	decoded, _, crowded := decodeWithin(ctx, whole, false)
+	if crowded != nil {
+		return crowded
+	}
+	read, _ := scrubber.Value(decoded).(map[string]any)
+	content, _ := read["content"].([]any)
+	result.Tool = &domain.ToolResult{Content: content, Structured: read["structuredContent"]}
+	return nil
+}
+
 // tooLarge returns the error of an answer that was truncated.
 func tooLarge() *callerror.Error {
 	return &callerror.Error{Code: domain.CallResponseTooLarge, Sentence: fmt.Sprintf("The upstream's answer is longer than %d KiB; only its beginning is shown.", egress.MaxBody>>10)}
@@ -84,12 +99,16 @@ func decodeWithin(ctx context.Context, body []byte, reshapes bool) (value any, i
 // fit returns the result of a call once there is memory to write it, else without the
 // answer. A step that is not configured shows nothing of its own.
 func fit(ctx context.Context, result domain.CallResult) domain.CallResult {
-	size := reshape.Size(result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult)
+	tool := domain.ToolResult{}
+	if result.Tool != nil {
+		tool = *result.Tool
+	}
+	size := reshape.Size(result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult, tool.Content, tool.Structured)
 	soon, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	if admission.Writing(soon, 2*size) == nil { // it grows by doubling
 		return result
 	}
-	result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult = nil, nil, nil, ""
+	result.RawResponse, result.AfterFilter, result.AfterMapping, result.FinalResult, result.Tool = nil, nil, nil, "", nil
 	return failed(result, callerror.Crowded())
 }

@@ -42,10 +42,17 @@ type CallResult struct {
 	AfterFilter     any
 	AfterMapping    any
 	FinalResult     string
+	Tool            *ToolResult // MCP: what the tool answered, where the endpoint doesn't shape it; nil: FinalResult is all
 	Duration        time.Duration
 	Attempts        []CallAttempt
 	Error           string // "" when the call succeeded, else a sentence for a person
 	ErrorCode       ErrorCode
+}
+
+// ToolResult is the result of a tool of an MCP server, as the server wrote it.
+type ToolResult struct {
+	Content    []any // decoded JSON: texts, images, resources and others
+	Structured any   // decoded JSON; nil: there is none
 }
 
 // CallRequest is the request as it was sent, with masks where the service added a

@@ -25,11 +25,13 @@ type Offer struct {
 	InputSchema json.RawMessage `json:"input_schema"`
 	BodyFormat  string          `json:"body_format,omitempty"` // "": Body has it
 
-	Headers    map[string]string `json:"headers,omitempty"` // that have one value only
-	Parameters Parameters        `json:"parameters,omitempty"`
-	Body       *Body             `json:"body,omitempty"`
-	Tool       string            `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
-	Notes      []string          `json:"-"`              // what was simplified, for a person
+	Headers     map[string]string `json:"headers,omitempty"` // that have one value only
+	Parameters  Parameters        `json:"parameters,omitempty"`
+	Body        *Body             `json:"body,omitempty"`
+	Tool        string            `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
+	Title       string            `json:"title,omitempty"`
+	Annotations *Annotations      `json:"annotations,omitempty"`
+	Notes       []string          `json:"-"` // what was simplified, for a person
 
 	// What a Select looks at, besides what an endpoint has.
 	Tags         []string `json:"-"`

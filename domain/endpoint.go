@@ -17,7 +17,9 @@ type Endpoint struct {
 	BodyFormat      string            `json:"body_format"`  // json or form; the short form of Body
 	Parameters      Parameters        `json:"parameters,omitempty"`
 	Body            *Body             `json:"body,omitempty"`
-	Tool            string            `json:"tool,omitempty"` // MCP: the name of the upstream's tool, where it differs from Name
+	Tool            string            `json:"tool,omitempty"`        // MCP: the name of the upstream's tool, where it differs from Name
+	Title           string            `json:"title,omitempty"`       // for people; "": the name
+	Annotations     *Annotations      `json:"annotations,omitempty"` // over what the method means
 	BaseURL         string            `json:"base_url,omitempty"`
 	Auth            *Auth             `json:"auth,omitempty"`
 	ResponseFilter  []string          `json:"response_filter,omitempty"`  // JMESPath, the paths to keep
@@ -102,6 +104,8 @@ func (e *Endpoint) read(in *object, rules Rules) {
 	}
 	in.object("parameters", func(p *object) { e.readParameters(p) })
 	in.nullableText("tool", &e.Tool, length(1, 256), noControl)
+	in.nullableText("title", &e.Title, length(1, 128), noControl)
+	e.Annotations = readAnnotations(in)
 	in.nullableText("base_url", &e.BaseURL, baseURL)
 	in.texts("response_filter", &e.ResponseFilter, 100, length(1, 512), rules.expression)
 	in.object("response_mapping", func(m *object) { e.readMapping(m, rules) })

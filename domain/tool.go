@@ -23,7 +23,7 @@ func (i Integration) Tools() []Tool {
 	for n, e := range i.Endpoints {
 		tools[n] = Tool{
 			Name: ToolName(i.Name, e.Name), Description: i.DisplayName + ": " + e.Description,
-			InputSchema: e.toolSchema(), Integration: i, Endpoint: e,
+			InputSchema: e.ToolSchema(), Integration: i, Endpoint: e,
 		}
 	}
 	return tools
@@ -54,10 +54,10 @@ func SplitToolName(tool string) (integration, endpoint string, ok bool) {
 	return integration, endpoint, ok && ToolName(integration, endpoint) == tool
 }
 
-// toolSchema returns the input schema in a form that every provider accepts: that of
+// ToolSchema returns the input schema in a form that every provider accepts: that of
 // an object, with the path parameters included. Events stored before other types
 // were refused may still hold them.
-func (e Endpoint) toolSchema() json.RawMessage {
+func (e Endpoint) ToolSchema() json.RawMessage {
 	schema := map[string]any{}
 	if decodeExact(e.InputSchema, &schema) != nil || schema == nil {
 		schema = map[string]any{}

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/toolformat"
 )
 
 // askedBy is the context key of the API request behind an MCP request.
@@ -94,12 +96,29 @@ func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) 
 	}
 	result := &mcp.ListToolsResult{
 		Cacheable: mcp.Cacheable{CacheScope: cacheScope},
-		Tools:     make([]*mcp.Tool, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...),
+		Tools:     make([]*mcp.Tool, 0, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...),
 	}
-	for n, t := range tools {
-		result.Tools[n] = &mcp.Tool{Name: t.Name, Title: t.Endpoint.Name, Description: t.Description, InputSchema: t.InputSchema}
+	for _, t := range tools {
+		if one, ok := mcpTool(t); ok {
+			result.Tools = append(result.Tools, one)
+		}
 	}
 	return result, nil
+}
+
+// mcpTool returns a tool as MCP has it, unless that can't express it.
+func mcpTool(t domain.Tool) (*mcp.Tool, bool) {
+	rendered, err := toolformat.Render(t, toolformat.Options{Format: toolformat.MCP})
+	if err != nil {
+		return nil, false
+	}
+	written, err := json.Marshal(rendered)
+	var tool mcp.Tool
+	if err != nil || json.Unmarshal(written, &tool) != nil {
+		return nil, false
+	}
+	tool.InputSchema = rendered["inputSchema"] // with numbers as they are written
+	return &tool, true
 }
 
 func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
@@ -110,32 +129,30 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	ctx, cancel := context.WithCancel(ctx) // the SDK's context outlives the caller
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
-	params := req.Params
-	tool, err := s.Read.FindTool(ctx, r.workspace, params.Name)
+	tool, err := s.Read.FindTool(ctx, r.workspace, toolformat.ToolName(req.Params.Name))
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
+	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments)
+}
+
+// mcpInvoke invokes the endpoint of a tool. What the model can correct is a result.
+func (s *Server) mcpInvoke(ctx context.Context, r *request, tool domain.Tool, written json.RawMessage) (*mcp.CallToolResult, error) {
 	arguments := domain.Document{}
-	if len(params.Arguments) > 0 {
-		if arguments, err = decode(params.Arguments); err != nil {
-			return nil, s.mcpError(ctx, err)
+	if len(written) > 0 && !bytes.Equal(written, []byte("null")) {
+		var err error
+		if arguments, err = decode(written); err != nil {
+			return toolText(err.Error(), true), nil
 		}
 	}
 	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
 	if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Kind == domain.Invalid {
-		return toolText(refusal.Error(), true), nil // the model can correct its arguments
+		return toolText(ofArguments(refusal), true), nil
 	}
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	if result.Error != "" {
-		return toolText(result.Error, true), nil
-	}
-	return toolText(result.FinalResult, false), nil
-}
-
-func toolText(text string, isError bool) *mcp.CallToolResult {
-	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}, IsError: isError}
+	return showResult(result), nil
 }
 
 func asker(ctx context.Context) (*request, error) {

@@ -3,48 +3,43 @@ package transport
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/toolformat"
 )
 
-// toolFormats has the format of a tool for each kind of LLM.
-var toolFormats = map[string]func(domain.Tool) any{
-	"openai": func(t domain.Tool) any {
-		return map[string]any{"type": "function", "function": map[string]any{"name": t.Name, "description": t.Description, "parameters": t.InputSchema}}
-	},
-	"anthropic": func(t domain.Tool) any {
-		return map[string]any{"name": t.Name, "description": t.Description, "input_schema": t.InputSchema}
-	},
-	"mcp": func(t domain.Tool) any {
-		return map[string]any{"name": t.Name, "description": t.Description, "inputSchema": t.InputSchema}
-	},
-}
-
-// toolFormat reads the format parameter.
-func (q *query) toolFormat() func(domain.Tool) any {
+// toolOptions reads the format and strict parameters.
+func (q *query) toolOptions() toolformat.Options {
 	name, given := q.text("format")
 	if !given {
-		name = "openai"
+		name = string(toolformat.OpenAI)
 	}
-	format := toolFormats[name]
-	if format == nil {
-		q.problem("format", "enum", "must be openai, anthropic or mcp")
+	o := toolformat.Options{Format: toolformat.Format(name)}
+	if !slices.Contains(toolformat.Formats(), o.Format) {
+		q.problem("format", "enum", "must be openai, anthropic, mcp or gemini")
 	}
-	return format
+	if strict := q.boolean("strict"); strict != nil && *strict {
+		if o.Strict = true; o.Format != toolformat.OpenAI {
+			q.problem("strict", "not_allowed", "is known to the format openai alone")
+		}
+	}
+	return o
 }
 
 type toolsAnswer struct {
-	Tools             []any   `json:"tools"`
-	HasMore           bool    `json:"has_more"`
-	ContinuationToken *string `json:"continuation_token"`
+	Tools             []any                `json:"tools"`
+	Unavailable       []toolformat.Skipped `json:"unavailable"` // tools that the format can't express
+	HasMore           bool                 `json:"has_more"`
+	ContinuationToken *string              `json:"continuation_token"`
 }
 
 // listTools answers with tool definitions. Its limit counts integrations.
 func (s *Server) listTools(r *request) (answer, error) {
 	q := r.query()
-	format := q.toolFormat()
+	options := q.toolOptions()
 	limit := q.integer("limit", 50, 1, 200)
 	token, _ := q.text("continuation_token")
 	if err := domain.RefuseAll(q.problems); err != nil {
@@ -65,11 +60,9 @@ func (s *Server) listTools(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	rendered, unavailable := toolformat.RenderAll(tools, options)
 	body := toolsAnswer{
-		Tools: make([]any, len(tools)), HasMore: next != nil, ContinuationToken: nullable(s.Cursors.SealKey(next, scope...)),
-	}
-	for n, t := range tools {
-		body.Tools[n] = format(t)
+		Tools: rendered, Unavailable: orEmpty(unavailable), HasMore: next != nil, ContinuationToken: nullable(s.Cursors.SealKey(next, scope...)),
 	}
 	return answer{status: http.StatusOK, body: body}, nil
 }
@@ -97,25 +90,31 @@ func (s *Server) resolveTools(r *request) (answer, error) {
 		return answer{}, err
 	}
 	q := r.query()
-	format := q.toolFormat()
+	options := q.toolOptions()
 	wanted, problems := readToolList(doc)
 	if err := domain.RefuseAll(append(q.problems, problems...)); err != nil {
 		return answer{}, err
 	}
 	body := resolveAnswer{Tools: []resolvedTool{}, Unresolved: []domain.Problem{}}
 	for n, w := range wanted {
+		unresolved := func(code, detail string) {
+			body.Unresolved = append(body.Unresolved, domain.Problem{Pointer: "/integration_tools/" + strconv.Itoa(n), Code: code, Detail: detail})
+		}
 		tool, err := s.Read.Tool(r, r.workspace, w.integration, w.endpoint)
 		if refusal, ok := errors.AsType[*domain.Error](err); ok && (refusal.Kind == domain.NotFound || refusal.Kind == domain.Conflict) {
-			body.Unresolved = append(body.Unresolved, domain.Problem{
-				Pointer: "/integration_tools/" + strconv.Itoa(n), Code: refusal.Code, Detail: refusal.Message,
-			})
+			unresolved(refusal.Code, refusal.Message)
 			continue
 		}
 		if err != nil {
 			return answer{}, err
 		}
+		definition, err := toolformat.Render(tool, options)
+		if err != nil {
+			unresolved("not_expressible", err.Error())
+			continue
+		}
 		body.Tools = append(body.Tools, resolvedTool{
-			IntegrationID: tool.Integration.ID, IntegrationName: tool.Integration.Name, EndpointName: tool.Endpoint.Name, Tool: format(tool),
+			IntegrationID: tool.Integration.ID, IntegrationName: tool.Integration.Name, EndpointName: tool.Endpoint.Name, Tool: definition,
 		})
 	}
 	return answer{status: http.StatusOK, body: body}, nil

@@ -1,12 +1,17 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
@@ -56,6 +61,9 @@ func (s *Session) explain(ctx context.Context, err error) *callerror.Error {
 		return got.err
 	case got.status != 0 && callerror.OfStatus(got.status) != nil:
 		return s.refusedWith(got, err)
+	case s.unknownVersion() != "":
+		return callerror.FoundMisconfigured("The MCP server speaks the protocol version %s, which is not known here. Known are %s.",
+			s.quote(s.unknownVersion(), 40), strings.Join(sdk.SupportedProtocolVersions(), ", "))
 	case refused != nil:
 		if answer := rpcError(refused); answer != nil {
 			return s.refusedBy(answer)
@@ -69,11 +77,38 @@ func (s *Session) explain(ctx context.Context, err error) *callerror.Error {
 	return callerror.Upstream("What the MCP server answered is not MCP, or it closed the connection before it had answered.")
 }
 
-// refusedWith returns the error of a status, with the message of the server in JSON-RPC.
+// unknownVersion returns the version that the server chose when it is not known, else "".
+func (s *Session) unknownVersion() string {
+	var chosen struct {
+		ProtocolVersion string `json:"protocolVersion"`
+	}
+	result, ok := s.recorder.result(initializeMethod)
+	if !ok || json.Unmarshal(result, &chosen) != nil || slices.Contains(sdk.SupportedProtocolVersions(), chosen.ProtocolVersion) {
+		return ""
+	}
+	return cmp.Or(chosen.ProtocolVersion, "(none)")
+}
+
+// refusedWith returns the error of a status, with the message of the server in JSON-RPC and
+// what it may mean.
 func (s *Session) refusedWith(got roundTrip, err error) *callerror.Error {
 	e := callerror.OfAnswer(got.status, got.header, nil)
 	if answer := rpcError(err); answer != nil && strings.TrimSpace(answer.Message) != "" {
 		e.Sentence += " It said: " + s.sentence(answer.Message)
+		return e
+	}
+	s.mu.Lock()
+	connected := s.client != nil
+	s.mu.Unlock()
+	unsupported := got.status == http.StatusNotFound || got.status == http.StatusMethodNotAllowed || got.status == http.StatusBadRequest ||
+		got.status == http.StatusNotAcceptable
+	switch {
+	case connected && got.status == http.StatusNotFound:
+		e.Sentence = "The MCP server no longer knows the session that it had opened (404 Not Found): it was restarted, or its instances don't share their sessions."
+	case !connected && unsupported && s.server.SSE:
+		e.Sentence += " There may be no MCP server at mcp_url, or one that has no HTTP with SSE: try the mcp_transport http."
+	case !connected && unsupported:
+		e.Sentence += " There may be no MCP server at mcp_url, or one that has the older transport only: try the mcp_transport sse."
 	}
 	return e
 }
@@ -81,6 +116,12 @@ func (s *Session) refusedWith(got roundTrip, err error) *callerror.Error {
 // refusedBy returns the call error of an error in JSON-RPC.
 func (s *Session) refusedBy(answer *jsonrpc.Error) *callerror.Error {
 	e := callerror.Upstream("The MCP server refused with error %d: %s", answer.Code, s.sentence(answer.Message))
+	var versions sdk.UnsupportedProtocolVersionData
+	if json.Unmarshal(answer.Data, &versions) == nil && len(versions.Supported) > 0 {
+		e.Code = domain.CallMisconfigured
+		e.Sentence += fmt.Sprintf(" It supports the protocol versions %s; known here are %s.",
+			s.quote(strings.Join(versions.Supported, ", "), 200), strings.Join(sdk.SupportedProtocolVersions(), ", "))
+	}
 	if answer.Code == jsonrpc.CodeInvalidParams || answer.Code == jsonrpc.CodeMethodNotFound {
 		e.Code = domain.CallMisconfigured
 	}

@@ -66,7 +66,7 @@ func TestASessionListsAndCallsTools(t *testing.T) {
 	require.Equal(t, "3 tools", page.String())
 	got, e := s.CallTool(t.Context(), "echo", map[string]any{"text": "hello"})
 	require.Nil(t, e)
-	require.Equal(t, "hello", string(got))
+	require.Equal(t, "hello", string(got.Body))
 	require.Equal(t, http.StatusOK, s.Last().Status)
 	_, e = s.CallTool(t.Context(), "fail", map[string]any{"text": ""})
 	require.Equal(t, domain.CallToolError, e.Code)

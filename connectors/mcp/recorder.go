@@ -3,10 +3,13 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed677028b5/integrations/connectors/callerror"
 )
 
 // The methods of MCP whose answers are read here.
@@ -23,14 +26,15 @@ const (
 type recorder struct {
 	mu      sync.Mutex
 	conn    sdk.Connection
-	methods map[jsonrpc.ID]string // by the id of the request
+	methods map[jsonrpc.ID]string // by the id of the request, those that wait for an answer
+	settled map[jsonrpc.ID]bool   // ids that were answered
 	last    *roundTrip            // of the last request
 	results map[string]json.RawMessage
 	refused error // the error that the last request was answered with
 }
 
 func newRecorder() *recorder {
-	return &recorder{methods: map[jsonrpc.ID]string{}, results: map[string]json.RawMessage{}}
+	return &recorder{methods: map[jsonrpc.ID]string{}, settled: map[jsonrpc.ID]bool{}, results: map[string]json.RawMessage{}}
 }
 
 func (r *recorder) connection() sdk.Connection {
@@ -109,10 +113,34 @@ func (c recordingConnection) Write(ctx context.Context, m jsonrpc.Message) error
 // Read implements mcp.Connection.
 func (c recordingConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
 	m, err := c.Connection.Read(ctx)
-	if answer, ok := m.(*jsonrpc.Response); ok && err == nil {
-		c.record(answer)
+	answer, ok := m.(*jsonrpc.Response)
+	if err != nil || !ok {
+		return m, err
 	}
-	return m, err
+	if !c.recorder.identify(answer) {
+		return nil, c.transport.stop(callerror.Upstream(
+			"The MCP server answered with the id %.40q, which no request has.", fmt.Sprint(answer.ID.Raw())))
+	}
+	c.record(answer)
+	return m, nil
+}
+
+// identify reports whether an answer is one to a request. Its id becomes that of the request
+// where the server wrote the number as text.
+func (r *recorder) identify(answer *jsonrpc.Response) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, waits := r.methods[answer.ID]; waits || r.settled[answer.ID] {
+		return true
+	}
+	for id := range r.methods {
+		text, isText := answer.ID.Raw().(string)
+		if isText && text == fmt.Sprint(id.Raw()) {
+			answer.ID = id
+			return true
+		}
+	}
+	return false
 }
 
 func (c recordingConnection) record(answer *jsonrpc.Response) {
@@ -123,11 +151,15 @@ func (c recordingConnection) record(answer *jsonrpc.Response) {
 		return
 	}
 	delete(c.recorder.methods, answer.ID)
+	c.recorder.settled[answer.ID] = true
 	if answer.Error != nil {
 		c.recorder.refused = answer.Error
 		return
 	}
 	c.recorder.results[method] = answer.Result
+	if method == listMethod {
+		answer.Result = forSDK(answer.Result)
+	}
 	if method != initializeMethod {
 		return
 	}

@@ -66,6 +66,7 @@ func (s *Session) initialize(ctx context.Context) error {
 		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
 	})
 	client.AddReceivingMiddleware(decline)
+	client.AddSendingMiddleware(listKnown)
 	through, options := s.sdkTransport()
 	connected, err := client.Connect(ctx, recordingTransport{through, s.transport, s.recorder}, options)
 	if err != nil {
@@ -127,6 +128,11 @@ func (s *Session) Introduction() string {
 		text += " (" + s.quote(strings.TrimSpace(server.Name+" "+server.Version), 100) + ")"
 	}
 	return text
+}
+
+// SendsHeaders reports whether arguments travel as headers in the agreed version.
+func (s *Session) SendsHeaders() bool {
+	return s.client.InitializeResult().ProtocolVersion >= "2026-07-28"
 }
 
 // Close ends the session, and returns at once.

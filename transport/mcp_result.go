@@ -1,0 +1,112 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/seed677028b5/integrations/domain"
+)
+
+// maxReason is how many characters of a failed answer a model is shown.
+const maxReason = 4000
+
+// showResult returns the result of a call as a model sees it. The content of an MCP tool
+// passes as it is. A failure has what the upstream answered, a success where it put what
+// was created.
+func showResult(call domain.CallResult) *mcp.CallToolResult {
+	result := &mcp.CallToolResult{IsError: call.Error != ""}
+	if tool := call.Tool; tool != nil && (!result.IsError || call.ErrorCode == domain.CallToolError) {
+		for _, c := range tool.Content {
+			result.Content = append(result.Content, content(c))
+		}
+		if result.StructuredContent = tool.Structured; len(result.Content) == 0 {
+			result.Content = []mcp.Content{text(call.FinalResult)}
+		}
+		return result
+	}
+	if result.IsError {
+		result.Content = []mcp.Content{text(call.Error + reason(call))}
+		return result
+	}
+	result.Content = []mcp.Content{text(call.FinalResult)}
+	if created := location(call); created != "" && !strings.Contains(call.FinalResult, created) {
+		located := text(fmt.Sprintf("The upstream answered %d %s. Location: %s", call.StatusCode, http.StatusText(call.StatusCode), created))
+		if call.FinalResult == "" {
+			result.Content = nil
+		}
+		result.Content = append(result.Content, located)
+	}
+	return result
+}
+
+// reason returns what the upstream answered beside an error, as the end of a text.
+func reason(call domain.CallResult) string {
+	answered, isText := call.RawResponse.(string)
+	if !isText && call.RawResponse != nil {
+		written, err := json.Marshal(call.RawResponse)
+		if err != nil {
+			return ""
+		}
+		answered = string(written)
+	}
+	answered = strings.TrimSpace(answered)
+	if answered == "" || strings.Contains(call.Error, answered) {
+		return ""
+	}
+	if runes := []rune(answered); len(runes) > maxReason {
+		answered = string(runes[:maxReason]) + "…"
+	}
+	return "\nIts answer: " + answered
+}
+
+// location returns where an answer has what was created or accepted, "" when it does not
+// say.
+func location(call domain.CallResult) string {
+	switch call.StatusCode {
+	case http.StatusCreated:
+		return call.ResponseHeaders.Get("Location")
+	case http.StatusAccepted:
+		for _, name := range []string{"Location", "Content-Location"} {
+			if at := call.ResponseHeaders.Get(name); at != "" {
+				return at
+			}
+		}
+	}
+	return ""
+}
+
+// content returns a content of an MCP tool as it is, one of an unknown kind as text.
+func content(c any) mcp.Content {
+	written, err := json.Marshal(c)
+	if err != nil {
+		return text("")
+	}
+	var read mcp.CallToolResult
+	if json.Unmarshal([]byte(`{"content":[`+string(written)+`]}`), &read) != nil || len(read.Content) != 1 {
+		return text(string(written))
+	}
+	return read.Content[0]
+}
+
+func text(s string) mcp.Content { return &mcp.TextContent{Text: s} }
+
+func toolText(s string, isError bool) *mcp.CallToolResult {
+	return &mcp.CallToolResult{Content: []mcp.Content{text(s)}, IsError: isError}
+}
+
+// ofArguments returns the text of a refusal whose problems are those of the arguments.
+func ofArguments(refusal *domain.Error) string {
+	own := *refusal
+	own.Problems = make([]domain.Problem, len(refusal.Problems))
+	for n, p := range refusal.Problems {
+		if below, ok := strings.CutPrefix(p.Pointer, "/params"); ok {
+			p.Pointer = "/arguments" + below
+		}
+		own.Problems[n] = p
+	}
+	return own.Error()
+}
