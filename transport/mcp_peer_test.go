@@ -53,7 +53,7 @@ func TestTheOfficialClientsListAndCallTheToolsOfAWorkspace(t *testing.T) {
 			options["arguments"] = members{"day": "x"}
 			row.run(t, row.file, options, &got)
 			require.True(t, got.IsError)
-			require.Contains(t, got.Text, "/params/day")
+			require.Contains(t, got.Text, "/arguments/day")
 		})
 	}
 }

@@ -167,7 +167,7 @@ func TestAWorkspaceIsAnMCPServer(t *testing.T) {
 	result, err = ask("clinic__list_slots", members{"day": "x"})
 	require.NoError(t, err)
 	require.True(t, result.IsError, "a model can correct its arguments")
-	require.Contains(t, text(result), "/params/day")
+	require.Contains(t, text(result), "/arguments/day")
 	result, err = ask("clinic__list_slots", members{"day": "never"})
 	require.NoError(t, err)
 	require.True(t, result.IsError)
