@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/mcp"
 	"github.com/seed677028b5/integrations/connectors/program"
@@ -51,6 +52,7 @@ func (m mcpConnector) build(ctx context.Context, call domain.Call, _ *domain.Aut
 	}
 	var problems []domain.Problem
 	if schema, known := m.tools.get(call.Integration, call.Endpoint); known {
+		params = jsonschema.WithoutNulls(schema, params)
 		problems = m.misfits(ctx, schema, params)
 	}
 	r, e := m.request(call.Integration, call.Endpoint.Headers, params)

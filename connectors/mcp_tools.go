@@ -17,6 +17,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
+	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/mcp"
 	"github.com/seed677028b5/integrations/connectors/scrub"
@@ -102,6 +103,7 @@ func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *requ
 	if e != nil || hasSchema(endpoint) {
 		return nil, e
 	}
+	r.params = jsonschema.WithoutNulls(schema, r.params)
 	return m.misfits(ctx, schema, r.params), nil
 }
 
@@ -224,6 +226,9 @@ func (o *toolOffers) add(page mcp.Page) {
 		case o.tools[t.Name]:
 			o.skip(own, "The server lists another tool of the same name.")
 			continue
+		case utf8.RuneCountInString(own) > maxToolName || strings.ContainsFunc(own, unicode.IsControl):
+			o.skip(own, fmt.Sprintf("Its name has more than %d characters, or control characters.", maxToolName))
+			continue
 		case own != t.Name:
 			o.skip(own, "Its name has a secret in it.")
 			continue
@@ -249,7 +254,10 @@ var (
 	notInToolName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 )
 
-const maxEndpointName = 128
+const (
+	maxEndpointName = 128
+	maxToolName     = 256 // characters that the member tool of an endpoint may have
+)
 
 // endpointNameOf returns the name of a tool as one that an endpoint may have.
 func endpointNameOf(tool string) string {

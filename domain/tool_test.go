@@ -64,3 +64,13 @@ func TestParametersMayBeOfAnyTypeThatIncludesObject(t *testing.T) {
 		require.JSONEq(t, schema, string(i.Endpoints[0].InputSchema), "it stays as it was written")
 	}
 }
+
+func TestAnEndpointHasATitleAndAnnotations(t *testing.T) {
+	of := func(more string) domain.Endpoint {
+		return created(t, `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "endpoints": [{`+endpoint+more+`}]}`).Endpoints[0]
+	}
+	e := of(`, "title": "Find it", "annotations": {"read_only": true, "open_world": false, "idempotent": null}`)
+	require.Equal(t, "Find it", e.Title)
+	require.Equal(t, &domain.Annotations{ReadOnly: new(true), OpenWorld: new(false)}, e.Annotations)
+	require.Nil(t, of(`, "annotations": {}, "title": null`).Annotations)
+}

@@ -95,8 +95,7 @@ func rename(root object, k keys, allowed *regexp.Regexp) {
 }
 
 // Arguments returns the arguments of a call under the names that the input schema of the
-// endpoint has: properties that a format had to rename are accepted under both names. A
-// null for an optional property whose schema does not allow null is as absent. It
+// endpoint has: properties that a format had to rename are accepted under both names. It
 // depends on its arguments alone and changes none of them.
 func Arguments(schema json.RawMessage, given map[string]any) map[string]any {
 	root, err := read(schema)
@@ -106,6 +105,9 @@ func Arguments(schema json.RawMessage, given map[string]any) map[string]any {
 	back := map[string]string{}
 	for name, to := range keysOf(root) {
 		back[to] = name
+	}
+	if len(back) == 0 {
+		return given
 	}
 	m := mapping{root: root, back: back}
 	mapped, _ := m.value(given, []object{root}).(map[string]any)
@@ -143,7 +145,6 @@ func (m *mapping) value(v any, schemas []object) any {
 func (m *mapping) members(v map[string]any, parts []object) map[string]any {
 	declared := map[string][]object{}
 	var rest []object
-	var required []string
 	for _, s := range parts {
 		for name, p := range asObject(s["properties"]) {
 			declared[name] = append(declared[name], asObject(p))
@@ -154,7 +155,6 @@ func (m *mapping) members(v map[string]any, parts []object) map[string]any {
 		if more := asObject(s["additionalProperties"]); more != nil {
 			rest = append(rest, more)
 		}
-		required = append(required, names(s["required"])...)
 	}
 	mapped := make(map[string]any, len(v))
 	for _, name := range slices.Sorted(maps.Keys(v)) {
@@ -166,9 +166,6 @@ func (m *mapping) members(v map[string]any, parts []object) map[string]any {
 		}
 		if declared[name] != nil {
 			schemas = declared[name]
-			if member == nil && !slices.Contains(required, name) && !m.allowsNull(schemas) {
-				continue
-			}
 		}
 		mapped[name] = m.value(member, schemas)
 	}
@@ -219,21 +216,4 @@ func elementSchemas(parts []object, n int) []object {
 		}
 	}
 	return all
-}
-
-// allowsNull reports whether null is a value that these schemas speak of, or take because
-// they take anything.
-func (m *mapping) allowsNull(schemas []object) bool {
-	typed := false
-	for _, s := range m.parts(schemas) {
-		types := typesOf(s["type"])
-		if slices.Contains(types, "null") || slices.Contains(asList(s["enum"]), nil) {
-			return true
-		}
-		if value, ok := s["const"]; ok && value == nil {
-			return true
-		}
-		typed = typed || len(types) > 0 || s["enum"] != nil || s["const"] != nil
-	}
-	return !typed
 }

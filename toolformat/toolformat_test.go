@@ -198,8 +198,7 @@ func TestArgumentsAreMappedBack(t *testing.T) {
 		`{"top":1,"in":{"a":"x"},"l":[{"a":"x"},"y"]}`:   `{"$top":1,"in":{"a[]":"x"},"l":[{"a[]":"x"},"y"]}`,
 		`{"$top":1,"filter[status]":"a"}`:                `{"$top":1,"filter[status]":"a"}`,
 		`{"filter_status":"a"}`:                          `{"filter_status":"a"}`,
-		`{"n":null,"$top":null,"must":null,"any":null}`:  `{"$top":null,"must":null,"any":null}`,
-		`{"in":{"a":null},"l":[{"a[]":null}],"un":null}`: `{"in":{},"l":[{}],"un":null}`,
+		`{"in":{"a":null},"l":[{"a[]":null}],"un":null}`: `{"in":{"a[]":null},"l":[{"a[]":null}],"un":null}`,
 		`{"free":{"top":"x","a":"y"},"top":1,"$top":2}`:  `{"free":{"top":"x","a":"y"},"top":1,"$top":2}`,
 	} {
 		var arguments map[string]any
