@@ -26,6 +26,22 @@ func (r Reader) Tools(ctx context.Context, w domain.Workspace, after *Key, limit
 	return tools, page.Next, nil
 }
 
+// ToolsOf returns the tools of integrations, by id or name, in the order of the list. It
+// refuses with NotFound. An integration that isn't callable has none.
+func (r Reader) ToolsOf(ctx context.Context, w domain.Workspace, integrations []string) ([]domain.Tool, error) {
+	var tools []domain.Tool
+	for _, named := range integrations {
+		i, err := r.Get(ctx, w, domain.ParseID(w, named))
+		if err != nil {
+			return nil, err
+		}
+		if r.callable(i.Integration) {
+			tools = append(tools, i.Tools()...)
+		}
+	}
+	return tools, nil
+}
+
 func (r Reader) callable(i domain.Integration) bool {
 	return i.Enabled && (!i.Builtin || len(r.Builtins.Missing(i.Name)) == 0)
 }

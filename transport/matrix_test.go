@@ -114,7 +114,7 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 404 // it has no private key
 	case "POST /integration-tools/resolve":
 		r.body = members{"integration_tools": []any{members{"integration": "crm", "endpoint": "list"}}}
-	case "POST /mcp":
+	case "POST /mcp", "POST /mcp/{id}":
 		r.body = members{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": members{}}
 		r.header = map[string]string{"Accept": "application/json, text/event-stream"}
 	case "POST /api-keys":

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -17,8 +18,14 @@ import (
 	"github.com/seed677028b5/integrations/toolformat"
 )
 
-// askedBy is the context key of the API request behind an MCP request.
+// askedBy is the context key of the mcpRequest behind an MCP request.
 type askedBy struct{}
+
+// mcpRequest is an API request that carries an MCP request, and the tools that it is for.
+type mcpRequest struct {
+	*request
+	view mcpView
+}
 
 // newMCP serves each workspace as an MCP server (streamable HTTP, without sessions) whose
 // tools are the endpoints of its enabled integrations. A call is an invocation: the same
@@ -42,9 +49,13 @@ func (s *Server) mcpServer() *mcp.Server {
 	})
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			r, err := asker(ctx)
+			if err != nil {
+				return nil, err
+			}
 			switch params := req.GetParams().(type) {
 			case *mcp.ListToolsParams:
-				return s.mcpListTools(ctx, params)
+				return s.mcpListTools(ctx, r, params)
 			case *mcp.CallToolParamsRaw:
 				// The arguments are checked by the endpoint, not by this schema.
 				server.AddTool(&mcp.Tool{Name: params.Name, InputSchema: map[string]any{"type": "object"}}, s.mcpCallTool)
@@ -60,6 +71,15 @@ const cacheScope = "private"
 
 // serveMCP passes a request to the MCP server, which answers it.
 func (s *Server) serveMCP(r *request) (answer, error) {
+	view, err := r.mcpView()
+	if err != nil {
+		return answer{}, err
+	}
+	if view.integrations != nil { // so that a wrong name is an error of the URL
+		if view.tools, err = s.Read.ToolsOf(r, r.workspace, view.integrations); err != nil {
+			return answer{}, err
+		}
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody))
 	if err == nil {
 		err = r.admit(data)
@@ -71,32 +91,33 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		return answer{}, err
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
-	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, r)))
+	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, &mcpRequest{r, view})))
 	return answer{done: true}, nil
 }
 
 // mcpPage is how many integrations a page of tools/list covers.
 const mcpPage = 50
 
-func (s *Server) mcpListTools(ctx context.Context, params *mcp.ListToolsParams) (mcp.Result, error) {
-	r, err := asker(ctx)
-	if err != nil {
-		return nil, err
+func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.ListToolsParams) (mcp.Result, error) {
+	result := &mcp.ListToolsResult{Cacheable: mcp.Cacheable{CacheScope: cacheScope}, Tools: []*mcp.Tool{}}
+	if r.view.search {
+		result.Tools = append(result.Tools, findTools, callTool)
+		return result, nil
 	}
-	scope := []string{"mcp", string(r.workspace)}
-	var after *projections.Key
-	if params != nil && params.Cursor != "" {
-		if after, err = s.Cursors.OpenKey(params.Cursor, scope...); err != nil {
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not one of this list"}
+	tools := r.view.tools
+	if r.view.integrations == nil {
+		scope := []string{"mcp", string(r.workspace)}
+		var after, next *projections.Key
+		var err error
+		if params != nil && params.Cursor != "" {
+			if after, err = s.Cursors.OpenKey(params.Cursor, scope...); err != nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not one of this list"}
+			}
 		}
-	}
-	tools, next, err := s.Read.Tools(ctx, r.workspace, after, mcpPage)
-	if err != nil {
-		return nil, s.mcpError(ctx, err)
-	}
-	result := &mcp.ListToolsResult{
-		Cacheable: mcp.Cacheable{CacheScope: cacheScope},
-		Tools:     make([]*mcp.Tool, 0, len(tools)), NextCursor: s.Cursors.SealKey(next, scope...),
+		if tools, next, err = s.Read.Tools(ctx, r.workspace, after, mcpPage); err != nil {
+			return nil, s.mcpError(ctx, err)
+		}
+		result.NextCursor = s.Cursors.SealKey(next, scope...)
 	}
 	for _, t := range tools {
 		if one, ok := mcpTool(t); ok {
@@ -129,15 +150,36 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	ctx, cancel := context.WithCancel(ctx) // the SDK's context outlives the caller
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
-	tool, err := s.Read.FindTool(ctx, r.workspace, toolformat.ToolName(req.Params.Name))
+	if r.view.search {
+		switch req.Params.Name {
+		case findTools.Name:
+			return s.mcpFindTools(ctx, r, req.Params.Arguments)
+		case callTool.Name:
+			return s.mcpCallFound(ctx, r, req.Params.Arguments)
+		}
+	}
+	tool, err := s.mcpTool(ctx, r, req.Params.Name)
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments)
+	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments, "/arguments")
 }
 
-// mcpInvoke invokes the endpoint of a tool. What the model can correct is a result.
-func (s *Server) mcpInvoke(ctx context.Context, r *request, tool domain.Tool, written json.RawMessage) (*mcp.CallToolResult, error) {
+// mcpTool returns the tool with a name, among those of the request.
+func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
+	name = toolformat.ToolName(name)
+	if r.view.integrations == nil {
+		return s.Read.FindTool(ctx, r.workspace, name)
+	}
+	if at := slices.IndexFunc(r.view.tools, func(t domain.Tool) bool { return t.Name == name }); at >= 0 {
+		return r.view.tools[at], nil
+	}
+	return domain.Tool{}, domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
+}
+
+// mcpInvoke invokes the endpoint of a tool with arguments that are at a place in the params
+// of the call. What the model can correct is a result.
+func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool, written json.RawMessage, at string) (*mcp.CallToolResult, error) {
 	arguments := domain.Document{}
 	if len(written) > 0 && !bytes.Equal(written, []byte("null")) {
 		var err error
@@ -147,7 +189,7 @@ func (s *Server) mcpInvoke(ctx context.Context, r *request, tool domain.Tool, wr
 	}
 	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
 	if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Kind == domain.Invalid {
-		return toolText(ofArguments(refusal), true), nil
+		return toolText(ofArguments(refusal, at), true), nil
 	}
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
@@ -155,8 +197,8 @@ func (s *Server) mcpInvoke(ctx context.Context, r *request, tool domain.Tool, wr
 	return showResult(result), nil
 }
 
-func asker(ctx context.Context) (*request, error) {
-	r, ok := ctx.Value(askedBy{}).(*request)
+func asker(ctx context.Context) (*mcpRequest, error) {
+	r, ok := ctx.Value(askedBy{}).(*mcpRequest)
 	if !ok {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the request has no caller"}
 	}

@@ -98,13 +98,14 @@ func toolText(s string, isError bool) *mcp.CallToolResult {
 	return &mcp.CallToolResult{Content: []mcp.Content{text(s)}, IsError: isError}
 }
 
-// ofArguments returns the text of a refusal whose problems are those of the arguments.
-func ofArguments(refusal *domain.Error) string {
+// ofArguments returns the text of a refusal whose problems are those of arguments at a
+// place.
+func ofArguments(refusal *domain.Error, at string) string {
 	own := *refusal
 	own.Problems = make([]domain.Problem, len(refusal.Problems))
 	for n, p := range refusal.Problems {
 		if below, ok := strings.CutPrefix(p.Pointer, "/params"); ok {
-			p.Pointer = "/arguments" + below
+			p.Pointer = at + below
 		}
 		own.Problems[n] = p
 	}

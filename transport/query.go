@@ -28,13 +28,10 @@ func (r *request) query() *query {
 	return q
 }
 
-// anyQuery is the query of a route that ignores parameters it doesn't know.
-const anyQuery = "*"
-
 // refuseOtherParameters refuses parameters of the URL that a route doesn't have: one
 // that is misspelled would otherwise change the answer without a word.
 func (r *request) refuseOtherParameters(has string) error {
-	if has == anyQuery || r.Request.URL.RawQuery == "" {
+	if r.Request.URL.RawQuery == "" {
 		return nil
 	}
 	q, names := r.query(), strings.Fields(has)

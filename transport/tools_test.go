@@ -136,9 +136,14 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *service) mcp(t *testing.T, key string) (*mcp.ClientSession, error) {
 	t.Helper()
+	return s.mcpAt(t, "/v1/acme/mcp", key)
+}
+
+func (s *service) mcpAt(t *testing.T, path, key string) (*mcp.ClientSession, error) {
+	t.Helper()
 	client := mcp.NewClient(&mcp.Implementation{Name: "agent", Version: "1"}, nil)
 	return client.Connect(t.Context(), &mcp.StreamableClientTransport{
-		Endpoint: s.url + "/v1/acme/mcp", HTTPClient: &http.Client{Transport: bearer(key)}, DisableStandaloneSSE: true,
+		Endpoint: s.url + path, HTTPClient: &http.Client{Transport: bearer(key)}, DisableStandaloneSSE: true,
 	}, nil)
 }
 
