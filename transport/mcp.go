@@ -101,7 +101,7 @@ const mcpPage = 50
 func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.ListToolsParams) (mcp.Result, error) {
 	result := &mcp.ListToolsResult{Cacheable: mcp.Cacheable{CacheScope: cacheScope}, Tools: []*mcp.Tool{}}
 	if r.view.search {
-		result.Tools = append(result.Tools, findTools, callTool)
+		result.Tools = searchTools()
 		return result, nil
 	}
 	tools := r.view.tools
@@ -152,9 +152,9 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	defer context.AfterFunc(r.ctx, cancel)()
 	if r.view.search {
 		switch req.Params.Name {
-		case findTools.Name:
+		case findToolsName:
 			return s.mcpFindTools(ctx, r, req.Params.Arguments)
-		case callTool.Name:
+		case callToolName:
 			return s.mcpCallFound(ctx, r, req.Params.Arguments)
 		}
 	}

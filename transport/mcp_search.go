@@ -50,10 +50,16 @@ func (r *request) mcpView() (view mcpView, err error) {
 	return view, domain.RefuseAll(q.problems)
 }
 
-// The tools of a search.
-var (
-	findTools = &mcp.Tool{
-		Name: "find_tools", Title: "Find tools",
+// The names of the tools of a search.
+const (
+	findToolsName = "find_tools"
+	callToolName  = "call_tool"
+)
+
+// searchTools returns the tools of a search.
+func searchTools() []*mcp.Tool {
+	return []*mcp.Tool{{
+		Name: findToolsName, Title: "Find tools",
 		Description: "Finds tools of the connected systems by words, best first, with their input schemas. Call one with call_tool. An empty query lists the systems.",
 		InputSchema: map[string]any{
 			"type": "object", "required": []any{"query"}, "properties": map[string]any{
@@ -62,9 +68,8 @@ var (
 			},
 		},
 		Annotations: &mcp.ToolAnnotations{ReadOnlyHint: true, IdempotentHint: true},
-	}
-	callTool = &mcp.Tool{
-		Name: "call_tool", Title: "Call a tool",
+	}, {
+		Name: callToolName, Title: "Call a tool",
 		Description: "Calls a tool that find_tools found.",
 		InputSchema: map[string]any{
 			"type": "object", "required": []any{"name"}, "properties": map[string]any{
@@ -72,8 +77,8 @@ var (
 				"arguments": map[string]any{"type": "object", "description": "By the input_schema of the tool."},
 			},
 		},
-	}
-)
+	}}
+}
 
 const (
 	maxFound       = 20
