@@ -194,35 +194,6 @@ func alternativesText(all [][]string) string {
 	return "Needs one of these sets of parameters: " + strings.Join(distinct, "; ") + "."
 }
 
-func asObject(v any) object {
-	o, _ := v.(object)
-	return o
-}
-
-func asList(v any) []any {
-	l, _ := v.([]any)
-	return l
-}
-
-// names returns the strings of a list.
-func names(v any) []string {
-	var all []string
-	for _, element := range asList(v) {
-		if s, ok := element.(string); ok {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-func anys(all []string) []any {
-	list := make([]any, len(all))
-	for n, s := range all {
-		list[n] = s
-	}
-	return list
-}
-
 // plain drops what is only known to JSON Schema's own validators.
 func plain(root object) object {
 	walk(root, func(s object) { delete(s, "$comment") })

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// maxNodes bounds the schemas that one tool is made of, also after references were
+// replaced by what they refer to.
+const maxNodes = 20_000
+
+var errTooLarge = errors.New("Its input_schema has too many parts.") //nolint:staticcheck // a sentence for a person
 
 // object is a JSON object: a schema, or one of its members.
 type object = map[string]any
@@ -75,47 +79,6 @@ var (
 	jsonTypes    = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
 	dropped      = []string{"$anchor", "$schema", "$id", "id", "nullable", "discriminator", "xml", "externalDocs", "example", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"}
 )
-
-// replaceParts replaces each schema directly inside s by what f returns for it. A boolean
-// that says whether there may be more members or elements is none.
-func replaceParts(s object, f func(part any) any) {
-	for _, keyword := range schemaKeywords {
-		if part, ok := s[keyword]; ok && !isSwitch(keyword, part) {
-			s[keyword] = f(part)
-		}
-	}
-	for _, keyword := range mapKeywords {
-		if parts, ok := s[keyword].(object); ok {
-			for _, name := range slices.Sorted(maps.Keys(parts)) {
-				parts[name] = f(parts[name])
-			}
-		}
-	}
-	for _, keyword := range listKeywords {
-		if parts, ok := s[keyword].([]any); ok {
-			for n, part := range parts {
-				parts[n] = f(part)
-			}
-		}
-	}
-}
-
-// isSwitch reports whether a part is a boolean that every format takes.
-func isSwitch(keyword string, part any) bool {
-	_, is := part.(bool)
-	return is && slices.Contains([]string{"additionalProperties", "unevaluatedProperties", "unevaluatedItems", "items"}, keyword)
-}
-
-// walk calls f for s and every schema inside it.
-func walk(s object, f func(object)) {
-	f(s)
-	replaceParts(s, func(part any) any {
-		if inner, ok := part.(object); ok {
-			walk(inner, f)
-		}
-		return part
-	})
-}
 
 // upgrade returns a schema as an object of 2020-12.
 func upgrade(schema any, nodes *int) any {
@@ -281,113 +244,3 @@ func texts(list []any) []any {
 	}
 	return all
 }
-
-// dropBrokenRefs drops the references that lead to no schema: such a part takes anything.
-func dropBrokenRefs(root object) {
-	schemas := map[uintptr]bool{}
-	walk(root, func(s object) { schemas[identity(s)] = true })
-	walk(root, func(s object) {
-		ref, ok := s["$ref"].(string)
-		if found := lookUp(root, ref); ok && (found == nil || !schemas[identity(found)]) {
-			delete(s, "$ref")
-		}
-	})
-}
-
-// moveTargets copies what references lead to into $defs, so that they hold when what is
-// around it changes. Afterwards each leads to a definition, or to the whole.
-func moveTargets(root object) error {
-	to := map[string]string{}
-	walk(root, func(s object) {
-		ref, ok := s["$ref"].(string)
-		if name, inDefs := strings.CutPrefix(ref, "#/$defs/"); ok && ref != "#" && (!inDefs || strings.Contains(name, "/")) {
-			to[ref] = ""
-		}
-	})
-	if len(to) == 0 {
-		return nil
-	}
-	defs := asObject(root["$defs"])
-	if defs == nil {
-		defs = object{}
-	}
-	nodes := 0
-	for n, ref := range slices.Sorted(maps.Keys(to)) {
-		name := "ref" + strconv.Itoa(n)
-		for defs[name] != nil {
-			name += "_"
-		}
-		target := copyOf(lookUp(root, ref))
-		if walk(target, func(object) { nodes++ }); nodes > maxNodes {
-			return errTooLarge
-		}
-		defs[name], to[ref] = target, "#/$defs/"+name
-	}
-	root["$defs"] = defs
-	walk(root, func(s object) {
-		if ref, ok := s["$ref"].(string); ok && to[ref] != "" {
-			s["$ref"] = to[ref]
-		}
-	})
-	return nil
-}
-
-// identity distinguishes two objects that are equal.
-func identity(s object) uintptr { return reflect.ValueOf(s).Pointer() }
-
-// lookUp returns the schema that a local reference leads to, nil when there is none.
-func lookUp(root object, ref string) object {
-	fragment, ok := strings.CutPrefix(ref, "#")
-	if !ok {
-		return nil
-	}
-	if fragment == "" {
-		return root
-	}
-	if !strings.HasPrefix(fragment, "/") {
-		return nil // an anchor
-	}
-	fragment, err := url.PathUnescape(fragment)
-	if err != nil {
-		return nil
-	}
-	var at any = root
-	for step := range strings.SplitSeq(fragment[1:], "/") {
-		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
-		switch in := at.(type) {
-		case object:
-			at = in[step]
-		case []any:
-			n, err := strconv.Atoi(step)
-			if err != nil || n < 0 || n >= len(in) {
-				return nil
-			}
-			at = in[n]
-		default:
-			return nil
-		}
-	}
-	found, _ := at.(object)
-	return found
-}
-
-// clone copies a schema, so that a part that occurs twice can be changed once.
-func clone(v any) any {
-	switch v := v.(type) {
-	case object:
-		copied := make(object, len(v))
-		for name, member := range v {
-			copied[name] = clone(member)
-		}
-		return copied
-	case []any:
-		copied := make([]any, len(v))
-		for n, element := range v {
-			copied[n] = clone(element)
-		}
-		return copied
-	}
-	return v
-}
-
-func copyOf(s object) object { return clone(s).(object) } //nolint:forcetypeassert // it was one

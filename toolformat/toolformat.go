@@ -7,7 +7,6 @@
 package toolformat
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -101,9 +100,3 @@ func shorten(s string, limit int) string {
 	}
 	return strings.TrimRight(string([]rune(s)[:limit-1]), " \n") + "…"
 }
-
-// maxNodes bounds the schemas that one tool is made of, also after references were
-// replaced by what they refer to.
-const maxNodes = 20_000
-
-var errTooLarge = errors.New("Its input_schema has too many parts.") //nolint:staticcheck // a sentence for a person
