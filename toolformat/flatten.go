@@ -146,8 +146,14 @@ func (g *gathered) either(among []gathered, one bool) {
 	}
 }
 
+// maxCombined bounds the schemas of one property. One that has more takes anything.
+const maxCombined = 100
+
 // combine returns one schema of a property that several parts have.
 func combine(all []alternative) object {
+	if len(all) > maxCombined {
+		return object{}
+	}
 	var and, either []any
 	for _, a := range all {
 		into := &and

@@ -183,6 +183,9 @@ func (c *geminiConversion) alternatives(s object, parts []any) object {
 	var among []any
 	null := false
 	for _, part := range parts {
+		if c.nodes > maxGeminiNodes {
+			break // it is refused
+		}
 		one := copyOf(asObject(part))
 		if isNull(one) || isNullOnly(one) {
 			null = true

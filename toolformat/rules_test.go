@@ -52,7 +52,7 @@ func schemas(depth int) *rapid.Generator[any] {
 					"string", "number", "integer", "boolean", "array", "object", "null", []any{"string", "null"}, []any{"array", "object"}, "file", 5, []any{},
 				}).Draw(t, "type")
 			},
-			"properties": func() any { return members() }, "patternProperties": func() any { return map[string]any{"^x-": inner()} },
+			"properties": func() any { return members() }, "patternProperties": func() any { return map[string]any{"^x-": inner(), "^(?!y)": inner()} },
 			"$defs": func() any { return map[string]any{"d": inner(), "e": inner()} }, "definitions": func() any { return map[string]any{"f": inner()} },
 			"required": func() any {
 				return rapid.SampledFrom([]any{[]any{"a"}, []any{"include[]", "missing"}, true, []any{}, []any{"a", "a", 1}}).Draw(t, "required")
@@ -71,6 +71,7 @@ func schemas(depth int) *rapid.Generator[any] {
 			},
 			"const":            func() any { return rapid.SampledFrom([]any{"x", 1, nil, true}).Draw(t, "const") },
 			"description":      func() any { return rapid.SampledFrom([]any{"About it.", 5}).Draw(t, "description") },
+			"pattern":          func() any { return rapid.SampledFrom([]any{"^a+$", "^(?!a)b$", 5}).Draw(t, "pattern") },
 			"format":           func() any { return rapid.SampledFrom([]any{"uri", "date-time", "int64"}).Draw(t, "format") },
 			"minimum":          func() any { return rapid.SampledFrom([]any{1, "1"}).Draw(t, "minimum") },
 			"exclusiveMinimum": func() any { return rapid.SampledFrom([]any{true, 1}).Draw(t, "exclusive") },

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ var (
 	countKeywords  = []string{
 		"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains",
 	}
-	textKeywords = []string{"description", "title", "format", "pattern", "$ref", "$comment", "contentEncoding", "contentMediaType"}
+	textKeywords = []string{"description", "title", "format", "$ref", "$comment", "contentEncoding", "contentMediaType"}
 	boolKeywords = []string{"uniqueItems", "deprecated", "readOnly", "writeOnly"}
 	jsonTypes    = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
 	dropped      = []string{"$anchor", "$schema", "$id", "id", "nullable", "discriminator", "xml", "externalDocs", "example", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"}
@@ -106,6 +107,9 @@ func upgrade(schema any, nodes *int) any {
 	}
 	if *nodes > maxNodes {
 		return s // it is refused
+	}
+	if patterns, ok := s["patternProperties"].(object); ok {
+		maps.DeleteFunc(patterns, func(pattern string, _ any) bool { return !portable(pattern) })
 	}
 	if properties, ok := s["properties"].(object); ok {
 		maps.DeleteFunc(properties, func(_ string, part any) bool { return part == false })
@@ -194,6 +198,9 @@ func wellFormed(keyword string, value any) bool {
 		return ok
 	}
 	switch keyword {
+	case "pattern":
+		text, ok := value.(string)
+		return ok && portable(text)
 	case "type":
 		return len(typesOf(value)) > 0
 	case "enum", "examples":
@@ -211,6 +218,13 @@ func wellFormed(keyword string, value any) bool {
 		return ok
 	}
 	return true
+}
+
+// portable reports whether a pattern has nothing that engines without backtracking refuse,
+// such as a look-ahead or a reference: some providers have such an engine.
+func portable(pattern string) bool {
+	_, err := syntax.Parse(pattern, syntax.Perl)
+	return err == nil
 }
 
 // typesOf returns the types that a type keyword names.

@@ -2,8 +2,10 @@ package toolformat_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -213,4 +215,40 @@ func TestANameThatBeginsWithADigitIsMappedForGemini(t *testing.T) {
 	require.Equal(t, "_3cx__op", toolformat.GeminiName("3cx__op"))
 	require.Equal(t, "3cx__op", toolformat.ToolName("_3cx__op"))
 	require.Equal(t, "crm__op", toolformat.ToolName(toolformat.GeminiName("crm__op")))
+}
+
+func TestWhatASchemaCostsIsBounded(t *testing.T) {
+	many := func(n int, one func(int) string) string {
+		all := make([]string, n)
+		for k := range all {
+			all[k] = one(k)
+		}
+		return strings.Join(all, ",")
+	}
+	property := func(k int) string { return fmt.Sprintf(`"p%d":{"type":"string"}`, k) }
+	branch := func(k int) string { return fmt.Sprintf(`{"properties":{"a":{"const":%d}}}`, k) }
+	double := func(k int) string {
+		return fmt.Sprintf(`"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}],"properties":{"p":{"anyOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}}}`, k, k+1, k+1, k+1, k+1)
+	}
+	for name, schema := range map[string]string{
+		"alternatives beside properties": `{"properties":{"x":{"properties":{` + many(5000, property) + `},"anyOf":[` + many(5000, branch) + `]}}}`,
+		"alternatives at the top":        `{"properties":{` + many(5000, property) + `},"anyOf":[` + many(5000, branch) + `]}`,
+		"definitions that double":        `{"$ref":"#/$defs/d0","$defs":{` + many(200, double) + `,"d200":{"type":"string"}}}`,
+		"references into each other":     `{"properties":{` + many(300, func(k int) string { return fmt.Sprintf(`"p%d":{"items":{"$ref":"#/properties/p%d"}}`, k, (k+1)%300) }) + `}}`,
+		"levels":                         strings.Repeat(`{"properties":{"a":`, 2000) + `{}` + strings.Repeat(`}}`, 2000),
+		"levels of allOf":                strings.Repeat(`{"allOf":[`, 2000) + `{}` + strings.Repeat(`]}`, 2000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tool := toolOf(schema)
+			start := time.Now()
+			for _, o := range []toolformat.Options{
+				{Format: toolformat.OpenAI}, {Format: toolformat.OpenAI, Strict: true}, {Format: toolformat.Anthropic}, {Format: toolformat.MCP}, {Format: toolformat.Gemini},
+			} {
+				_, _ = toolformat.Render(tool, o)
+			}
+			toolformat.Arguments(json.RawMessage(schema), map[string]any{"x": map[string]any{"a": "1"}, "p0": []any{}, "p": map[string]any{"p": map[string]any{}}})
+			require.Less(t, time.Since(start), 20*time.Second)
+			t.Log(time.Since(start))
+		})
+	}
 }
