@@ -41,6 +41,7 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	if e != nil {
 		found.Error, found.ErrorCode = e.Sentence, e.Code
 	}
+	found.Offers = slices.DeleteFunc(found.Offers, func(o domain.Offer) bool { return !d.Select.Matches(o.Candidate()) })
 	return page(acceptable(ctx, found), d), nil
 }
 

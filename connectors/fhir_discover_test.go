@@ -3,8 +3,10 @@ package connectors
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -135,4 +137,43 @@ func TestWhatIsNoStatementIsReported(t *testing.T) {
 	found := discovered(t, onFHIR(calling(answers(t, 200, `{}`), nil, nil)), domain.Description{})
 	require.Equal(t, domain.CallMisconfigured, found.ErrorCode)
 	require.Empty(t, found.Offers)
+}
+
+func TestALargeStatementIsReadInTime(t *testing.T) {
+	many := func(n int, one string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.ReplaceAll(one, "#", strconv.Itoa(i)) + ",")
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	for name, resource := range map[string]string{
+		"search parameters": `{"type": "Patient", "interaction": [{"code": "search-type"}], "searchParam": [` + many(150_000, `{"name": "p#", "type": "token"}`) + `]}`,
+		"includes":          `{"type": "Patient", "interaction": [{"code": "search-type"}], "searchInclude": [` + many(300_000, `"Patient:i#"`) + `]}`,
+		"wrong resources":   many(200_000, `{"type": "patient-#"}`),
+	} {
+		start := time.Now()
+		found := discovered(t, onFHIR(calling(statementServer(t, `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"mode": "server", "resource": [`+resource+`]}]}`, nil), nil, nil)), domain.Description{})
+		require.Empty(t, found.Error, name)
+		require.Less(t, time.Since(start), 15*time.Second, name)
+		require.LessOrEqual(t, len(found.Skipped), 201, name)
+	}
+}
+
+func TestAServerWithManyResourcesIsOfferedInPages(t *testing.T) {
+	var resources []string
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'a'; b <= 'j'; b++ {
+			resources = append(resources, `{"type": "`+string(a)+string(b)+`x", "interaction": [{"code": "read"}, {"code": "create"}, {"code": "update"}, {"code": "delete"}, {"code": "search-type"}]}`)
+		}
+	}
+	c := onFHIR(calling(statementServer(t, `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"mode": "server", "resource": [`+strings.Join(resources, ",")+`]}]}`, nil), nil, nil))
+	found := discovered(t, c, domain.Description{})
+	require.Equal(t, 1300, found.Total)
+	require.Len(t, found.Offers, 1000)
+	found = discovered(t, c, domain.Description{After: found.Next})
+	require.Len(t, found.Offers, 300)
+	found = discovered(t, c, domain.Description{Select: domain.Select{ResourceTypes: []string{"Zjx"}, Interactions: []string{"read", "create"}}})
+	require.Len(t, found.Offers, 2)
+	require.Equal(t, 2, found.Total)
 }

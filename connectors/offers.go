@@ -10,6 +10,7 @@ import (
 
 const (
 	maxOffers       = 1000    // endpoints that one discovery lists
+	maxFound        = 4000    // that are checked for its pages
 	maxOfferedBytes = 8 << 20 // of the schemas of a page, after which it ends
 )
 
@@ -31,8 +32,8 @@ func tookTooLong(found domain.Discovery) domain.Discovery {
 // endpoints. One whose schema is too much or can't be used takes anything: the
 // upstream checks.
 func acceptable(ctx context.Context, found domain.Discovery) domain.Discovery {
-	if len(found.Offers) > maxOffers {
-		found.Offers, found.Truncated = found.Offers[:maxOffers], true
+	if len(found.Offers) > maxFound {
+		found.Offers, found.Truncated = found.Offers[:maxFound], true
 	}
 	accepted := rules(ctx, jsonschema.NewCache())
 	var good []domain.Offer

@@ -16,8 +16,11 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// maxText limits the description of an endpoint or a parameter, in characters.
-const maxText = 400
+const (
+	maxText    = 400  // characters of the description of an endpoint or a parameter
+	maxListed  = 1000 // resources of a server, and entries of a list of a resource, that are read
+	maxSkipped = 200  // that are listed
+)
 
 var (
 	resourceType = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
@@ -75,7 +78,7 @@ func Offers(statement map[string]any, query string) ([]domain.Offer, []domain.Sk
 			offers[n].Notes = append(offers[n].Notes, "the server answers in XML unless it is asked with "+query)
 		}
 	}
-	return offers, s.skipped
+	return offers, s.skipped[:min(len(s.skipped), maxSkipped)]
 }
 
 func read(statement map[string]any) *server {
@@ -94,7 +97,9 @@ func read(statement map[string]any) *server {
 				s.skipped = append(s.skipped, domain.Skipped{Operation: fmt.Sprintf("resource %d", n), Reason: "its type is not the name of a resource"})
 				continue
 			}
-			s.resource(kind).add(one)
+			if r := s.resource(kind); r != nil {
+				r.add(one)
+			}
 		}
 		s.interactions = union(s.interactions, codes(rest["interaction"]))
 		s.operations = union(s.operations, operations(rest["operation"]))
@@ -102,12 +107,16 @@ func read(statement map[string]any) *server {
 	return s
 }
 
-// resource returns the resource of a type, which is made for its first mention.
+// resource returns the resource of a type, which is made for its first mention; nil where
+// there are too many.
 func (s *server) resource(kind string) *resource {
 	for _, r := range s.resources {
 		if r.kind == kind {
 			return r
 		}
+	}
+	if len(s.resources) >= maxListed {
+		return nil
 	}
 	r := &resource{kind: kind, documented: map[string]string{}}
 	s.resources = append(s.resources, r)
@@ -130,6 +139,10 @@ func (r *resource) add(one map[string]any) {
 	r.ifNoneExist = r.ifNoneExist || one["conditionalCreate"] == true
 	r.versioned = r.versioned || slices.Contains([]any{"versioned", "versioned-update"}, one["versioning"])
 	for _, p := range objects(one["searchParam"]) {
+		if len(r.parameters) >= maxListed || len(r.notes) >= maxListed {
+			r.notes = union(r.notes, []string{"the search parameters after the first are left out: there are too many"})
+			break
+		}
 		name := jsonvalue.FirstString(p["name"])
 		switch {
 		case slices.ContainsFunc(r.parameters, func(known parameter) bool { return known.name == name }):
@@ -191,10 +204,10 @@ func operations(v any) []string {
 	return found
 }
 
-// union returns all texts of both, each once.
+// union returns the texts of both, each once, at most maxListed.
 func union(a, b []string) []string {
 	for _, s := range b {
-		if !slices.Contains(a, s) {
+		if len(a) < maxListed && !slices.Contains(a, s) {
 			a = append(a, s)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -168,4 +169,23 @@ func TestReadingIsBoundedAndEndsWithItsContext(t *testing.T) {
 	found, err = imports.HAR(ended, []byte(recorded), imports.For{BaseURL: "https://app.example/api"})
 	require.NoError(t, err)
 	require.Empty(t, found.Offers)
+}
+
+func TestALongRequestIsReadInTime(t *testing.T) {
+	var form strings.Builder
+	for n := range 100_000 {
+		fmt.Fprintf(&form, "token_%d=a&", n)
+	}
+	for _, text := range []string{
+		"curl https://a.example/x -d '" + form.String() + "'",
+		"curl 'https://a.example/x?" + form.String() + "'",
+		"curl https://a.example" + strings.Repeat("/1", 500_000),
+		"curl https://a.example/x " + strings.Repeat("-H 'a: b' ", 9_000),
+	} {
+		start := time.Now()
+		found, err := imports.Curl(t.Context(), text, imports.For{BaseURL: "https://a.example"})
+		require.NoError(t, err)
+		require.Equal(t, 1, found.Total)
+		require.Less(t, time.Since(start), 10*time.Second)
+	}
 }

@@ -15,6 +15,8 @@ import (
 const (
 	maxAbout  = 1000     // characters of an endpoint's description
 	maxSchema = 64 << 10 // bytes of an endpoint's schema
+	maxPath   = 2048     // bytes of a path
+	maxNotes  = 100      // of an endpoint, but for a few
 )
 
 // endpoint is a request on its way to an offer. Its properties are by name.
@@ -76,7 +78,9 @@ func identifierOrNone(s string) string {
 
 // leaveOut notes a credential that is not a part of the endpoint.
 func (e *endpoint) leaveOut(what string) {
-	e.notes = appendNew(e.notes, "left out: "+what)
+	if len(e.notes) < maxNotes {
+		e.notes = appendNew(e.notes, "left out: "+what)
+	}
 }
 
 // property adds a property, under another name if that one is taken, and returns the name.
@@ -159,6 +163,7 @@ func (e *endpoint) addHeader(h member) {
 		e.leaveOut("the header " + name)
 	case isSecretName(name) || isSecret(h.value):
 		e.leaveOut("the header " + clean(name, 64) + ": configure auth of type api_key_header")
+	case headerProblem(name) != "" && len(e.notes) >= maxNotes:
 	case headerProblem(name) != "":
 		e.notes = appendNew(e.notes, "the header "+clean(name, 64)+" is left out: it "+headerProblem(name))
 	case slices.Contains(perCall, name) || strings.Contains(h.value, "{"):
@@ -187,7 +192,9 @@ func (e *endpoint) merge(other *endpoint) {
 		}
 	}
 	for _, note := range other.notes {
-		e.notes = appendNew(e.notes, note)
+		if len(e.notes) < maxNotes {
+			e.notes = appendNew(e.notes, note)
+		}
 	}
 	if e.body == nil {
 		e.body = other.body

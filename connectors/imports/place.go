@@ -33,6 +33,9 @@ func variable(s string) string {
 func (e *endpoint) place(q request, base string) string {
 	where, _, _ := strings.Cut(strings.TrimSpace(q.url), "#")
 	where, _, _ = strings.Cut(where, "?")
+	if len(where) > maxPath {
+		return "its URL is too long"
+	}
 	root, err := url.Parse(base)
 	if err != nil || root.Host == "" {
 		return "the integration has no base URL"
