@@ -47,7 +47,7 @@ var table = []row{
 	{"admission", "domain", "x/sync"},
 	{"connectors/jsonvalue", "", ""},
 	{"connectors/jsonschema", "domain connectors/jsonvalue", "golang-lru jsonschema x/text"},
-	{"connectors/openapi", "domain connectors/jsonvalue", "yaml"},
+	{"connectors/openapi", "domain connectors/jsonvalue", "x/net yaml"},
 	{"connectors/capability", "domain connectors/jsonvalue", ""},
 	{"connectors/imports", "domain connectors/jsonvalue", ""},
 	{"connectors/reshape", "domain admission connectors/jsonvalue", "jmespath"},
