@@ -34,11 +34,7 @@ func showResult(call domain.CallResult) *mcp.CallToolResult {
 	}
 	result.Content = []mcp.Content{text(call.FinalResult)}
 	if created := location(call); created != "" && !strings.Contains(call.FinalResult, created) {
-		located := text(fmt.Sprintf("The upstream answered %d %s. Location: %s", call.StatusCode, http.StatusText(call.StatusCode), created))
-		if call.FinalResult == "" {
-			result.Content = nil
-		}
-		result.Content = append(result.Content, located)
+		result.Content = append(result.Content, text(fmt.Sprintf("The upstream answered %d %s. Location: %s", call.StatusCode, http.StatusText(call.StatusCode), created)))
 	}
 	return result
 }

@@ -62,11 +62,11 @@ func TestAModelSeesWhyTheUpstreamRefusedAndWhereItPutWhatItCreated(t *testing.T)
 	require.NotContains(t, firstText(refused), token)
 	require.Less(t, len([]rune(firstText(callTool(t, session, "crm__long", nil)))), 4200)
 
-	require.Contains(t, firstText(callTool(t, session, "crm__created", nil)), "Location: /things/77")
+	require.JSONEq(t, `{"location":"/things/77"}`, firstText(callTool(t, session, "crm__created", nil)))
 	shown := callTool(t, session, "crm__shown", nil)
 	require.JSONEq(t, `{"name":"x"}`, firstText(shown))
 	require.Contains(t, shown.Content[1].(*mcp.TextContent).Text, "Location: /things/78")
-	require.Contains(t, firstText(callTool(t, session, "crm__accepted", nil)), "Location: /jobs/79")
+	require.JSONEq(t, `{"content_location":"/jobs/79"}`, firstText(callTool(t, session, "crm__accepted", nil)))
 }
 
 func TestTheContentOfAToolPassesAsItIsWhereTheEndpointShapesNothing(t *testing.T) {
