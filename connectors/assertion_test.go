@@ -61,7 +61,7 @@ func TestASMARTBackendServiceAssertsWhatSMARTRequiresAndNoMore(t *testing.T) {
 		if header.KeyID != thumbprint(t, key.Public()) || header.ExtraHeaders["typ"] != "JWT" || header.JSONWebKey != nil {
 			t.Errorf("the header is %+v", header)
 		}
-		if members := slices.Sorted(maps.Keys(claims)); !slices.Equal(members, []string{"aud", "exp", "iss", "jti", "sub"}) {
+		if members := slices.Sorted(maps.Keys(claims)); !slices.Equal(members, []string{"aud", "exp", "iat", "iss", "jti", "sub"}) {
 			t.Errorf("the claims are %q", members)
 		}
 		wanted := audience
@@ -69,7 +69,7 @@ func TestASMARTBackendServiceAssertsWhatSMARTRequiresAndNoMore(t *testing.T) {
 			wanted = from.url
 		}
 		lasts := claims["exp"].(float64) - float64(noon.Unix())
-		if claims["iss"] != "app" || claims["sub"] != "app" || claims["aud"] != wanted || lasts < 60 || lasts > 300 {
+		if claims["iss"] != "app" || claims["sub"] != "app" || claims["aud"] != wanted || lasts != 240 || claims["iat"].(float64) != float64(noon.Unix()-30) {
 			t.Errorf("got %v", claims)
 		}
 		ids[claims["jti"]] = true

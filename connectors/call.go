@@ -55,7 +55,7 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 	}
 	ctx, cancel := withTimeout(ctx, endpoint)
 	defer cancel()
-	r.Integration, r.Auth, r.Keyring, r.Exchange, r.DryRun = i, auth, call.Keyring, exchange, call.DryRun
+	r.Integration, r.Auth, r.Keyring, r.Exchange, r.DryRun, r.Retry = i, auth, call.Keyring, exchange, call.DryRun, endpoint.Retry
 	r.limit, r.invocation = c.upstreams.Limit(i.Workspace, r.Request.URL), call.Invocation
 	e = p.sign(ctx, r)
 	result := domain.CallResult{Request: r.Request.Shown()}

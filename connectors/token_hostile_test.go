@@ -81,7 +81,7 @@ func TestAnAnswerThatIsNoTokenIsReportedInASentence(t *testing.T) {
 		{200, `{"access_token": " a"}`, domain.CallMisconfigured, "no header can carry"},
 		{200, `{"access_token": "` + long + `"}`, domain.CallMisconfigured, "longer than 16 KiB"},
 		{200, `{"access_token": "token-1", "token_type": "mac"}`, domain.CallMisconfigured, "Bearer"},
-		{200, `{"access_token": "token-1", "token_type": 7}`, domain.CallMisconfigured, "Bearer"},
+		{200, `{"access_token": "token-1", "token_type": "DPoP"}`, domain.CallMisconfigured, "Bearer"},
 		{200, `{"error": "invalid_scope"}`, domain.CallAuthFailed, "invalid_scope: the client may not have these scopes."},
 		{400, `{"error": "invalid_grant", "error_description": "too\nold."}`, domain.CallAuthFailed, "It says: too old."},
 		{400, `{"error": "` + long + `"}`, domain.CallAuthFailed, "…"},

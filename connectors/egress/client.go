@@ -62,6 +62,10 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var seen progress
 	resp, err := c.transport.RoundTrip(r.WithContext(seen.watch(r.Context())))
+	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && c.guard.proxy != "" && r.URL.Scheme == "http" {
+		_ = resp.Body.Close()
+		err = proxyError(resp.StatusCode)
+	}
 	if err != nil {
 		return nil, seen.explain(r.Context(), err)
 	}

@@ -23,9 +23,17 @@ import (
 const denied = "The destination is not allowed by the egress policy of this service, or there is no host of that name. An operator allows this machine with --egress-allow-loopback and a private network with --egress-allow-cidr."
 
 // progress is how far net/http has come with a request.
-type progress struct{ connected, handshakeFailed atomic.Bool }
+type progress struct {
+	connected, handshakeFailed atomic.Bool
+	wantsCertificate           atomic.Bool // the upstream asked for a client certificate
+	hasCertificate             bool        // the request has one
+}
+
+// progressKey is the key of a request's progress in its context.
+type progressKey struct{}
 
 func (p *progress) watch(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, progressKey{}, p)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
@@ -42,11 +50,20 @@ func (p *progress) explain(ctx context.Context, err error) *callerror.Error {
 	e := &callerror.Error{Code: domain.CallUnreachable, Unsent: !connected, Cause: err}
 	var timeout net.Error
 	var unresolved *net.DNSError
+	var refused proxyError
 	switch {
 	case errors.Is(err, ErrDenied), errors.As(err, &unresolved) && unresolved.IsNotFound:
 		e.Code, e.Sentence = domain.CallBlockedDestination, denied
 	case ctx.Err() != nil:
 		e.Code, e.Sentence = domain.CallTimeout, callerror.Timeout(ctx).Sentence
+	case isAlert(err, alertCertificateRequired), p.wantsCertificate.Load() && isAlert(err):
+		e.Code, e.Sentence, e.Unsent = domain.CallSSLError, explainWanted(p.hasCertificate), true
+	case p.wantsCertificate.Load() && isCut(err): // a reset may overtake the alert
+		e.Code, e.Sentence = domain.CallSSLError, "The upstream closed the connection before it had answered. "+explainWanted(p.hasCertificate)
+	case errors.As(err, &refused):
+		return &callerror.Error{Code: domain.CallUnreachable, Sentence: refused.Error(), Unsent: true, Final: true, Cause: err}
+	case isAlert(err):
+		e.Code, e.Sentence = domain.CallSSLError, "The upstream ended the TLS handshake with an alert: it does not accept how this service speaks TLS."
 	case !connected && isCertificate(err):
 		e.Code, e.Sentence = domain.CallSSLError, explainCertificate(err)
 	case errors.Is(err, http.ErrSchemeMismatch):

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -21,7 +22,7 @@ func newTransport(c Config, g *guard) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                  nil, // not even from the environment
 		DialContext:            g.dial,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: presentCertificate(nil)},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		IdleConnTimeout:        60 * time.Second,
@@ -38,6 +39,12 @@ func newTransport(c Config, g *guard) (*http.Transport, error) {
 			return nil, errors.New("the egress proxy is not a URL")
 		}
 		t.Proxy = http.ProxyURL(proxy)
+		t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return proxyError(answer.StatusCode)
+			}
+			return nil
+		}
 	}
 	if c.CAFile != "" {
 		roots, err := rootsWith(c.CAFile)

@@ -24,25 +24,28 @@ type claims struct {
 	Scope    string `json:"scope,omitempty"`
 }
 
-// smartLifetime is how long a client assertion is good for. SMART allows five
-// minutes, by the server's clock.
-const smartLifetime = 4 * time.Minute
+const (
+	// smartLifetime is how long a client assertion is good for. SMART allows five
+	// minutes, by the server's clock.
+	smartLifetime = 4 * time.Minute
+	// issuedBefore is how far in the past an assertion is issued: servers refuse one
+	// that is from the future by their clock, and some one without iat.
+	issuedBefore = 30 * time.Second
+)
 
-// smartAssertion returns the client assertion of a SMART backend service. It has
-// neither nbf nor iat: servers refuse an assertion that is from the future by their
-// clock.
+// smartAssertion returns the client assertion of a SMART backend service. It has no
+// nbf.
 func smartAssertion(a domain.Auth, key domain.Secret, endpoint string, now time.Time) (string, *callerror.Error) {
 	return sign(a, key, claims{
 		Issuer: a.ClientID, Subject: a.ClientID, Audience: cmp.Or(a.AssertionAudience, endpoint),
-		Expires: now.Add(smartLifetime).Unix(),
+		Expires: now.Add(smartLifetime).Unix(), Issued: now.Add(-issuedBefore).Unix(),
 	})
 }
 
-// bearerAssertion returns the assertion of a JWT bearer grant. Some servers refuse one
-// without iat; it is a little in the past, for a server whose clock is behind.
+// bearerAssertion returns the assertion of a JWT bearer grant.
 func bearerAssertion(a domain.Auth, key domain.Secret, now time.Time) (string, *callerror.Error) {
 	lifetime := time.Duration(a.TokenLifetimeSeconds) * time.Second
-	issued := now.Add(-min(lifetime/10, 30*time.Second))
+	issued := now.Add(-min(lifetime/10, issuedBefore))
 	c := claims{
 		Issuer: a.AssertionIssuer, Subject: a.AssertionSubject, Audience: cmp.Or(a.AssertionAudience, a.TokenURL),
 		Expires: issued.Add(lifetime).Unix(), Issued: issued.Unix(),

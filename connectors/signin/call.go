@@ -22,6 +22,8 @@ type Call struct {
 	Opened      []string    // ids of secrets that the request carries already
 	Program     bool        // a program is started instead of sending the request
 	DryRun      bool        // the request is only shown, so no token is fetched
+
+	Retry domain.RetryConfig // how often a busy token endpoint is asked again
 }
 
 // base returns the base URL that the call is signed for.

@@ -2,10 +2,14 @@ package signin
 
 import (
 	"context"
+	"net/http"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -20,18 +24,33 @@ type grant struct {
 
 // issuer gets tokens from token endpoints.
 type issuer struct {
-	client *egress.Client
-	now    func() time.Time
-	pins   *lru[string] // origins of discovered token endpoints, by pinKey
+	client   *egress.Client
+	now      func() time.Time
+	attempts upstream.Attempts
+	pins     *lru[string] // origins of discovered token endpoints, by pinKey
 }
 
+// busyStatuses are those of a token endpoint that may issue a token soon.
+var busyStatuses = []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
 // issue requests a token, once more when the connection broke: which is no verdict
-// about the credentials, and a second token does no harm.
+// about the credentials, and a second token does no harm. A busy token endpoint is
+// retried as the retry_config of the call and Retry-After ask.
 func (i *issuer) issue(ctx context.Context, g grant, s signing) (token, *callerror.Error) {
-	got, endpoint, e := i.request(ctx, g, s)
-	if e != nil && e.Code == domain.CallUnreachable && !e.Unsent {
-		got, endpoint, e = i.request(ctx, g, s)
-	}
+	var got issued
+	var endpoint *url.URL
+	broken := false
+	_, e := i.attempts.Run(ctx, (*Credential)(nil), s.Retry, func() upstream.Outcome {
+		o := upstream.Outcome{}
+		got, endpoint, o.Status, o.Header, o.Err = i.request(ctx, g, s)
+		if e := o.Err; e != nil && e.Code == domain.CallUnreachable && !e.Unsent && !broken {
+			broken = true
+			got, endpoint, o.Status, o.Header, o.Err = i.request(ctx, g, s)
+		}
+		return o
+	}, func(o upstream.Outcome, _ bool) bool {
+		return o.Err != nil && slices.Contains(busyStatuses, o.Status) && slices.Contains(s.Retry.RetryOnStatus, o.Status)
+	})
 	if e != nil {
 		return token{}, e
 	}

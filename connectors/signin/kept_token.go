@@ -6,6 +6,7 @@ import (
 )
 
 const (
+	firstWait       = 200 * time.Millisecond // before a busy token endpoint is tried again, give or take half
 	maxIssueTime    = 10 * time.Second
 	maxLifetime     = 24 * time.Hour
 	defaultLifetime = 5 * time.Minute // of a token whose endpoint names none

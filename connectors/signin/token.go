@@ -11,6 +11,7 @@ import (
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -26,7 +27,7 @@ type tokens struct {
 
 func newTokens(client *egress.Client, now func() time.Time) *tokens {
 	return &tokens{
-		issuer: &issuer{client: client, now: now, pins: newLRU[string](maxTokens)}, now: now,
+		issuer: &issuer{client: client, now: now, attempts: upstream.Attempts{FirstWait: firstWait, Now: now}, pins: newLRU[string](maxTokens)}, now: now,
 		kept: newLRU[token](maxTokens), issued: newLRU[[]string](maxTokens), flights: newSingleFlight(),
 	}
 }

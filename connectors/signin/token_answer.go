@@ -21,20 +21,27 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// request requests a token once, and returns where.
-func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.URL, *callerror.Error) {
+// request requests a token once. It returns where, and the status and the headers of the
+// answer.
+func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.URL, int, http.Header, *callerror.Error) {
 	r, e := g.request(ctx, i, s)
 	if e != nil {
-		return issued{}, nil, e
+		return issued{}, nil, 0, nil, e
 	}
 	got, e := i.client.Do(ctx, r.Request)
 	if e != nil {
-		return issued{}, nil, ofTokenEndpoint(e)
+		return issued{}, nil, 0, nil, ofTokenEndpoint(e)
 	}
+	read, e := i.read(g, s, r, got)
+	return read, r.URL, got.Status, got.Header, e
+}
+
+// read takes the token out of an answer to r.
+func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (issued, *callerror.Error) {
 	r.AddSecrets(s.secret.Reveal())
 	scrubber := scrub.New(append(r.Secrets(), s.Request.Secrets()...)...)
 	if jsonvalue.CountMarks(got.Body) > maxTokenValues {
-		return issued{}, nil, callerror.Misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
+		return issued{}, callerror.Misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
 	}
 	raw, _ := jsonvalue.Decode(got.Body)
 	answer, _ := raw.(map[string]any)
@@ -42,13 +49,13 @@ func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.
 		if e.Code == domain.CallAuthFailed && r.asserts {
 			e.Sentence += i.skew(got.Header)
 		}
-		return issued{}, nil, e
+		return issued{}, e
 	}
 	switch {
 	case got.Truncated:
-		return issued{}, nil, &callerror.Error{Code: domain.CallResponseTooLarge, Sentence: fmt.Sprintf("The token endpoint's answer is longer than %d KiB.", maxTokenAnswer>>10)}
+		return issued{}, &callerror.Error{Code: domain.CallResponseTooLarge, Sentence: fmt.Sprintf("The token endpoint's answer is longer than %d KiB.", maxTokenAnswer>>10)}
 	case answer == nil:
-		return issued{}, nil, callerror.Misconfigured("The token endpoint answered %d without a JSON object: check its URL.", got.Status)
+		return issued{}, callerror.Misconfigured("The token endpoint answered %d without a JSON object: check its URL.", got.Status)
 	}
 	read, e := g.read(s.auth, answer)
 	if e == nil {
@@ -57,7 +64,7 @@ func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.
 	if e == nil && r.repeats(read.text) {
 		e = callerror.Misconfigured("What the token endpoint gave as a token is a part of the request for it. That goes to no other place.")
 	}
-	return read, r.URL, e
+	return read, e
 }
 
 // refusal returns the error of an answer that refuses: by its status, or as in RFC
@@ -144,12 +151,12 @@ func usable(text string) *callerror.Error {
 	return nil
 }
 
-// readOAuth reads an answer of RFC 6749, 5.1.
+// readOAuth reads an answer of RFC 6749, 5.1. Servers label bearer tokens as they like,
+// such as BearerToken, or not at all; only DPoP (RFC 9449) and MAC ask for more than the
+// token.
 func readOAuth(_ domain.Auth, answer map[string]any) (issued, *callerror.Error) {
-	if kind, given := answer["token_type"]; given {
-		if name, _ := kind.(string); !strings.EqualFold(name, "bearer") {
-			return issued{}, callerror.Misconfigured("The token endpoint gave a token of another type than Bearer, which is the one that can be used here.")
-		}
+	if kind, _ := answer["token_type"].(string); strings.EqualFold(kind, "dpop") || strings.EqualFold(kind, "mac") {
+		return issued{}, callerror.Misconfigured("The token endpoint gave a token that a key must prove (%s), and this integration uses Bearer tokens.", strings.ToUpper(kind))
 	}
 	text, _ := answer["access_token"].(string)
 	return issued{text, lifetime(answer["expires_in"], defaultLifetime)}, nil
