@@ -34,7 +34,8 @@ type Service struct {
 	Vault        *vault.Vault
 	Connectors   Connectors
 	Rules        domain.Rules
-	JWKS         func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key
+	PublicKey    func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key, as a JWK
+	GenerateKey  func(algorithm string) (domain.GeneratedKey, error)
 	Builtins     domain.BuiltinSettings
 	OperatorKeys map[string]domain.Secret // of the built-ins, by name
 	Now          func() time.Time         // UTC, in microseconds
@@ -97,6 +98,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 	if err := s.Events.Intact(); err != nil {
 		return Outcome{}, err
 	}
+	keys := s.generator()
 	load, mayLag := s.Events.Load, s.Events.Replicated()
 	for range attempts {
 		last, err := load(ctx, by.Workspace, id)
@@ -107,7 +109,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		meta.At = s.Now()
 		decision, err := domain.Decision{}, checkVersion(state, on.IfVersions)
 		if err == nil {
-			decision, err = decide(state, domain.Attempt{At: meta.At, ID: s.NewID()})
+			decision, err = decide(state, domain.Attempt{At: meta.At, ID: s.NewID(), NewKey: keys()})
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
 		forbidden := by.May(out.Integration)

@@ -50,6 +50,9 @@ func (c *caller) judge(r *request) *callerror.Error {
 // authenticate signs r, which was judged: a secret is not opened for a destination that
 // will not be called.
 func (c *caller) authenticate(ctx context.Context, r *request) (e *callerror.Error) {
+	if e = signin.SetSecretHeaders(ctx, &r.Call); e != nil {
+		return e
+	}
 	r.credential, e = c.auth.Authenticate(ctx, r.Call)
 	return e
 }

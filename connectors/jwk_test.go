@@ -98,16 +98,15 @@ func TestThePublicPartOfAKeyIsShownAndNothingElse(t *testing.T) {
 		"JWK, named anew":    {"RS384", jwk(t, r, "its-own"), "mine", "mine", []string{"alg", "e", "kid", "kty", "n", "use"}},
 		"JWK without a name": {"RS384", "\n" + jwk(t, r, ""), "", thumbprint(t, r.Public()), []string{"alg", "e", "kid", "kty", "n", "use"}},
 	} {
-		set, err := PublicKeys(domain.Auth{Type: domain.SMARTBackendServices, AssertionAlgorithm: row.algorithm, AssertionKID: row.named}, domain.NewSecret(row.text))
+		public, err := PublicKey(domain.Auth{Type: domain.SMARTBackendServices, AssertionAlgorithm: row.algorithm, AssertionKID: row.named}, domain.NewSecret(row.text))
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		var got struct{ Keys []map[string]string }
-		if err := json.Unmarshal(set, &got); err != nil || len(got.Keys) != 1 {
-			t.Fatalf("%s: %s", what, set)
+		var key map[string]string
+		if err := json.Unmarshal(public, &key); err != nil {
+			t.Fatalf("%s: %s", what, public)
 		}
-		key := got.Keys[0]
 		if members := slices.Sorted(maps.Keys(key)); !slices.Equal(members, row.members) {
 			t.Errorf("%s: the members are %q", what, members)
 		}
@@ -122,18 +121,18 @@ func TestAKeyThatDoesNotFitIsRefusedInWords(t *testing.T) {
 	weak := newRSA(1024)()
 	r, p384 := rsaKey(t), ecKey(t, elliptic.P384())
 	for want, row := range map[string]struct{ algorithm, text string }{
-		"1024 bits":          {"RS384", asPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(weak), nil)},
-		"is on P-256":        {"ES384", sec1(t, ecKey(t, elliptic.P256()))},
-		"is an RSA key":      {"ES384", pkcs8(t, r)},
-		"is on P-384":        {"RS384", sec1(t, p384)},
-		"neither an RSA key": {"ES384", pkcs8(t, ed)},
-		"can't be read":      {"ES384", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"},
-		"be read: it must":   {"ES384", "no key"},
-		"must be PEM":        {"ES384", jwk(t, p384.Public(), "")},
-		"a private JWK":      {"RS384", `{"kty": "RSA", "d": "AQAB"}`},
+		"1024 bits":        {"RS384", asPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(weak), nil)},
+		"is on P-256":      {"ES384", sec1(t, ecKey(t, elliptic.P256()))},
+		"is an RSA key":    {"ES384", pkcs8(t, r)},
+		"is on P-384":      {"RS384", sec1(t, p384)},
+		"an Ed25519 key":   {"ES384", pkcs8(t, ed)},
+		"can't be read":    {"ES384", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"},
+		"be read: it must": {"ES384", "no key"},
+		"must be PEM":      {"ES384", jwk(t, p384.Public(), "")},
+		"a private JWK":    {"RS384", `{"kty": "RSA", "d": "AQAB"}`},
 	} {
 		a := domain.Auth{Type: domain.JWTBearer, TokenURL: "http://127.0.0.1:1/token", AssertionAlgorithm: row.algorithm}
-		_, err := PublicKeys(a, domain.NewSecret(row.text))
+		_, err := PublicKey(a, domain.NewSecret(row.text))
 		if domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
 		}
@@ -142,7 +141,7 @@ func TestAKeyThatDoesNotFitIsRefusedInWords(t *testing.T) {
 			t.Errorf("%s: got %s", want, got.Error)
 		}
 	}
-	if _, err := PublicKeys(clientCredentials("http://127.0.0.1:1"), domain.NewSecret(canary)); domain.KindOf(err) != domain.Invalid {
+	if _, err := PublicKey(clientCredentials("http://127.0.0.1:1"), domain.NewSecret(canary)); domain.KindOf(err) != domain.Invalid {
 		t.Errorf("got %v", err)
 	}
 }

@@ -82,6 +82,7 @@ func (m mcpConnector) request(i domain.Integration, headers map[string]string, a
 	}
 	out.URL = target
 	out.Header.Set("User-Agent", m.client.UserAgent)
+	signin.SetPlainHeaders(out.Header, i)
 	for name, value := range headers {
 		out.Header.Set(name, value)
 	}
@@ -208,7 +209,7 @@ func (m mcpConnector) probe(ctx context.Context, i domain.Integration, open doma
 		return p.failed("connect", e)
 	}
 	r.Auth, r.Keyring = i.Auth, open
-	p.seen.AuthResolved = i.Auth == nil && len(i.MCPHeaders) == 0
+	p.seen.AuthResolved = i.Auth == nil && len(i.MCPHeaders) == 0 && len(i.HeaderSecrets) == 0
 	if e := m.judge(r); e != nil {
 		return p.failed("connect", e)
 	}

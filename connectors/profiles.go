@@ -21,6 +21,9 @@ type (
 // them.
 func ReadProfiles(text []byte) ([]Profile, error) { return program.ReadProfiles(text) }
 
-// PublicKeys returns the JSON Web Key Set (RFC 7517) of a private key that a signs with.
-// It returns an error of kind Invalid when a signs with none, or when key does not fit a.
-func PublicKeys(a domain.Auth, key domain.Secret) ([]byte, error) { return signin.PublicKeys(a, key) }
+// PublicKey returns the JSON Web Key (RFC 7517) of a private key that a signs with. It
+// returns an error of kind Invalid when a signs with none, or when key does not fit a.
+func PublicKey(a domain.Auth, key domain.Secret) ([]byte, error) { return signin.PublicKey(a, key) }
+
+// GenerateKey generates a key pair that signs with an algorithm such as RS384.
+func GenerateKey(algorithm string) (domain.GeneratedKey, error) { return signin.GenerateKey(algorithm) }

@@ -35,6 +35,7 @@ func (c restConnector) build(_ context.Context, call domain.Call, auth *domain.A
 	out.Header.Set("User-Agent", c.client.UserAgent)
 	out.Header.Set("Accept", c.media)
 	out.Header.Set("Accept-Encoding", "gzip")
+	signin.SetPlainHeaders(out.Header, call.Integration)
 	placed, wrong := placeParameters(e, left)
 	if c.media == fhirJSON && e.Method == http.MethodPut {
 		placed = placed.withID(params)

@@ -77,10 +77,10 @@ func (c restConnector) harmless(i domain.Integration, open domain.Keyring, check
 	if e != nil {
 		return nil, e
 	}
+	header := http.Header{"User-Agent": {c.client.UserAgent}, "Accept": {c.media}, "Accept-Encoding": {"gzip"}}
+	signin.SetPlainHeaders(header, i)
 	return &request{Call: signin.Call{
 		Integration: i, Auth: i.Auth, Keyring: open, BaseURL: i.BaseURL,
-		Request: &egress.Request{Method: cmp.Or(check.Method, http.MethodGet), URL: target, Header: http.Header{
-			"User-Agent": {c.client.UserAgent}, "Accept": {c.media}, "Accept-Encoding": {"gzip"},
-		}},
+		Request: &egress.Request{Method: cmp.Or(check.Method, http.MethodGet), URL: target, Header: header},
 	}}, nil
 }

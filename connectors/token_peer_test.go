@@ -39,12 +39,12 @@ func serve(t *testing.T, keys map[string]domain.Auth, secrets map[string]domain.
 		client("introspector", "client_secret_basic", map[string]any{"client_secret": "introspection-secret"}),
 	}
 	for id, a := range keys {
-		set, err := PublicKeys(a, secrets[id])
+		public, err := PublicKey(a, secrets[id])
 		if err != nil {
 			t.Fatal(err)
 		}
 		clients = append(clients, client(id, "private_key_jwt", map[string]any{
-			"jwks": json.RawMessage(set), "token_endpoint_auth_signing_alg": a.AssertionAlgorithm,
+			"jwks": map[string]any{"keys": []any{json.RawMessage(public)}}, "token_endpoint_auth_signing_alg": a.AssertionAlgorithm,
 		}))
 	}
 	provider := peers.Start(t, "provider.mjs", map[string]any{"clients": clients})

@@ -1,11 +1,8 @@
 package domain
 
 import (
-	"fmt"
-	"maps"
-	"slices"
+	"encoding/json"
 	"strings"
-	"time"
 )
 
 // AuthType is a method of authentication.
@@ -28,50 +25,41 @@ var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
 }
 
-// PrivateKeyField is the secret of the types that authenticate with a private key.
-const PrivateKeyField = "private_key_value"
-
-// secretField names the one secret of each type.
-var secretField = map[AuthType]string{
-	APIKeyHeader:         "api_key_value",
-	BearerToken:          "bearer_token_value",
-	Basic:                "password_value",
-	ClientCredentials:    "client_secret_value",
-	SMARTBackendServices: PrivateKeyField,
-	JWTBearer:            PrivateKeyField,
-	JSONTokenExchange:    "client_secret_value",
-	BearerTokenExchange:  "exchange_secret_value",
-}
-
-// impliedTypes maps a lone secret to the type it implies when no type is given.
-var impliedTypes = map[string]AuthType{
-	"api_key_value":       APIKeyHeader,
-	"bearer_token_value":  BearerToken,
-	"client_secret_value": ClientCredentials,
-	PrivateKeyField:       SMARTBackendServices,
-}
-
 // Auth describes how calls authenticate. Type decides which of the other fields
 // apply; the rest are empty.
 type Auth struct {
 	Type AuthType `json:"type"`
 
-	HeaderName string `json:"header_name,omitempty"` // api_key_header
-	QueryName  string `json:"query_name,omitempty"`  // api_key_header: in the query instead
-	Username   string `json:"username,omitempty"`    // basic
+	HeaderName   string `json:"header_name,omitempty"`   // api_key_header
+	QueryName    string `json:"query_name,omitempty"`    // api_key_header: in the query instead
+	HeaderFormat string `json:"header_format,omitempty"` // api_key_header: such as "Token {secret}"; empty: the key alone
+	Username     string `json:"username,omitempty"`      // basic
 
 	ClientID         string   `json:"client_id,omitempty"`
 	TokenURL         string   `json:"token_url,omitempty"`
 	Scopes           []string `json:"scopes,omitempty"`
-	ClientAuthMethod string   `json:"client_auth_method,omitempty"` // basic or body
+	ClientAuthMethod string   `json:"client_auth_method,omitempty"` // basic, basic_raw, body, private_key_jwt, client_secret_jwt, none or tls
 
-	AssertionIssuer      string `json:"assertion_issuer,omitempty"`
-	AssertionSubject     string `json:"assertion_subject,omitempty"`
-	AssertionAudience    string `json:"assertion_audience,omitempty"`
-	AssertionKID         string `json:"assertion_kid,omitempty"`
-	AssertionAlgorithm   string `json:"assertion_algorithm,omitempty"`
-	AssertionScopesInJWT bool   `json:"assertion_scopes_in_jwt,omitempty"`
-	TokenLifetimeSeconds int    `json:"token_lifetime_seconds,omitempty"`
+	// The request for a token, and where the token goes. A nil value of a map is a secret.
+	TokenMethod  string             `json:"token_method,omitempty"`  // POST or GET. Empty: POST
+	TokenRequest string             `json:"token_request,omitempty"` // form, json or query. Empty: as the type has it
+	TokenParams  map[string]*string `json:"token_params,omitempty"`
+	TokenHeaders map[string]*string `json:"token_headers,omitempty"`
+	TokenAnswer  string             `json:"token_answer,omitempty"` // text: the whole answer is the token. Empty: JSON
+	TokenIn      *TokenIn           `json:"token_in,omitempty"`     // nil: Authorization: Bearer
+
+	AssertionIssuer          string          `json:"assertion_issuer,omitempty"`
+	AssertionSubject         string          `json:"assertion_subject,omitempty"`
+	AssertionAudience        string          `json:"assertion_audience,omitempty"`
+	AssertionKID             string          `json:"assertion_kid,omitempty"`
+	AssertionAlgorithm       string          `json:"assertion_algorithm,omitempty"`
+	AssertionScopesInJWT     bool            `json:"assertion_scopes_in_jwt,omitempty"`
+	AssertionLifetimeSeconds int             `json:"assertion_lifetime_seconds,omitempty"` // 0: as the type has it
+	AssertionClaims          json.RawMessage `json:"assertion_claims,omitempty"`           // a JSON object of more claims
+	AssertionCertificate     string          `json:"assertion_certificate,omitempty"`      // PEM; assertions name it by x5t#S256
+	PrivateKeyGenerate       string          `json:"private_key_generate,omitempty"`       // the algorithm of the key that the service generates
+	SigningKeys              []PublishedKey  `json:"signing_keys,omitempty"`               // generated, by the time from which they sign
+	TokenLifetimeSeconds     int             `json:"token_lifetime_seconds,omitempty"`
 
 	TokenRequestClientIDField     string `json:"token_request_client_id_field,omitempty"`
 	TokenRequestClientSecretField string `json:"token_request_client_secret_field,omitempty"`
@@ -85,6 +73,8 @@ type Auth struct {
 	ExchangeDefaultTTLSeconds int                   `json:"exchange_default_ttl_seconds,omitempty"`
 	ExchangeParamHeaders      []ExchangeParamHeader `json:"exchange_param_headers,omitempty"`
 
+	ClientCertificate string `json:"client_certificate,omitempty"` // PEM, for TLS (RFC 8705)
+
 	Secrets map[string]SecretRef `json:"secrets,omitempty"` // by field, such as api_key_value
 }
 
@@ -96,120 +86,37 @@ type ExchangeParamHeader struct {
 	Consume    bool   `json:"consume,omitempty"` // the parameter is not sent to the upstream
 }
 
-// SecretField names the field that holds the secret of this type.
-func (a Auth) SecretField() string { return secretField[a.Type] }
-
-// Secret returns the reference of the secret of this type.
-func (a Auth) Secret() SecretRef { return a.Secrets[a.SecretField()] }
-
-// TokenPlace marks a destination that receives a token, never the secret that
-// the token was issued for.
-const TokenPlace = "token"
-
-// destinations returns where the secret of a goes, and where a token that is
-// issued for it goes, when calls go to the given base URLs.
-func (a Auth) destinations(baseURLs ...string) []string {
-	place, called := a.place(), a.place()
-	var tokenURLs []string
-	if a.usesToken() {
-		called, tokenURLs = TokenPlace, []string{a.TokenURL, a.ExchangeURL}
-		if a.Type == SMARTBackendServices && a.TokenURL == "" {
-			tokenURLs = baseURLs // they name their token endpoint
-		}
-	}
-	set := map[string]bool{}
-	add := func(urls []string, place string) {
-		for _, u := range urls {
-			if o := Origin(u); o != "" {
-				set[o+" "+place] = true
-			}
-		}
-	}
-	add(baseURLs, called)
-	add(tokenURLs, place)
-	if more := a.tokenBinding(); more != "" {
-		add(tokenURLs, more)
-	}
-	return slices.Sorted(maps.Keys(set))
+// TokenIn is where a token goes in a call.
+type TokenIn struct {
+	Header string `json:"header,omitempty"`
+	Format string `json:"format,omitempty"` // such as "Bearer {token}"
+	Query  string `json:"query,omitempty"`  // in the query instead
 }
 
-// tokenBinding returns what else a secret is bound to at a token endpoint: the path of
-// the token in the response, so that no other part of it can be read, and the
-// identity that a private key asserts. It returns "" for none.
-func (a Auth) tokenBinding() string {
-	switch a.Type {
-	case JSONTokenExchange:
-		return fmt.Sprintf("reads %q", a.TokenResponsePath)
-	case BearerTokenExchange:
-		return fmt.Sprintf("reads %q and %q", a.ExchangeTokenField, a.ExchangeExpiresInField)
-	case SMARTBackendServices:
-		return fmt.Sprintf("as %q", a.ClientID)
-	case JWTBearer:
-		return fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
-	case APIKeyHeader, BearerToken, Basic, ClientCredentials:
-	}
-	return ""
-}
-
-// usesToken reports whether calls carry a token that is issued for the secret.
-func (a Auth) usesToken() bool {
-	switch a.Type {
-	case APIKeyHeader, BearerToken, Basic:
-		return false
-	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
-	}
-	return true
-}
-
-// place returns where in a request the secret of a goes.
-func (a Auth) place() string {
-	switch a.Type {
-	case APIKeyHeader:
-		if a.QueryName != "" {
-			return "query " + a.QueryName
-		}
-		return "header " + strings.ToLower(a.HeaderName)
-	case ClientCredentials:
-		return "client_secret_" + a.ClientAuthMethod
-	case JSONTokenExchange:
-		return "member " + a.TokenRequestClientSecretField
-	case BearerTokenExchange:
-		return "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
-	case BearerToken, Basic, SMARTBackendServices, JWTBearer:
-	}
-	return string(a.Type)
-}
-
-// withSecret returns the secrets of a: the given one, or the present one if it is
-// kept. A secret may only be kept if it still goes where it was given for, or
-// where it goes now. (Earlier versions recorded the destinations of a token and of
-// the secret it was issued for as the same, so those don't distinguish the two.)
-func withSecret(o *object, name string, present map[string]SecretRef, wanted SecretRef, now []string, given *Secret, at time.Time) (map[string]SecretRef, *SealedSecret) {
-	old, had := present[name]
-	wanted.Version, wanted.UpdatedAt = old.Version+1, at
+// place returns where the token goes, "" for Authorization: Bearer.
+func (t *TokenIn) place() string {
 	switch {
-	case given != nil:
-		return map[string]SecretRef{name: wanted}, &SealedSecret{Ref: wanted, Secret: *given}
-	case had && (covers(old.Destinations, wanted.Destinations) || covers(now, wanted.Destinations)):
-		return map[string]SecretRef{name: old}, nil
-	case had:
-		o.problem(name, "secret_required", "must be given again, because it would now go to another destination than the one it was given for")
-	default:
-		o.required(name, false)
+	case t == nil:
+		return ""
+	case t.Query != "":
+		return " query " + t.Query
 	}
-	return present, nil
+	return " header " + strings.ToLower(t.Header) + " " + t.Format
 }
 
-// covers reports whether givenFor contains every wanted destination.
-func covers(givenFor, wanted []string) bool {
-	return !slices.ContainsFunc(wanted, func(d string) bool { return !slices.Contains(givenFor, d) })
+// HasQuery reports whether a credential is in the query under name. The auth may be nil.
+func (a *Auth) HasQuery(name string) bool {
+	return a != nil && (a.QueryName == name || a.TokenIn != nil && a.TokenIn.Query == name)
 }
 
 // header returns the name of the header that carries the secret, "" if it isn't
 // sent in a header of its own. The auth may be nil.
 func (a *Auth) header() string {
-	if a == nil {
+	switch {
+	case a == nil:
 		return ""
+	case a.HeaderName == "" && a.TokenIn != nil:
+		return a.TokenIn.Header
 	}
 	return a.HeaderName
 }

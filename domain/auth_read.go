@@ -6,8 +6,8 @@ import (
 
 // readAuth reads the auth member of o over the present one. If the type stays the
 // same, absent fields keep their values; another type starts from its defaults. It
-// returns the secret if one was given.
-func readAuth(o *object, present *Auth) (auth *Auth, given *Secret) {
+// returns the secrets that were given.
+func readAuth(o *object, present *Auth) (auth *Auth, given givenSecrets) {
 	if o.null("auth") {
 		o.known["auth"] = true
 		return nil, nil
@@ -24,8 +24,9 @@ func readAuth(o *object, present *Auth) (auth *Auth, given *Secret) {
 		if present == nil || present.Type != next.Type {
 			next = Auth{Type: next.Type}.withDefaults()
 		}
-		next.read(in)
-		given = readSecret(in, next.SecretField(), next)
+		given = givenSecrets{}
+		next.read(in, given)
+		next.readSecrets(in, given)
 		in.done()
 		auth = &next
 	})
@@ -50,7 +51,7 @@ func readAuthType(in *object, auth *Auth) bool {
 		}
 	}
 	switch {
-	case len(implied) == 1 && secretField[auth.Type] != secretField[implied[0]]:
+	case len(implied) == 1 && auth.SecretField() != secretField[implied[0]]:
 		auth.Type = implied[0]
 	case len(implied) > 1:
 		in.problem("type", "required", "is required, because more than one secret is given")
@@ -84,37 +85,34 @@ func (a Auth) withDefaults() Auth {
 }
 
 // read reads the fields that apply to the type.
-func (a *Auth) read(in *object) {
+func (a *Auth) read(in *object, given givenSecrets) {
 	short := length(1, 2048)
+	in.nullableText("client_certificate", &a.ClientCertificate, length(1, 65_536), certificateChain)
 	switch a.Type {
 	case APIKeyHeader:
 		a.readAPIKey(in)
 	case BearerToken:
 	case Basic:
-		in.text("username", &a.Username, length(1, 512), noControl, noColon)
-		in.required("username", a.Username != "")
+		in.text("username", &a.Username, length(0, 512), noControl, noColon)
 	case ClientCredentials:
 		in.text("client_id", &a.ClientID, short, noControl)
 		in.text("token_url", &a.TokenURL, webURL)
 		readScopes(in, &a.Scopes)
-		choice(in, "client_auth_method", &a.ClientAuthMethod, "basic", "body")
+		choice(in, "client_auth_method", &a.ClientAuthMethod, "basic", "basic_raw", "body", "private_key_jwt", "client_secret_jwt", "none", "tls")
 		in.required("client_id", a.ClientID != "")
 		in.required("token_url", a.TokenURL != "")
+		a.readClientAssertion(in)
 	case SMARTBackendServices:
 		in.text("client_id", &a.ClientID, short, noControl)
 		in.nullableText("token_url", &a.TokenURL, webURL)
 		readScopes(in, &a.Scopes)
-		in.nullableText("assertion_audience", &a.AssertionAudience, short, noControl)
-		in.nullableText("assertion_kid", &a.AssertionKID, short, noControl)
-		choice(in, "assertion_algorithm", &a.AssertionAlgorithm, "RS384", "ES384")
+		a.readAssertion(in, "RS384", "ES384")
 		in.required("client_id", a.ClientID != "")
 	case JWTBearer:
 		in.text("token_url", &a.TokenURL, webURL)
 		in.text("assertion_issuer", &a.AssertionIssuer, short, noControl)
 		in.nullableText("assertion_subject", &a.AssertionSubject, short, noControl)
-		in.nullableText("assertion_audience", &a.AssertionAudience, short, noControl)
-		in.nullableText("assertion_kid", &a.AssertionKID, short, noControl)
-		choice(in, "assertion_algorithm", &a.AssertionAlgorithm, "RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
+		a.readAssertion(in, asymmetric...)
 		in.boolean("assertion_scopes_in_jwt", &a.AssertionScopesInJWT)
 		readScopes(in, &a.Scopes)
 		in.integer("token_lifetime_seconds", &a.TokenLifetimeSeconds, 30, 3600)
@@ -131,14 +129,21 @@ func (a *Auth) read(in *object) {
 	case BearerTokenExchange:
 		a.readExchange(in)
 	}
+	if a.UsesToken() {
+		a.readToken(in, given)
+	}
 }
 
 func (a *Auth) readAPIKey(in *object) {
 	in.text("header_name", &a.HeaderName, credentialHeader)
 	in.nullableText("query_name", &a.QueryName, length(1, 128), noControl)
+	in.nullableText("header_format", &a.HeaderFormat, length(1, 512), noControl, secretFormat)
 	_, headerGiven := in.given("header_name")
 	if _, queryGiven := in.given("query_name"); queryGiven && headerGiven {
 		in.problem("query_name", "not_allowed", "the key goes in the header or in the query, not in both")
+	}
+	if a.QueryName != "" && a.HeaderFormat != "" {
+		in.problem("header_format", "not_allowed", "a key in the query has no format")
 	}
 	switch {
 	case a.QueryName != "" && !headerGiven:
@@ -156,6 +161,12 @@ func (a *Auth) readExchange(in *object) {
 	in.nullableText("exchange_expires_in_field", &a.ExchangeExpiresInField, length(1, 512), tokenPlace)
 	in.integer("exchange_default_ttl_seconds", &a.ExchangeDefaultTTLSeconds, 120, 365*24*3600)
 	in.required("exchange_url", a.ExchangeURL != "")
+	if _, asserts := in.given("assertion_algorithm"); asserts || a.AssertionAlgorithm != "" {
+		in.text("assertion_issuer", &a.AssertionIssuer, length(1, 2048), noControl)
+		in.nullableText("assertion_subject", &a.AssertionSubject, length(1, 2048), noControl)
+		a.readAssertion(in, asymmetric...)
+		in.required("assertion_issuer", a.AssertionIssuer != "")
+	}
 	var headers []ExchangeParamHeader
 	if in.list("exchange_param_headers", 20, func(at string, element any) {
 		members, ok := element.(map[string]any)
@@ -188,58 +199,4 @@ func readScopes(in *object, into *[]string) {
 		return
 	}
 	in.texts("scopes", into, 100, length(1, 256), noControl)
-}
-
-// readSecret reads a secret, given as "…" or as {"value": "…"}. No problem it
-// reports contains the value.
-func readSecret(in *object, name string, a Auth) *Secret {
-	v, given := in.given(name)
-	if !given {
-		return nil
-	}
-	place := in
-	if wrapped, ok := v.(map[string]any); ok {
-		place, name = newObject(in.pointer(name), wrapped, in.problems), "value"
-		v = wrapped["value"]
-		place.known["value"] = true
-		place.done()
-	}
-	text, ok := v.(string)
-	if !ok {
-		place.problem(name, "type", `must be a string, or an object like {"value": "…"}`)
-		return nil
-	}
-	rules := []rule{length(1, 8192)}
-	switch a.Type {
-	case APIKeyHeader, BearerToken, BearerTokenExchange:
-		rules = append(rules, noControl, noEdgeSpace)
-	case SMARTBackendServices, JWTBearer:
-		rules = append(rules, signingKey(a.AssertionAlgorithm))
-	case Basic, ClientCredentials, JSONTokenExchange, "":
-		rules = append(rules, noEdgeSpace)
-	}
-	if !place.check(name, text, rules...) {
-		return nil
-	}
-	secret := NewSecret(text)
-	return &secret
-}
-
-// noEdgeSpace is the rule that a secret neither begins nor ends with white space:
-// HTTP strips it, so the value sent would differ from the value given.
-func noEdgeSpace(s string) (string, string) {
-	if strings.TrimSpace(s) != s {
-		return "pattern", "must not begin or end with white space"
-	}
-	return "", ""
-}
-
-// signingKey is the rule that a string is a private key that signs with an algorithm.
-func signingKey(algorithm string) rule {
-	return func(s string) (string, string) {
-		if _, err := ReadSigningKey(algorithm, s); err != nil {
-			return "private_key_invalid", err.Error()
-		}
-		return "", ""
-	}
 }

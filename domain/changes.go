@@ -88,7 +88,7 @@ func compare(at string, from, to any, changes *[]Change) {
 
 // secretAt matches the pointers of secret references. An object of the same shape
 // elsewhere, such as in the schema of an endpoint, is not a reference.
-var secretAt = regexp.MustCompile(`^(?:(?:/endpoints/\d+)?/auth/secrets|/mcp_headers)/[^/]+$`)
+var secretAt = regexp.MustCompile(`^(?:(?:/endpoints/\d+)?/auth/secrets|/mcp_headers|/header_secrets)/[^/]+$|^(?:/endpoints/\d+)?/auth/signing_keys/\d+/private_key$`)
 
 // withoutSecrets returns v, the value at a pointer, with every secret reference
 // in it replaced by nil.

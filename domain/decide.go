@@ -2,10 +2,7 @@ package domain
 
 import (
 	"fmt"
-	"maps"
 	"net/textproto"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,6 +11,8 @@ import (
 type Attempt struct {
 	At time.Time
 	ID string
+	// NewKey generates a key pair for an algorithm such as RS384. Default: none can be.
+	NewKey func(algorithm string) (GeneratedKey, error)
 }
 
 // Decision is the result of a command: the event to record and the secrets to seal
@@ -106,9 +105,9 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	o.required("base_url", i.BaseURL != "" || i.Protocol == MCP)
 	o.boolean("enabled", &i.Enabled)
 	i.readHealthCheck(o)
-	headers := i.readMCP(o, rules)
-
-	var auth *Secret
+	mcpHeaders := i.readMCP(o, rules)
+	headers := i.readHeaders(o)
+	var auth givenSecrets
 	i.Auth, auth = readAuth(o, i.Auth)
 	endpoints := readEndpoints(o, &i.Endpoints, rules)
 	i.refuseHTTPFields(o)
@@ -117,44 +116,46 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	o.done()
 
 	s := sealer{by: by}
-	s.auth(o, "auth", i.Auth, auth, i.authDestinations(), now.authDestinations())
+	s.auth(o, "auth", authAt{i.Auth, i.authURLs()}, authAt{now.Auth, now.authURLs()}, auth)
 	for n := range i.Endpoints {
-		e := &i.Endpoints[n]
+		name := i.Endpoints[n].Name
 		at := newObject(fmt.Sprintf("/endpoints/%d", n), nil, o.problems)
-		s.auth(at, "endpoints."+e.Name+".auth", e.Auth, endpoints[n], i.endpointDestinations(e.Name), now.endpointDestinations(e.Name))
+		s.auth(at, "endpoints."+name+".auth", i.endpointAuth(name), now.endpointAuth(name), endpoints[n])
 	}
-	i.sealHeaders(&s, o, headers)
+	s.mcpHeaders(i, o, mcpHeaders)
+	s.headers(i, &now, o, headers)
 	return s.sealed
 }
 
-// authDestinations returns where the integration's own auth goes: its base URL, and
-// the base URL of every endpoint that overrides it and has no auth of its own.
-func (i *Integration) authDestinations() []string {
+// authURLs returns where the integration's own auth goes: its base URL, and the base URL
+// of every endpoint that overrides it and has no auth of its own.
+func (i *Integration) authURLs() []string {
 	urls := []string{i.BaseURL, i.MCPURL}
 	for _, e := range i.Endpoints {
 		if e.Auth == nil {
 			urls = append(urls, e.BaseURL)
 		}
 	}
-	return i.Auth.destinationsOf(urls...)
+	return urls
 }
 
-// endpointDestinations returns where the endpoint's own auth goes.
-func (i *Integration) endpointDestinations(name string) []string {
+// endpointAuth returns an endpoint's own auth, and where it goes.
+func (i *Integration) endpointAuth(name string) authAt {
 	for _, e := range i.Endpoints {
 		if e.Name == name {
-			return e.Auth.destinationsOf(firstOf(i.MCPURL, e.BaseURL, i.BaseURL))
+			return authAt{e.Auth, []string{firstOf(i.MCPURL, e.BaseURL, i.BaseURL)}}
 		}
 	}
-	return nil
+	return authAt{}
 }
 
-// destinationsOf is destinations for an auth that may be nil.
-func (a *Auth) destinationsOf(urls ...string) []string {
-	if a == nil {
-		return nil
+// headerURLs returns where the headers of the integration go: with every call.
+func (i *Integration) headerURLs() []string {
+	urls := []string{i.BaseURL, i.MCPURL}
+	for _, e := range i.Endpoints {
+		urls = append(urls, e.BaseURL)
 	}
-	return a.destinations(urls...)
+	return urls
 }
 
 func firstOf(texts ...string) string {
@@ -190,7 +191,7 @@ func (i *Integration) readHealthCheck(o *object) {
 
 // readMCP reads the fields of an MCP server. A field that doesn't apply to the
 // protocol or the transport is refused if given, and otherwise cleared.
-func (i *Integration) readMCP(o *object, rules Rules) map[string]*Secret {
+func (i *Integration) readMCP(o *object, rules Rules) givenSecrets {
 	if i.Protocol != MCP {
 		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers"} {
 			o.refuseGiven(name, "only an integration with protocol mcp has this")
@@ -210,69 +211,6 @@ func (i *Integration) readMCP(o *object, rules Rules) map[string]*Secret {
 	o.text("mcp_url", &i.MCPURL, webURL)
 	o.required("mcp_url", i.MCPURL != "")
 	return i.readMCPHeaders(o)
-}
-
-// readMCPHeaders reads headers whose values are secrets. Null keeps the present
-// value, so that a document that was read can be sent back.
-func (i *Integration) readMCPHeaders(o *object) map[string]*Secret {
-	var given map[string]*Secret
-	o.object("mcp_headers", func(in *object) {
-		given = map[string]*Secret{}
-		present := i.MCPHeaders
-		i.MCPHeaders = map[string]SecretRef{}
-		if len(in.members) > 50 {
-			in.problem("", "too_many", "has %d members; at most 50 are allowed", len(in.members))
-			return
-		}
-		in.each(func(name string) {
-			if !in.check(name, name, credentialHeader) {
-				return
-			}
-			canonical := strings.ToLower(name)
-			if _, twice := given[canonical]; twice {
-				in.problem(name, "duplicate", "is the same header as another one here")
-			}
-			given[canonical] = readSecret(in, name, Auth{Type: BearerToken})
-			i.MCPHeaders[canonical] = present[canonical]
-		})
-	})
-	return given
-}
-
-func (i *Integration) sealHeaders(s *sealer, o *object, given map[string]*Secret) {
-	in := newObject("/mcp_headers", nil, o.problems)
-	for _, name := range slices.Sorted(maps.Keys(i.MCPHeaders)) {
-		present := map[string]SecretRef{}
-		if ref := i.MCPHeaders[name]; ref.ID != "" {
-			present[name] = ref
-		}
-		i.MCPHeaders[name] = s.keep(in, name, "mcp_headers."+name, present, given[name], []string{Origin(i.MCPURL) + " header " + name}, nil)[name]
-	}
-}
-
-// sealer collects the secrets of a decision.
-type sealer struct {
-	by     Attempt
-	sealed []SealedSecret
-}
-
-// auth settles the secret of an auth, which may be nil.
-func (s *sealer) auth(o *object, path string, a *Auth, given *Secret, destinations, now []string) {
-	if a == nil {
-		return
-	}
-	in := newObject(o.pointer("auth"), nil, o.problems)
-	field := a.SecretField()
-	a.Secrets = s.keep(in, field, path+"."+field, a.Secrets, given, destinations, now)
-}
-
-func (s *sealer) keep(o *object, name, field string, present map[string]SecretRef, given *Secret, destinations, now []string) map[string]SecretRef {
-	wanted := SecretRef{ID: fmt.Sprintf("%s-%d", s.by.ID, len(s.sealed)), Field: field, Destinations: destinations}
-	refs, sealed := withSecret(o, name, present, wanted, now, given, s.by.At)
-	if sealed != nil {
-		s.sealed = append(s.sealed, *sealed)
-	}
-	return refs
 }
 
 // refuseAuthHeaders refuses a header that the auth of its endpoint sets: its value

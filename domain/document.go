@@ -46,6 +46,20 @@ func (o *object) problem(name, code, format string, args ...any) {
 	*o.problems = append(*o.problems, Problem{Pointer: o.pointer(name), Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
+// problemAt is problem at a pointer below the object, without its first slash.
+func (o *object) problemAt(below, code, detail string) {
+	*o.problems = append(*o.problems, Problem{Pointer: o.at + "/" + below, Code: code, Detail: detail})
+}
+
+// requiredAt reports that there is no value at a pointer below the object, unless there
+// is a problem with it already.
+func (o *object) requiredAt(below string) {
+	at := o.at + "/" + below
+	if !slices.ContainsFunc(*o.problems, func(p Problem) bool { return p.Pointer == at || p.Pointer == at+"/value" }) {
+		o.problemAt(below, "required", "is required")
+	}
+}
+
 // given returns the value of a member and whether it is there and not null.
 func (o *object) given(name string) (any, bool) {
 	o.known[name] = true

@@ -59,9 +59,9 @@ func (e Endpoint) Placeholders() []string { return placeholders(e.PlainPath()) }
 // readEndpoints reads the endpoints member, which replaces the array. The auth of
 // an endpoint is read over that of the present endpoint with the same name. It
 // returns the secrets that were given, by index of the endpoint.
-func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]*Secret {
+func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]givenSecrets {
 	present := *into
-	endpoints, given := []Endpoint{}, map[int]*Secret{}
+	endpoints, given := []Endpoint{}, map[int]givenSecrets{}
 	if !o.list("endpoints", maxEndpoints, func(at string, element any) {
 		members, ok := element.(map[string]any)
 		if !ok {

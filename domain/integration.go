@@ -65,6 +65,9 @@ type Configuration struct {
 	MCPURL       string               `json:"mcp_url,omitempty"`
 	MCPHeaders   map[string]SecretRef `json:"mcp_headers,omitempty"`
 	HealthCheck  *HealthCheck         `json:"health_check,omitempty"`
+
+	Headers       map[string]*string   `json:"headers,omitempty"`        // of every call; nil: a secret
+	HeaderSecrets map[string]SecretRef `json:"header_secrets,omitempty"` // by the name of the header
 }
 
 // HealthCheck overrides how an integration is probed.
@@ -100,17 +103,35 @@ func (c Configuration) Secrets() []SecretRef {
 			refs = append(refs, ref)
 		}
 	}
+	c.eachAuth(func(a *Auth) {
+		add(a.Secrets)
+		for _, key := range a.SigningKeys {
+			refs = append(refs, key.PrivateKey)
+		}
+	})
+	add(c.MCPHeaders)
+	add(c.HeaderSecrets)
+	slices.SortFunc(refs, func(a, b SecretRef) int { return strings.Compare(a.Field, b.Field) })
+	return refs
+}
+
+// eachAuth calls visit for the auth of the integration, and for those of its endpoints.
+func (c Configuration) eachAuth(visit func(*Auth)) {
 	if c.Auth != nil {
-		add(c.Auth.Secrets)
+		visit(c.Auth)
 	}
 	for _, e := range c.Endpoints {
 		if e.Auth != nil {
-			add(e.Auth.Secrets)
+			visit(e.Auth)
 		}
 	}
-	add(c.MCPHeaders)
-	slices.SortFunc(refs, func(a, b SecretRef) int { return strings.Compare(a.Field, b.Field) })
-	return refs
+}
+
+// Auths returns the auth of the integration and those of its endpoints.
+func (c Configuration) Auths() []Auth {
+	var all []Auth
+	c.eachAuth(func(a *Auth) { all = append(all, *a) })
+	return all
 }
 
 // clone returns a copy that a decision may modify.
@@ -129,6 +150,7 @@ func (a *Auth) clone() *Auth {
 		return nil
 	}
 	copied := *a
+	copied.SigningKeys = slices.Clone(a.SigningKeys)
 	return &copied
 }
 

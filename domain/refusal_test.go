@@ -77,7 +77,16 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "header_name": "X-K", "query_name": "k"}}`, "/auth/query_name", "not_allowed"},
 	{`{"auth": {"type": "api_key_header", "api_key_value": "k", "client_id": "c"}}`, "/auth/client_id", "unknown_member"},
 	{`{"auth": {"type": "bearer_token", "bearer_token_value": "t", "secrets": {}}}`, "/auth/secrets", "unknown_member"},
-	{`{"auth": {"type": "basic", "password_value": "p"}}`, "/auth/username", "required"},
+	{`{"auth": {"type": "basic"}}`, "/auth/username", "required"},
+	{`{"auth": {"type": "basic", "username": "", "password_value": ""}}`, "/auth/username", "required"},
+	{`{"auth": {"type": "basic", "username": "u", "username_value": "u"}}`, "/auth/username_value", "not_allowed"},
+	{`{"auth": {"type": "basic", "username_value": "a:b"}}`, "/auth/username_value", "pattern"},
+	{`{"auth": {"type": "bearer_token", "bearer_token_value": "Bearer abc"}}`, "/auth/bearer_token_value", "pattern"},
+	{`{"auth": {"type": "bearer_token", "bearer_token_value": "bearer abc"}}`, "/auth/bearer_token_value", "pattern"},
+	{`{"auth": {"type": "bearer_token", "bearer_token_value": " abc"}}`, "/auth/bearer_token_value", "pattern"},
+	{`{"auth": {"header_format": "Token {secret}", "api_key_value": "token abc"}}`, "/auth/api_key_value", "pattern"},
+	{`{"auth": {"header_format": "Token", "api_key_value": "abc"}}`, "/auth/header_format", "pattern"},
+	{`{"auth": {"header_format": "Token {secret}", "query_name": "k", "api_key_value": "abc"}}`, "/auth/header_format", "not_allowed"},
 	{`{"auth": {"type": "basic", "username": "a:b", "password_value": "p"}}`, "/auth/username", "pattern"},
 	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "token_url": "https://a/t"}}`, "/auth/client_id", "required"},
 	{`{"auth": {"type": "oauth2_client_credentials", "client_secret_value": "s", "client_id": "c"}}`, "/auth/token_url", "required"},
@@ -298,7 +307,7 @@ func TestARefusalListsEveryProblemAtOnce(t *testing.T) {
 	}
 	slices.Sort(pointers)
 	require.Equal(t, []string{
-		"/auth/password_value", "/auth/username", "/base_url", "/colour", "/display_name", "/endpoints/0/description",
+		"/auth/username", "/base_url", "/colour", "/display_name", "/endpoints/0/description",
 		"/endpoints/0/name", "/endpoints/0/path", "/name", "/protocol",
 	}, pointers)
 	require.Equal(t, "validation_failed", refusal.Code)

@@ -10,6 +10,7 @@ import (
 func (c Configuration) Document() Document {
 	doc := documentOf(c)
 	withoutRefs(doc)
+	delete(doc, "header_secrets")
 	endpoints, _ := doc["endpoints"].([]any)
 	for _, e := range endpoints {
 		if members, ok := e.(map[string]any); ok {
@@ -43,6 +44,7 @@ func documentOf(v any) Document {
 func withoutRefs(members map[string]any) {
 	if auth, ok := members["auth"].(map[string]any); ok {
 		delete(auth, "secrets")
+		delete(auth, "signing_keys")
 	}
 }
 
@@ -54,7 +56,7 @@ func (i Integration) Replace(doc Document, by Attempt, rules Rules) (Decision, e
 		return Decision{}, err
 	}
 	blank := i
-	blank.Configuration = Configuration{Protocol: REST, Enabled: true, Auth: i.Auth.blank(), Endpoints: []Endpoint{}, MCPHeaders: i.MCPHeaders}
+	blank.Configuration = Configuration{Protocol: REST, Enabled: true, Auth: i.Auth.blank(), Endpoints: []Endpoint{}, MCPHeaders: i.MCPHeaders, Headers: i.Headers, HeaderSecrets: i.HeaderSecrets}
 	for _, e := range i.Endpoints { // so that the auth of an endpoint that stays keeps its secret
 		blank.Endpoints = append(blank.Endpoints, Endpoint{Name: e.Name, Auth: e.Auth.blank()})
 	}
@@ -63,10 +65,27 @@ func (i Integration) Replace(doc Document, by Attempt, rules Rules) (Decision, e
 	if whole["endpoints"] == nil {
 		whole["endpoints"] = []any{}
 	}
+	if whole["headers"] == nil {
+		whole["headers"] = nil
+	}
 	if whole["mcp_headers"] == nil && whole["protocol"] == string(MCP) {
 		whole["mcp_headers"] = map[string]any{}
 	}
 	return i.updated(blank.Configuration, whole, by, rules)
+}
+
+// secretsOf returns the members of values that are secrets, which null keeps.
+func secretsOf(values map[string]*string) map[string]*string {
+	secrets := map[string]*string{}
+	for name, value := range values {
+		if value == nil {
+			secrets[name] = nil
+		}
+	}
+	if len(secrets) == 0 {
+		return nil
+	}
+	return secrets
 }
 
 // blank returns the auth with its secrets and defaults only.
@@ -75,6 +94,7 @@ func (a *Auth) blank() *Auth {
 		return nil
 	}
 	blank := Auth{Type: a.Type}.withDefaults()
-	blank.Secrets = a.Secrets
+	blank.Secrets, blank.PrivateKeyGenerate, blank.SigningKeys = a.Secrets, a.PrivateKeyGenerate, a.SigningKeys
+	blank.TokenParams, blank.TokenHeaders = secretsOf(a.TokenParams), secretsOf(a.TokenHeaders)
 	return &blank
 }

@@ -46,11 +46,12 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`
 // secret is bound to the destinations that it was given for and opens for no
 // others.
 type SecretRef struct {
-	ID           string    `json:"id"`           // the vault's name for the value
-	Field        string    `json:"field"`        // its place in the configuration, such as auth.api_key_value
-	Version      uint64    `json:"version"`      // counts the values of this field, from 1
-	UpdatedAt    time.Time `json:"updated_at"`   // when this value was set
-	Destinations []string  `json:"destinations"` // origin and place, such as "https://api.example.com header X-API-Key"
+	ID           string    `json:"id"`                 // the vault's name for the value
+	Field        string    `json:"field"`              // its place in the configuration, such as auth.api_key_value
+	Version      uint64    `json:"version"`            // counts the values of this field, from 1
+	UpdatedAt    time.Time `json:"updated_at"`         // when this value was set
+	Destinations []string  `json:"destinations"`       // origin and place, such as "https://api.example.com header X-API-Key"
+	KeyType      string    `json:"key_type,omitempty"` // of a private key that signs: RSA, P-256, P-384, P-521, Ed25519
 }
 
 // A SealedSecret pairs a secret with the reference that will name it.

@@ -1,8 +1,10 @@
 package domain
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
@@ -17,7 +19,7 @@ import (
 
 // SigningKey is a private key that signs assertions.
 type SigningKey struct {
-	crypto.Signer        // an *rsa.PrivateKey or an *ecdsa.PrivateKey
+	crypto.Signer        // an *rsa.PrivateKey, an *ecdsa.PrivateKey or an ed25519.PrivateKey
 	ID            string // the kid of a JWK; "" for PEM
 }
 
@@ -26,8 +28,8 @@ const minRSABits = 2048
 
 var errUnreadableKey = errors.New("can't be read: it must be PEM (PKCS #8, PKCS #1 or SEC 1) or a private JWK, without a passphrase")
 
-// ReadSigningKey reads a private key that signs with algorithm, such as ES384: PEM with
-// PKCS #8, PKCS #1 or SEC 1 inside, or a JWK (RFC 7517). The text of an error follows
+// ReadSigningKey reads a private key that signs with algorithm, such as ES384, or with any
+// for "": PEM with PKCS #8, PKCS #1 or SEC 1 inside, or a JWK (RFC 7517). The text of an error follows
 // the words "the private key", and holds nothing of it.
 func ReadSigningKey(algorithm, text string) (SigningKey, error) {
 	read := readPEM
@@ -41,26 +43,40 @@ func ReadSigningKey(algorithm, text string) (SigningKey, error) {
 	return key, checkSigns(algorithm, key.Signer)
 }
 
-// checkSigns returns why a key can't or mustn't sign with an algorithm.
-func checkSigns(algorithm string, key crypto.Signer) error {
-	curve, elliptic := map[string]string{"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[algorithm]
-	switch key := key.(type) {
+// Type returns the type of the key: RSA, its curve (P-256, P-384, P-521), or Ed25519.
+func (k SigningKey) Type() string {
+	switch key := k.Signer.(type) {
 	case *rsa.PrivateKey:
-		switch {
-		case elliptic:
-			return fmt.Errorf("is an RSA key, and %s signs with a key on %s", algorithm, curve)
-		case key.N.BitLen() < minRSABits:
-			return fmt.Errorf("has %d bits; an RSA key needs %d or more", key.N.BitLen(), minRSABits)
-		}
+		return rsaKeyType
 	case *ecdsa.PrivateKey:
-		switch has := key.Curve.Params().Name; {
-		case !elliptic:
-			return fmt.Errorf("is on %s, and %s signs with an RSA key", has, algorithm)
-		case has != curve:
-			return fmt.Errorf("is on %s, and %s signs with a key on %s", has, algorithm, curve)
-		}
-	default:
-		return errors.New("is neither an RSA key nor one on an elliptic curve")
+		return key.Curve.Params().Name
+	case ed25519.PrivateKey:
+		return ed25519KeyType
+	}
+	return ""
+}
+
+// checkSigns returns why a key can't or mustn't sign with an algorithm, "" for any that
+// it can sign with.
+func checkSigns(algorithm string, key crypto.Signer) error {
+	has := SigningKey{Signer: key}.Type()
+	needed := keyTypeOf[algorithm]
+	described := map[string]string{"": "is neither an RSA key nor one on an elliptic curve that signs", rsaKeyType: "is an RSA key", ed25519KeyType: "is an Ed25519 key"}[has]
+	if described == "" {
+		described = "is on " + has
+	}
+	rsaKey, isRSA := key.(*rsa.PrivateKey)
+	switch {
+	case has == "" || algorithm != "" && needed == "":
+		return errors.New(described)
+	case algorithm != "" && needed != has && needed == rsaKeyType:
+		return fmt.Errorf("%s, and %s signs with an RSA key", described, algorithm)
+	case algorithm != "" && needed != has && needed == ed25519KeyType:
+		return fmt.Errorf("%s, and %s signs with an Ed25519 key", described, algorithm)
+	case algorithm != "" && needed != has:
+		return fmt.Errorf("%s, and %s signs with a key on %s", described, algorithm, needed)
+	case isRSA && rsaKey.N.BitLen() < minRSABits:
+		return fmt.Errorf("has %d bits; an RSA key needs %d or more", rsaKey.N.BitLen(), minRSABits)
 	}
 	return nil
 }
@@ -122,6 +138,11 @@ func readJWK(text string) (SigningKey, error) {
 		}
 		key, err := ecdsa.ParseRawPrivateKey(curve, jwk.D.FillBytes(make([]byte, (curve.Params().BitSize+7)/8)))
 		if err == nil && key.X.Cmp(jwk.X.Int) == 0 && key.Y.Cmp(jwk.Y.Int) == 0 {
+			return SigningKey{Signer: key, ID: jwk.Kid}, nil
+		}
+	case jwk.Kty == "OKP" && jwk.Crv == ed25519KeyType && jwk.X.Int != nil && jwk.D.BitLen() <= 256 && jwk.X.BitLen() <= 256: // RFC 8037, 2
+		key := ed25519.NewKeyFromSeed(jwk.D.FillBytes(make([]byte, ed25519.SeedSize)))
+		if public, ok := key.Public().(ed25519.PublicKey); ok && bytes.Equal(public, jwk.X.FillBytes(make([]byte, ed25519.PublicKeySize))) {
 			return SigningKey{Signer: key, ID: jwk.Kid}, nil
 		}
 	}

@@ -26,6 +26,19 @@ func inPEM(t *testing.T, key any) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
+// newKey returns a private key of a type.
+func newKey(t *testing.T, kind string) string {
+	t.Helper()
+	if kind == "Ed25519" {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		require.NoError(t, err)
+		return inPEM(t, key)
+	}
+	key, err := ecdsa.GenerateKey(map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384()}[kind], rand.Reader)
+	require.NoError(t, err)
+	return inPEM(t, key)
+}
+
 func inJWK(kty string, members map[string]*big.Int, others string) string {
 	text := `{"kty": "` + kty + `"` + others
 	for name, n := range members {
@@ -85,7 +98,7 @@ func TestAKeyThatCanNotSignIsRefusedWhenItIsGiven(t *testing.T) {
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	for key, want := range map[string]string{
-		inPEM(t, ed): "is neither an RSA key", inPEM(t, p256): "is on P-256, and RS384 signs with an RSA key",
+		inPEM(t, ed): "is an Ed25519 key", inPEM(t, p256): "is on P-256, and RS384 signs with an RSA key",
 		`{"kty": "RSA", "d": "AQAB"}`: "can't be read", `{"kty": "EC", "crv": "P-256", "d": "AQAB"}`: "can't be read",
 	} {
 		text := strings.Replace(smart, quote(rsaKey), quote(key), 1)

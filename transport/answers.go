@@ -27,6 +27,7 @@ type integrationAnswer struct {
 	MCPArgs        []string             `json:"mcp_args"`
 	MCPURL         *string              `json:"mcp_url"`
 	MCPHeaders     map[string]*string   `json:"mcp_headers"`
+	Headers        map[string]*string   `json:"headers"` // null: a secret
 	HealthCheck    *healthCheckAnswer   `json:"health_check"`
 	CreatedAt      time.Time            `json:"created_at"`
 	UpdatedAt      time.Time            `json:"updated_at"`
@@ -38,7 +39,8 @@ type integrationAnswer struct {
 // authAnswer is domain.Auth with the public metadata of its secret.
 type authAnswer struct {
 	domain.Auth
-	Secrets map[string]secretAnswer `json:"secrets"`
+	SigningKeys []signingKeyAnswer      `json:"signing_keys,omitempty"`
+	Secrets     map[string]secretAnswer `json:"secrets"`
 }
 
 type secretAnswer struct {
@@ -93,6 +95,7 @@ func show(i projections.Integration) integrationAnswer {
 		Enabled: i.Enabled, Builtin: i.Builtin,
 		MCPTransport: nullable(i.MCPTransport), MCPCommand: nullable(i.MCPCommand), MCPArgs: orEmpty(i.MCPArgs), MCPURL: nullable(i.MCPURL),
 		MCPHeaders: make(map[string]*string, len(i.MCPHeaders)),
+		Headers:    map[string]*string{},
 		CreatedAt:  instant(i.CreatedAt), UpdatedAt: instant(i.UpdatedAt), Version: i.Version,
 	}
 	for n, e := range i.Endpoints {
@@ -101,6 +104,7 @@ func show(i projections.Integration) integrationAnswer {
 			ResponseMapping: e.ResponseMapping, ResultKey: nullable(e.ResultKey), ResultTemplate: nullable(e.ResultTemplate),
 		}
 	}
+	maps.Copy(a.Headers, i.Headers)
 	for name := range maps.Keys(i.MCPHeaders) {
 		a.MCPHeaders[name] = nil
 	}
@@ -119,9 +123,16 @@ func showAuth(auth *domain.Auth) *authAnswer {
 	}
 	a := &authAnswer{Auth: *auth, Secrets: make(map[string]secretAnswer, len(auth.Secrets))}
 	for field, ref := range auth.Secrets {
-		a.Secrets[field] = secretAnswer{Set: ref.Version > 0, Version: ref.Version, UpdatedAt: instant(ref.UpdatedAt)}
+		a.Secrets[field] = showSecret(ref)
+	}
+	for _, key := range auth.SigningKeys {
+		a.SigningKeys = append(a.SigningKeys, showSigningKey(key))
 	}
 	return a
+}
+
+func showSecret(ref domain.SecretRef) secretAnswer {
+	return secretAnswer{Set: ref.Version > 0, Version: ref.Version, UpdatedAt: instant(ref.UpdatedAt)}
 }
 
 func showChanges(changes []domain.Change) []changeAnswer {

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -134,13 +133,4 @@ func probed(p domain.Probe, err error) (answer, error) {
 		Status: p.Status, AuthResolved: p.AuthResolved, HTTPStatus: nullable(p.HTTPStatus), DurationMS: milliseconds(p.Duration),
 		Message: p.Message, TestedAt: instant(p.At), Steps: orEmpty(p.Steps),
 	}}, nil
-}
-
-// publicKeys answers with the JSON Web Key Set of an integration (RFC 7517).
-func (s *Server) publicKeys(r *request) (answer, error) {
-	set, err := s.Commands.PublicKeys(r, r.workspace, r.id())
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusOK, body: json.RawMessage(set)}, nil
 }

@@ -25,10 +25,11 @@ func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.stores.keys.Revoke(t.Context(), "acme", revoked.ID))
 
+	set := s.publicKeySet()
 	for _, o := range operations(t) {
 		if o.permission == "" { // open to all
 			for _, key := range []string{"none", "garbage", s.key} {
-				open := s.send(request{method: o.method, path: strings.ReplaceAll(o.path, "{file}", "swagger-ui.css"), key: key})
+				open := s.send(request{method: o.method, path: strings.NewReplacer("{file}", "swagger-ui.css", "{key_set_id}", set).Replace(o.path), key: key})
 				require.Contains(t, []int{http.StatusOK, http.StatusSeeOther}, open.status, "%s: %s", o.path, open.text)
 			}
 			continue
@@ -112,6 +113,8 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 404 // there is none yet
 	case "GET /integrations/{id}/jwks":
 		status = 404 // it has no private key
+	case "POST /integrations/{id}/signing-keys/rotate":
+		status = 409 // it has no generated key
 	case "POST /integration-tools/resolve":
 		r.body = members{"integration_tools": []any{members{"integration": "crm", "endpoint": "list"}}}
 	case "POST /mcp", "POST /mcp/{id}":

@@ -34,6 +34,8 @@ var routes = []route{
 	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes, "limit continuation_token"},
 	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration, "dry_run"},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},
+	{"GET", "/integrations/:id/signing-keys", access.View, read, (*Server).listSigningKeys, ""},
+	{"POST", "/integrations/:id/signing-keys/rotate", access.Update, write, (*Server).rotateSigningKeys, "dry_run"},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection, ""},
 	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover, ""},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint, ""},
@@ -66,6 +68,7 @@ func (s *Server) Handler() http.Handler {
 	s.serveDocs(r)
 	s.mcp = s.newMCP()
 	limits := newLimiters(s.Limits)
+	r.GET("/jwks/:key_set", s.serveKeySet(limits))
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
 		v1.Handle(route.method, route.path, s.serve(route, limits))

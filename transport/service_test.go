@@ -133,7 +133,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback, Profiles: set.profiles})
 	require.NoError(t, err)
 	commands := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), JWKS: connectors.PublicKeys, Builtins: set.builtins,
+		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
 		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: rand.Text, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}

@@ -177,6 +177,7 @@ func (e *Entry) findSecrets() {
 		name, _ := endpoint["name"].(string)
 		e.findIn(endpoint, "endpoints."+name+".", fmt.Sprintf("/endpoints/%d", n))
 	}
+	e.findWrapped(e.Document, "headers", "headers", "/headers")
 	headers, _ := e.Document["mcp_headers"].(map[string]any)
 	for name := range headers {
 		e.addSecret(headers, name, "mcp_headers."+strings.ToLower(name), "/mcp_headers/"+name)
@@ -188,6 +189,20 @@ func (e *Entry) findIn(parent map[string]any, field, pointer string) {
 	for name := range auth {
 		if strings.HasSuffix(name, "_value") {
 			e.addSecret(auth, name, field+"auth."+name, pointer+"/auth/"+name)
+		}
+	}
+	for _, group := range []string{"token_params", "token_headers"} {
+		e.findWrapped(auth, group, field+"auth."+group, pointer+"/auth/"+group)
+	}
+}
+
+// findWrapped records the secrets among the members of a group: those given as
+// {value: …}. The others are texts.
+func (e *Entry) findWrapped(parent map[string]any, group, field, pointer string) {
+	members, _ := parent[group].(map[string]any)
+	for name, value := range members {
+		if _, wrapped := value.(map[string]any); wrapped {
+			e.addSecret(members, name, field+"."+name, pointer+"/"+domain.EscapePointer(name))
 		}
 	}
 }
@@ -225,6 +240,10 @@ func (e Entry) ExpandSecrets(lookup func(name string) (string, bool)) (missing, 
 		value, set := lookup(match[1])
 		if !set || value == "" {
 			missing = append(missing, Problem{domain.Problem{Pointer: s.pointer, Code: "variable_missing", Detail: "the environment has no " + match[1]}, e.line(s.pointer)})
+			continue
+		}
+		if wrapped, ok := s.parent[s.member].(map[string]any); ok {
+			wrapped["value"] = value
 			continue
 		}
 		s.parent[s.member] = value

@@ -106,7 +106,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		return err
 	}
 	service := &commands.Service{
-		Events: events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), JWKS: connectors.PublicKeys,
+		Events: events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
 	registry := metrics.New(model)

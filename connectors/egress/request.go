@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ type Request struct {
 	Header    http.Header
 	Body      []byte
 	MaxAnswer int // bytes of the answer that are read. Default: MaxBody
+
+	ClientCertificate *tls.Certificate // that TLS presents to the upstream; nil: none
 
 	secrets []string // texts that nothing may show
 	masked  []string // names of headers and query members that carry a credential
@@ -63,9 +66,15 @@ func (r *Request) SetBasicAuth(name, password string) {
 	r.SetSecretHeader("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)), password, pair)
 }
 
-// AddSecretQuery adds a query member that carries a credential. As it is encoded it
-// is a secret of its own: its base64 is another.
-func (r *Request) AddSecretQuery(name, value string) {
+// SetSecretQuery sets a query member that carries a credential, in place of the one that
+// was set before. As it is encoded it is a secret of its own: its base64 is another.
+func (r *Request) SetSecretQuery(name, value string) {
+	if slices.Contains(r.masked, name) {
+		r.URL.RawQuery = strings.Join(slices.DeleteFunc(strings.Split(r.URL.RawQuery, "&"), func(member string) bool {
+			key, _, _ := strings.Cut(member, "=")
+			return key == url.QueryEscape(name)
+		}), "&")
+	}
 	r.AddQuery(url.Values{name: {value}})
 	r.masked = append(r.masked, name)
 	r.secrets = append(r.secrets, value, url.QueryEscape(value))

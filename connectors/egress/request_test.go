@@ -16,7 +16,7 @@ func TestARequestIsShownWithMasksWhereTheServicePutACredential(t *testing.T) {
 	out := &Request{URL: target, Header: http.Header{"X-Mine": {own}}, Body: []byte(own)}
 	out.SetSecretHeader("X-Tenant", "abc", "abc") // too short to be found by value
 	out.SetSecretHeader("Authorization", "Bearer Tenant", "Tenant")
-	out.AddSecretQuery("api key", own)
+	out.SetSecretQuery("api key", own)
 	want := domain.CallRequest{
 		URL:     "https://a.example/" + own + "?mine=" + own + "&api+key=" + scrub.Mask,
 		Headers: http.Header{"X-Mine": {own}, "X-Tenant": {scrub.Mask}, "Authorization": {scrub.Mask}}, Body: own,

@@ -3,6 +3,8 @@ package signin
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"time"
@@ -15,59 +17,86 @@ import (
 
 // claims are the claims of an assertion (RFC 7519, 4.1).
 type claims struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub,omitempty"`
-	Audience string `json:"aud"`
-	Expires  int64  `json:"exp"`
-	Issued   int64  `json:"iat,omitempty"`
-	ID       string `json:"jti"`
-	Scope    string `json:"scope,omitempty"`
+	issuer, subject, audience string
+	issued                    time.Time
+	expires                   time.Time
+	scope                     string
 }
 
 const (
-	// smartLifetime is how long a client assertion is good for. SMART allows five
+	// clientLifetime is how long a client assertion is good for. SMART allows five
 	// minutes, by the server's clock.
-	smartLifetime = 4 * time.Minute
+	clientLifetime = 4 * time.Minute
 	// issuedBefore is how far in the past an assertion is issued: servers refuse one
 	// that is from the future by their clock, and some one without iat.
 	issuedBefore = 30 * time.Second
 )
 
-// smartAssertion returns the client assertion of a SMART backend service. It has no
-// nbf.
-func smartAssertion(a domain.Auth, key domain.Secret, endpoint string, now time.Time) (string, *callerror.Error) {
-	return sign(a, key, claims{
-		Issuer: a.ClientID, Subject: a.ClientID, Audience: cmp.Or(a.AssertionAudience, endpoint),
-		Expires: now.Add(smartLifetime).Unix(), Issued: now.Add(-issuedBefore).Unix(),
-	})
+// clientAssertion returns the assertion of a client (RFC 7523, 3), such as a SMART backend
+// service. It has no nbf.
+func clientAssertion(s signing, endpoint string, now time.Time) (string, *callerror.Error) {
+	a := s.auth
+	issued, expires := window(a, clientLifetime, now)
+	return sign(s, claims{issuer: a.ClientID, subject: a.ClientID, audience: cmp.Or(a.AssertionAudience, endpoint), issued: issued, expires: expires})
 }
 
 // bearerAssertion returns the assertion of a JWT bearer grant.
-func bearerAssertion(a domain.Auth, key domain.Secret, now time.Time) (string, *callerror.Error) {
-	lifetime := time.Duration(a.TokenLifetimeSeconds) * time.Second
+func bearerAssertion(s signing, now time.Time) (string, *callerror.Error) {
+	a := s.auth
+	lifetime := time.Duration(cmp.Or(a.AssertionLifetimeSeconds, a.TokenLifetimeSeconds)) * time.Second
 	issued := now.Add(-min(lifetime/10, issuedBefore))
 	c := claims{
-		Issuer: a.AssertionIssuer, Subject: a.AssertionSubject, Audience: cmp.Or(a.AssertionAudience, a.TokenURL),
-		Expires: issued.Add(lifetime).Unix(), Issued: issued.Unix(),
+		issuer: a.AssertionIssuer, subject: a.AssertionSubject, audience: cmp.Or(a.AssertionAudience, a.TokenURL),
+		issued: issued, expires: issued.Add(lifetime),
 	}
 	if a.AssertionScopesInJWT {
-		c.Scope = strings.Join(a.Scopes, " ")
+		c.scope = strings.Join(a.Scopes, " ")
 	}
-	return sign(a, key, c)
+	return sign(s, c)
 }
 
-// sign signs c, with an id of its own.
-func sign(a domain.Auth, secret domain.Secret, c claims) (string, *callerror.Error) {
-	key, e := signingKey(a, secret)
-	if e != nil {
-		return "", e
+// window returns when an assertion was issued, and when it ends: usual after now, or as
+// long as assertion_lifetime_seconds, of which the time before now is a part.
+func window(a domain.Auth, usual time.Duration, now time.Time) (issued, expires time.Time) {
+	if a.AssertionLifetimeSeconds == 0 {
+		return now.Add(-issuedBefore), now.Add(usual)
 	}
-	c.ID = rand.Text()
-	text, err := json.Marshal(c)
+	lifetime := time.Duration(a.AssertionLifetimeSeconds) * time.Second
+	issued = now.Add(-min(lifetime/10, issuedBefore))
+	return issued, issued.Add(lifetime)
+}
+
+// sign signs c, with an id of its own and the further claims of the auth.
+func sign(s signing, c claims) (string, *callerror.Error) {
+	a := s.auth
+	all := map[string]any{}
+	if len(a.AssertionClaims) > 0 && json.Unmarshal(a.AssertionClaims, &all) != nil {
+		return "", unsigned(a)
+	}
+	for name, value := range map[string]string{"iss": c.issuer, "sub": c.subject, "aud": c.audience, "scope": c.scope} {
+		if value != "" {
+			all[name] = value
+		}
+	}
+	all["jti"], all["iat"], all["exp"] = rand.Text(), c.issued.Unix(), c.expires.Unix()
+	text, err := json.Marshal(all)
 	if err != nil {
 		return "", unsigned(a)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(a.AssertionAlgorithm), Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	if a.AssertionCertificate != "" {
+		chain, ok := domain.ReadCertificates(a.AssertionCertificate)
+		if !ok {
+			return "", callerror.Misconfigured("The assertion_certificate can't be read.")
+		}
+		sum := sha256.Sum256(chain[0].Raw)
+		options = options.WithHeader("x5t#S256", base64.RawURLEncoding.EncodeToString(sum[:])) // RFC 7515, 4.1.8
+	}
+	key, e := signingKeyOf(s)
+	if e != nil {
+		return "", e
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(a.AssertionAlgorithm), Key: key}, options)
 	if err != nil {
 		return "", unsigned(a)
 	}
@@ -80,6 +109,18 @@ func sign(a domain.Auth, secret domain.Secret, c claims) (string, *callerror.Err
 		return "", unsigned(a)
 	}
 	return assertion, nil
+}
+
+// signingKeyOf returns the private key, or the shared secret of an HS algorithm.
+func signingKeyOf(s signing) (any, *callerror.Error) {
+	if strings.HasPrefix(s.auth.AssertionAlgorithm, "HS") {
+		key := jose.JSONWebKey{Key: []byte(s.secret.Reveal()), KeyID: s.auth.AssertionKID}
+		if key.KeyID == "" {
+			return key.Key, nil
+		}
+		return key, nil
+	}
+	return signingKey(s.auth, s.secret)
 }
 
 func unsigned(a domain.Auth) *callerror.Error {

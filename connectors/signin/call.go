@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,11 +37,15 @@ func (c Call) base() string {
 	return ""
 }
 
-// signing is a call with its opened secret.
+// signing is a call with its opened secrets.
 type signing struct {
 	Call
-	auth   domain.Auth
-	secret domain.Secret
+	auth    domain.Auth
+	refs    []usedSecret
+	secrets map[string]domain.Secret // by field
+	secret  domain.Secret            // the main one
+
+	certificate *tls.Certificate // of the client; nil: none
 }
 
 // Credential is what a request was signed with. A nil Credential can't be renewed.
@@ -74,6 +79,6 @@ func givenFor(ref domain.SecretRef, target string, itself bool) bool {
 	origin := domain.Origin(target)
 	return origin != "" && slices.ContainsFunc(ref.Destinations, func(d string) bool {
 		destination, place, _ := strings.Cut(d, " ")
-		return destination == origin && (!itself || place != domain.TokenPlace)
+		return destination == origin && (!itself || !domain.IsTokenPlace(place))
 	})
 }

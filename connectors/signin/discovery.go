@@ -77,7 +77,7 @@ func (i *issuer) pin(s signing, endpoint *url.URL) {
 // pinKey identifies what a pin is for: one value of a secret of one incarnation of an
 // integration, at one server.
 func pinKey(s signing) string {
-	ref := s.auth.Secret()
+	ref := s.auth.Secret()                                                              // that of a generated key is none: its keys have one pin
 	key, _ := json.Marshal([]any{s.Integration.Owner(), ref.ID, ref.Version, s.base()}) // of texts and numbers, which always encode
 	return string(key)
 }

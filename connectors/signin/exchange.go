@@ -59,12 +59,20 @@ func requestExchange(_ context.Context, i *issuer, s signing) (tokenRequest, *ca
 	}); at >= 0 {
 		return tokenRequest{}, callerror.Misconfigured("Signing in takes the parameter %q of a call, so only a call can get a token.", a.ExchangeParamHeaders[at].ParamName)
 	}
-	r, e := newTokenRequest(i.client.UserAgent, a.ExchangeURL, "", nil)
+	b := tokenBuilder{issuer: i, signing: s, endpoint: a.ExchangeURL, params: map[string]string{}}
+	secret := s.secret.Reveal()
+	if a.SecretField() == domain.PrivateKeyField {
+		assertion, e := bearerAssertion(s, i.now())
+		if e != nil {
+			return tokenRequest{}, e
+		}
+		secret, b.asserts = assertion, true
+	}
+	r, e := b.build()
 	if e != nil {
 		return r, e
 	}
 	maps.Copy(r.Header, s.Exchange)
-	secret := s.secret.Reveal()
 	value := strings.ReplaceAll(a.ExchangeSecretFormat, "{secret}", secret)
 	r.SetSecretHeader(a.ExchangeSecretHeader, value, secret, value)
 	return r, nil

@@ -2,43 +2,57 @@ package signin
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
-	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
 )
 
-func withScopes(a domain.Auth, form url.Values) url.Values {
+// assertionType is how a client assertion is labelled (RFC 7523, 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+func withScopes(a domain.Auth, params map[string]string) map[string]string {
 	if len(a.Scopes) > 0 {
-		form.Set("scope", strings.Join(a.Scopes, " "))
+		params["scope"] = strings.Join(a.Scopes, " ")
 	}
-	return form
+	return params
 }
 
-// requestWithSecret uses client credentials (RFC 6749, 4.4). With basic, id and secret
-// are form-encoded before they are joined (2.3.1). With both, the encoded secret is
-// one of its own: its base64 is another.
-func requestWithSecret(_ context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
+// requestWithClient uses client credentials (RFC 6749, 4.4), and proves the client in the
+// way that client_auth_method names. With basic, id and secret are form-encoded before
+// they are joined (2.3.1); with basic_raw they are not.
+func requestWithClient(_ context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
 	a, secret := s.auth, s.secret.Reveal()
-	form := withScopes(a, url.Values{"grant_type": {"client_credentials"}})
-	inBody := a.ClientAuthMethod == "body"
-	if inBody {
-		form.Set("client_id", a.ClientID)
-		form.Set("client_secret", secret)
-	}
-	r, e := newFormRequest(i.client.UserAgent, a.TokenURL, form)
-	switch {
-	case e != nil:
-		return r, e
-	case inBody:
-		r.AddSecrets(url.QueryEscape(secret))
+	params := withScopes(a, map[string]string{"grant_type": "client_credentials"})
+	b := tokenBuilder{issuer: i, signing: s, endpoint: a.TokenURL, encoding: formEncoding, params: params}
+	var name, password string
+	switch a.ClientAuthMethod {
+	case "body":
+		params["client_id"] = a.ClientID
+		b.secret("client_secret", secret)
+	case "none", "tls":
+		params["client_id"] = a.ClientID
+	case "private_key_jwt", "client_secret_jwt":
+		assertion, e := clientAssertion(s, a.TokenURL, i.now())
+		if e != nil {
+			return tokenRequest{}, e
+		}
+		maps.Copy(params, map[string]string{"client_id": a.ClientID, "client_assertion_type": assertionType})
+		b.asserts = true
+		b.secret("client_assertion", assertion)
+	case "basic_raw":
+		name, password = a.ClientID, secret
 	default:
-		r.SetBasicAuth(url.QueryEscape(a.ClientID), url.QueryEscape(secret))
+		name, password = url.QueryEscape(a.ClientID), url.QueryEscape(secret)
 	}
-	return r, nil
+	r, e := b.build()
+	if e == nil && name+password != "" {
+		r.SetBasicAuth(name, password)
+	}
+	return r, e
 }
 
 // requestSMART is the request of a SMART backend service: client credentials, proved by
@@ -48,42 +62,47 @@ func requestSMART(ctx context.Context, i *issuer, s signing) (tokenRequest, *cal
 	if e != nil {
 		return tokenRequest{}, e
 	}
-	assertion, e := smartAssertion(s.auth, s.secret, endpoint, i.now())
+	assertion, e := clientAssertion(s, endpoint, i.now())
 	if e != nil {
 		return tokenRequest{}, e
 	}
-	return newAssertionRequest(i.client.UserAgent, endpoint, assertion, withScopes(s.auth, url.Values{
-		"grant_type":            {"client_credentials"},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-		"client_assertion":      {assertion},
-	}))
+	b := tokenBuilder{issuer: i, signing: s, endpoint: endpoint, encoding: formEncoding, asserts: true, params: withScopes(s.auth, map[string]string{
+		"grant_type": "client_credentials", "client_assertion_type": assertionType,
+	})}
+	b.secret("client_assertion", assertion)
+	return b.build()
 }
 
 // requestJWTBearer exchanges an assertion for a token (RFC 7523, 2.1).
 func requestJWTBearer(_ context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
-	assertion, e := bearerAssertion(s.auth, s.secret, i.now())
+	assertion, e := bearerAssertion(s, i.now())
 	if e != nil {
 		return tokenRequest{}, e
 	}
-	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion}}
+	params := map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
 	if !s.auth.AssertionScopesInJWT {
-		form = withScopes(s.auth, form)
+		params = withScopes(s.auth, params)
 	}
-	return newAssertionRequest(i.client.UserAgent, s.auth.TokenURL, assertion, form)
+	b := tokenBuilder{issuer: i, signing: s, endpoint: s.auth.TokenURL, encoding: formEncoding, params: params, asserts: true}
+	b.secret("assertion", assertion)
+	return b.build()
 }
 
-// requestInJSON sends id and secret as members of a JSON object.
+// requestInJSON sends id and secret as members of a JSON object, unless token_request
+// names another encoding.
 func requestInJSON(_ context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
-	secret := s.secret.Reveal()
-	body, err := jsonvalue.Compact(map[string]string{
-		s.auth.TokenRequestClientIDField: s.auth.ClientID, s.auth.TokenRequestClientSecretField: secret,
-	})
+	b := tokenBuilder{issuer: i, signing: s, endpoint: s.auth.TokenURL, encoding: jsonEncoding, params: map[string]string{
+		s.auth.TokenRequestClientIDField: s.auth.ClientID,
+	}}
+	b.secret(s.auth.TokenRequestClientSecretField, s.secret.Reveal())
+	return b.build()
+}
+
+// encodeJSON returns params as a JSON object.
+func encodeJSON(params map[string]string) ([]byte, *callerror.Error) {
+	body, err := jsonvalue.Compact(params)
 	if err != nil {
-		return tokenRequest{}, callerror.Misconfigured("The request for a token can't be written as JSON.")
+		return nil, callerror.Misconfigured("The request for a token can't be written as JSON.")
 	}
-	r, e := newTokenRequest(i.client.UserAgent, s.auth.TokenURL, jsonMedia, []byte(body))
-	if e == nil {
-		r.AddSecrets(scrub.JSONForms(secret)...) // whose base64 is another
-	}
-	return r, e
+	return []byte(body), nil
 }

@@ -2,8 +2,15 @@ package signin
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
@@ -12,10 +19,10 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// PublicKeys returns the JSON Web Key Set (RFC 7517) that an authorization server is
-// given, or fetches, to verify what a signs with key: its public part only. It returns
-// an error of kind Invalid when a signs with no private key, or when key does not fit a.
-func PublicKeys(a domain.Auth, key domain.Secret) ([]byte, error) {
+// PublicKey returns the JSON Web Key (RFC 7517) with which an authorization server
+// verifies what a signs with key: its public part only. It returns an error of kind
+// Invalid when a signs with no private key, or when key does not fit a.
+func PublicKey(a domain.Auth, key domain.Secret) ([]byte, error) {
 	if a.SecretField() != domain.PrivateKeyField {
 		return nil, domain.Errorf(domain.Invalid, "no_private_key", "the auth of this integration signs with no private key")
 	}
@@ -25,11 +32,53 @@ func PublicKeys(a domain.Auth, key domain.Secret) ([]byte, error) {
 	}
 	public := private.Public()
 	public.Use = "sig"
-	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}})
+	text, err := public.MarshalJSON()
 	if err != nil {
-		return nil, fmt.Errorf("write the public keys: %w", err)
+		return nil, fmt.Errorf("write the public key: %w", err)
 	}
-	return set, nil
+	return text, nil
+}
+
+// rsaBits is the size of the RSA keys that are generated.
+const rsaBits = 2048
+
+// GenerateKey generates a key pair that signs with an algorithm, such as RS384 or ES384.
+func GenerateKey(algorithm string) (domain.GeneratedKey, error) {
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case "ES256":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ES384":
+		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ES512":
+		private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "EdDSA":
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	case "RS256", "RS384", "RS512", "PS256", "PS384", "PS512":
+		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	default:
+		err = errors.New("no key pair signs with it")
+	}
+	if err != nil {
+		return domain.GeneratedKey{}, fmt.Errorf("generate a key for %s: %w", algorithm, err)
+	}
+	key := jose.JSONWebKey{Key: private, Algorithm: algorithm, Use: "sig"}
+	thumbprint, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return domain.GeneratedKey{}, fmt.Errorf("generate a key for %s: %w", algorithm, err)
+	}
+	key.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+	public, err := key.Public().MarshalJSON()
+	if err != nil {
+		return domain.GeneratedKey{}, fmt.Errorf("generate a key for %s: %w", algorithm, err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return domain.GeneratedKey{}, fmt.Errorf("generate a key for %s: %w", algorithm, err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return domain.GeneratedKey{Private: domain.NewSecret(string(text)), ID: key.KeyID, Public: public}, nil
 }
 
 // signingKey reads the private key of a, with the kid that assertions name.

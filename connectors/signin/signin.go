@@ -8,6 +8,7 @@ package signin
 import (
 	"context"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -18,6 +19,7 @@ import (
 // Authenticator signs requests. It is safe for concurrent use.
 type Authenticator struct {
 	client *egress.Client
+	now    func() time.Time
 	tokens *tokens
 	types  map[domain.AuthType]authenticate
 }
@@ -28,11 +30,11 @@ type authenticate func(context.Context, signing) (*Credential, *callerror.Error)
 // New returns an Authenticator that gets its tokens through client.
 func New(client *egress.Client, now func() time.Time) *Authenticator {
 	t := newTokens(client, now)
-	return &Authenticator{client: client, tokens: t, types: map[domain.AuthType]authenticate{
+	return &Authenticator{client: client, now: now, tokens: t, types: map[domain.AuthType]authenticate{
 		domain.APIKeyHeader:         withAPIKey,
 		domain.BearerToken:          withBearerToken,
 		domain.Basic:                withPassword,
-		domain.ClientCredentials:    t.authenticator(grant{request: requestWithSecret, read: readOAuth}),
+		domain.ClientCredentials:    t.authenticator(grant{request: requestWithClient, read: readOAuth}),
 		domain.SMARTBackendServices: t.authenticator(grant{request: requestSMART, read: readOAuth}),
 		domain.JWTBearer:            t.authenticator(grant{request: requestJWTBearer, read: readOAuth}),
 		domain.JSONTokenExchange:    t.authenticator(grant{request: requestInJSON, read: readInJSON}),
@@ -51,31 +53,88 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Call) (*Credential, 
 	if !known {
 		return nil, callerror.Misconfigured("The way to sign in called %q is not known here.", c.Auth.Type)
 	}
-	ref := c.Auth.Secret()
-	switch {
-	case ref.ID == "" || c.Keyring == nil:
-		return nil, callerror.Misconfigured("The secret %s of auth is not set.", c.Auth.SecretField())
-	case !c.Integration.Builtin && !givenFor(ref, c.Request.URL.String(), false):
-		return nil, callerror.Misconfigured("The secret %s was given for another destination; give it again for this one.", c.Auth.SecretField())
+	auth, refs := secretsOf(*c.Auth, a.now())
+	missing := auth.MissingSecret()
+	if missing == "" && c.Keyring == nil && len(refs) > 0 {
+		missing = refs[0].use.Field
 	}
-	for _, endpoint := range []string{c.Auth.TokenURL, c.Auth.ExchangeURL} {
-		if e := a.judgeTokenEndpoint(endpoint, c.Integration, ref); e != nil {
+	if missing != "" {
+		return nil, callerror.Misconfigured("The secret %s of auth is not set.", missing)
+	}
+	opened := make([]string, len(refs))
+	for n, one := range refs {
+		opened[n] = one.ref.ID
+		if e := a.judge(c, auth, one); e != nil {
 			return nil, e
 		}
 	}
-	if e := addKnownSecrets(ctx, c, a.tokens.of(c.Integration), ref.ID); e != nil {
+	if e := a.judgeTokenEndpoints(c, auth, nil); e != nil {
 		return nil, e
 	}
-	secret, err := c.Keyring(ctx, ref)
-	if err != nil {
-		return nil, unopened(ctx, err)
+	if e := addKnownSecrets(ctx, c, a.tokens.of(c.Integration), opened...); e != nil {
+		return nil, e
 	}
-	return put(ctx, signing{Call: c, auth: *c.Auth, secret: secret})
+	s := signing{Call: c, auth: auth, refs: refs, secrets: map[string]domain.Secret{}}
+	for _, one := range refs {
+		secret, err := c.Keyring(ctx, one.ref)
+		if err != nil {
+			return nil, unopened(ctx, err)
+		}
+		s.secrets[one.use.Field] = secret
+		c.Request.AddSecrets(secret.Reveal())
+	}
+	s.secret = s.secrets[auth.SecretField()]
+	return put(ctx, s)
+}
+
+// usedSecret is a secret of an auth, and where it is used.
+type usedSecret struct {
+	use       domain.SecretUse
+	ref       domain.SecretRef
+	generated bool // by the service, which rotates it
+}
+
+// secretsOf returns the secrets of an auth that are set. A generated key that signs now is
+// among them, with its algorithm and its id in the auth.
+func secretsOf(a domain.Auth, now time.Time) (domain.Auth, []usedSecret) {
+	var all []usedSecret
+	if key, ok := a.SigningKey(now); ok {
+		a.AssertionAlgorithm, a.AssertionKID = key.Algorithm, key.ID
+		all = append(all, usedSecret{domain.SecretUse{Field: domain.PrivateKeyField, Call: true, Token: a.UsesToken()}, key.PrivateKey, true})
+	}
+	for _, use := range a.SecretUses() {
+		if ref := a.Secrets[use.Field]; ref.ID != "" {
+			all = append(all, usedSecret{use: use, ref: ref})
+		}
+	}
+	return a, all
+}
+
+// judge returns the error of a secret that was not given for where it would go.
+func (a *Authenticator) judge(c Call, auth domain.Auth, one usedSecret) *callerror.Error {
+	if one.use.Call && !c.Integration.Builtin && !givenFor(one.ref, c.Request.URL.String(), false) {
+		return callerror.Misconfigured("The secret %s was given for another destination; give it again for this one.", one.use.Field)
+	}
+	if !one.use.Token {
+		return nil
+	}
+	return a.judgeTokenEndpoints(c, auth, &one.ref)
+}
+
+// judgeTokenEndpoints returns the error of a token endpoint that the secret was not given
+// for, or that is denied by its name. Without a secret, only its name is judged.
+func (a *Authenticator) judgeTokenEndpoints(c Call, auth domain.Auth, ref *domain.SecretRef) *callerror.Error {
+	for _, endpoint := range []string{auth.TokenURL, auth.ExchangeURL} {
+		if e := a.judgeTokenEndpoint(endpoint, c.Integration, ref); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // judgeTokenEndpoint returns the error of a token endpoint that the secret was not
 // given for, or that is denied by its name. "" is none.
-func (a *Authenticator) judgeTokenEndpoint(endpoint string, i domain.Integration, ref domain.SecretRef) *callerror.Error {
+func (a *Authenticator) judgeTokenEndpoint(endpoint string, i domain.Integration, ref *domain.SecretRef) *callerror.Error {
 	if endpoint == "" {
 		return nil
 	}
@@ -83,18 +142,23 @@ func (a *Authenticator) judgeTokenEndpoint(endpoint string, i domain.Integration
 	switch {
 	case err != nil || target.Host == "":
 		return callerror.Misconfigured("The URL of the token endpoint can't be called.")
-	case !i.Builtin && !givenFor(ref, endpoint, true):
+	case ref != nil && !i.Builtin && !givenFor(*ref, endpoint, true):
 		return callerror.Misconfigured("The secret %s was given for another token endpoint; give it again for this one.", ref.Field)
 	}
 	return ofTokenEndpoint(a.client.Judge(target))
 }
 
 func withAPIKey(_ context.Context, s signing) (*Credential, *callerror.Error) {
+	secret := s.secret.Reveal()
 	if s.auth.QueryName != "" {
-		s.Request.AddSecretQuery(s.auth.QueryName, s.secret.Reveal())
-	} else {
-		s.Request.SetSecretHeader(s.auth.HeaderName, s.secret.Reveal(), s.secret.Reveal())
+		s.Request.SetSecretQuery(s.auth.QueryName, secret)
+		return nil, nil
 	}
+	value := secret
+	if s.auth.HeaderFormat != "" {
+		value = strings.ReplaceAll(s.auth.HeaderFormat, "{secret}", secret)
+	}
+	s.Request.SetSecretHeader(s.auth.HeaderName, value, secret, value)
 	return nil, nil
 }
 
@@ -103,7 +167,13 @@ func withBearerToken(_ context.Context, s signing) (*Credential, *callerror.Erro
 	return nil, nil
 }
 
+// withPassword signs with a user name and a password, each of which may be empty, and
+// each of which may be the secret (RFC 7617).
 func withPassword(_ context.Context, s signing) (*Credential, *callerror.Error) {
-	s.Request.SetBasicAuth(s.auth.Username, s.secret.Reveal())
+	name := s.auth.Username
+	if secret, ok := s.secrets[domain.UsernameField]; ok {
+		name = secret.Reveal()
+	}
+	s.Request.SetBasicAuth(name, s.secret.Reveal())
 	return nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -41,24 +42,34 @@ func (t *tokens) of(i domain.Integration) []string {
 // authenticator returns the function that signs with a token of g.
 func (t *tokens) authenticator(g grant) authenticate {
 	return func(ctx context.Context, s signing) (*Credential, *callerror.Error) {
-		s.Request.AddSecrets(s.secret.Reveal())
 		if s.DryRun {
-			s.Request.SetSecretHeader("Authorization", "Bearer "+scrub.Mask)
+			s.putToken(scrub.Mask)
 			return nil, nil
 		}
 		got, e := t.get(ctx, g, s)
 		if e != nil {
 			return nil, e
 		}
-		put := func(got token) { s.Request.SetSecretHeader("Authorization", "Bearer "+got.text, got.text) }
-		put(got)
+		s.putToken(got.text)
 		return &Credential{Detail: got.describe(t.now()), renew: func(ctx context.Context) *callerror.Error {
 			fresh, e := t.replace(ctx, g, s, got)
 			if e == nil {
-				put(fresh)
+				s.putToken(fresh.text)
 			}
 			return e
 		}}, nil
+	}
+}
+
+// putToken puts a token where the integration has it go.
+func (s signing) putToken(token string) {
+	switch in := s.auth.TokenIn; {
+	case in == nil:
+		s.Request.SetSecretHeader("Authorization", "Bearer "+token, token)
+	case in.Query != "":
+		s.Request.SetSecretQuery(in.Query, token)
+	default:
+		s.Request.SetSecretHeader(in.Header, strings.ReplaceAll(in.Format, "{token}", token), token)
 	}
 }
 
@@ -141,20 +152,31 @@ func ownerKey(i domain.Integration) string {
 }
 
 // cacheKey identifies what a token is for: nothing else is signed with it. It is a
-// hash, so it shows none of that.
+// hash, so it shows none of that. A token outlives the rotation of a generated key.
 func cacheKey(s signing) string {
-	ref := s.auth.Secret()
 	a := s.auth
-	a.Secrets = nil
+	a.Secrets, a.SigningKeys = nil, nil
+	if a.PrivateKeyGenerate != "" {
+		a.AssertionAlgorithm, a.AssertionKID = "", ""
+	}
+	type value struct {
+		Ref     string
+		Version uint64
+		Value   string
+	}
+	values := map[string]value{}
+	for _, one := range s.refs {
+		if !one.generated {
+			values[one.use.Field] = value{one.ref.ID, one.ref.Version, s.secrets[one.use.Field].Reveal()}
+		}
+	}
 	whole, _ := json.Marshal(struct { // of texts and numbers, which always encode
 		Owner    domain.Owner
-		Ref      string
-		Version  uint64
-		Value    string
+		Values   map[string]value
 		Auth     domain.Auth
 		Base     string
 		Exchange http.Header
-	}{s.Integration.Owner(), ref.ID, ref.Version, s.secret.Reveal(), a, s.base(), s.Exchange})
+	}{s.Integration.Owner(), values, a, s.base(), s.Exchange})
 	sum := sha256.Sum256(whole)
 	return string(sum[:])
 }

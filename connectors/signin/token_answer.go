@@ -45,6 +45,7 @@ func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (is
 	}
 	raw, _ := jsonvalue.Decode(got.Body)
 	answer, _ := raw.(map[string]any)
+	text := s.auth.TokenAnswer == "text"
 	if e := refusal(got, answer, scrubber); e != nil {
 		if e.Code == domain.CallAuthFailed && r.asserts {
 			e.Sentence += i.skew(got.Header)
@@ -54,10 +55,13 @@ func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (is
 	switch {
 	case got.Truncated:
 		return issued{}, &callerror.Error{Code: domain.CallResponseTooLarge, Sentence: fmt.Sprintf("The token endpoint's answer is longer than %d KiB.", maxTokenAnswer>>10)}
-	case answer == nil:
+	case answer == nil && !text:
 		return issued{}, callerror.Misconfigured("The token endpoint answered %d without a JSON object: check its URL.", got.Status)
 	}
-	read, e := g.read(s.auth, answer)
+	read, e := issued{strings.TrimSpace(string(got.Body)), defaultLifetime}, (*callerror.Error)(nil)
+	if !text {
+		read, e = g.read(s.auth, answer)
+	}
 	if e == nil {
 		e = usable(read.text)
 	}

@@ -1,0 +1,156 @@
+package domain
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// TokenPlace marks a destination that receives a token, never the secret that the token
+// was issued for. Where the token goes in a request may follow it.
+const TokenPlace = "token"
+
+// IsTokenPlace reports whether the place of a destination receives only a token.
+func IsTokenPlace(place string) bool {
+	return place == TokenPlace || strings.HasPrefix(place, TokenPlace+" ")
+}
+
+// destinationsOf returns where the secret of a use goes, and where a token that is
+// issued for it goes, when calls go to the given base URLs. The auth may be nil.
+func (a *Auth) destinationsOf(use SecretUse, baseURLs ...string) []string {
+	if a == nil {
+		return nil
+	}
+	set := map[string]bool{}
+	add := func(urls []string, place string) {
+		for _, u := range urls {
+			if o := Origin(u); o != "" {
+				set[o+" "+place] = true
+			}
+		}
+	}
+	tokenURLs := a.tokenURLs(baseURLs)
+	place, called := a.place(), a.place()
+	switch {
+	case use.Field == ClientKeyField:
+		place = "client certificate " + fingerprint(a.ClientCertificate)
+		called = place
+	case !use.Call:
+		place = use.Field + a.tokenFormat()
+	case a.UsesToken():
+		called = TokenPlace + a.TokenIn.place()
+	}
+	if use.Call {
+		add(baseURLs, called)
+	}
+	if use.Token {
+		add(tokenURLs, place)
+		if more := a.tokenBinding(); more != "" && use.Call && use.Field != ClientKeyField {
+			add(tokenURLs, more)
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// tokenURLs returns where tokens are requested: a server that names its token endpoint
+// is one itself.
+func (a *Auth) tokenURLs(baseURLs []string) []string {
+	if a.Type == SMARTBackendServices && a.TokenURL == "" {
+		return baseURLs
+	}
+	return []string{a.TokenURL, a.ExchangeURL}
+}
+
+// tokenBinding returns what else a secret is bound to at a token endpoint: the path of
+// the token in the response, so that no other part of it can be read, the identity that
+// a private key asserts, and what else is sent. It returns "" for none.
+func (a *Auth) tokenBinding() string {
+	var binding string
+	switch a.Type {
+	case JSONTokenExchange:
+		binding = fmt.Sprintf("reads %q", a.TokenResponsePath)
+	case BearerTokenExchange:
+		binding = fmt.Sprintf("reads %q and %q", a.ExchangeTokenField, a.ExchangeExpiresInField)
+	case SMARTBackendServices:
+		binding = fmt.Sprintf("as %q", a.ClientID)
+	case JWTBearer:
+		binding = fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
+	case APIKeyHeader, BearerToken, Basic, ClientCredentials:
+	}
+	if a.SecretField() == PrivateKeyField && a.Type == ClientCredentials {
+		binding = fmt.Sprintf("as %q", a.ClientID)
+	}
+	if len(a.AssertionClaims) > 0 {
+		binding += " claims " + digest(a.AssertionClaims)
+	}
+	return strings.TrimSpace(binding + a.tokenFormat())
+}
+
+// tokenFormat returns what is sent with a token request beside its secret, and how: what
+// would make it a request for somebody else's token. It returns "" for the defaults.
+func (a *Auth) tokenFormat() string {
+	var format string
+	if a.TokenAnswer == "text" {
+		format += " reads the text"
+	}
+	if a.TokenMethod != "" || a.TokenRequest != "" {
+		format += " by " + strings.TrimSpace(a.TokenMethod+" "+a.TokenRequest)
+	}
+	if len(a.TokenParams) > 0 {
+		format += " params " + digest(a.TokenParams)
+	}
+	if len(a.TokenHeaders) > 0 {
+		format += " headers " + digest(a.TokenHeaders)
+	}
+	return format
+}
+
+// digest returns a short hash of plain data that is public.
+func digest(v any) string {
+	data, _ := json.Marshal(v) // plain data, which always encodes
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:12])
+}
+
+func fingerprint(certificate string) string {
+	sum := sha256.Sum256([]byte(certificate))
+	return hex.EncodeToString(sum[:12])
+}
+
+// UsesToken reports whether calls carry a token that is issued for the secret.
+func (a Auth) UsesToken() bool {
+	switch a.Type {
+	case APIKeyHeader, BearerToken, Basic:
+		return false
+	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
+	}
+	return true
+}
+
+// place returns where in a request the secret of a goes.
+func (a Auth) place() string {
+	switch a.Type {
+	case APIKeyHeader:
+		if a.QueryName != "" {
+			return "query " + a.QueryName
+		}
+		return strings.TrimSpace("header " + strings.ToLower(a.HeaderName) + " " + a.HeaderFormat)
+	case ClientCredentials:
+		return "client_secret_" + a.ClientAuthMethod
+	case JSONTokenExchange:
+		return "member " + a.TokenRequestClientSecretField
+	case BearerTokenExchange:
+		return "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
+	case BearerToken, Basic, SMARTBackendServices, JWTBearer:
+	}
+	return string(a.Type)
+}
+
+// covers reports whether givenFor contains every wanted destination.
+func covers(givenFor, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(d string) bool { return !slices.Contains(givenFor, d) })
+}
