@@ -96,7 +96,7 @@ func taken(query map[string][]serialization.Member, fixed url.Values, auth *doma
 	var problems []domain.Problem
 	for _, property := range slices.Sorted(maps.Keys(query)) {
 		for _, m := range query[property] {
-			if _, set := fixed[m.Name]; set || auth != nil && auth.QueryName == m.Name {
+			if _, set := fixed[m.Name]; set || auth.HasQuery(m.Name) {
 				problems = append(problems, paramProblem(property, "not_allowed", "is set by the endpoint and can't be a parameter"))
 			}
 		}

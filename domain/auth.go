@@ -18,11 +18,18 @@ const (
 	JWTBearer            AuthType = "oauth2_jwt_bearer"         // RFC 7523
 	JSONTokenExchange    AuthType = "json_token_exchange"
 	BearerTokenExchange  AuthType = "bearer_token_exchange"
+	SignedJWT            AuthType = "signed_jwt" // a JWT that the client signs itself, as a bearer token
+	AWSSigV4             AuthType = "aws_sigv4"  // AWS Signature Version 4
+	OAuth1               AuthType = "oauth1"     // RFC 5849
+	Digest               AuthType = "digest"     // RFC 7616
+	HMAC                 AuthType = "hmac"       // RFC 9421, and signatures by a template
+	TLSCertificate       AuthType = "client_certificate"
 )
 
 // authTypes lists every AuthType.
 var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
+	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate,
 }
 
 // Auth describes how calls authenticate. Type decides which of the other fields
@@ -72,6 +79,18 @@ type Auth struct {
 	ExchangeExpiresInField    string                `json:"exchange_expires_in_field,omitempty"`
 	ExchangeDefaultTTLSeconds int                   `json:"exchange_default_ttl_seconds,omitempty"`
 	ExchangeParamHeaders      []ExchangeParamHeader `json:"exchange_param_headers,omitempty"`
+
+	AccessKeyID string `json:"access_key_id,omitempty"` // aws_sigv4
+	Region      string `json:"region,omitempty"`        // aws_sigv4
+	Service     string `json:"service,omitempty"`       // aws_sigv4
+
+	ConsumerKey     string `json:"consumer_key,omitempty"`     // oauth1
+	Token           string `json:"token,omitempty"`            // oauth1
+	Realm           string `json:"realm,omitempty"`            // oauth1
+	SignatureMethod string `json:"signature_method,omitempty"` // oauth1: HMAC-SHA1, HMAC-SHA256, HMAC-SHA512 or PLAINTEXT
+
+	Signature      *Signature `json:"signature,omitempty"`       // hmac
+	SecretEncoding string     `json:"secret_encoding,omitempty"` // of a shared secret: hex or base64. Empty: the text itself
 
 	ClientCertificate string `json:"client_certificate,omitempty"` // PEM, for TLS (RFC 8705)
 

@@ -79,7 +79,10 @@ func (a *Auth) tokenBinding() string {
 		binding = fmt.Sprintf("as %q", a.ClientID)
 	case JWTBearer:
 		binding = fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
-	case APIKeyHeader, BearerToken, Basic, ClientCredentials:
+	default:
+	}
+	if a.Type == BearerTokenExchange && a.SecretField() == PrivateKeyField {
+		binding += fmt.Sprintf(" as %q for %q", a.AssertionIssuer, a.AssertionSubject)
 	}
 	if a.SecretField() == PrivateKeyField && a.Type == ClientCredentials {
 		binding = fmt.Sprintf("as %q", a.ClientID)
@@ -124,11 +127,11 @@ func fingerprint(certificate string) string {
 // UsesToken reports whether calls carry a token that is issued for the secret.
 func (a Auth) UsesToken() bool {
 	switch a.Type {
-	case APIKeyHeader, BearerToken, Basic:
-		return false
 	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
+		return true
+	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
 	}
-	return true
+	return false
 }
 
 // place returns where in a request the secret of a goes.
@@ -145,7 +148,15 @@ func (a Auth) place() string {
 		return "member " + a.TokenRequestClientSecretField
 	case BearerTokenExchange:
 		return "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
-	case BearerToken, Basic, SMARTBackendServices, JWTBearer:
+	case SignedJWT:
+		return fmt.Sprintf("signed_jwt%s as %q for %q to %q claims %s", a.TokenIn.place(), a.AssertionIssuer, a.AssertionSubject, a.AssertionAudience, digest(a.AssertionClaims))
+	case AWSSigV4:
+		return fmt.Sprintf("aws_sigv4 %q %q %q", a.AccessKeyID, a.Region, a.Service)
+	case OAuth1:
+		return fmt.Sprintf("oauth1 %s %q %q", a.SignatureMethod, a.ConsumerKey, a.Token)
+	case HMAC:
+		return "hmac " + digest(a.Signature)
+	case BearerToken, Basic, Digest, SMARTBackendServices, JWTBearer, TLSCertificate:
 	}
 	return string(a.Type)
 }

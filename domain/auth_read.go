@@ -79,7 +79,11 @@ func (a Auth) withDefaults() Auth {
 	case BearerTokenExchange:
 		a.ExchangeSecretHeader, a.ExchangeSecretFormat = "X-API-KEY", "{secret}"
 		a.ExchangeTokenField, a.ExchangeDefaultTTLSeconds = "token", 3600
-	case BearerToken, Basic:
+	case SignedJWT:
+		a.AssertionAlgorithm = "RS256"
+	case OAuth1:
+		a.SignatureMethod = "HMAC-SHA1"
+	case BearerToken, Basic, AWSSigV4, Digest, HMAC, TLSCertificate:
 	}
 	return a
 }
@@ -128,6 +132,17 @@ func (a *Auth) read(in *object, given givenSecrets) {
 		in.required("token_url", a.TokenURL != "")
 	case BearerTokenExchange:
 		a.readExchange(in)
+	case SignedJWT:
+		a.readSignedJWT(in)
+	case AWSSigV4, OAuth1:
+		a.readSigner(in)
+	case Digest:
+		in.text("username", &a.Username, length(1, 512), noControl, noColon)
+		in.required("username", a.Username != "")
+	case HMAC:
+		a.readSignature(in)
+	case TLSCertificate:
+		in.required("client_certificate", a.ClientCertificate != "")
 	}
 	if a.UsesToken() {
 		a.readToken(in, given)

@@ -143,7 +143,7 @@ func (a *Auth) readAssertion(in *object, algorithms ...string) {
 	in.integer("assertion_lifetime_seconds", &a.AssertionLifetimeSeconds, 30, 3600)
 	a.readClaims(in)
 	in.nullableText("assertion_certificate", &a.AssertionCertificate, length(1, 65_536), certificateChain)
-	if slices.Contains(symmetric, algorithms[0]) {
+	if slices.Contains(symmetric, a.AssertionAlgorithm) {
 		in.refuseGiven("private_key_generate", "a shared secret is given, not generated")
 		a.PrivateKeyGenerate = ""
 		return
@@ -151,7 +151,8 @@ func (a *Auth) readAssertion(in *object, algorithms ...string) {
 	if in.null("private_key_generate") {
 		a.PrivateKeyGenerate = ""
 	}
-	choice(in, "private_key_generate", &a.PrivateKeyGenerate, algorithms...)
+	pairs := slices.DeleteFunc(slices.Clone(algorithms), func(name string) bool { return slices.Contains(symmetric, name) })
+	choice(in, "private_key_generate", &a.PrivateKeyGenerate, pairs...)
 	_, keyGiven := in.given(PrivateKeyField)
 	_, generateGiven := in.given("private_key_generate")
 	switch _, named := in.given("assertion_algorithm"); {
@@ -237,7 +238,7 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 	case use.Field == ClientKeyField:
 		return []rule{length(1, maxSecret), keyOfCertificate(a.ClientCertificate)}
 	case use.Field == PrivateKeyField:
-		rules := []rule{length(1, maxSecret), signingKey(a.AssertionAlgorithm)}
+		rules := []rule{length(1, maxSecret), signingKey(a.keyAlgorithm())}
 		if a.AssertionCertificate != "" {
 			rules = append(rules, keyOfCertificate(a.AssertionCertificate))
 		}
@@ -250,7 +251,11 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace, noScheme}
 	case BearerTokenExchange:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace, notFormatted(a.ExchangeSecretFormat)}
-	case Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange:
+	case SignedJWT, HMAC:
+		return []rule{length(low, maxSecret), noEdgeSpace, encoded(a.SecretEncoding)}
+	case AWSSigV4:
+		return []rule{length(low, maxSecret), noControl, noEdgeSpace}
+	case Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, OAuth1, Digest, TLSCertificate:
 	}
 	return []rule{length(low, maxSecret), noEdgeSpace}
 }

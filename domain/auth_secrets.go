@@ -12,7 +12,10 @@ const (
 	ClientSecretField = "client_secret_value" //nolint:gosec // the name of a field
 	ClientKeyField    = "client_key_value"    // the private key of client_certificate
 	UsernameField     = "username_value"
-	PasswordField     = "password_value" //nolint:gosec // the name of a field
+	PasswordField     = "password_value"      //nolint:gosec // the name of a field
+	SharedSecretField = "shared_secret_value" //nolint:gosec // the name of a field
+	SessionTokenField = "session_token_value" //nolint:gosec // the name of a field
+	TokenSecretField  = "token_secret_value"  //nolint:gosec // the name of a field
 )
 
 // secretField names the main secret of each type.
@@ -25,6 +28,12 @@ var secretField = map[AuthType]string{
 	JWTBearer:            PrivateKeyField,
 	JSONTokenExchange:    ClientSecretField,
 	BearerTokenExchange:  "exchange_secret_value",
+	SignedJWT:            PrivateKeyField,
+	AWSSigV4:             "secret_access_key_value",
+	OAuth1:               "consumer_secret_value",
+	Digest:               PasswordField,
+	HMAC:                 SharedSecretField,
+	TLSCertificate:       "",
 }
 
 // impliedTypes maps a lone secret to the type it implies when no type is given.
@@ -43,6 +52,10 @@ func (a Auth) SecretField() string {
 	case a.Type == ClientCredentials && (a.ClientAuthMethod == "none" || a.ClientAuthMethod == "tls"):
 		return ""
 	case a.Type == BearerTokenExchange && a.AssertionAlgorithm != "":
+		return PrivateKeyField
+	case a.Type == SignedJWT && slices.Contains(symmetric, a.AssertionAlgorithm):
+		return SharedSecretField
+	case a.Type == HMAC && a.Signature != nil && !strings.HasPrefix(a.Signature.Algorithm, "hmac-"):
 		return PrivateKeyField
 	}
 	return secretField[a.Type]
@@ -68,6 +81,13 @@ func (a Auth) SecretUses() []SecretUse {
 	}
 	if a.Type == Basic {
 		uses = append(uses, SecretUse{Field: UsernameField, Call: true, Optional: true})
+	}
+	switch a.Type {
+	case AWSSigV4:
+		uses = append(uses, SecretUse{Field: SessionTokenField, Call: true, Optional: true})
+	case OAuth1:
+		uses = append(uses, SecretUse{Field: TokenSecretField, Call: true, Optional: true})
+	default:
 	}
 	if a.ClientCertificate != "" {
 		uses = append(uses, SecretUse{Field: ClientKeyField, Call: true, Token: a.UsesToken()})

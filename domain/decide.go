@@ -113,6 +113,7 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	i.refuseHTTPFields(o)
 	i.refuseRequestFields(o)
 	i.refuseAuthHeaders(o, now)
+	i.refuseSigners(o)
 	o.done()
 
 	s := sealer{by: by}
@@ -235,5 +236,27 @@ func (i *Integration) refuseAuthHeaders(o *object, now Integration) {
 				parameters.problem(property, "header_not_allowed", "is a header that auth sets")
 			}
 		}
+	}
+}
+
+// refuseSigners refuses the types that sign each request by what is in it, where the
+// requests are those of a session that the MCP client makes.
+func (i *Integration) refuseSigners(o *object) {
+	if i.Protocol != MCP {
+		return
+	}
+	check := func(at *object, a *Auth) {
+		if a == nil {
+			return
+		}
+		switch a.Type {
+		case AWSSigV4, OAuth1, Digest, HMAC:
+			at.problem("type", "not_allowed", "can't be used with MCP: it signs each request by what is in it")
+		default:
+		}
+	}
+	check(newObject("/auth", nil, o.problems), i.Auth)
+	for n, e := range i.Endpoints {
+		check(newObject(fmt.Sprintf("/endpoints/%d/auth", n), nil, o.problems), e.Auth)
 	}
 }

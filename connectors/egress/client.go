@@ -24,6 +24,8 @@ type Client struct {
 	UserAgent string // what requests should name this service as
 	guard     *guard
 	transport *http.Transport
+	certified *certified
+	has       bool // the transport presents a client certificate
 }
 
 // New returns a Client. An error is a problem of the configuration.
@@ -36,7 +38,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{UserAgent: userAgent(), guard: g, transport: transport}, nil
+	return &Client{UserAgent: userAgent(), guard: g, transport: transport, certified: &certified{}}, nil
 }
 
 // DenyListener makes a listener of ours a destination that is never dialled. A
@@ -60,7 +62,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, e
 	}
-	var seen progress
+	seen := progress{hasCertificate: c.has}
 	resp, err := c.transport.RoundTrip(r.WithContext(seen.watch(r.Context())))
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && c.guard.proxy != "" && r.URL.Scheme == "http" {
 		_ = resp.Body.Close()
@@ -100,9 +102,12 @@ func (c *Client) send(ctx context.Context, r *Request, closing bool) (*http.Resp
 		return nil, e
 	}
 	request.Close = closing
-	resp, err := c.RoundTrip(request)
+	resp, err := c.With(r.ClientCertificate).RoundTrip(request)
 	if errors.As(err, &e) {
 		return nil, e
+	}
+	if r.Answered != nil {
+		r.Answered(resp.StatusCode, resp.Header)
 	}
 	return resp, nil
 }

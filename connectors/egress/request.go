@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -30,7 +29,12 @@ type Request struct {
 	Body      []byte
 	MaxAnswer int // bytes of the answer that are read. Default: MaxBody
 
-	ClientCertificate *tls.Certificate // that TLS presents to the upstream; nil: none
+	ClientCertificate *ClientCertificate // that TLS presents to the upstream; nil: none
+
+	// Sign signs each request that is sent, with its body. Default: nothing is signed.
+	Sign func(sent *http.Request, body []byte) *callerror.Error
+	// Answered is called with each answer. Default: nothing is.
+	Answered func(status int, header http.Header)
 
 	secrets []string // texts that nothing may show
 	masked  []string // names of headers and query members that carry a credential
@@ -110,6 +114,11 @@ func (r *Request) http(ctx context.Context) (*http.Request, *callerror.Error) {
 		}
 	}
 	sent.Header = r.Header.Clone()
+	if r.Sign != nil {
+		if e := r.Sign(sent, r.Body); e != nil {
+			return nil, e
+		}
+	}
 	return sent, nil
 }
 

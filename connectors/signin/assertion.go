@@ -114,7 +114,11 @@ func sign(s signing, c claims) (string, *callerror.Error) {
 // signingKeyOf returns the private key, or the shared secret of an HS algorithm.
 func signingKeyOf(s signing) (any, *callerror.Error) {
 	if strings.HasPrefix(s.auth.AssertionAlgorithm, "HS") {
-		key := jose.JSONWebKey{Key: []byte(s.secret.Reveal()), KeyID: s.auth.AssertionKID}
+		secret, err := domain.DecodeSecret(s.auth.SecretEncoding, s.secret.Reveal())
+		if err != nil {
+			return nil, callerror.Misconfigured("The shared secret is not written as secret_encoding has it.")
+		}
+		key := jose.JSONWebKey{Key: secret, KeyID: s.auth.AssertionKID}
 		if key.KeyID == "" {
 			return key.Key, nil
 		}

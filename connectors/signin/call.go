@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ type signing struct {
 	secrets map[string]domain.Secret // by field
 	secret  domain.Secret            // the main one
 
-	certificate *tls.Certificate // of the client; nil: none
+	certificate *egress.ClientCertificate // nil: none
 }
 
 // Credential is what a request was signed with. A nil Credential can't be renewed.

@@ -39,6 +39,12 @@ func New(client *egress.Client, now func() time.Time) *Authenticator {
 		domain.JWTBearer:            t.authenticator(grant{request: requestJWTBearer, read: readOAuth}),
 		domain.JSONTokenExchange:    t.authenticator(grant{request: requestInJSON, read: readInJSON}),
 		domain.BearerTokenExchange:  t.authenticator(grant{request: requestExchange, read: readExchange}),
+		domain.SignedJWT:            withSignedJWT(now),
+		domain.AWSSigV4:             withSigV4(now),
+		domain.OAuth1:               withOAuth1(now),
+		domain.Digest:               newDigests().authenticate,
+		domain.HMAC:                 withSignature(now),
+		domain.TLSCertificate:       func(context.Context, signing) (*Credential, *callerror.Error) { return nil, nil },
 	}}
 }
 
@@ -84,6 +90,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Call) (*Credential, 
 		c.Request.AddSecrets(secret.Reveal())
 	}
 	s.secret = s.secrets[auth.SecretField()]
+	if e := s.present(); e != nil {
+		return nil, e
+	}
 	return put(ctx, s)
 }
 
