@@ -116,7 +116,7 @@ func (a *Auth) read(in *object, given givenSecrets) {
 		in.text("token_url", &a.TokenURL, webURL)
 		in.text("assertion_issuer", &a.AssertionIssuer, short, noControl)
 		in.nullableText("assertion_subject", &a.AssertionSubject, short, noControl)
-		a.readAssertion(in, asymmetric...)
+		a.readAnyAssertion(in)
 		in.boolean("assertion_scopes_in_jwt", &a.AssertionScopesInJWT)
 		readScopes(in, &a.Scopes)
 		in.integer("token_lifetime_seconds", &a.TokenLifetimeSeconds, 30, 3600)

@@ -13,6 +13,15 @@ func (a *Auth) readSignedJWT(in *object) {
 	short := length(1, 2048)
 	in.nullableText("assertion_issuer", &a.AssertionIssuer, short, noControl)
 	in.nullableText("assertion_subject", &a.AssertionSubject, short, noControl)
+	a.readAnyAssertion(in)
+	in.object("token_in", func(o *object) { a.readTokenIn(o) })
+	if in.null("token_in") {
+		in.known["token_in"], a.TokenIn = true, nil
+	}
+}
+
+// readAnyAssertion reads how assertions are made that a key pair or a shared secret signs.
+func (a *Auth) readAnyAssertion(in *object) {
 	wanted := a.AssertionAlgorithm
 	if name, ok := in.members["assertion_algorithm"].(string); ok {
 		wanted = name
@@ -20,15 +29,11 @@ func (a *Auth) readSignedJWT(in *object) {
 	if slices.Contains(symmetric, wanted) {
 		a.readAssertion(in, append(slices.Clone(symmetric), asymmetric...)...)
 		a.readEncoding(in)
-	} else {
-		a.readAssertion(in, append(slices.Clone(asymmetric), symmetric...)...)
-		in.refuseGiven("secret_encoding", "only a shared secret has this")
-		a.SecretEncoding = ""
+		return
 	}
-	in.object("token_in", func(o *object) { a.readTokenIn(o) })
-	if in.null("token_in") {
-		in.known["token_in"], a.TokenIn = true, nil
-	}
+	a.readAssertion(in, append(slices.Clone(asymmetric), symmetric...)...)
+	in.refuseGiven("secret_encoding", "only a shared secret has this")
+	a.SecretEncoding = ""
 }
 
 // readEncoding reads how a shared secret is written.

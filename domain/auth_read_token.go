@@ -251,11 +251,11 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace, noScheme}
 	case BearerTokenExchange:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace, notFormatted(a.ExchangeSecretFormat)}
-	case SignedJWT, HMAC:
+	case SignedJWT, HMAC, JWTBearer:
 		return []rule{length(low, maxSecret), noEdgeSpace, encoded(a.SecretEncoding)}
 	case AWSSigV4:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace}
-	case Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, OAuth1, Digest, TLSCertificate:
+	case Basic, ClientCredentials, SMARTBackendServices, JSONTokenExchange, OAuth1, Digest, TLSCertificate:
 	}
 	return []rule{length(low, maxSecret), noEdgeSpace}
 }

@@ -53,7 +53,7 @@ func (a Auth) SecretField() string {
 		return ""
 	case a.Type == BearerTokenExchange && a.AssertionAlgorithm != "":
 		return PrivateKeyField
-	case a.Type == SignedJWT && slices.Contains(symmetric, a.AssertionAlgorithm):
+	case (a.Type == SignedJWT || a.Type == JWTBearer) && slices.Contains(symmetric, a.AssertionAlgorithm):
 		return SharedSecretField
 	case a.Type == HMAC && a.Signature != nil && !strings.HasPrefix(a.Signature.Algorithm, "hmac-"):
 		return PrivateKeyField

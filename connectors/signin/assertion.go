@@ -2,10 +2,13 @@ package signin
 
 import (
 	"cmp"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
+	"hash"
 	"strings"
 	"time"
 
@@ -83,6 +86,9 @@ func sign(s signing, c claims) (string, *callerror.Error) {
 	if err != nil {
 		return "", unsigned(a)
 	}
+	if of, shared := hmacHashes[a.AssertionAlgorithm]; shared {
+		return signShared(s, of, text)
+	}
 	options := (&jose.SignerOptions{}).WithType("JWT")
 	if a.AssertionCertificate != "" {
 		chain, ok := domain.ReadCertificates(a.AssertionCertificate)
@@ -92,7 +98,7 @@ func sign(s signing, c claims) (string, *callerror.Error) {
 		sum := sha256.Sum256(chain[0].Raw)
 		options = options.WithHeader("x5t#S256", base64.RawURLEncoding.EncodeToString(sum[:])) // RFC 7515, 4.1.8
 	}
-	key, e := signingKeyOf(s)
+	key, e := signingKey(a, s.secret)
 	if e != nil {
 		return "", e
 	}
@@ -111,20 +117,28 @@ func sign(s signing, c claims) (string, *callerror.Error) {
 	return assertion, nil
 }
 
-// signingKeyOf returns the private key, or the shared secret of an HS algorithm.
-func signingKeyOf(s signing) (any, *callerror.Error) {
-	if strings.HasPrefix(s.auth.AssertionAlgorithm, "HS") {
-		secret, err := domain.DecodeSecret(s.auth.SecretEncoding, s.secret.Reveal())
-		if err != nil {
-			return nil, callerror.Misconfigured("The shared secret is not written as secret_encoding has it.")
-		}
-		key := jose.JSONWebKey{Key: secret, KeyID: s.auth.AssertionKID}
-		if key.KeyID == "" {
-			return key.Key, nil
-		}
-		return key, nil
+// hmacHashes are the hashes of the algorithms that a shared secret signs with.
+var hmacHashes = map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}
+
+// signShared signs claims with the shared secret (RFC 7515, 3.1). Vendors give shorter
+// secrets than RFC 7518, 3.2 asks for, which go-jose refuses.
+func signShared(s signing, of func() hash.Hash, claims []byte) (string, *callerror.Error) {
+	secret, err := domain.DecodeSecret(s.auth.SecretEncoding, s.secret.Reveal())
+	if err != nil {
+		return "", callerror.Misconfigured("The shared secret is not written as secret_encoding has it.")
 	}
-	return signingKey(s.auth, s.secret)
+	header := map[string]string{"alg": s.auth.AssertionAlgorithm, "typ": "JWT"}
+	if s.auth.AssertionKID != "" {
+		header["kid"] = s.auth.AssertionKID
+	}
+	first, err := json.Marshal(header)
+	if err != nil {
+		return "", unsigned(s.auth)
+	}
+	text := base64.RawURLEncoding.EncodeToString(first) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	m := hmac.New(of, secret)
+	_, _ = m.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)), nil
 }
 
 func unsigned(a domain.Auth) *callerror.Error {
