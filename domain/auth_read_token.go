@@ -232,12 +232,12 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 	if use.Optional {
 		low = 0 // an empty one removes it
 	}
-	switch {
-	case use.Field == UsernameField:
+	switch use.Field {
+	case UsernameField:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace, noColon}
-	case use.Field == ClientKeyField:
+	case ClientKeyField:
 		return []rule{length(1, maxSecret), keyOfCertificate(a.ClientCertificate)}
-	case use.Field == PrivateKeyField:
+	case PrivateKeyField:
 		rules := []rule{length(1, maxSecret), signingKey(a.keyAlgorithm())}
 		if a.AssertionCertificate != "" {
 			rules = append(rules, keyOfCertificate(a.AssertionCertificate))

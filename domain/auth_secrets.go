@@ -8,18 +8,18 @@ import (
 
 // The fields of secrets that more than one type has.
 const (
-	PrivateKeyField   = "private_key_value"   // of the types that authenticate with a private key
-	ClientSecretField = "client_secret_value" //nolint:gosec // the name of a field
-	ClientKeyField    = "client_key_value"    // the private key of client_certificate
+	PrivateKeyField   = "private_key_value" // of the types that authenticate with a private key
+	ClientSecretField = "client_secret_value"
+	ClientKeyField    = "client_key_value" // the private key of client_certificate
 	UsernameField     = "username_value"
-	PasswordField     = "password_value"      //nolint:gosec // the name of a field
-	SharedSecretField = "shared_secret_value" //nolint:gosec // the name of a field
-	SessionTokenField = "session_token_value" //nolint:gosec // the name of a field
-	TokenSecretField  = "token_secret_value"  //nolint:gosec // the name of a field
+	PasswordField     = "password_value"
+	SharedSecretField = "shared_secret_value"
+	SessionTokenField = "session_token_value"
+	TokenSecretField  = "token_secret_value"
 )
 
 // secretField names the main secret of each type.
-var secretField = map[AuthType]string{
+var secretField = map[AuthType]string{ //nolint:gosec // names of fields
 	APIKeyHeader:         "api_key_value",
 	BearerToken:          "bearer_token_value",
 	Basic:                PasswordField,
@@ -76,7 +76,7 @@ type SecretUse struct {
 // that the service generates is not among them.
 func (a Auth) SecretUses() []SecretUse {
 	var uses []SecretUse
-	if field := a.SecretField(); field != "" && !(field == PrivateKeyField && a.PrivateKeyGenerate != "") {
+	if field := a.SecretField(); field != "" && (field != PrivateKeyField || a.PrivateKeyGenerate == "") {
 		uses = append(uses, SecretUse{Field: field, Call: true, Token: a.UsesToken(), Optional: a.Type == Basic})
 	}
 	if a.Type == Basic {

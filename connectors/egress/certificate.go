@@ -1,7 +1,9 @@
 package egress
 
 import (
+	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"slices"
 	"sync"
@@ -12,6 +14,16 @@ import (
 type ClientCertificate struct {
 	ID string // the same for the same owner, certificate and key only
 	tls.Certificate
+}
+
+// NewClientCertificate returns a chain of certificates, that of the client first, with its
+// private key.
+func NewClientCertificate(id string, chain []*x509.Certificate, key crypto.Signer) *ClientCertificate {
+	c := &ClientCertificate{ID: id, Certificate: tls.Certificate{PrivateKey: key, Leaf: chain[0]}}
+	for _, one := range chain {
+		c.Certificate.Certificate = append(c.Certificate.Certificate, one.Raw)
+	}
+	return c
 }
 
 // maxCertified bounds the transports that present a certificate. The one that was used

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/json"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -27,11 +26,7 @@ func (s *signing) present() *callerror.Error {
 	}
 	identity, _ := json.Marshal([]any{s.Integration.Owner(), s.auth.ClientCertificate, text}) // of texts and a number, which always encode
 	sum := sha256.Sum256(identity)
-	certificate := tls.Certificate{PrivateKey: key.Signer, Leaf: chain[0]}
-	for _, one := range chain {
-		certificate.Certificate = append(certificate.Certificate, one.Raw)
-	}
-	s.certificate = &egress.ClientCertificate{ID: string(sum[:]), Certificate: certificate}
+	s.certificate = egress.NewClientCertificate(string(sum[:]), chain, key.Signer)
 	s.Request.ClientCertificate = s.certificate
 	return nil
 }
