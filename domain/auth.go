@@ -47,6 +47,8 @@ type Auth struct {
 	Scopes           []string `json:"scopes,omitempty"`
 	ClientAuthMethod string   `json:"client_auth_method,omitempty"` // basic, basic_raw, body, private_key_jwt, client_secret_jwt, none or tls
 
+	DPoP bool `json:"dpop,omitempty"` // tokens are bound to a key, which proves each request (RFC 9449)
+
 	// The request for a token, and where the token goes. A nil value of a map is a secret.
 	TokenMethod  string             `json:"token_method,omitempty"`  // POST or GET. Empty: POST
 	TokenRequest string             `json:"token_request,omitempty"` // form, json or query. Empty: as the type has it

@@ -99,6 +99,7 @@ func (a *Auth) read(in *object, given givenSecrets) {
 	case Basic:
 		in.text("username", &a.Username, length(0, 512), noControl, noColon)
 	case ClientCredentials:
+		in.boolean("dpop", &a.DPoP)
 		in.text("client_id", &a.ClientID, short, noControl)
 		in.text("token_url", &a.TokenURL, webURL)
 		readScopes(in, &a.Scopes)
@@ -107,12 +108,14 @@ func (a *Auth) read(in *object, given givenSecrets) {
 		in.required("token_url", a.TokenURL != "")
 		a.readClientAssertion(in)
 	case SMARTBackendServices:
+		in.boolean("dpop", &a.DPoP)
 		in.text("client_id", &a.ClientID, short, noControl)
 		in.nullableText("token_url", &a.TokenURL, webURL)
 		readScopes(in, &a.Scopes)
 		a.readAssertion(in, "RS384", "ES384")
 		in.required("client_id", a.ClientID != "")
 	case JWTBearer:
+		in.boolean("dpop", &a.DPoP)
 		in.text("token_url", &a.TokenURL, webURL)
 		in.text("assertion_issuer", &a.AssertionIssuer, short, noControl)
 		in.nullableText("assertion_subject", &a.AssertionSubject, short, noControl)

@@ -36,6 +36,9 @@ func (a *Auth) readToken(in *object, given givenSecrets) {
 	if in.null("token_in") {
 		in.known["token_in"], a.TokenIn = true, nil
 	}
+	if a.DPoP && a.TokenIn != nil {
+		in.problem("dpop", "not_allowed", "sends the token as RFC 9449 has it, so token_in must be absent")
+	}
 }
 
 // checkValues refuses secrets that are given as texts, which would be shown.

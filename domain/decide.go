@@ -253,6 +253,9 @@ func (i *Integration) refuseSigners(o *object) {
 		case AWSSigV4, OAuth1, Digest, HMAC:
 			at.problem("type", "not_allowed", "can't be used with MCP: it signs each request by what is in it")
 		default:
+			if a.DPoP {
+				at.problem("dpop", "not_allowed", "can't be used with MCP: it signs each request by what is in it")
+			}
 		}
 	}
 	check(newObject("/auth", nil, o.problems), i.Auth)

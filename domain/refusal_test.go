@@ -88,6 +88,8 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"auth": {"header_format": "Token", "api_key_value": "abc"}}`, "/auth/header_format", "pattern"},
 	{`{"auth": {"header_format": "Token {secret}", "query_name": "k", "api_key_value": "abc"}}`, "/auth/header_format", "not_allowed"},
 	{`{"auth": {"type": "basic", "username": "a:b", "password_value": "p"}}`, "/auth/username", "pattern"},
+	{`{"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://m.example.com", "auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://a/t", "dpop": true}}`, "/auth/dpop", "not_allowed"},
+	{`{"auth": {"client_id": "c", "client_secret_value": "s", "token_url": "https://a/t", "dpop": true, "token_in": {"query": "t"}}}`, "/auth/dpop", "not_allowed"},
 	{`{"auth": {"type": "signed_jwt"}}`, "/auth/private_key_value", "required"},
 	{`{"auth": {"type": "signed_jwt", "assertion_algorithm": "HS256"}}`, "/auth/shared_secret_value", "required"},
 	{`{"auth": {"type": "signed_jwt", "assertion_algorithm": "HS256", "secret_encoding": "hex", "shared_secret_value": "xyz"}}`, "/auth/shared_secret_value", "pattern"},

@@ -52,6 +52,7 @@ type Credential struct {
 	Detail string // how its token was obtained, for people
 
 	renew  func(context.Context) *callerror.Error
+	asked  func() bool // the upstream wants another proof of the same token; nil: it takes none
 	failed bool
 }
 
@@ -59,6 +60,10 @@ type Credential struct {
 // carried, once. It reports whether the request should be sent again, and the error
 // that prevents it. An upstream that answers 401 has not processed the request.
 func (c *Credential) Renew(ctx context.Context, status int) (bool, *callerror.Error) {
+	if c != nil && c.asked != nil && status == http.StatusUnauthorized && c.asked() {
+		c.asked = nil
+		return true, nil
+	}
 	if c == nil || c.renew == nil || status != http.StatusUnauthorized {
 		return false, nil
 	}

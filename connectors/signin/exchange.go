@@ -92,5 +92,5 @@ func readExchange(a domain.Auth, answer map[string]any) (issued, *callerror.Erro
 		lasts = lifetime(seconds, lasts)
 	}
 	found, _ := text.(string)
-	return issued{found, lasts}, nil
+	return issued{text: found, lifetime: lasts}, nil
 }

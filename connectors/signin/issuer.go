@@ -27,6 +27,7 @@ type issuer struct {
 	client   *egress.Client
 	now      func() time.Time
 	attempts upstream.Attempts
+	provers  *provers
 	pins     *lru[string] // origins of discovered token endpoints, by pinKey
 }
 
@@ -57,7 +58,7 @@ func (i *issuer) issue(ctx context.Context, g grant, s signing) (token, *callerr
 	i.pin(s, endpoint)
 	now, lifetime := i.now(), min(got.lifetime, maxLifetime)
 	return token{
-		text: got.text, endpoint: domain.Origin(endpoint.String()),
+		text: got.text, proved: got.proved, endpoint: domain.Origin(endpoint.String()),
 		renewAt: now.Add(lifetime - min(lifetime/5, time.Minute)), endsAt: now.Add(lifetime),
 	}, nil
 }

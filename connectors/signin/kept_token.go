@@ -24,11 +24,13 @@ const (
 type issued struct {
 	text     string
 	lifetime time.Duration // 0: good for one use
+	proved   bool          // each use takes a proof (RFC 9449)
 }
 
 // token is a token that is kept.
 type token struct {
 	text     string
+	proved   bool      // each use takes a proof (RFC 9449)
 	endpoint string    // the origin that issued it
 	replaces string    // the token that an upstream refused and that this one replaces
 	renewAt  time.Time // another one is fetched from then on

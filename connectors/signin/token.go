@@ -28,7 +28,7 @@ type tokens struct {
 
 func newTokens(client *egress.Client, now func() time.Time) *tokens {
 	return &tokens{
-		issuer: &issuer{client: client, now: now, attempts: upstream.Attempts{FirstWait: firstWait, Now: now}, pins: newLRU[string](maxTokens)}, now: now,
+		issuer: &issuer{client: client, now: now, attempts: upstream.Attempts{FirstWait: firstWait, Now: now}, provers: newProvers(now), pins: newLRU[string](maxTokens)}, now: now,
 		kept: newLRU[token](maxTokens), issued: newLRU[[]string](maxTokens), flights: newSingleFlight(),
 	}
 }
@@ -50,14 +50,26 @@ func (t *tokens) authenticator(g grant) authenticate {
 		if e != nil {
 			return nil, e
 		}
-		s.putToken(got.text)
-		return &Credential{Detail: got.describe(t.now()), renew: func(ctx context.Context) *callerror.Error {
+		c := &Credential{Detail: got.describe(t.now())}
+		put := func(got token) (e *callerror.Error) {
+			if !got.proved {
+				s.putToken(got.text)
+				return nil
+			}
+			c.asked, e = t.putProved(s, got.text)
+			return e
+		}
+		if e := put(got); e != nil {
+			return nil, e
+		}
+		c.renew = func(ctx context.Context) *callerror.Error {
 			fresh, e := t.replace(ctx, g, s, got)
 			if e == nil {
-				s.putToken(fresh.text)
+				e = put(fresh)
 			}
 			return e
-		}}, nil
+		}
+		return c, nil
 	}
 }
 

@@ -28,7 +28,21 @@ func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.
 	if e != nil {
 		return issued{}, nil, 0, nil, e
 	}
+	asked := func() bool { return false }
+	if s.auth.DPoP {
+		if asked, e = i.provers.prove(s, r.Request, ""); e != nil {
+			return issued{}, nil, 0, nil, e
+		}
+	}
 	got, e := i.client.Do(ctx, r.Request)
+	if e == nil && got.Status >= 400 && asked() { // it wants a nonce in the proof, and has said which
+		if again, failed := g.request(ctx, i, s); failed == nil {
+			r = again
+			if _, e = i.provers.prove(s, r.Request, ""); e == nil {
+				got, e = i.client.Do(ctx, r.Request)
+			}
+		}
+	}
 	if e != nil {
 		return issued{}, nil, 0, nil, ofTokenEndpoint(e)
 	}
@@ -58,7 +72,7 @@ func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (is
 	case answer == nil && !text:
 		return issued{}, callerror.Misconfigured("The token endpoint answered %d without a JSON object: check its URL.", got.Status)
 	}
-	read, e := issued{strings.TrimSpace(string(got.Body)), defaultLifetime}, (*callerror.Error)(nil)
+	read, e := issued{text: strings.TrimSpace(string(got.Body)), lifetime: defaultLifetime}, (*callerror.Error)(nil)
 	if !text {
 		read, e = g.read(s.auth, answer)
 	}
@@ -158,12 +172,16 @@ func usable(text string) *callerror.Error {
 // readOAuth reads an answer of RFC 6749, 5.1. Servers label bearer tokens as they like,
 // such as BearerToken, or not at all; only DPoP (RFC 9449) and MAC ask for more than the
 // token.
-func readOAuth(_ domain.Auth, answer map[string]any) (issued, *callerror.Error) {
-	if kind, _ := answer["token_type"].(string); strings.EqualFold(kind, "dpop") || strings.EqualFold(kind, "mac") {
-		return issued{}, callerror.Misconfigured("The token endpoint gave a token that a key must prove (%s), and this integration uses Bearer tokens.", strings.ToUpper(kind))
+func readOAuth(a domain.Auth, answer map[string]any) (issued, *callerror.Error) {
+	kind, _ := answer["token_type"].(string)
+	switch {
+	case isDPoP(kind) && !a.DPoP:
+		return issued{}, callerror.Misconfigured("The token endpoint gave a token that a key must prove (DPoP), and this integration uses Bearer tokens: set dpop.")
+	case strings.EqualFold(kind, "mac"):
+		return issued{}, callerror.Misconfigured("The token endpoint gave a token that a key must prove (MAC), and this integration uses Bearer tokens.")
 	}
 	text, _ := answer["access_token"].(string)
-	return issued{text, lifetime(answer["expires_in"], defaultLifetime)}, nil
+	return issued{text: text, lifetime: lifetime(answer["expires_in"], defaultLifetime), proved: isDPoP(kind)}, nil
 }
 
 // lifetime reads a number of seconds, which some servers write as a text. A token
@@ -191,7 +209,7 @@ func lifetime(v any, usual time.Duration) time.Duration {
 func readInJSON(a domain.Auth, answer map[string]any) (issued, *callerror.Error) {
 	text, e := valueAt("token_response_path", a.TokenResponsePath, answer)
 	found, _ := text.(string)
-	return issued{found, lifetime(answer["expires_in"], defaultLifetime)}, e
+	return issued{text: found, lifetime: lifetime(answer["expires_in"], defaultLifetime)}, e
 }
 
 // valueAt returns the value at a place of a token endpoint's answer. Old events may
