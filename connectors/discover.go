@@ -13,6 +13,7 @@ import (
 	"github.com/seed677028b5/integrations/connectors/imports"
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/openapi"
+	"github.com/seed677028b5/integrations/connectors/signin"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -49,7 +50,7 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 func (r *Registry) readDescription(ctx context.Context, i domain.Integration, d domain.Description) (domain.Discovery, error) {
 	found := domain.Discovery{Source: "OpenAPI"}
 	if d.URL != "" {
-		text, e := r.fetch(ctx, d.URL)
+		text, e := r.fetch(ctx, i, d.URL)
 		if e != nil {
 			found.Error, found.ErrorCode = e.Sentence, e.Code
 			return found, nil
@@ -134,15 +135,19 @@ func offerOperations(ctx context.Context, found domain.Discovery, api *openapi.D
 	return found
 }
 
-func (r *Registry) fetch(ctx context.Context, from string) ([]byte, *callerror.Error) {
+// fetch gets a description. At the origin of the integration itself it sends the headers
+// of every call that are not secret, such as the version of the API.
+func (r *Registry) fetch(ctx context.Context, i domain.Integration, from string) ([]byte, *callerror.Error) {
 	target, err := url.Parse(from)
 	if err != nil {
 		return nil, callerror.Misconfigured("The URL of the description can't be called.")
 	}
 	client := r.caller.client
-	got, e := client.Do(ctx, &egress.Request{Method: http.MethodGet, URL: target, MaxAnswer: maxDescription, Header: http.Header{
-		"User-Agent": {client.UserAgent}, "Accept": {"application/json, application/yaml, */*"}, "Accept-Encoding": {"gzip"},
-	}})
+	header := http.Header{"User-Agent": {client.UserAgent}, "Accept": {"application/json, application/yaml, */*"}, "Accept-Encoding": {"gzip"}}
+	if domain.Origin(from) == domain.Origin(i.BaseURL) {
+		signin.SetPlainHeaders(header, i)
+	}
+	got, e := client.Do(ctx, &egress.Request{Method: http.MethodGet, URL: target, MaxAnswer: maxDescription, Header: header})
 	switch {
 	case e != nil:
 		return nil, e

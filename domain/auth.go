@@ -2,7 +2,6 @@ package domain
 
 import (
 	"encoding/json"
-	"strings"
 )
 
 // AuthType is a method of authentication.
@@ -107,22 +106,14 @@ type ExchangeParamHeader struct {
 	Consume    bool   `json:"consume,omitempty"` // the parameter is not sent to the upstream
 }
 
-// TokenIn is where a token goes in a call.
-type TokenIn struct {
-	Header string `json:"header,omitempty"`
-	Format string `json:"format,omitempty"` // such as "Bearer {token}"
-	Query  string `json:"query,omitempty"`  // in the query instead
-}
-
-// place returns where the token goes, "" for Authorization: Bearer.
-func (t *TokenIn) place() string {
-	switch {
-	case t == nil:
-		return ""
-	case t.Query != "":
-		return " query " + t.Query
+// UsesToken reports whether calls carry a token that is issued for the secret.
+func (a Auth) UsesToken() bool {
+	switch a.Type {
+	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
+		return true
+	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
 	}
-	return " header " + strings.ToLower(t.Header) + " " + t.Format
+	return false
 }
 
 // HasQuery reports whether a credential is in the query under name. The auth may be nil.

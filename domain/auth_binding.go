@@ -124,16 +124,6 @@ func fingerprint(certificate string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// UsesToken reports whether calls carry a token that is issued for the secret.
-func (a Auth) UsesToken() bool {
-	switch a.Type {
-	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
-		return true
-	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
-	}
-	return false
-}
-
 // place returns where in a request the secret of a goes.
 func (a Auth) place() string {
 	switch a.Type {

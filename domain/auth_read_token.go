@@ -95,13 +95,6 @@ func tokenFormat(s string) (string, string) {
 	return "", ""
 }
 
-// The algorithms that a key pair signs with (RFC 7518, 3.1; RFC 8037), the usual one of
-// each type of key first.
-var asymmetric = []string{"RS256", "ES256", "ES384", "ES512", "EdDSA", "RS384", "RS512", "PS256", "PS384", "PS512"}
-
-// symmetric are the algorithms that a shared secret signs with.
-var symmetric = []string{"HS256", "HS384", "HS512"}
-
 // reservedClaims are the claims that the service sets.
 var reservedClaims = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"}
 

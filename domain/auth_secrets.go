@@ -220,3 +220,9 @@ func notFormatted(format string) rule {
 		return "", ""
 	}
 }
+
+// Bounds of what a request gives.
+const (
+	maxHeaders = 50
+	maxSecret  = 8192 // characters
+)

@@ -3,24 +3,7 @@ package domain
 import (
 	"fmt"
 	"net/textproto"
-	"time"
 )
-
-// Attempt is the input of a decision that isn't part of the request: the time, and a
-// name for new secrets that no other attempt uses.
-type Attempt struct {
-	At time.Time
-	ID string
-	// NewKey generates a key pair for an algorithm such as RS384. Default: none can be.
-	NewKey func(algorithm string) (GeneratedKey, error)
-}
-
-// Decision is the result of a command: the event to record and the secrets to seal
-// before it. Without a change there is no event.
-type Decision struct {
-	Event Event
-	Seal  []SealedSecret
-}
 
 // Create decides to create an integration from doc. It refuses with Invalid, which
 // lists every problem, or with Conflict and the code name_taken.
@@ -124,7 +107,7 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 		s.auth(at, "endpoints."+name+".auth", i.endpointAuth(name), now.endpointAuth(name), endpoints[n])
 	}
 	s.mcpHeaders(i, o, mcpHeaders)
-	s.headers(i, &now, o, headers)
+	s.headers(i, i.headerURLs(), now.headerURLs(), o, headers)
 	return s.sealed
 }
 

@@ -60,8 +60,3 @@ func (i *Integration) readHeaders(o *object) givenSecrets {
 	}
 	return given
 }
-
-const (
-	maxHeaders = 50
-	maxSecret  = 8192 // characters
-)

@@ -93,7 +93,7 @@ func (s *sealer) mcpHeaders(i *Integration, o *object, given givenSecrets) {
 }
 
 // headers settles the secret headers of an integration, which go with every call.
-func (s *sealer) headers(i, now *Integration, o *object, given givenSecrets) {
+func (s *sealer) headers(i *Integration, urls, now []string, o *object, given givenSecrets) {
 	refs := map[string]SecretRef{}
 	in := newObject("/headers", nil, o.problems)
 	for _, name := range slices.Sorted(maps.Keys(i.Headers)) {
@@ -102,7 +102,7 @@ func (s *sealer) headers(i, now *Integration, o *object, given givenSecrets) {
 		}
 		present, had := i.HeaderSecrets[name]
 		secret, isGiven := given["headers."+name]
-		ref, ok := s.settle(in, EscapePointer(name), "headers."+name, present, had, headerDestinations(name, i.headerURLs()), headerDestinations(name, now.headerURLs()), secret, isGiven)
+		ref, ok := s.settle(in, EscapePointer(name), "headers."+name, present, had, headerDestinations(name, urls), headerDestinations(name, now), secret, isGiven)
 		if ok {
 			refs[name] = ref
 		}

@@ -6,25 +6,6 @@ import (
 	"strings"
 )
 
-// Signature is how the type hmac signs a request: as an HTTP message signature (RFC 9421)
-// of Components, or with Template by what a vendor documents.
-type Signature struct {
-	Algorithm string `json:"algorithm"` // such as hmac-sha256, or for RFC 9421 ed25519
-	KeyID     string `json:"key_id,omitempty"`
-
-	Components []string `json:"components,omitempty"` // RFC 9421: such as @method, @target-uri, content-digest
-	Label      string   `json:"label,omitempty"`      // RFC 9421. Empty: sig1
-	Tag        string   `json:"tag,omitempty"`        // RFC 9421
-
-	Template string            `json:"template,omitempty"` // of what is signed, such as {timestamp}{method}{path}{body}
-	Encoding string            `json:"encoding,omitempty"` // of the signature: hex or base64. Empty: hex
-	Header   string            `json:"header,omitempty"`   // that has the signature
-	Format   string            `json:"format,omitempty"`   // of that header. Empty: {signature}
-	Query    string            `json:"query,omitempty"`    // that has the signature, in place of a header
-	Headers  map[string]string `json:"headers,omitempty"`  // more headers, such as {timestamp}
-	Params   map[string]string `json:"params,omitempty"`   // more members of the query, which are signed
-}
-
 // signatureAlgorithms are those of a template.
 var templateAlgorithms = []string{"hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"}
 

@@ -148,3 +148,33 @@ func readJWK(text string) (SigningKey, error) {
 	}
 	return SigningKey{}, errUnreadableKey
 }
+
+// The algorithms that a key pair signs with (RFC 7518, 3.1; RFC 8037), the usual one of
+// each type of key first.
+var asymmetric = []string{"RS256", "ES256", "ES384", "ES512", "EdDSA", "RS384", "RS512", "PS256", "PS384", "PS512"}
+
+// symmetric are the algorithms that a shared secret signs with.
+var symmetric = []string{"HS256", "HS384", "HS512"}
+
+// keyTypeOf names the type of the key that signs with each algorithm (RFC 7518, 3.1; RFC
+// 8037).
+var keyTypeOf = map[string]string{
+	"RS256": rsaKeyType, "RS384": rsaKeyType, "RS512": rsaKeyType, "PS256": rsaKeyType, "PS384": rsaKeyType, "PS512": rsaKeyType,
+	"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": ed25519KeyType,
+}
+
+const (
+	rsaKeyType     = "RSA"
+	ed25519KeyType = "Ed25519"
+)
+
+// inferAlgorithm returns the first of algorithms that a key signs with, or why there is
+// none.
+func inferAlgorithm(key SigningKey, algorithms []string) (string, error) {
+	for _, algorithm := range algorithms {
+		if keyTypeOf[algorithm] == key.Type() {
+			return algorithm, checkSigns(algorithm, key.Signer)
+		}
+	}
+	return "", fmt.Errorf("is of type %s, and none of %s signs with that", key.Type(), join(algorithms))
+}

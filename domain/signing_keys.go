@@ -1,29 +1,9 @@
 package domain
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 )
-
-// GeneratedKey is a key pair that the service made.
-type GeneratedKey struct {
-	Private Secret          // PEM (PKCS #8)
-	ID      string          // its thumbprint (RFC 7638)
-	Public  json.RawMessage // a JWK (RFC 7517)
-}
-
-// PublishedKey is a key pair that the service generated for an auth. The newest key whose
-// time has come signs. Its public part is published from its creation until Until.
-type PublishedKey struct {
-	ID         string          `json:"kid"`
-	Algorithm  string          `json:"algorithm"`
-	Public     json.RawMessage `json:"public"` // a JWK (RFC 7517)
-	SignsFrom  time.Time       `json:"signs_from"`
-	Until      time.Time       `json:"published_until,omitzero"` // zero: until it is replaced
-	PrivateKey SecretRef       `json:"private_key"`
-}
 
 // The pauses of a rotation that names none.
 const (
@@ -118,51 +98,6 @@ func (s *sealer) rotate(in *object, path string, a *Auth, destinations []string,
 	}
 }
 
-// RotateKeys decides to rotate the keys that the service generated. Members of doc:
-// publish_seconds, from the publication of the next key until it signs, and
-// overlap_seconds, for which the previous key stays published after that. It refuses with
-// NotFound, with Conflict and the code no_generated_key, or with Invalid.
-func (i Integration) RotateKeys(doc Document, by Attempt) (Decision, error) {
-	if err := i.changeable(); err != nil {
-		return Decision{}, err
-	}
-	var problems []Problem
-	o := newObject("", doc, &problems)
-	publish, overlap := int(defaultPublish.Seconds()), int(defaultOverlap.Seconds())
-	o.integer("publish_seconds", &publish, 0, int(maxPause.Seconds()))
-	o.integer("overlap_seconds", &overlap, 0, int(maxPause.Seconds()))
-	o.done()
-	next := i
-	next.Configuration = i.clone()
-	s, rotated := sealer{by: by}, false
-	rotate := func(path string, at authAt) {
-		if at.auth == nil || at.auth.PrivateKeyGenerate == "" || len(at.auth.SigningKeys) == 0 {
-			return
-		}
-		rotated = true
-		a := at.auth
-		use := SecretUse{Field: PrivateKeyField, Call: true, Token: a.UsesToken()}
-		a.SigningKeys = a.PublishedKeys(by.At)
-		s.rotate(o, path, a, a.destinationsOf(use, at.urls...), time.Duration(publish)*time.Second, time.Duration(overlap)*time.Second)
-	}
-	rotate("auth", authAt{next.Auth, next.authURLs()})
-	for _, e := range next.Endpoints {
-		rotate("endpoints."+e.Name+".auth", next.endpointAuth(e.Name))
-	}
-	if err := RefuseAll(problems); err != nil {
-		return Decision{}, err
-	}
-	if !rotated {
-		return Decision{}, Errorf(Conflict, "no_generated_key", "the integration %q has no key that the service generated", i.Name)
-	}
-	changed := pointers(i.Configuration, next.Configuration)
-	if len(changed) == 0 {
-		return Decision{}, nil
-	}
-	next.Version, next.UpdatedAt = i.Version+1, by.At
-	return Decision{Event: IntegrationUpdated{Integration: next, Changed: changed}, Seal: s.sealed}, nil
-}
-
 // checkKey reports whether a private key signs with the algorithm of a, which is inferred
 // from a key that is given without one. It notes the type of the key in its reference:
 // a later change of the algorithm is checked by it.
@@ -186,27 +121,4 @@ func (a *Auth) checkKey(in *object, ref *SecretRef, given Secret, isGiven bool, 
 		return false
 	}
 	return true
-}
-
-// keyTypeOf names the type of the key that signs with each algorithm (RFC 7518, 3.1; RFC
-// 8037).
-var keyTypeOf = map[string]string{
-	"RS256": rsaKeyType, "RS384": rsaKeyType, "RS512": rsaKeyType, "PS256": rsaKeyType, "PS384": rsaKeyType, "PS512": rsaKeyType,
-	"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": ed25519KeyType,
-}
-
-const (
-	rsaKeyType     = "RSA"
-	ed25519KeyType = "Ed25519"
-)
-
-// inferAlgorithm returns the first of algorithms that a key signs with, or why there is
-// none.
-func inferAlgorithm(key SigningKey, algorithms []string) (string, error) {
-	for _, algorithm := range algorithms {
-		if keyTypeOf[algorithm] == key.Type() {
-			return algorithm, checkSigns(algorithm, key.Signer)
-		}
-	}
-	return "", fmt.Errorf("is of type %s, and none of %s signs with that", key.Type(), join(algorithms))
 }

@@ -55,3 +55,17 @@ func TestASecretOfAFileComesFromTheEnvironment(t *testing.T) {
 	require.Empty(t, missing)
 	require.Equal(t, map[string]any{"bearer_token_value": "value of TOKEN"}, all[0].Document["auth"])
 }
+
+func TestASecretAmongTextsComesFromTheEnvironmentToo(t *testing.T) {
+	const file = "integrations:\n- name: crm\n  headers: {X-Version: '2', X-Key: {value: '${KEY}'}}\n  auth:\n    client_secret_value: ${SECRET}\n" +
+		"    token_params: {audience: crm, password: {value: plain}}\n"
+	all, err := workspacefile.Parse([]byte(file))
+	require.NoError(t, err)
+	missing, literal := all[0].ExpandSecrets(func(string) (string, bool) { return "", false })
+	require.Len(t, missing, 2)
+	require.Len(t, literal, 1)
+	require.Equal(t, "/auth/token_params/password", literal[0].Pointer)
+	missing, _ = all[0].ExpandSecrets(func(name string) (string, bool) { return "value of " + name, true })
+	require.Empty(t, missing)
+	require.Equal(t, map[string]any{"X-Version": "2", "X-Key": map[string]any{"value": "value of KEY"}}, all[0].Document["headers"])
+}

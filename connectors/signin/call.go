@@ -86,3 +86,13 @@ func givenFor(ref domain.SecretRef, target string, itself bool) bool {
 		return destination == origin && (!itself || !domain.IsTokenPlace(place))
 	})
 }
+
+// authenticate puts the credential of one type of auth on a request.
+type authenticate func(context.Context, signing) (*Credential, *callerror.Error)
+
+// usedSecret is a secret of an auth, and where it is used.
+type usedSecret struct {
+	use       domain.SecretUse
+	ref       domain.SecretRef
+	generated bool // by the service, which rotates it
+}

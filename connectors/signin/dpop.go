@@ -105,11 +105,4 @@ func proofOf(key *ecdsa.PrivateKey, method string, target *url.URL, token, nonce
 // behind.
 const proofBefore = 5 * time.Second
 
-// putProved puts a token that is bound to a key on the call, with a proof for each
-// request.
-func (t *tokens) putProved(s signing, token string) (asked func() bool, e *callerror.Error) {
-	s.Request.SetSecretHeader("Authorization", dpopHeader+" "+token, token)
-	return t.issuer.provers.prove(s, s.Request, token)
-}
-
 func isDPoP(kind string) bool { return strings.EqualFold(kind, dpopHeader) }

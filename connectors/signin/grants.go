@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
-	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -96,13 +95,4 @@ func requestInJSON(_ context.Context, i *issuer, s signing) (tokenRequest, *call
 	}}
 	b.secret(s.auth.TokenRequestClientSecretField, s.secret.Reveal())
 	return b.build()
-}
-
-// encodeJSON returns params as a JSON object.
-func encodeJSON(params map[string]string) ([]byte, *callerror.Error) {
-	body, err := jsonvalue.Compact(params)
-	if err != nil {
-		return nil, callerror.Misconfigured("The request for a token can't be written as JSON.")
-	}
-	return []byte(body), nil
 }

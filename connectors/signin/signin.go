@@ -24,9 +24,6 @@ type Authenticator struct {
 	types  map[domain.AuthType]authenticate
 }
 
-// authenticate puts the credential of one type of auth on a request.
-type authenticate func(context.Context, signing) (*Credential, *callerror.Error)
-
 // New returns an Authenticator that gets its tokens through client.
 func New(client *egress.Client, now func() time.Time) *Authenticator {
 	t := newTokens(client, now)
@@ -94,13 +91,6 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Call) (*Credential, 
 		return nil, e
 	}
 	return put(ctx, s)
-}
-
-// usedSecret is a secret of an auth, and where it is used.
-type usedSecret struct {
-	use       domain.SecretUse
-	ref       domain.SecretRef
-	generated bool // by the service, which rotates it
 }
 
 // secretsOf returns the secrets of an auth that are set. A generated key that signs now is

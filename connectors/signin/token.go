@@ -2,9 +2,6 @@ package signin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +82,13 @@ func (s signing) putToken(token string) {
 	}
 }
 
+// putProved puts a token that is bound to a key on the call, with a proof for each
+// request.
+func (t *tokens) putProved(s signing, token string) (asked func() bool, e *callerror.Error) {
+	s.Request.SetSecretHeader("Authorization", dpopHeader+" "+token, token)
+	return t.issuer.provers.prove(s, s.Request, token)
+}
+
 // get returns a kept token, else a new one. While the old one lasts, calls go on with
 // it and the new one is fetched in the background.
 func (t *tokens) get(ctx context.Context, g grant, s signing) (token, *callerror.Error) {
@@ -156,39 +160,4 @@ func (t *tokens) remember(i domain.Integration, text string) {
 	}
 	earlier = earlier[max(0, len(earlier)+1-maxIssued):]
 	t.issued.put(key, append(slices.Clone(earlier), text))
-}
-
-func ownerKey(i domain.Integration) string {
-	key, _ := json.Marshal(i.Owner()) // of texts and a number, which always encode
-	return string(key)
-}
-
-// cacheKey identifies what a token is for: nothing else is signed with it. It is a
-// hash, so it shows none of that. A token outlives the rotation of a generated key.
-func cacheKey(s signing) string {
-	a := s.auth
-	a.Secrets, a.SigningKeys = nil, nil
-	if a.PrivateKeyGenerate != "" {
-		a.AssertionAlgorithm, a.AssertionKID = "", ""
-	}
-	type value struct {
-		Ref     string
-		Version uint64
-		Value   string
-	}
-	values := map[string]value{}
-	for _, one := range s.refs {
-		if !one.generated {
-			values[one.use.Field] = value{one.ref.ID, one.ref.Version, s.secrets[one.use.Field].Reveal()}
-		}
-	}
-	whole, _ := json.Marshal(struct { // of texts and numbers, which always encode
-		Owner    domain.Owner
-		Values   map[string]value
-		Auth     domain.Auth
-		Base     string
-		Exchange http.Header
-	}{s.Integration.Owner(), values, a, s.base(), s.Exchange})
-	sum := sha256.Sum256(whole)
-	return string(sum[:])
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/connectors/jsonvalue"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 )
 
@@ -139,4 +140,13 @@ func (b *tokenBuilder) encode(r *egress.Request) *callerror.Error {
 		return e
 	}
 	return nil
+}
+
+// encodeJSON returns params as a JSON object.
+func encodeJSON(params map[string]string) ([]byte, *callerror.Error) {
+	body, err := jsonvalue.Compact(params)
+	if err != nil {
+		return nil, callerror.Misconfigured("The request for a token can't be written as JSON.")
+	}
+	return []byte(body), nil
 }

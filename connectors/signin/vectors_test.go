@@ -123,3 +123,14 @@ func TestAMessageSignatureIsThatOfItsSpecification(t *testing.T) {
 	m.shape.Components = []string{"x-absent"}
 	require.NotNil(t, m.sign(sent(), nil, at))
 }
+
+func FuzzAChallengeIsReadOrRefused(f *testing.F) {
+	for _, header := range []string{`Digest realm="a", nonce="b", qop="auth", algorithm=SHA-256-sess`, `Basic realm=x, Digest nonce=`, `=,"`, `Digest a="\`} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		if c := readChallenge([]string{header}); c != nil && !strings.HasPrefix(c.answer("u", "p", "GET", "/", "n"), "Digest ") {
+			t.Error("it has no answer")
+		}
+	})
+}
