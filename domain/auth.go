@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"net/textproto"
 )
 
 // AuthType is a method of authentication.
@@ -114,6 +115,22 @@ func (a Auth) UsesToken() bool {
 	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
 	}
 	return false
+}
+
+// sets reports whether the auth sets a header, given in its canonical form. The auth may be
+// nil.
+func (a *Auth) sets(header string) bool {
+	switch {
+	case a == nil:
+		return false
+	case a.header() != "":
+		return textproto.CanonicalMIMEHeaderKey(a.header()) == header
+	case a.Type == APIKeyHeader || a.Type == TLSCertificate || a.TokenIn != nil:
+		return false
+	case a.Type == HMAC:
+		return a.Signature != nil && (textproto.CanonicalMIMEHeaderKey(a.Signature.Header) == header || a.Signature.Template == "" && (header == "Signature" || header == "Signature-Input"))
+	}
+	return header == "Authorization"
 }
 
 // HasQuery reports whether a credential is in the query under name. The auth may be nil.

@@ -90,6 +90,8 @@ func TestTheHeadersOfAnIntegrationMayBeSecret(t *testing.T) {
 	refused(t, i, `{"base_url": "https://evil.example.com"}`, "/headers/DD-APPLICATION-KEY", "secret_required")
 	refused(t, i, `{"endpoints": [{"name": "e", "description": "d", "path": "/", "base_url": "https://evil.example.com"}]}`, "/headers/DD-APPLICATION-KEY", "secret_required")
 	refused(t, i, `{"headers": {"Authorization": "Basic x"}}`, "/headers/Authorization", "header_not_allowed")
+	refused(t, i, `{"headers": {"Authorization": {"value": "x"}}, "auth": {"bearer_token_value": "t"}}`, "/headers/Authorization", "header_not_allowed")
+	refused(t, i, `{"headers": {"x-api-key": "x"}, "auth": {"api_key_value": "t"}}`, "/headers/x-api-key", "header_not_allowed")
 	refused(t, i, `{"headers": {"Host": "x"}}`, "/headers/Host", "header_not_allowed")
 	refused(t, i, `{"headers": {"X-A": "1", "x-a": "2"}}`, "/headers/x-a", "duplicate")
 	i, _ = updated(t, i, `{"headers": {"DD-APPLICATION-KEY": null}}`)

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"net/textproto"
 	"strings"
 )
 
@@ -46,6 +47,9 @@ func (i *Integration) readHeaders(o *object) givenSecrets {
 	for name, value := range i.Headers {
 		if value != nil {
 			at.check(name, name, plainHeader)
+		}
+		if i.Auth.sets(textproto.CanonicalMIMEHeaderKey(name)) {
+			at.problem(name, "header_not_allowed", "is a header that auth sets")
 		}
 		key := strings.ToLower(name)
 		if seen[key] {
