@@ -1,0 +1,110 @@
+package transport_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/require"
+)
+
+// verifier is an authorization server that fetches the keys of its client by their URL,
+// keeps them for a while, and refuses an assertion of a key that it does not have.
+type verifier struct {
+	mu      sync.Mutex
+	url     string // of the key set
+	set     jose.JSONWebKeySet
+	fetched time.Time
+	kids    map[string]bool
+	refused atomic.Int32
+}
+
+// keySetKept is how long the verifier keeps a key set: shorter than the pause from which
+// the next key signs.
+const keySetKept = 300 * time.Millisecond
+
+func (v *verifier) issue(w http.ResponseWriter, r *http.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if time.Since(v.fetched) > keySetKept {
+		resp, err := http.Get(v.url) //nolint:noctx // a test
+		if err == nil {
+			err = json.NewDecoder(resp.Body).Decode(&v.set)
+			_ = resp.Body.Close()
+		}
+		if err != nil {
+			v.refused.Add(1)
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		v.fetched = time.Now()
+	}
+	signed, err := jose.ParseSignedCompact(r.FormValue("client_assertion"), []jose.SignatureAlgorithm{jose.ES384})
+	if err == nil {
+		kid := signed.Signatures[0].Header.KeyID
+		if keys := v.set.Key(kid); len(keys) != 1 {
+			err = errors.New("the key is not known")
+		} else if _, err = signed.Verify(keys[0]); err == nil {
+			v.kids[kid] = true
+		}
+	}
+	if err != nil {
+		v.refused.Add(1)
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"error": "invalid_client"}`))
+		return
+	}
+	_, _ = w.Write([]byte(`{"access_token": "token", "expires_in": 0}`)) // so that each call takes another
+}
+
+func TestNoCallFailsWhileAKeyIsRotated(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	v := &verifier{kids: map[string]bool{}}
+	tokens := listen(t, v.issue)
+	u := listen(t, nil)
+	s.create(rest("rotating", u.url, generated("ES384"), members{"protocol": "rest", "endpoints": []any{endpoint("list")}}))
+	s.put("/integrations/rotating", members{"auth": members{"token_url": tokens.url}}).is(200)
+	path, _ := s.get("/integrations/rotating/signing-keys").is(200).at("key_set_path").(string)
+	v.url = s.url + path
+
+	var calls, failed atomic.Int32
+	done := make(chan struct{})
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				calls.Add(1)
+				if got := s.post("/integrations/rotating/endpoints/list/test", members{}); got.status != 200 || got.at("error") != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	for range 2 {
+		s.post("/integrations/rotating/signing-keys/rotate", members{"publish_seconds": 1, "overlap_seconds": 1}).is(200)
+		before := calls.Load()
+		soon(t, func() bool {
+			items, _ := s.get("/integrations/rotating/signing-keys").is(200).at("items").([]any)
+			return len(items) == 1 && calls.Load() > before
+		})
+	}
+	close(done)
+	callers.Wait()
+	require.Zero(t, v.refused.Load())
+	require.Zero(t, failed.Load(), "of %d calls", calls.Load())
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	require.Len(t, v.kids, 3, "each key has signed")
+	t.Logf("%d calls, %d keys", calls.Load(), len(v.kids))
+}
