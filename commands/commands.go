@@ -51,7 +51,8 @@ type Caller struct {
 	Address     string
 	RequestID   string
 	TraceParent string
-	MayExec     bool // may they start processes? The service itself may
+	MayExec     bool            // may they start processes? The service itself may
+	Kind        domain.CallKind // of their invocations; empty: domain.ToolCall
 }
 
 // May refuses with Forbidden an integration that would start a process, now or at a later

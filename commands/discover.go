@@ -11,8 +11,8 @@ import (
 const discoverTimeout = 20 * time.Second
 
 // Discover lists what the upstream of an integration offers as endpoints, or what the
-// description does if one is given. It stores nothing. It also returns the integration,
-// for its configured endpoints.
+// description does if one is given. It stores nothing but that the upstream was asked. It
+// also returns the integration, for its configured endpoints.
 func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domain.Description) (domain.Discovery, domain.Integration, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -20,9 +20,13 @@ func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domai
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
 	defer cancel()
+	start := s.Now()
 	found, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (domain.Discovery, error) {
 		i = now
 		return s.Connectors.Discover(ctx, i, keyring, d)
 	})
+	if asked := d.URL != "" || !d.Given(); asked && err == nil {
+		s.recordDiscovery(ctx, by, i, s.Now().Sub(start), found)
+	}
 	return found, i, err
 }

@@ -74,8 +74,8 @@ func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domai
 	return 0, domain.Errorf(domain.Conflict, "probed_too_often", "the integration is being probed too often; try again")
 }
 
-// TestUnsavedConnection probes the configuration in doc without recording anything. If doc
-// has the id of an integration, absent members are taken from it, including secrets that
+// TestUnsavedConnection probes the configuration in doc. It records that, and nothing of
+// the configuration but its name. If doc has the id of an integration, absent members are taken from it, including secrets that
 // would go to the same destination.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
 	attempt := domain.Attempt{At: s.Now(), ID: s.NewID()}
@@ -112,6 +112,7 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	if probe.Status == "" {
 		return domain.Probe{}, notProbed(probe)
 	}
+	s.recordConnection(ctx, by, wanted, probe)
 	return probe, nil
 }
 

@@ -65,6 +65,7 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 			return domain.CallResult{}, refuseParams(got.problems)
 		}
 		result.Attempts = got.attempts
+		result.RequestBytes, result.ResponseBytes = len(r.Request.Body), len(got.answer.Body)
 		e = show(ctx, &result, got.answer, e, endpoint, p.verdict, r.Request.Scrubber())
 		if crowded := showTool(ctx, &result, got.tool, e, endpoint, r.Request.Scrubber()); crowded != nil {
 			e = crowded

@@ -31,6 +31,29 @@ const (
 	CallResponseTooLarge   ErrorCode = "response_too_large"
 )
 
+// CallOutcome is how a call ended: CallOK, or its ErrorCode.
+type CallOutcome string
+
+// CallOK is the outcome of a call that succeeded.
+const CallOK CallOutcome = "ok"
+
+// OutcomeOf returns the outcome of a call with an error code, which is empty on success.
+func OutcomeOf(code ErrorCode) CallOutcome {
+	if code == "" {
+		return CallOK
+	}
+	return CallOutcome(code)
+}
+
+// CallOutcomes lists them all.
+func CallOutcomes() []CallOutcome {
+	return []CallOutcome{
+		CallOK, CallOutcome(CallAuthFailed), CallOutcome(CallUnreachable), CallOutcome(CallTimeout), CallOutcome(CallSSLError),
+		CallOutcome(CallMisconfigured), CallOutcome(CallBlockedDestination), CallOutcome(CallUpstreamError), CallOutcome(CallToolError),
+		CallOutcome(CallResponseTooLarge),
+	}
+}
+
 // CallResult is the outcome of a call. What the upstream answered has been
 // scrubbed of secrets by value.
 type CallResult struct {
@@ -45,6 +68,8 @@ type CallResult struct {
 	Tool            *ToolResult // MCP: what the tool answered, where the endpoint doesn't shape it; nil: FinalResult is all
 	Duration        time.Duration
 	Attempts        []CallAttempt
+	RequestBytes    int    // of the body of the last attempt
+	ResponseBytes   int    // of the body that was read, decompressed
 	Error           string // "" when the call succeeded, else a sentence for a person
 	ErrorCode       ErrorCode
 }

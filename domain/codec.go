@@ -19,11 +19,20 @@ type Codec struct {
 // form to n+1, at index n-1. The present version is len(upcasters) + 1.
 var upcasters = map[string][]func(map[string]any){
 	probedName:  {countProbe},
-	invokedName: {nameKind},
+	invokedName: {nameKind, nameOutcome},
 }
 
 // nameKind upcasts a call from before tests were recorded.
 func nameKind(old map[string]any) { old["kind"] = string(ToolCall) }
+
+// nameOutcome upcasts a call from before successes were named.
+func nameOutcome(old map[string]any) {
+	old["outcome"] = string(CallOK)
+	if code, failed := old["error_code"]; failed {
+		old["outcome"] = code
+	}
+	delete(old, "error_code")
+}
 
 // countProbe upcasts a probe from before probes were counted by day.
 func countProbe(old map[string]any) {

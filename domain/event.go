@@ -50,23 +50,37 @@ type CallKind string
 
 // The reasons of a call.
 const (
-	ToolCall CallKind = "invoke" // a call by a user of the integration
-	TestCall CallKind = "test"   // a trial of the configuration
+	ToolCall       CallKind = "invoke"     // a call by a user of the integration
+	MCPCall        CallKind = "mcp"        // a call by an agent, at the MCP server of the workspace
+	TestCall       CallKind = "test"       // a trial of an endpoint
+	DiscoveryCall  CallKind = "discover"   // the upstream was asked what it offers
+	ConnectionCall CallKind = "connection" // a trial of a configuration that is not saved
 )
 
-// IntegrationInvoked records that an endpoint was called or tested. It never
+// CallKinds lists them all.
+func CallKinds() []CallKind {
+	return []CallKind{ToolCall, MCPCall, TestCall, DiscoveryCall, ConnectionCall}
+}
+
+// IntegrationInvoked records that an upstream was called: an endpoint was called or
+// tested, its offers were listed, or an unsaved configuration was tried. It never
 // contains what was sent or returned, and it changes no configuration.
 type IntegrationInvoked struct {
-	ID          ID            `json:"id"`
-	Workspace   Workspace     `json:"workspace_id"`
-	Incarnation uint64        `json:"incarnation"`
-	Endpoint    string        `json:"endpoint"`
-	Kind        CallKind      `json:"kind"`
-	StatusCode  int           `json:"status_code,omitempty"` // 0: no response
-	ErrorCode   ErrorCode     `json:"error_code,omitempty"`  // empty: success
-	Attempts    int           `json:"attempts"`
-	Duration    time.Duration `json:"duration_ns"`
-	At          time.Time     `json:"at"`
+	ID            ID            `json:"id"`
+	Workspace     Workspace     `json:"workspace_id"`
+	Name          string        `json:"name,omitempty"` // of the integration; empty before version 3
+	Incarnation   uint64        `json:"incarnation"`
+	Version       uint64        `json:"version,omitempty"`  // of the configuration; 0: it was not saved, or before version 3
+	Endpoint      string        `json:"endpoint,omitempty"` // empty: no endpoint was called
+	Method        string        `json:"method,omitempty"`   // of the endpoint; empty before version 3
+	Kind          CallKind      `json:"kind"`
+	StatusCode    int           `json:"status_code,omitempty"` // 0: no response
+	Outcome       CallOutcome   `json:"outcome"`
+	Attempts      int           `json:"attempts"`                 // 0: nothing was sent
+	RequestBytes  int           `json:"request_bytes,omitempty"`  // of the body of the last attempt
+	ResponseBytes int           `json:"response_bytes,omitempty"` // of the body that was read, decompressed
+	Duration      time.Duration `json:"duration_ns"`
+	At            time.Time     `json:"at"`
 }
 
 func (IntegrationCreated) event() {}

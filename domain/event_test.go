@@ -39,7 +39,7 @@ func samples(t testing.TB) map[string]domain.Event {
 			Steps: []domain.ProbeStep{{Name: "request", Detail: "HEAD answered 401."}},
 		}, Days: []domain.ProbeDay{{Date: "2026-05-06", Total: 1}}},
 		"integration.invoked": domain.IntegrationInvoked{
-			ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Endpoint: "list_slots", Kind: domain.ToolCall, StatusCode: 503, ErrorCode: domain.CallUpstreamError,
+			ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Endpoint: "list_slots", Kind: domain.ToolCall, StatusCode: 503, Outcome: domain.OutcomeOf(domain.CallUpstreamError),
 			Attempts: 3, Duration: 1234, At: noon,
 		},
 	}

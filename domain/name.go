@@ -8,7 +8,7 @@ import (
 var nameSyntax = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*[a-z0-9]$`)
 
 // reservedNames would hide a route or a built-in.
-var reservedNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR, "health-check", "events"}
+var reservedNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR, "health-check", "events", "calls"}
 
 func integrationName(s string) (string, string) {
 	switch {

@@ -32,6 +32,7 @@ var refusals = []struct{ over, pointer, code string }{
 	{`{"name": "google-maps"}`, "/name", "reserved"},
 	{`{"name": "health-check"}`, "/name", "reserved"},
 	{`{"name": "events"}`, "/name", "reserved"},
+	{`{"name": "calls"}`, "/name", "reserved"},
 	{`{"name": "6f6da349-bdfa-55fd-b63d-f53575636c67"}`, "/name", "reserved"},
 	{`{"display_name": null}`, "/display_name", "required"},
 	{`{"display_name": ""}`, "/display_name", "too_short"},

@@ -91,6 +91,7 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		return answer{}, err
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
+	r.caller.Kind = domain.MCPCall
 	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, &mcpRequest{r, view})))
 	return answer{done: true}, nil
 }

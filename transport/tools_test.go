@@ -3,6 +3,7 @@ package transport_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -106,23 +107,24 @@ func TestAnInvocationAndATestAreRecordedAndADryRunIsNot(t *testing.T) {
 	invoke(members{"params": members{"day": "mon"}}).is(409, "integration_disabled")
 	s.post("/integrations/clinic/endpoints/list_slots/test", members{"params": members{"day": "mon"}}).is(200)
 
-	calls := []domain.IntegrationInvoked{}
-	for batch, err := range s.stores.events.CallsAfter(t.Context(), 0) {
-		require.NoError(t, err)
-		for _, c := range batch {
-			require.Equal(t, done.header.Get("X-Request-Id") == c.Meta.RequestID, len(calls) == 0)
-			require.NotEmpty(t, c.Meta.Actor)
-			calls = append(calls, c.Event.(domain.IntegrationInvoked))
-		}
-		if len(calls) == 3 {
-			break
-		}
+	calls := s.recorded(t, 3)
+	for n, c := range calls {
+		require.Equal(t, n == 0, done.header.Get("X-Request-Id") == c.Meta.RequestID)
+		require.NotEmpty(t, c.Meta.Actor)
 	}
-	require.Equal(t, "list_slots", calls[0].Endpoint)
-	require.Equal(t, []domain.CallKind{domain.ToolCall, domain.ToolCall, domain.TestCall}, []domain.CallKind{calls[0].Kind, calls[1].Kind, calls[2].Kind})
-	require.Equal(t, [2]int{200, 500}, [2]int{calls[0].StatusCode, calls[1].StatusCode})
-	require.Equal(t, domain.CallUpstreamError, calls[1].ErrorCode)
-	require.Positive(t, calls[0].Duration)
+	ok, failed, test := invoked(calls[0]), invoked(calls[1]), invoked(calls[2])
+	at := ok.At
+	require.Positive(t, ok.Duration)
+	ok.Duration, ok.At = 0, time.Time{}
+	require.Equal(t, domain.IntegrationInvoked{
+		ID: domain.NewID("acme", "clinic"), Workspace: "acme", Name: "clinic", Incarnation: 1, Version: 1, Endpoint: "list_slots", Method: "GET",
+		Kind: domain.ToolCall, StatusCode: 200, Outcome: domain.CallOK, Attempts: 1, ResponseBytes: len(`{"slots": ["9:00", "Bearer t0ken-of-the-upstream"]}`),
+	}, ok)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
+	require.Equal(t, domain.OutcomeOf(domain.CallUpstreamError), failed.Outcome)
+	require.Equal(t, 500, failed.StatusCode)
+	require.Equal(t, domain.TestCall, test.Kind)
+	require.Equal(t, uint64(2), test.Version)
 }
 
 // bearer sets an API key on every request.
