@@ -29,16 +29,21 @@ type Entry struct {
 	Actor     string
 	Address   string
 	RequestID string
-	Changed   []string        // JSON pointers into the configuration
-	Changes   []domain.Change // the old and new values; only in the history of one integration
-	Reason    string          // of a deletion
-	Unread    string          // why the event is unreadable, "" when it is readable
+
+	TraceParent string          // W3C trace context; empty: none
+	Changed     []string        // JSON pointers into the configuration
+	Changes     []domain.Change // the old and new values; only in the history of one integration
+	Reason      string          // of a deletion
+	Unread      string          // why the event is unreadable, "" when it is readable
+
+	Call *domain.IntegrationInvoked // nil: it is not a call
 }
 
 // EntryOf returns the entry of an event without its changes.
 func EntryOf(c eventstore.Commit) Entry {
 	e := Entry{
 		Position: c.Position, ID: c.ID, At: c.Meta.At, Actor: c.Meta.Actor, Address: c.Meta.Address, RequestID: c.Meta.RequestID,
+		TraceParent: c.Meta.TraceParent,
 	}
 	if c.Err != nil {
 		e.Unread = "this event can't be read by this version of the service"
@@ -51,9 +56,23 @@ func EntryOf(c eventstore.Commit) Entry {
 		e.Changed = is.Changed
 	case domain.IntegrationDeleted:
 		e.Reason = is.Reason
-	case domain.IntegrationCreated, domain.IntegrationProbed, domain.IntegrationInvoked:
+	case domain.IntegrationInvoked:
+		e.Name, e.Version, e.Call = is.Name, is.Version, &is
+	case domain.IntegrationCreated, domain.IntegrationProbed:
 	}
 	return e
+}
+
+// Known refuses with NotFound an integration that never existed. A deleted one is known.
+func (l Log) Known(ctx context.Context, w domain.Workspace, id domain.ID) error {
+	if _, ok := domain.Builtin(w, id, l.Builtins); ok {
+		return nil
+	}
+	commits, _, err := l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id}, 0, 1)
+	if err == nil && len(commits) == 0 {
+		err = domain.NoSuchIntegration()
+	}
+	return err
 }
 
 // each calls visit for every event of an integration, oldest first, until it

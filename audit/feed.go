@@ -16,6 +16,24 @@ type Filter struct {
 	ID       domain.ID // of an integration; empty: any
 	From, To time.Time // when it was recorded: From inclusive, To exclusive. Zero: any
 	Newest   bool      // newest first
+
+	Calls    bool               // calls instead of changes
+	Endpoint string             // of a call; empty: any
+	Kind     domain.CallKind    // of a call; empty: any
+	Outcome  domain.CallOutcome // of a call; empty: any
+}
+
+// reader returns what reads the events that f selects, in its order.
+func (f Filter) reader(events *eventstore.Store) func(context.Context, eventstore.Selection, uint64, int) ([]eventstore.Commit, bool, error) {
+	switch {
+	case f.Calls && f.Newest:
+		return events.CallPageBefore
+	case f.Calls:
+		return events.CallPage
+	case f.Newest:
+		return events.PageBefore
+	}
+	return events.Page
 }
 
 // maxScanned is how many events a page scans before it ends, so that a filter with few
@@ -28,9 +46,11 @@ const maxScanned = 20_000
 // A page may be short, or even empty, and still have a next one.
 func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint64, limit int) (page []Entry, next uint64, err error) {
 	of := eventstore.Selection{Workspace: w, ID: f.ID}
-	read := l.Events.Page
-	if f.Newest {
-		read = l.Events.PageBefore
+	read := f.reader(l.Events)
+	if f.Calls && f.Newest && beyond == 0 && !f.To.IsZero() { // skips the calls after it
+		if beyond, err = l.Events.FirstCallAt(ctx, of, f.To.Add(slack)); err != nil {
+			return nil, 0, err
+		}
 	}
 	for scanned := 0; scanned < maxScanned; {
 		commits, more, err := read(ctx, of, beyond, 200)
@@ -78,6 +98,12 @@ func (f Filter) means(c eventstore.Commit) bool {
 		!f.From.IsZero() && c.Meta.At.Before(f.From),
 		!f.To.IsZero() && !c.Meta.At.Before(f.To):
 		return false
+	}
+	if f.Endpoint != "" || f.Kind != "" || f.Outcome != "" {
+		call, ok := c.Event.(domain.IntegrationInvoked)
+		if !ok || f.Endpoint != "" && call.Endpoint != f.Endpoint || f.Kind != "" && call.Kind != f.Kind || f.Outcome != "" && call.Outcome != f.Outcome {
+			return false
+		}
 	}
 	return len(f.Types) == 0 || c.Err == nil && slices.Contains(f.Types, domain.NameOf(c.Event))
 }

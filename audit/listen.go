@@ -51,7 +51,7 @@ func (l *Live) check(ctx context.Context, after uint64) error {
 	if after <= l.position() {
 		return nil
 	}
-	head, err := l.Log.Events.Head(ctx)
+	head, err := l.head(ctx)
 	if err == nil && after > head {
 		err = domain.Errorf(domain.Invalid, "position_unknown", "the log ends at position %d, so %d is of another log; start again without a position", head, after)
 	}
@@ -64,7 +64,7 @@ func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until ui
 	for more := true; more && (until == 0 || after < until); {
 		var commits []eventstore.Commit
 		var err error
-		if commits, more, err = l.Log.Events.Page(ctx, eventstore.Selection{Workspace: w}, after, 200); err != nil {
+		if commits, more, err = l.page(ctx, w, after); err != nil {
 			yield(Notification{}, err)
 			return after, false
 		}

@@ -15,6 +15,7 @@ import (
 // of the log.
 type Live struct {
 	Log    Log
+	Calls  bool               // notify of calls instead of changes
 	Encode func(Entry) []byte // encodes an event, once for all listeners
 	Every  time.Duration      // how often an idle listener gets its position; default 15 s
 	Logger *slog.Logger
@@ -88,7 +89,7 @@ func (l *Live) begin(ctx context.Context) error {
 	if l.listeners != nil { // only Run changes it
 		return nil
 	}
-	head, err := l.Log.Events.Head(ctx)
+	head, err := l.head(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,9 +111,13 @@ func (l *Live) read(ctx context.Context) error {
 		defer l.mu.Unlock()
 		l.reading = false
 	}()
-	for commits, err := range l.Log.Events.After(ctx, l.position()) {
+	after := l.Log.Events.After
+	if l.Calls {
+		after = l.Log.Events.CallsAfter
+	}
+	for commits, err := range after(ctx, l.position()) {
 		if errors.Is(err, eventstore.ErrOtherLog) {
-			l.restart(log)
+			err = errors.Join(err, l.restart(ctx, log))
 		}
 		if err != nil {
 			return err
@@ -124,14 +129,47 @@ func (l *Live) read(ctx context.Context) error {
 
 // restart continues in another log than the one with an identity. Listeners may have
 // events that it lacks; they find out when they connect again.
-func (l *Live) restart(before string) {
+func (l *Live) restart(ctx context.Context, before string) error {
+	at, _ := l.Log.Events.Lineage().Locate(before, l.position())
+	if l.Calls { // the lineage keeps no positions of calls
+		var err error
+		if at, err = l.head(ctx); err != nil {
+			return err
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at, _ = l.Log.Events.Lineage().Locate(before, l.at)
+	l.at = at
 	for one := range l.listeners {
 		l.drop(one)
 	}
+	return nil
 }
+
+// head returns the end of the stream that is read.
+func (l *Live) head(ctx context.Context) (uint64, error) {
+	if l.Calls {
+		return l.Log.Events.CallHead(ctx)
+	}
+	return l.Log.Events.Head(ctx)
+}
+
+// page reads the stream.
+func (l *Live) page(ctx context.Context, w domain.Workspace, after uint64) ([]eventstore.Commit, bool, error) {
+	return Filter{Calls: l.Calls}.reader(l.Log.Events)(ctx, eventstore.Selection{Workspace: w}, after, 200)
+}
+
+// ParsePosition is the reverse of NamePosition. It refuses, with Invalid, a position of
+// another log with the code position_unknown, and anything else with position_invalid.
+func (l *Live) ParsePosition(id string) (uint64, error) {
+	if l.Calls {
+		return l.Log.Events.Lineage().ParseCall(id)
+	}
+	return l.Log.Events.Lineage().Parse(id)
+}
+
+// NamePosition returns the id of a position for listeners.
+func (l *Live) NamePosition(position uint64) string { return l.Log.Events.Lineage().Name(position) }
 
 // Progress returns the position up to which listeners were notified, and when it last
 // changed. Reading reports whether the log is being read.

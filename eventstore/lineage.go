@@ -133,6 +133,20 @@ func (l Lineage) Parse(text string) (uint64, error) {
 	return 0, domain.Errorf(domain.Invalid, "position_unknown", "the position %s is of another log, from before a restore or a loss; start from the beginning", text)
 }
 
+// ParseCall is Parse for a position among the calls, of which the lineage keeps none: one of
+// an earlier log is unknown.
+func (l Lineage) ParseCall(text string) (uint64, error) {
+	number, _, _ := strings.Cut(text, "-")
+	position, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case err != nil:
+		return 0, domain.Errorf(domain.Invalid, "position_invalid", "%q is not a position: pass one exactly as it was returned", text)
+	case l.Name(position) != text:
+		return 0, domain.Errorf(domain.Invalid, "position_unknown", "the position %s is of another log, from before a restore or a loss; start from the beginning", text)
+	}
+	return position, nil
+}
+
 // index returns the index of the epoch with an id, -1 if there is none.
 func (l Lineage) index(id string) int {
 	if id == "" {

@@ -40,10 +40,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
-		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
-		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
-	}); err != nil {
+	if _, err = streams.Ensure(ctx, js, callConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{

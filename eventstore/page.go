@@ -139,18 +139,56 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 		}
 		stretch = before - min(first, before)
 	}
+	return s.pageBefore(ctx, logName, of.filter(logPrefix), before, stretch, limit)
+}
+
+// pageBefore is PageBefore for any stream. Stretch is how many positions it reads at first.
+func (s *Store) pageBefore(ctx context.Context, stream, filter string, before, stretch uint64, limit int) ([]Commit, bool, error) {
 	found := newest{limit: limit + 1}
 	for before > 1 && !found.full() {
 		from := before - min(stretch, before-1)
-		if err := s.lastBetween(ctx, of, from, before, &found); err != nil {
+		count := len(found.commits)
+		if err := s.lastBetween(ctx, stream, filter, from, before, &found); err != nil {
 			return nil, false, err
 		}
-		before, stretch = from, min(4*stretch, longestStretch)
+		before = from
+		if len(found.commits) == count && stretch >= longGap {
+			last, err := s.lastPosition(ctx, stream, filter, before)
+			if err != nil {
+				return nil, false, err
+			}
+			before = last + 1
+		}
+		stretch = min(4*stretch, longestStretch)
 	}
 	if len(found.commits) > limit {
 		return found.commits[:limit], true, nil
 	}
 	return found.commits, found.cut, nil
+}
+
+// longGap is how many positions without a selected event make a search for the one before
+// them worthwhile.
+const longGap = 4 * firstStretch
+
+// lastPosition returns the position of the last message on a filter before another
+// position, 0 when there is none. The number of requests grows with the logarithm of the
+// stream's length.
+func (s *Store) lastPosition(ctx context.Context, stream, filter string, before uint64) (uint64, error) {
+	low, high := uint64(0), max(before, 1)-1 // it is low, or after it and not after high
+	for low < high {
+		middle := low + (high-low)/2
+		next, _, err := s.request(ctx, stream, filter, middle, 1)
+		if err != nil {
+			return 0, fmt.Errorf("look back: %w", err)
+		}
+		if len(next) > 0 && next[0].Position < before {
+			low = next[0].Position
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
 }
 
 // firstOfLast returns a position from which an integration has at least count events
@@ -190,11 +228,11 @@ func (n *newest) take(older []sized) {
 }
 
 // lastBetween adds the last events of [from, before) to found.
-func (s *Store) lastBetween(ctx context.Context, of Selection, from, before uint64, found *newest) error {
+func (s *Store) lastBetween(ctx context.Context, stream, filter string, from, before uint64, found *newest) error {
 	var last []sized
 	held, cut := 0, false
 	for after := from - 1; ; {
-		commits, more, err := s.request(ctx, logName, of.filter(logPrefix), after, maxAsked)
+		commits, more, err := s.request(ctx, stream, filter, after, maxAsked)
 		if err != nil {
 			return fmt.Errorf("look back: %w", err)
 		}

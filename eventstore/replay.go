@@ -15,6 +15,7 @@ import (
 type Replay struct {
 	Of     Selection
 	Probes bool      // read the probe results instead
+	Calls  bool      // read the calls instead
 	After  uint64    // start after this position
 	From   time.Time // start with the first event stored at this time or later; zero: the first event
 	Follow bool      // continue with new events; else end with the last event at the start
@@ -28,8 +29,11 @@ func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error]
 		ctx, end := s.startReading(ctx)
 		defer end()
 		p := replaying{store: s, Replay: r, stream: logName, filter: r.Of.filter(logPrefix), at: r.After}
-		if r.Probes {
+		switch {
+		case r.Probes:
 			p.stream, p.filter = probeName, r.Of.filter(probePrefix)
+		case r.Calls:
+			p.stream, p.filter = callName, r.Of.filter(callPrefix)
 		}
 		err := p.run(ctx, func(batch []Stored) bool { return yield(batch, nil) })
 		switch {
@@ -78,7 +82,7 @@ func (p *replaying) begin(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if !p.From.IsZero() {
-		first, err := p.first(ctx, jetstreamext.GetBatchStartTime(p.From))
+		first, err := p.store.firstAt(ctx, p.stream, p.filter, p.From)
 		if err != nil {
 			return false, err
 		}
@@ -100,12 +104,12 @@ func (p *replaying) left(ctx context.Context) (bool, error) {
 	return first != nil && first.Sequence <= p.head, err
 }
 
-// first returns the position of the first selected event from a starting point on, 0 when
-// there is none.
-func (p *replaying) first(ctx context.Context, from jetstreamext.GetBatchOpt) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.store.timeout)
+// firstAt returns the position of the first message on a filter that was stored at a time or
+// later, 0 when there is none.
+func (s *Store) firstAt(ctx context.Context, stream, filter string, at time.Time) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	messages, err := jetstreamext.GetBatch(ctx, p.store.js, p.stream, 1, from, jetstreamext.GetBatchSubject(p.filter))
+	messages, err := jetstreamext.GetBatch(ctx, s.js, stream, 1, jetstreamext.GetBatchStartTime(at), jetstreamext.GetBatchSubject(filter))
 	if err != nil {
 		return 0, err
 	}

@@ -56,17 +56,12 @@ func (s *Server) listEvents(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	filter, err := json.Marshal(f)
-	if err != nil {
-		return answer{}, err
-	}
-	scope := []string{"events", string(r.workspace), string(filter)}
-	beyond, err := s.openPosition(token, scope)
+	scope, beyond, err := s.openFeed(r, f, token)
 	if err != nil {
 		return answer{}, err
 	}
 	if r.accepts(ndjson) {
-		return s.streamFeed(r, f, beyond)
+		return s.streamFeed(r, f, beyond, func(e audit.Entry) any { return showEvent(e) })
 	}
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, limit)
 	if err != nil {
@@ -126,7 +121,7 @@ func (r *request) accepts(media string) bool {
 
 // streamFeed writes the whole feed, one JSON object a line. If reading fails, it aborts the
 // connection, so that the response isn't taken for complete.
-func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, error) {
+func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64, show func(audit.Entry) any) (answer, error) {
 	const atOnce = 200
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, atOnce)
 	if err != nil {
@@ -136,7 +131,7 @@ func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64) (answer, 
 	lines := json.NewEncoder(out)
 	for {
 		for _, e := range entries {
-			if lines.Encode(showEvent(e)) != nil {
+			if lines.Encode(show(e)) != nil {
 				return answer{done: true}, nil // the caller disconnected
 			}
 		}

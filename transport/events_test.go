@@ -98,8 +98,13 @@ type listener struct {
 // listen connects to the stream, after last.
 func (s *service) listen(key, last string) *listener {
 	s.t.Helper()
+	return s.listenTo("/v1/acme/integrations/events/stream", key, last)
+}
+
+func (s *service) listenTo(path, key, last string) *listener {
+	s.t.Helper()
 	ctx, end := context.WithCancel(s.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/acme/integrations/events/stream", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	require.NoError(s.t, err)
 	req.Header.Set("Authorization", "Bearer "+key)
 	if last != "" {

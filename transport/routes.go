@@ -25,12 +25,15 @@ var routes = []route{
 	{"GET", "/integrations", access.View, read, (*Server).listIntegrations, "enabled protocol builtin search sort_by limit continuation_token"},
 	{"GET", "/integrations/events", access.View, read, (*Server).listEvents, "type actor integration_id from to order limit continuation_token"},
 	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents, ""},
+	{"GET", "/integrations/calls", access.View, read, (*Server).listCalls, callQuery},
+	{"GET", "/integrations/calls/stream", access.View, read, (*Server).streamCalls, ""},
 	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth, "max_age_ms details"},
 	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection, ""},
 	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration, "as_of"},
 	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration, "dry_run"},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration, "dry_run"},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history, "limit continuation_token"},
+	{"GET", "/integrations/:id/calls", access.View, read, (*Server).listCalls, callQuery},
 	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes, "limit continuation_token"},
 	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration, "dry_run"},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},
@@ -58,6 +61,9 @@ var routes = []route{
 	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination, ""},
 	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination, ""},
 }
+
+// callQuery has the parameters of lists of calls.
+const callQuery = "endpoint kind outcome key from to limit continuation_token"
 
 // Handler returns the API.
 func (s *Server) Handler() http.Handler {

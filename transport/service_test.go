@@ -145,6 +145,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	runs := []func(context.Context) error{results.Run, prober.Run}
 	past := audit.Log{Events: events, Builtins: set.builtins}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}
+	calls := &audit.Live{Log: past, Calls: true, Encode: transport.EncodeCall, Every: 50 * time.Millisecond, Logger: logger}
 	hookKey, err := secrets.DeriveKey("webhooks")
 	require.NoError(t, err)
 	hooks, err := webhooks.Open(ctx, nc, webhooks.Config{
@@ -152,9 +153,9 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: rand.Text, Now: time.Now, Log: logger,
 	})
 	require.NoError(t, err)
-	runs = append(runs, live.Run, hooks.Run)
+	runs = append(runs, live.Run, calls.Run, hooks.Run)
 	api := &transport.Server{
-		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, Keys: keys, Webhooks: hooks, Health: checker.Check,
+		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, Keys: keys, Webhooks: hooks, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
@@ -173,10 +174,15 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	}
 	t.Cleanup(func() { stop(); assert.NoError(t, running.Wait()) })
 	require.Eventually(t, func() bool {
-		for _, err := range live.Listen(ctx, "nobody", nil) {
-			return err == nil
+		for _, one := range []*audit.Live{live, calls} {
+			for _, err := range one.Listen(ctx, "nobody", nil) {
+				if err != nil {
+					return false
+				}
+				break
+			}
 		}
-		return false
+		return true
 	}, time.Minute, time.Millisecond, "events are delivered")
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)

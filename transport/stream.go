@@ -55,13 +55,15 @@ func (s *Server) breakOff(r *request, err error) {
 }
 
 // EncodeEvent encodes an event as a server-sent event (HTML Standard, 9.2), without its id.
-func EncodeEvent(e audit.Entry) []byte {
-	data, err := json.Marshal(showEvent(e))
+func EncodeEvent(e audit.Entry) []byte { return encode(e.Type, showEvent(e)) }
+
+func encode(typ string, shown any) []byte {
+	data, err := json.Marshal(shown)
 	if err != nil {
 		return nil // plain data; this can't happen
 	}
 	var b bytes.Buffer
-	b.WriteString("event: " + e.Type + "\ndata: ")
+	b.WriteString("event: " + typ + "\ndata: ")
 	b.Write(data)
 	b.WriteString("\n\n")
 	return b.Bytes()
@@ -73,10 +75,13 @@ const recheckEvery = time.Second
 
 // streamEvents streams the events of the workspace, from now on or after the position in
 // Last-Event-ID.
-func (s *Server) streamEvents(r *request) (answer, error) {
+func (s *Server) streamEvents(r *request) (answer, error) { return s.follow(r, s.Live) }
+
+// follow streams what live notifies of.
+func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
 	var after *uint64
 	if last := r.GetHeader("Last-Event-ID"); last != "" {
-		position, err := s.Live.Log.Events.Lineage().Parse(last)
+		position, err := live.ParsePosition(last)
 		if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Code == "position_invalid" {
 			return answer{}, domain.Errorf(domain.Invalid, "last_event_id_invalid", "Last-Event-ID must be the id of an event of this stream")
 		}
@@ -87,7 +92,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 	}
 	var out *stream
 	known, checked := s.Keys.Changes(), s.Now()
-	for note, err := range s.Live.Listen(r, r.workspace, after) {
+	for note, err := range live.Listen(r, r.workspace, after) {
 		if err != nil {
 			return s.streamEnded(r, out, err)
 		}
@@ -100,7 +105,7 @@ func (s *Server) streamEvents(r *request) (answer, error) {
 			}
 			known, checked = changes, now
 		}
-		if out.send(note, s.Live.Log.Events.Lineage().Name(note.Position)) != nil {
+		if out.send(note, live.NamePosition(note.Position)) != nil {
 			break
 		}
 	}

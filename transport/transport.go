@@ -28,9 +28,11 @@ type Server struct {
 	Cursors  projections.Cursors
 	Audit    audit.Log
 	Live     *audit.Live
-	Keys     *access.Keys
-	Webhooks *webhooks.Webhooks
-	Health   func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
+
+	LiveCalls *audit.Live // of calls
+	Keys      *access.Keys
+	Webhooks  *webhooks.Webhooks
+	Health    func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
 
 	Wait         func(ctx context.Context, position uint64) error // returns once the read model shows a position
 	WaitForProbe func(ctx context.Context, position uint64) error // the same in the log of probes

@@ -22,7 +22,8 @@ type replayCommand struct {
 	Integration string              `help:"Only the events of this integration: its id, or with --workspace its name."`
 	After       flagvalues.Position `help:"Start after this position, such as the last sequence of an earlier replay." xor:"start"`
 	From        time.Time           `help:"Start with events stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"start"`
-	Probes      bool                `help:"Replay the results of probes instead."`
+	Probes      bool                `help:"Replay the results of probes instead." xor:"stream"`
+	Calls       bool                `help:"Replay the calls of upstreams instead." xor:"stream"`
 	Follow      bool                `help:"Follow the log and write new events, until interrupted."`
 	storeFlags  `embed:""`
 }
@@ -69,7 +70,7 @@ func (c replayCommand) Run(s console) error {
 	defer signal.Stop(broken)
 
 	r := &eventWriter{to: s.out, rate: terminal.NewRate(s.err), position: uint64(c.After)}
-	for batch, failed := range events.Replay(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, After: r.position, From: c.From, Follow: c.Follow}) {
+	for batch, failed := range events.Replay(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, Calls: c.Calls, After: r.position, From: c.From, Follow: c.Follow}) {
 		if err = failed; err == nil {
 			err = r.write(batch)
 		}
@@ -99,8 +100,11 @@ func (c replayCommand) Run(s console) error {
 // checkAfter returns an error for a position beyond the log, which is of another log.
 func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store) error {
 	head := events.Head
-	if c.Probes {
+	switch {
+	case c.Probes:
 		head = events.ProbeHead
+	case c.Calls:
+		head = events.CallHead
 	}
 	end, err := head(ctx)
 	if err == nil && uint64(c.After) > end {

@@ -75,6 +75,15 @@ func TestReplayWritesWhatHappenedWhetherOrNotTheServiceRuns(t *testing.T) {
 	require.Len(t, probes, 1)
 	require.NotEmpty(t, probes[0].Data.Probe.Status)
 
+	_, calls, _ := replay(t, data, "--calls")
+	require.Empty(t, calls)
+	p.must(http.StatusOK, http.MethodPost, "/v1/acme/integrations/test-connection", `{"id": "crm"}`)
+	_, calls, _ = replay(t, data, "--calls", "--workspace", "acme", "--integration", "crm")
+	require.Len(t, calls, 1)
+	require.Equal(t, "integration.invoked.v3", calls[0].Type)
+	exit, _, _ = replay(t, data, "--calls", "--probes")
+	require.NotZero(t, exit)
+
 	require.Zero(t, p.stop())
 	exit, stopped, stderr := replay(t, data)
 	require.Zero(t, exit, stderr)

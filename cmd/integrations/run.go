@@ -29,7 +29,7 @@ const maxReadWait = time.Second
 // serve runs the service until ctx ends, and calls ready with its URL once it accepts
 // requests.
 func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
-	if err := c.checkRoles(); err != nil {
+	if err := errors.Join(c.checkRoles(), c.checkKeepCalls()); err != nil {
 		return err
 	}
 	if err := c.folder().Prepare(); err != nil {
@@ -121,17 +121,19 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err := stopCompressing(open, conn.NATS, log); err != nil {
 		return err
 	}
+	c.keepCalls(open, events, log)
 	events.Require(ownStreams())
 	metrics.AddLog(registry, guard, conn.NATS)
 	history := audit.Log{Events: events, Builtins: c.settings()}
 	live := &audit.Live{Log: history, Encode: transport.EncodeEvent, Logger: log}
+	liveCalls := &audit.Live{Log: history, Calls: true, Encode: transport.EncodeCall, Logger: log}
 	followers := &metrics.Followers{Events: events, Model: model, Live: live, Now: now}
 	if c.has(roleAPI) {
 		followers.Results = probing.results
 	}
 	registry.MustRegister(followers)
 	api := &transport.Server{
-		Commands: service, Read: reader, Cursors: cursors, Audit: history, Live: live, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
+		Commands: service, Read: reader, Cursors: cursors, Audit: history, Live: live, LiveCalls: liveCalls, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),
 		Gate: egress.Gate, Limits: c.limits(), Hosts: c.hosts(), Metrics: registry, NewID: newID, Now: now, Log: log,
 	}
@@ -165,6 +167,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	})
 	if c.has(roleAPI) {
 		parts.Go(func() error { return live.Run(streaming) }) // its listeners end with it, so that the drain does not wait for them
+		parts.Go(func() error { return liveCalls.Run(streaming) })
 		parts.Go(func() error { return probing.results.Run(open) })
 	}
 	if c.has(roleProber) {

@@ -23,6 +23,7 @@ type serveCommand struct {
 	WriteWait      time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
 	ReadModelStall time.Duration `name:"read-model-stall" help:"How long the read model may be behind the log without progress before /readyz fails." default:"30s"`
 	ProbeInterval  time.Duration `help:"How often to probe enabled integrations that configure no interval; 0: only on request." default:"5m"`
+	KeepCalls      time.Duration `help:"How long calls are recorded, such as 52560h for six years, at least 1h; the same in all processes. Default: as set before, at first 720h." default:"0s"`
 
 	RateRead  float64 `help:"Reads per second and API key; 0: unlimited." default:"20000"`
 	RateWrite float64 `help:"Writes per second and API key; 0: unlimited." default:"10000"`
