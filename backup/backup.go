@@ -26,7 +26,7 @@ const (
 // order returns the streams in the order in which they are read, in three stages. The
 // followers of the log come before it, so that none of them is ahead of the log. The
 // secrets come after it, so that none is missing that it references. Streams that can be
-// created again (CANARY, KV_LEASES, PROBE_WORK) are omitted.
+// created again (CANARY, KV_LEASES, PROBE_WORK, USAGE) are omitted.
 func order() (followers, log, rest []string) {
 	return []string{"KV_SUBSCRIBERS", "WEBHOOKS", "KV_WEBHOOK_DESTINATIONS"},
 		[]string{logName, secretsName},

@@ -41,7 +41,8 @@ type Service struct {
 	Now          func() time.Time         // UTC, in microseconds
 	NewID        func() string            // unique, of letters, digits and hyphens
 	Log          *slog.Logger
-	Deferred     *Deferred // secrets to destroy after a backup; nil: the sweep destroys them
+	Called       func(domain.Protocol, domain.IntegrationInvoked) // is called for each call, to measure it; nil: nothing is
+	Deferred     *Deferred                                        // secrets to destroy after a backup; nil: the sweep destroys them
 }
 
 // Caller identifies who sends a command, from where and how.

@@ -38,6 +38,9 @@ func (s *Service) recordConnection(ctx context.Context, by Caller, i domain.Inte
 // made, so a failure to record it is logged and not returned.
 func (s *Service) recordInvoked(ctx context.Context, by Caller, i domain.Integration, call domain.IntegrationInvoked) {
 	at := s.Now()
+	if s.Called != nil {
+		s.Called(i.Protocol, call)
+	}
 	call.ID, call.Workspace, call.Name, call.Incarnation, call.At = i.ID, i.Workspace, i.Name, i.Incarnation, at
 	_, err := s.Events.RecordCall(context.WithoutCancel(ctx), call,
 		domain.Metadata{CommandID: s.NewID(), At: at, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent})

@@ -138,3 +138,27 @@ func TestCallsAreFollowedLive(t *testing.T) {
 		s.send(request{method: http.MethodGet, path: path, header: map[string]string{"Last-Event-ID": id}, wrong: true}).is(422, code)
 	}
 }
+
+func TestTheUsageOfAnIntegrationIsCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.slots(t, "clinic")
+	none := s.get("/integrations/clinic/usage").is(200)
+	require.Equal(t, []any{}, none.at("hours"))
+	require.Nil(t, none.at("error_share"))
+	require.Nil(t, none.at("duration_ms"))
+	for _, day := range []string{"mon", "tue", "wed", "never"} {
+		s.invoke("clinic", day, "")
+	}
+	s.post("/integrations/clinic/endpoints/list_slots/test", members{"params": members{"day": "mon"}}).is(200)
+	soon(t, func() bool { return s.get("/integrations/clinic/usage").is(200).at("calls") == 5.0 })
+	got := s.get("/integrations/clinic/usage").is(200)
+	require.InDelta(t, 0.2, got.at("error_share"), 1e-9)
+	require.Equal(t, members{"invoke": 4.0, "test": 1.0}, got.at("kinds"))
+	require.Equal(t, members{"ok": 4.0, "upstream_error": 1.0}, got.at("outcomes"))
+	require.Positive(t, got.at("duration_ms", "p50"))
+	require.GreaterOrEqual(t, got.at("duration_ms", "p99"), got.at("duration_ms", "p95"))
+	require.NotEmpty(t, got.at("hours"))
+	s.get("/integrations/nothing/usage").is(404, "integration_not_found")
+	require.InDelta(t, 0, s.get("/integrations/google-maps/usage").is(200).at("calls"), 0)
+}

@@ -34,6 +34,7 @@ var routes = []route{
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration, "dry_run"},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history, "limit continuation_token"},
 	{"GET", "/integrations/:id/calls", access.View, read, (*Server).listCalls, callQuery},
+	{"GET", "/integrations/:id/usage", access.View, read, (*Server).getUsage, ""},
 	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes, "limit continuation_token"},
 	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration, "dry_run"},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},

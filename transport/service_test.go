@@ -35,6 +35,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/transport"
+	"github.com/seed677028b5/integrations/usage"
 	"github.com/seed677028b5/integrations/vault"
 	"github.com/seed677028b5/integrations/webhooks"
 )
@@ -153,9 +154,12 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: rand.Text, Now: time.Now, Log: logger,
 	})
 	require.NoError(t, err)
-	runs = append(runs, live.Run, calls.Run, hooks.Run)
+	used, err := usage.Open(ctx, nc, 1)
+	require.NoError(t, err)
+	counter := &usage.Counter{Events: events, Usage: used, Log: logger}
+	runs = append(runs, counter.Run, live.Run, calls.Run, hooks.Run)
 	api := &transport.Server{
-		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, Keys: keys, Webhooks: hooks, Health: checker.Check,
+		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, Usage: used, Keys: keys, Webhooks: hooks, Health: checker.Check,
 		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))

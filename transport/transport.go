@@ -18,6 +18,7 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/usage"
 	"github.com/seed677028b5/integrations/webhooks"
 )
 
@@ -30,6 +31,7 @@ type Server struct {
 	Live     *audit.Live
 
 	LiveCalls *audit.Live // of calls
+	Usage     *usage.Store
 	Keys      *access.Keys
 	Webhooks  *webhooks.Webhooks
 	Health    func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)

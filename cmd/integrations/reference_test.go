@@ -39,7 +39,7 @@ func TestReferenceOfCommands(t *testing.T) {
 	b.WriteString("\n## Stores\n\nEvery command that reads or writes what the service keeps has these flags. Give them the same values as `serve` has.\n")
 	writeFlags(&b, serve.Flags, func(name string) bool { return isStore(name) })
 	for _, command := range parser.Model.Leaves(true) {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```sh\n%s\n```\n", strings.TrimPrefix(command.FullPath(), "integrations "), command.Help, usage(command))
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```sh\n%s\n```\n", strings.TrimPrefix(command.FullPath(), "integrations "), command.Help, flagUsage(command))
 		for _, argument := range command.Positional {
 			fmt.Fprintf(&b, "\n- `<%s>`: %s\n", argument.Name, oneLine(argument.Help))
 		}
@@ -89,7 +89,7 @@ func writeFlags(b *strings.Builder, flags []*kong.Flag, want func(name string) b
 }
 
 // usage is the command with its arguments and without its flags.
-func usage(command *kong.Node) string {
+func flagUsage(command *kong.Node) string {
 	return "integrations " + strings.TrimPrefix(noFlags.ReplaceAllString(command.Summary(), ""), "integrations ") + " [flags]"
 }
 

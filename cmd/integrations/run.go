@@ -21,6 +21,7 @@ import (
 	"github.com/seed677028b5/integrations/internal/natsconn"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/transport"
+	"github.com/seed677028b5/integrations/usage"
 )
 
 // maxReadWait bounds how long a read waits while the read model is being built.
@@ -110,6 +111,11 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
 	registry := metrics.New(model)
+	service.Called = metrics.Calls(registry)
+	counts, err := usage.Open(open, conn.NATS, c.Replicas)
+	if err != nil {
+		return err
+	}
 	probing, err := newProbing(open, c, conn.NATS, service, reader, model, registry, log)
 	if err != nil {
 		return err
@@ -133,7 +139,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	}
 	registry.MustRegister(followers)
 	api := &transport.Server{
-		Commands: service, Read: reader, Cursors: cursors, Audit: history, Live: live, LiveCalls: liveCalls, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
+		Commands: service, Read: reader, Cursors: cursors, Audit: history, Live: live, LiveCalls: liveCalls, Usage: counts, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),
 		Gate: egress.Gate, Limits: c.limits(), Hosts: c.hosts(), Metrics: registry, NewID: newID, Now: now, Log: log,
 	}
@@ -169,6 +175,10 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		parts.Go(func() error { return live.Run(streaming) }) // its listeners end with it, so that the drain does not wait for them
 		parts.Go(func() error { return liveCalls.Run(streaming) })
 		parts.Go(func() error { return probing.results.Run(open) })
+	}
+	if c.has(roleProjector) {
+		counter := &usage.Counter{Events: events, Usage: counts, Log: log}
+		parts.Go(func() error { return counter.Run(open) })
 	}
 	if c.has(roleProber) {
 		parts.Go(func() error { return probing.scheduler.Run(open) })
