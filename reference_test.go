@@ -154,7 +154,7 @@ func TestReferenceOfPermissions(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString(header("Permissions", "transport/openapi.yaml", "An API key has one or more of these permissions, in one workspace. "+
-		"A key of the operator (`keys create --operator`) has\nthem in every workspace. A key can give, rotate and revoke no permission that it lacks.\n\n"+
+		"A key of the operator (`keys create --operator`) has\nthem in every workspace. A key can give, rotate and revoke no permission that it lacks.\nIt can be narrowed to integrations, tools and methods: [operating](../operating.md#keys).\n\n"+
 		"An agent needs `Integration.invoke` to call tools, and `Integration.view` if it lists tools over HTTP\n(`GET /v1/{workspace_id}/integration-tools`) "+
 		"rather than over MCP:\n\n```sh\nintegrations keys create --workspace acme --name agent --permission Integration.invoke\n```"))
 	for _, p := range purposes {

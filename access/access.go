@@ -44,17 +44,55 @@ type Key struct {
 	Workspace   domain.Workspace `json:"workspace_id,omitempty"` // empty: the operator's
 	Name        string           `json:"name"`
 	Permissions []Permission     `json:"permissions"`
-	CreatedAt   time.Time        `json:"created_at"`
-	CreatedBy   string           `json:"created_by"`          // the id of a key, or "system"
-	ExpiresAt   time.Time        `json:"expires_at,omitzero"` // zero: never
-	RotatedAt   time.Time        `json:"rotated_at,omitzero"` // when the present secret was created; zero: with the key
-	Hashes      []Hash           `json:"hashes"`              // of the valid secrets, the present one last
+	domain.Scope
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`          // the id of a key, or "system"
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
+	RotatedAt time.Time `json:"rotated_at,omitzero"` // when the present secret was created; zero: with the key
+	Hashes    []Hash    `json:"hashes"`              // of the valid secrets, the present one last
 }
 
 // Hash verifies one secret of a key.
 type Hash struct {
 	SHA256 string    `json:"sha256"`         // of the secret, in hex; 256 random bits need no slow hash
 	Until  time.Time `json:"until,omitzero"` // when it expires; zero: with the key
+}
+
+// ScopeProblem returns why a key can't be narrowed and have its permissions, "" when it can.
+// Webhooks show a whole workspace, and who changes an integration changes all its endpoints.
+func (k Key) ScopeProblem() string {
+	for _, p := range k.Permissions {
+		switch {
+		case k.Narrow() && (p == Admin || p == ManageHooks):
+			return fmt.Sprintf("a key with the permission %s can't be narrowed", p)
+		case k.NarrowsEndpoints() && (p == Create || p == Update || p == Delete):
+			return fmt.Sprintf("a key with the permission %s can only be narrowed to integrations", p)
+		}
+	}
+	return ""
+}
+
+// stored is how a key is stored. The permissions of a narrowed key have another name, so
+// that a version which does not know scopes takes it for a key without permissions.
+type stored struct {
+	Key
+	Permissions []Permission `json:"permissions"`
+	Narrowed    []Permission `json:"narrowed_permissions,omitempty"`
+}
+
+func toStored(k Key) stored {
+	if k.Narrow() {
+		return stored{Key: k, Permissions: []Permission{}, Narrowed: k.Permissions}
+	}
+	return stored{Key: k, Permissions: k.Permissions}
+}
+
+func (s stored) key() Key {
+	s.Key.Permissions = s.Permissions
+	if s.Narrow() {
+		s.Key.Permissions = s.Narrowed
+	}
+	return s.Key
 }
 
 // Operator reports whether the key is an operator's.

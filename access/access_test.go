@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"context"
+	"encoding/json"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -219,6 +220,34 @@ func TestOnlyAHashIsStored(t *testing.T) {
 	entry, err := bucket.Get(t.Context(), made.ID)
 	require.NoError(t, err)
 	require.NotContains(t, string(entry.Value()), strings.Split(text, "_")[2])
+}
+
+func TestANarrowedKeyStaysSoAndAnEarlierVersionGivesItNoPermission(t *testing.T) {
+	k, c, nc := start(t)
+	narrow := reader
+	narrow.Scope = domain.Scope{Tools: []string{"crm__get_*"}, Methods: []string{"GET"}}
+	made, text, err := k.Issue(t.Context(), narrow)
+	require.NoError(t, err)
+	require.Equal(t, narrow.Scope, made.Scope)
+	rotated, second, err := k.Rotate(t.Context(), "acme", made.ID, time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, narrow.Scope, rotated.Scope)
+	again := open(t, nc, c)
+	for _, one := range []string{text, second} {
+		got, err := again.Authenticate(t.Context(), one)
+		require.NoError(t, err)
+		require.Equal(t, rotated, got)
+		require.True(t, got.May(access.View))
+	}
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	bucket, err := js.KeyValue(t.Context(), "API_KEYS")
+	require.NoError(t, err)
+	entry, err := bucket.Get(t.Context(), made.ID)
+	require.NoError(t, err)
+	var before struct{ Permissions []access.Permission } // what a version reads that knows no scopes
+	require.NoError(t, json.Unmarshal(entry.Value(), &before))
+	require.Empty(t, before.Permissions)
 }
 
 func TestTheLastUseIsStored(t *testing.T) {

@@ -101,11 +101,11 @@ func (k *Keys) learn(e jetstream.KeyValueEntry) error {
 		k.set(e.Key(), entry{revision: e.Revision()})
 		return nil
 	}
-	var key Key
+	var key stored
 	if err := json.Unmarshal(e.Value(), &key); err != nil {
 		return fmt.Errorf("read key %s: %w", e.Key(), err)
 	}
-	k.set(e.Key(), entry{key: key, revision: e.Revision()})
+	k.set(e.Key(), entry{key: key.key(), revision: e.Revision()})
 	return nil
 }
 

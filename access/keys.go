@@ -235,7 +235,7 @@ func (k *Keys) find(w domain.Workspace, id string) (entry, error) {
 
 // store writes a key after a revision, and updates it here immediately.
 func (k *Keys) store(ctx context.Context, key Key, after uint64) error {
-	data, err := json.Marshal(key)
+	data, err := json.Marshal(toStored(key))
 	if err != nil {
 		return fmt.Errorf("store key: %w", err)
 	}

@@ -18,6 +18,7 @@ type AsOf struct {
 // not exist then.
 func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
+		b, _ = domain.ScopeOf(ctx).View(b)
 		return b, nil
 	}
 	c, err := l.find(ctx, w, id, at)
@@ -26,13 +27,14 @@ func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf
 	}
 	state := domain.Evolve(domain.Integration{}, c.Event)
 	switch {
-	case state.ID == "":
+	case state.ID == "", !state.Deleted && !domain.ScopeOf(ctx).Sees(state):
 		return domain.Integration{}, domain.NoSuchIntegration()
 	case at.Version > 0 && state.Version != at.Version:
 		return domain.Integration{}, domain.Errorf(domain.NotFound, "version_not_found", "the integration has no readable version %d; its last version is %d", at.Version, state.Version)
 	case state.Deleted:
 		return domain.Integration{}, domain.Errorf(domain.NotFound, "integration_deleted", "the integration was deleted at that point, with version %d", state.Version)
 	}
+	state, _ = domain.ScopeOf(ctx).View(state)
 	return state, nil
 }
 

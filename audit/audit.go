@@ -6,6 +6,8 @@ package audit
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -37,6 +39,8 @@ type Entry struct {
 	Unread      string          // why the event is unreadable, "" when it is readable
 
 	Call *domain.IntegrationInvoked // nil: it is not a call
+
+	event domain.Event
 }
 
 // EntryOf returns the entry of an event without its changes.
@@ -50,6 +54,7 @@ func EntryOf(c eventstore.Commit) Entry {
 		return e
 	}
 	state := domain.Evolve(domain.Integration{}, c.Event)
+	e.event = c.Event
 	e.Name, e.Version, e.Type = state.Name, state.Version, domain.NameOf(c.Event)
 	switch is := c.Event.(type) {
 	case domain.IntegrationUpdated:
@@ -61,6 +66,27 @@ func EntryOf(c eventstore.Commit) Entry {
 	case domain.IntegrationCreated, domain.IntegrationProbed:
 	}
 	return e
+}
+
+// Seen returns the entry as a scope shows it, and whether it is visible. Where endpoints are
+// narrowed, changes of endpoints are one change: which ones changed is not shown.
+func (e Entry) Seen(s domain.Scope) (Entry, bool) {
+	if !s.SeesEvent(e.event) {
+		return Entry{}, false
+	}
+	if s.NarrowsEndpoints() {
+		changed := []string{}
+		for _, pointer := range e.Changed {
+			if strings.HasPrefix(pointer, "/endpoints/") {
+				pointer = "/endpoints"
+			}
+			if !slices.Contains(changed, pointer) {
+				changed = append(changed, pointer)
+			}
+		}
+		e.Changed = changed
+	}
+	return e, true
 }
 
 // Known refuses with NotFound an integration that never existed. A deleted one is known.

@@ -40,13 +40,14 @@ func (f Filter) reader(events *eventstore.Store) func(context.Context, eventstor
 // matches takes bounded time.
 const maxScanned = 20_000
 
-// Feed returns up to limit of the events of a workspace that f selects, beyond a
+// Feed returns up to limit of the events of a workspace that f selects and the scope of ctx
+// shows, beyond a
 // position in the order of f: after it, or before it when the newest come first.
 // Position 0 is the start. It returns the start of the next page, 0 when there is none.
 // A page may be short, or even empty, and still have a next one.
 func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint64, limit int) (page []Entry, next uint64, err error) {
 	of := eventstore.Selection{Workspace: w, ID: f.ID}
-	read := f.reader(l.Events)
+	read, scope := f.reader(l.Events), domain.ScopeOf(ctx)
 	if f.Calls && f.Newest && beyond == 0 && !f.To.IsZero() { // skips the calls after it
 		if beyond, err = l.Events.FirstCallAt(ctx, of, f.To.Add(slack)); err != nil {
 			return nil, 0, err
@@ -62,8 +63,8 @@ func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint
 				return page, 0, nil
 			}
 			beyond = c.Position
-			if f.means(c) {
-				page = append(page, EntryOf(c))
+			if e, visible := EntryOf(c).Seen(scope); visible && f.means(c) {
+				page = append(page, e)
 			}
 			if len(page) == limit && (more || n < len(commits)-1) {
 				return page, beyond, nil

@@ -7,7 +7,8 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// History returns up to limit events of an integration after a position, oldest first,
+// History returns up to limit events of an integration, with the changes that the scope of ctx
+// shows, after a position, oldest first,
 // and whether there are more. A deleted integration still has a history; one that never
 // existed is NotFound.
 func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, limit int) ([]Entry, bool, error) {
@@ -25,7 +26,7 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 	if len(commits) == 0 && after == 0 {
 		return nil, false, domain.NoSuchIntegration()
 	}
-	entries := make([]Entry, len(commits))
+	entries, scope := make([]Entry, len(commits)), domain.ScopeOf(ctx)
 	for n, c := range commits {
 		entries[n] = EntryOf(c)
 		if c.Err != nil {
@@ -33,7 +34,9 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 		}
 		state := domain.Evolve(before, c.Event)
 		if !state.Deleted {
-			entries[n].Changes = domain.Changes(before.Configuration, state.Configuration)
+			was, _ := scope.View(before)
+			is, _ := scope.View(state)
+			entries[n].Changes = domain.Changes(was.Configuration, is.Configuration)
 		}
 		before = state
 	}

@@ -72,7 +72,7 @@ func (l *Live) recorded(ctx context.Context, w domain.Workspace, after, until ui
 			if until > 0 && c.Position > until {
 				return after, true
 			}
-			if !yield(Notification{Position: c.Position, Event: l.Encode(EntryOf(c))}, nil) {
+			if !yield(l.notify(c), nil) {
 				return after, false
 			}
 			after = c.Position

@@ -33,6 +33,25 @@ type Live struct {
 type Notification struct {
 	Position uint64
 	Event    []byte
+	Entry    Entry // of the event
+}
+
+// notify returns the notification of an event.
+func (l *Live) notify(c eventstore.Commit) Notification {
+	e := EntryOf(c)
+	return Notification{Position: c.Position, Event: l.Encode(e), Entry: e}
+}
+
+// Seen returns the notification as a scope shows it: only its position, if the event is hidden.
+func (l *Live) Seen(n Notification, s domain.Scope) Notification {
+	if n.Event == nil || !s.Narrow() {
+		return n
+	}
+	e, visible := n.Entry.Seen(s)
+	if !visible {
+		return Notification{Position: n.Position}
+	}
+	return Notification{Position: n.Position, Event: l.Encode(e), Entry: e}
 }
 
 // A listener's channel is closed when the listener is too slow, and when Run ends.
@@ -198,7 +217,7 @@ func (l *Live) publish(commits []eventstore.Commit) {
 				continue
 			}
 			if note.Event == nil {
-				note = Notification{Position: c.Position, Event: l.Encode(EntryOf(c))}
+				note = l.notify(c)
 			}
 			select {
 			case one.events <- note:

@@ -10,7 +10,7 @@ import (
 
 // TestEndpoint calls one endpoint of an integration, enabled or not, with params, and
 // records the call unless it is a dry run. A failure of the upstream is in the result.
-func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any, dryRun bool) (domain.CallResult, error) {
+func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, name string, params map[string]any, dryRun bool) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.CallResult{}, err
@@ -18,7 +18,7 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, end
 	var e domain.Endpoint
 	result, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (result domain.CallResult, err error) {
 		i = now
-		if e, err = i.Endpoint(endpoint); err != nil {
+		if e, err = endpoint(ctx, i, name); err != nil {
 			return result, err
 		}
 		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring})

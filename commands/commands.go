@@ -196,18 +196,24 @@ func (s *Service) callable(ctx context.Context, by Caller, id domain.ID) (domain
 	return i, by.May(i)
 }
 
-// current returns the integration at the head of the log, built-ins included.
+// current returns the integration at the head of the log, built-ins included, unless the
+// scope of ctx hides it. It has all its endpoints.
 func (s *Service) current(ctx context.Context, w domain.Workspace, id domain.ID) (domain.Integration, error) {
+	i, err := s.last(ctx, w, id)
+	if err != nil {
+		return domain.Integration{}, err
+	}
+	if !i.Exists() || !domain.ScopeOf(ctx).Sees(i) {
+		return domain.Integration{}, domain.NoSuchIntegration()
+	}
+	return i, nil
+}
+
+// last returns the state at the head of the log, which may be of a deleted integration.
+func (s *Service) last(ctx context.Context, w domain.Workspace, id domain.ID) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, s.Builtins); ok {
 		return b, nil
 	}
 	last, err := s.Events.Load(ctx, w, id)
-	if err != nil {
-		return domain.Integration{}, err
-	}
-	i := domain.Evolve(domain.Integration{}, last.Event)
-	if !i.Exists() {
-		return domain.Integration{}, domain.NoSuchIntegration()
-	}
-	return i, nil
+	return domain.Evolve(domain.Integration{}, last.Event), err
 }

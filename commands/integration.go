@@ -11,6 +11,9 @@ import (
 // Conflict.
 func (s *Service) CreateIntegration(ctx context.Context, by Caller, doc domain.Document, on Condition) (Outcome, error) {
 	name, _ := doc["name"].(string) // the decision refuses anything else
+	if err := mayName(ctx, name); err != nil {
+		return Outcome{}, err
+	}
 	return s.change(ctx, by, domain.NewID(by.Workspace, name), on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return i.Create(by.Workspace, doc, st, s.Rules)
 	})

@@ -9,7 +9,7 @@ import (
 
 // InvokeEndpoint calls one endpoint of an enabled integration and records the call. A
 // failure of the upstream is in the result.
-func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, endpoint string, params map[string]any) (domain.CallResult, error) {
+func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, name string, params map[string]any) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
 		return domain.CallResult{}, err
@@ -19,7 +19,7 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, e
 		if i = now; !i.Enabled {
 			return result, domain.Errorf(domain.Conflict, "integration_disabled", "the integration %q is disabled", i.Name)
 		}
-		if e, err = i.Endpoint(endpoint); err != nil {
+		if e, err = endpoint(ctx, i, name); err != nil {
 			return result, err
 		}
 		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: keyring})

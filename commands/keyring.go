@@ -28,7 +28,7 @@ func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Int
 		if err != nil {
 			return none, err
 		}
-		if i = domain.Evolve(domain.Integration{}, last.Event); !i.Exists() {
+		if i = domain.Evolve(domain.Integration{}, last.Event); !i.Exists() || !domain.ScopeOf(ctx).Sees(i) {
 			return none, domain.NoSuchIntegration()
 		}
 		if err := by.May(i); err != nil {

@@ -99,6 +99,10 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 				doc[unneeded] = "unsaved"
 			}
 		}
+		name, _ := doc["name"].(string)
+		if err := mayName(ctx, name); err != nil {
+			return domain.Probe{}, err
+		}
 		decision, err = stored.Create(by.Workspace, doc, attempt, s.Rules)
 	}
 	if err != nil {

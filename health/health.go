@@ -48,11 +48,11 @@ const (
 // time are unknown; those that the caller may not start show their last probe.
 //
 // Concurrent checks of the same workspace share one run, unless something has changed since
-// it started, and checks of several processes share probes, so that many callers cost an
+// it started or they see different integrations, and checks of several processes share probes, so that many callers cost an
 // upstream no more than one. A check continues when its first caller has gone. A check that
 // ran out of time continues where it was when it is requested again within a minute.
 func (c *Checker) Check(ctx context.Context, by commands.Caller, maxAge time.Duration) (domain.HealthReport, error) {
-	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t %d", by.Workspace, maxAge, by.MayExec, c.Position()), func() (any, error) {
+	shared, err, _ := c.running.Do(fmt.Sprintf("%s %s %t %d %q", by.Workspace, maxAge, by.MayExec, c.Position(), domain.ScopeOf(ctx)), func() (any, error) {
 		return c.check(context.WithoutCancel(ctx), by, maxAge)
 	})
 	report, _ := shared.(domain.HealthReport)

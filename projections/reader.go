@@ -25,11 +25,24 @@ func (r Reader) caughtUp(ctx context.Context) error {
 	return r.CaughtUp(ctx)
 }
 
-// Get returns the integration or built-in of that workspace, or domain.NoSuchIntegration.
+// Get returns the integration or built-in of that workspace, as the scope of ctx shows it, or
+// domain.NoSuchIntegration.
 func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return Integration{}, err
 	}
+	i, err := r.get(ctx, w, id)
+	if err != nil {
+		return Integration{}, err
+	}
+	var visible bool
+	if i.Integration, visible = domain.ScopeOf(ctx).View(i.Integration); !visible {
+		return Integration{}, domain.NoSuchIntegration()
+	}
+	return i, nil
+}
+
+func (r Reader) get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error) {
 	builtin, ok := domain.Builtin(w, id, r.Builtins)
 	if !ok {
 		return r.Store.Get(ctx, w, id)
@@ -41,11 +54,47 @@ func (r Reader) Get(ctx context.Context, w domain.Workspace, id domain.ID) (Inte
 	return with[0], nil
 }
 
-// List returns a page of the integrations and built-ins of a workspace.
+// List returns a page of the integrations and built-ins of a workspace, as the scope of ctx
+// shows them.
 func (r Reader) List(ctx context.Context, w domain.Workspace, q Query) (Page, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return Page{}, err
 	}
+	if scope := domain.ScopeOf(ctx); scope.Narrow() {
+		return r.listVisible(ctx, w, q, scope)
+	}
+	return r.list(ctx, w, q)
+}
+
+// visiblePage is how many integrations are read at once to find the visible ones.
+const visiblePage = 200
+
+// listVisible reads all integrations that q selects, because the total counts the visible ones.
+func (r Reader) listVisible(ctx context.Context, w domain.Workspace, q Query, scope domain.Scope) (Page, error) {
+	all := Query{Filter: q.Filter, Sort: q.Sort, Limit: visiblePage}
+	rows, total := []Integration{}, 0
+	for {
+		page, err := r.list(ctx, w, all)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, i := range page.Items {
+			var visible bool
+			if i.Integration, visible = scope.View(i.Integration); !visible {
+				continue
+			}
+			total++
+			if len(rows) <= q.Limit && (q.After == nil || q.Sort.Compare(q.Sort.KeyOf(i.Integration), *q.After) > 0) {
+				rows = append(rows, i)
+			}
+		}
+		if all.After = page.Next; all.After == nil {
+			return NewPage(q, rows, total), nil
+		}
+	}
+}
+
+func (r Reader) list(ctx context.Context, w domain.Workspace, q Query) (Page, error) {
 	builtins := slices.DeleteFunc(domain.Builtins(w, r.Builtins), func(i domain.Integration) bool { return !q.Matches(i) })
 	all := len(builtins)
 	builtins = ahead(builtins, q)

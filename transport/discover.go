@@ -72,6 +72,10 @@ func (s *Server) discover(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if r.key.NarrowsEndpoints() { // what is not offered, and how much there is, is not shown either
+		found.Offers = slices.DeleteFunc(found.Offers, func(o domain.Offer) bool { return !r.key.Shows(i.Name, o.Name, o.Method) })
+		found.Skipped, found.Total = nil, len(found.Offers)
+	}
 	body := discoveryAnswer{
 		Source: found.Source, Endpoints: orEmpty(found.Offers), Configured: []string{}, Notes: []offerNote{}, Skipped: orEmpty(found.Skipped),
 		Total: found.Total, Offered: len(found.Offers), Truncated: found.Truncated, Error: nullable(found.Error), ErrorCode: nullable(found.ErrorCode),

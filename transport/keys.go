@@ -18,17 +18,23 @@ type keyAnswer struct {
 	WorkspaceID domain.Workspace    `json:"workspace_id"`
 	Name        string              `json:"name"`
 	Permissions []access.Permission `json:"permissions"`
-	CreatedAt   time.Time           `json:"created_at"`
-	CreatedBy   string              `json:"created_by"`
-	ExpiresAt   *time.Time          `json:"expires_at"`
-	RotatedAt   *time.Time          `json:"rotated_at"`
-	LastUsedAt  *time.Time          `json:"last_used_at"`
-	Key         string              `json:"key,omitempty"`
+
+	Integrations []string `json:"integrations"` // null: all
+	Tools        []string `json:"tools"`        // null: all
+	Methods      []string `json:"methods"`      // null: all
+
+	CreatedAt  time.Time  `json:"created_at"`
+	CreatedBy  string     `json:"created_by"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	RotatedAt  *time.Time `json:"rotated_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Key        string     `json:"key,omitempty"`
 }
 
 func (s *Server) showKey(k access.Key, text string) keyAnswer {
 	return keyAnswer{
-		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions, CreatedAt: instant(k.CreatedAt), CreatedBy: k.CreatedBy,
+		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions,
+		Integrations: k.Integrations, Tools: k.Tools, Methods: k.Methods, CreatedAt: instant(k.CreatedAt), CreatedBy: k.CreatedBy,
 		ExpiresAt: nullable(instant(k.ExpiresAt)), RotatedAt: nullable(instant(k.RotatedAt)), LastUsedAt: nullable(instant(s.Keys.LastUsed(k.ID))), Key: text,
 	}
 }
@@ -53,13 +59,16 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.showKey(key, text)}, nil
 }
 
-// mayGive refuses to issue a key with more permissions than the caller's, or with a longer
-// validity.
+// mayGive refuses to issue a key with more permissions than the caller's, that sees more, or
+// with a longer validity.
 func (r *request) mayGive(key access.Key) error {
 	for _, p := range key.Permissions {
 		if !r.key.May(p) {
 			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't grant the permission %s, which it doesn't have itself", p)
 		}
+	}
+	if !key.Within(r.key.Scope) {
+		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't issue a key that sees more than itself: narrow it by the same lists")
 	}
 	if key.Outlives(r.key) {
 		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't issue a key that is valid for longer than itself")
@@ -67,7 +76,23 @@ func (r *request) mayGive(key access.Key) error {
 	return nil
 }
 
-// readKey reads the body of a new key: name, permissions and optionally expires_at.
+// patterns reads a list that narrows a key, nil when it is absent or null. An empty one is
+// refused: it could mean nothing or everything.
+func patterns(doc domain.Document, name string, problems *[]domain.Problem) (all []string) {
+	given, ok := doc[name].([]any)
+	for _, one := range given {
+		text, isText := one.(string)
+		all, ok = append(all, text), ok && isText
+	}
+	if doc[name] != nil && (!ok || len(given) == 0) {
+		*problems = append(*problems, domain.Problem{Pointer: pointer(name), Code: "type", Detail: "must be an array of at least one string, or null for all"})
+		return nil
+	}
+	return all
+}
+
+// readKey reads the body of a new key: name, permissions, and optionally expires_at and the
+// lists that narrow it.
 func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	var key access.Key
 	var problems []domain.Problem
@@ -100,12 +125,19 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 			problem("expires_at", "range", "must be a future time (RFC 3339)")
 		}
 	}
-	problems = append(problems, unknownMembers("", doc, "name", "permissions", "expires_at")...)
+	key.Integrations = patterns(doc, "integrations", &problems)
+	key.Tools = patterns(doc, "tools", &problems)
+	key.Methods = patterns(doc, "methods", &problems)
+	problems = append(problems, key.Problems()...)
+	if detail := key.ScopeProblem(); detail != "" {
+		problem("permissions", "not_allowed", detail)
+	}
+	problems = append(problems, unknownMembers("", doc, "name", "permissions", "integrations", "tools", "methods", "expires_at")...)
 	return key, domain.RefuseAll(problems)
 }
 
 func (s *Server) listKeys(r *request) (answer, error) {
-	keys := s.Keys.List(r.workspace)
+	keys := slices.DeleteFunc(s.Keys.List(r.workspace), func(k access.Key) bool { return !k.Within(r.key.Scope) })
 	body := struct {
 		Items []keyAnswer `json:"items"`
 		Total int         `json:"total"`
@@ -122,6 +154,9 @@ func (s *Server) revokeKey(r *request) (answer, error) {
 	for _, k := range s.Keys.List(r.workspace) {
 		if k.ID != r.Param("key") || k.ID == r.key.ID {
 			continue
+		}
+		if !k.Within(r.key.Scope) {
+			return answer{}, domain.Errorf(domain.Forbidden, "forbidden", "a key can't revoke one that sees more than itself")
 		}
 		for _, p := range k.Permissions {
 			if !r.key.May(p) {

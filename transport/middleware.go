@@ -102,5 +102,5 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
 		caller.TraceParent = trace
 	}
-	return &request{Context: c, ctx: ctx, key: key, workspace: w, caller: caller}, nil
+	return &request{Context: c, ctx: domain.WithScope(ctx, key.Scope), key: key, workspace: w, caller: caller}, nil
 }

@@ -124,6 +124,9 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 		if err == nil {
 			err = r.refuseOtherParameters(route.query)
 		}
+		if err == nil && c.Param("id") != "" {
+			err = s.visible(r)
+		}
 		if err != nil {
 			s.refuse(c, err)
 			return

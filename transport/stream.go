@@ -105,7 +105,7 @@ func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
 			}
 			known, checked = changes, now
 		}
-		if out.send(note, live.NamePosition(note.Position)) != nil {
+		if out.send(live.Seen(note, r.key.Scope), live.NamePosition(note.Position)) != nil {
 			break
 		}
 	}

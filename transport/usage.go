@@ -50,6 +50,9 @@ func (s *Server) getUsage(r *request) (answer, error) {
 	if err := s.Audit.Known(r, r.workspace, r.id()); err != nil {
 		return answer{}, err
 	}
+	if r.key.NarrowsEndpoints() {
+		return answer{}, domain.Errorf(domain.Forbidden, "forbidden", "the usage counts the calls of all endpoints, and this API key sees some of them")
+	}
 	now := s.Now()
 	hours, err := s.Usage.Hours(r, domain.Ref{Workspace: r.workspace, ID: r.id()}, now)
 	if err != nil {

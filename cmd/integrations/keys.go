@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -69,10 +71,13 @@ func (f keyFlags) write(s console, k access.Key, text string) error {
 }
 
 type createKeyCommand struct {
-	keyFlags   `embed:""`
-	Name       string        `help:"Purpose of the key." required:""`
-	Permission []string      `help:"Permission, such as Integration.view; can be repeated." required:""`
-	Expires    time.Duration `help:"How long it is valid, such as 720h; 0: unlimited."`
+	keyFlags    `embed:""`
+	Name        string        `help:"Purpose of the key." required:""`
+	Permission  []string      `help:"Permission, such as Integration.view; can be repeated." required:""`
+	Integration []string      `help:"Narrow the key to integrations with this name; * stands for any characters; can be repeated."`
+	Tool        []string      `help:"Narrow the key to tools, such as crm__get_*; can be repeated."`
+	Method      []string      `help:"Narrow the key to endpoints with this method, such as GET; can be repeated."`
+	Expires     time.Duration `help:"How long it is valid, such as 720h; 0: unlimited."`
 }
 
 func (c createKeyCommand) Run(s console) error {
@@ -86,6 +91,13 @@ func (c createKeyCommand) Run(s console) error {
 			return err
 		}
 		key.Permissions = append(key.Permissions, p)
+	}
+	key.Scope = domain.Scope{Integrations: c.Integration, Tools: c.Tool, Methods: c.Method}
+	if err := domain.RefuseAll(key.Problems()); err != nil {
+		return err
+	}
+	if detail := key.ScopeProblem(); detail != "" {
+		return errors.New(detail)
 	}
 	if c.Expires > 0 {
 		key.ExpiresAt = time.Now().Add(c.Expires).UTC().Truncate(time.Second)
@@ -108,7 +120,7 @@ func (c listKeysCommand) Run(s console) error {
 	return c.open(s, func(keys *access.Keys, w domain.Workspace) error {
 		table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 		if !c.JSON {
-			_, _ = fmt.Fprintln(table, "ID\tNAME\tPERMISSIONS\tCREATED\tEXPIRES\tLAST USED")
+			_, _ = fmt.Fprintln(table, "ID\tNAME\tPERMISSIONS\tSEES\tCREATED\tEXPIRES\tLAST USED")
 		}
 		for _, k := range keys.List(w) {
 			if c.JSON {
@@ -122,7 +134,7 @@ func (c listKeysCommand) Run(s console) error {
 			for n, p := range k.Permissions {
 				names[n] = string(p)
 			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, terminal.Printable(k.Name), strings.Join(names, ","),
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, terminal.Printable(k.Name), strings.Join(names, ","), cmp.Or(strings.Join(slices.Concat(k.Integrations, k.Tools, k.Methods), ","), "all"),
 				day(k.CreatedAt, "-"), day(k.ExpiresAt, "never"), day(keys.LastUsed(k.ID), "never"))
 		}
 		return table.Flush()
