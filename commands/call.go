@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -20,6 +21,10 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, nam
 		i = now
 		if e, err = endpoint(ctx, i, name); err != nil {
 			return result, err
+		}
+		if s.TestsNeedInvoke && !by.MayInvoke && !dryRun && e.Method != http.MethodGet {
+			return result, domain.Errorf(domain.Forbidden, "forbidden",
+				"a test of an endpoint with the method %s can change data of the upstream: here it takes the permission Integration.invoke; a dry run does not", e.Method)
 		}
 		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring})
 	})

@@ -30,19 +30,20 @@ type Connectors interface {
 
 // Service executes commands.
 type Service struct {
-	Events       *eventstore.Store
-	Vault        *vault.Vault
-	Connectors   Connectors
-	Rules        domain.Rules
-	PublicKey    func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key, as a JWK
-	GenerateKey  func(algorithm string) (domain.GeneratedKey, error)
-	Builtins     domain.BuiltinSettings
-	OperatorKeys map[string]domain.Secret // of the built-ins, by name
-	Now          func() time.Time         // UTC, in microseconds
-	NewID        func() string            // unique, of letters, digits and hyphens
-	Log          *slog.Logger
-	Called       func(domain.Protocol, domain.IntegrationInvoked) // is called for each call, to measure it; nil: nothing is
-	Deferred     *Deferred                                        // secrets to destroy after a backup; nil: the sweep destroys them
+	Events          *eventstore.Store
+	Vault           *vault.Vault
+	Connectors      Connectors
+	Rules           domain.Rules
+	PublicKey       func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key, as a JWK
+	GenerateKey     func(algorithm string) (domain.GeneratedKey, error)
+	Builtins        domain.BuiltinSettings
+	OperatorKeys    map[string]domain.Secret // of the built-ins, by name
+	Now             func() time.Time         // UTC, in microseconds
+	NewID           func() string            // unique, of letters, digits and hyphens
+	Log             *slog.Logger
+	TestsNeedInvoke bool                                             // may only those who may invoke test endpoints whose method is not GET?
+	Called          func(domain.Protocol, domain.IntegrationInvoked) // is called for each call, to measure it; nil: nothing is
+	Deferred        *Deferred                                        // secrets to destroy after a backup; nil: the sweep destroys them
 }
 
 // Caller identifies who sends a command, from where and how.
@@ -53,6 +54,7 @@ type Caller struct {
 	RequestID   string
 	TraceParent string
 	MayExec     bool            // may they start processes? The service itself may
+	MayInvoke   bool            // may they call endpoints as a tool?
 	Kind        domain.CallKind // of their invocations; empty: domain.ToolCall
 }
 

@@ -98,7 +98,7 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 	if err != nil {
 		address = c.Request.RemoteAddr
 	}
-	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: address, RequestID: requestID(c), MayExec: key.May(access.Exec)}
+	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: address, RequestID: requestID(c), MayExec: key.May(access.Exec), MayInvoke: key.May(access.Invoke)}
 	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
 		caller.TraceParent = trace
 	}

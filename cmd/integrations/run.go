@@ -110,6 +110,9 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Events: events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
+	if service.TestsNeedInvoke, err = c.testsNeedInvoke(open, events); err != nil {
+		return err
+	}
 	registry := metrics.New(model)
 	service.Called = metrics.Calls(registry)
 	counts, err := usage.Open(open, conn.NATS, c.Replicas)

@@ -15,15 +15,16 @@ import (
 
 // serveCommand is the configuration of the service.
 type serveCommand struct {
-	Roles          []string      `help:"Roles of this process; multiple processes may share a role." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
-	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080" type:"address"`
-	DrainDelay     time.Duration `help:"How long to keep serving after SIGTERM while /readyz fails, so that load balancers can remove this process." default:"0s"`
-	AllowedHosts   []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any."`
-	WaitForStores  bool          `help:"Wait at startup until NATS and MongoDB are available, instead of failing."`
-	WriteWait      time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
-	ReadModelStall time.Duration `name:"read-model-stall" help:"How long the read model may be behind the log without progress before /readyz fails." default:"30s"`
-	ProbeInterval  time.Duration `help:"How often to probe enabled integrations that configure no interval; 0: only on request." default:"5m"`
-	KeepCalls      time.Duration `help:"How long calls are recorded, such as 52560h for six years, at least 1h; the same in all processes. Default: as set before, at first 720h." default:"0s"`
+	Roles           []string      `help:"Roles of this process; multiple processes may share a role." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
+	Listen          string        `help:"Address to listen on." default:"127.0.0.1:8080" type:"address"`
+	DrainDelay      time.Duration `help:"How long to keep serving after SIGTERM while /readyz fails, so that load balancers can remove this process." default:"0s"`
+	AllowedHosts    []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any."`
+	WaitForStores   bool          `help:"Wait at startup until NATS and MongoDB are available, instead of failing."`
+	WriteWait       time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
+	ReadModelStall  time.Duration `name:"read-model-stall" help:"How long the read model may be behind the log without progress before /readyz fails." default:"30s"`
+	ProbeInterval   time.Duration `help:"How often to probe enabled integrations that configure no interval; 0: only on request." default:"5m"`
+	KeepCalls       time.Duration `help:"How long calls are recorded, such as 52560h for six years, at least 1h; the same in all processes. Default: as set before, at first 720h." default:"0s"`
+	TestsNeedInvoke *bool         `help:"A test of an endpoint whose method is not GET takes the permission Integration.invoke. Default: true for a log that was empty when a version with this flag first ran on it, else false."`
 
 	RateRead  float64 `help:"Reads per second and API key; 0: unlimited." default:"20000"`
 	RateWrite float64 `help:"Writes per second and API key; 0: unlimited." default:"10000"`
