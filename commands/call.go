@@ -26,7 +26,7 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, nam
 			return result, domain.Errorf(domain.Forbidden, "forbidden",
 				"a test of an endpoint with the method %s can change data of the upstream: here it takes the permission Integration.invoke; a dry run does not", e.Method)
 		}
-		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring})
+		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring, TraceParent: by.TraceParent})
 	})
 	if err != nil {
 		return domain.CallResult{}, err

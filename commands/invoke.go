@@ -22,7 +22,7 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, n
 		if e, err = endpoint(ctx, i, name); err != nil {
 			return result, err
 		}
-		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: keyring})
+		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, Invocation: true, Keyring: keyring, TraceParent: by.TraceParent})
 	})
 	if err != nil {
 		return domain.CallResult{}, err

@@ -57,6 +57,7 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 	defer cancel()
 	r.Integration, r.Auth, r.Keyring, r.Exchange, r.DryRun, r.Retry = i, auth, call.Keyring, exchange, call.DryRun, endpoint.Retry
 	r.limit, r.invocation = c.upstreams.Limit(i.Workspace, r.Request.URL), call.Invocation
+	r.Request.SetTraceParent(call.TraceParent)
 	e = p.sign(ctx, r)
 	result := domain.CallResult{Request: r.Request.Shown()}
 	if e == nil && !call.DryRun {

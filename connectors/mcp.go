@@ -192,7 +192,7 @@ func (m mcpConnector) server(r *request) mcp.Server {
 	i := r.Integration
 	server := mcp.Server{
 		URL: i.MCPURL, SSE: i.MCPTransport == domain.SSE, Client: m.client.With(r.Request.ClientCertificate), Agent: m.client.UserAgent,
-		Header: r.Request.Header, Query: r.Request.URL.RawQuery, Scrubber: r.Request.Scrubber(),
+		Header: r.Request.Header, Query: r.Request.URL.RawQuery, Scrubber: r.Request.Scrubber(), TraceParent: r.Request.TraceParent(),
 	}
 	if r.program != nil {
 		server.Start = func() (*sandbox.Process, *callerror.Error) { return m.programs.Start(i.Workspace, r.program.Command) }

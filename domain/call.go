@@ -13,6 +13,7 @@ type Call struct {
 	DryRun      bool           // build and show the request, send nothing
 	Invocation  bool           // not a test: refused immediately while the circuit breaker is open
 	Keyring     Keyring
+	TraceParent string // W3C trace context, which the upstream gets; empty: none
 }
 
 // ErrorCode is a stable code for why a call failed.

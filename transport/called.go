@@ -37,22 +37,13 @@ type calledAnswer struct {
 func showCalled(e audit.Entry) calledAnswer {
 	a := calledAnswer{
 		Position: e.Position, IntegrationID: e.ID, Name: nullable(e.Name), Version: nullable(e.Version), Key: e.Actor, Time: instant(e.At),
-		Address: nullable(e.Address), RequestID: nullable(e.RequestID), TraceID: nullable(traceID(e.TraceParent)), Problem: nullable(e.Unread),
+		Address: nullable(e.Address), RequestID: nullable(e.RequestID), TraceID: nullable(domain.TraceID(e.TraceParent)), Problem: nullable(e.Unread),
 	}
 	if c := e.Call; c != nil {
 		a.Endpoint, a.Method, a.Kind, a.StatusCode, a.Outcome = nullable(c.Endpoint), nullable(c.Method), nullable(c.Kind), nullable(c.StatusCode), nullable(c.Outcome)
 		a.Attempts, a.DurationMS, a.RequestBytes, a.ResponseBytes = c.Attempts, milliseconds(c.Duration), c.RequestBytes, c.ResponseBytes
 	}
 	return a
-}
-
-// traceID returns the trace id of a traceparent (W3C Trace Context, 3.2.2.3), "" without one.
-func traceID(parent string) string {
-	parts := strings.Split(parent, "-")
-	if len(parts) != 4 {
-		return ""
-	}
-	return parts[1]
 }
 
 // calledPage is a page of recorded calls.

@@ -148,9 +148,12 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx) // the SDK's context outlives the caller
+	// The SDK's context outlives the caller, and holds values that its client would take for
+	// its own when the upstream is an MCP server too, such as the version of the protocol.
+	called, cancel := context.WithCancel(r.ctx)
 	defer cancel()
-	defer context.AfterFunc(r.ctx, cancel)()
+	defer context.AfterFunc(ctx, cancel)()
+	ctx, r = called, r.inTraceOf(req.Params.Meta)
 	if r.view.search {
 		switch req.Params.Name {
 		case findToolsName:

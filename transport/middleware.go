@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,10 +19,7 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-var (
-	requestIDSyntax   = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
-	traceParentSyntax = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-)
+var requestIDSyntax = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
 // identify sets the request id: the caller's, or a new one.
 func (s *Server) identify(c *gin.Context) {
@@ -99,8 +97,6 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 		address = c.Request.RemoteAddr
 	}
 	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: address, RequestID: requestID(c), MayExec: key.May(access.Exec), MayInvoke: key.May(access.Invoke)}
-	if trace := c.GetHeader("Traceparent"); traceParentSyntax.MatchString(trace) {
-		caller.TraceParent = trace
-	}
+	caller.TraceParent = cmp.Or(domain.ParseTraceParent(c.GetHeader("Traceparent")), newTraceParent())
 	return &request{Context: c, ctx: domain.WithScope(ctx, key.Scope), key: key, workspace: w, caller: caller}, nil
 }

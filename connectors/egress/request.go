@@ -98,6 +98,20 @@ func (r *Request) AppendQuery(encoded string) {
 	r.URL.RawQuery += encoded
 }
 
+// SetTraceParent puts r into a trace (W3C Trace Context), unless it is in another one or
+// parent is empty.
+func (r *Request) SetTraceParent(parent string) {
+	if parent != "" && r.Header.Get(traceParent) == "" {
+		r.Header.Set(traceParent, parent)
+	}
+}
+
+// TraceParent returns the trace that r is in, "" without one.
+func (r *Request) TraceParent() string { return r.Header.Get(traceParent) }
+
+// traceParent is the header of a trace (W3C Trace Context, 3.2).
+const traceParent = "Traceparent"
+
 // http returns the request to send once.
 func (r *Request) http(ctx context.Context) (*http.Request, *callerror.Error) {
 	var body io.Reader

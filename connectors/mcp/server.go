@@ -21,6 +21,8 @@ type Server struct {
 	Scrubber scrub.Scrubber    // of what the server may echo
 	Agent    string            // the version of this client
 
+	TraceParent string // W3C trace context of the calls of tools; empty: none
+
 	// Start starts the server as a program, which is then reached over its standard
 	// input and output. nil: it is reached over HTTP.
 	Start func() (*sandbox.Process, *callerror.Error)

@@ -259,7 +259,7 @@ type Result struct {
 // CallTool calls a tool.
 func (s *Session) CallTool(ctx context.Context, name string, arguments map[string]any) (Result, *callerror.Error) {
 	raw, e := s.request(ctx, callMethod, func(ctx context.Context, client *sdk.ClientSession) error {
-		_, err := client.CallTool(ctx, &sdk.CallToolParams{Name: name, Arguments: arguments})
+		_, err := client.CallTool(ctx, &sdk.CallToolParams{Meta: s.server.meta(), Name: name, Arguments: arguments})
 		return err
 	})
 	if e != nil {
