@@ -219,3 +219,22 @@ func (s *Service) last(ctx context.Context, w domain.Workspace, id domain.ID) (d
 	last, err := s.Events.Load(ctx, w, id)
 	return domain.Evolve(domain.Integration{}, last.Event), err
 }
+
+// Visible refuses with NotFound an integration that the scope of ctx hides, as one that
+// never existed. A deleted one may be visible. A scope that hides nothing costs nothing.
+func (s *Service) Visible(ctx context.Context, w domain.Workspace, id domain.ID) error {
+	scope := domain.ScopeOf(ctx)
+	if !scope.Narrow() {
+		return nil
+	}
+	i, err := s.last(ctx, w, id)
+	switch {
+	case domain.KindOf(err) == domain.Conflict: // it is unreadable, so its name and endpoints are unknown
+		return domain.NoSuchIntegration()
+	case err != nil:
+		return err
+	case i.ID == "" || !scope.Sees(i):
+		return domain.NoSuchIntegration()
+	}
+	return nil
+}

@@ -221,3 +221,15 @@ func (s *Server) mcpError(ctx context.Context, err error) error {
 	}
 	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: refusal.Error()}
 }
+
+// inTraceOf returns r in the trace that the params of a call name (MCP, _meta.traceparent),
+// if they do, else in that of the HTTP request.
+func (r *mcpRequest) inTraceOf(meta mcp.Meta) *mcpRequest {
+	named, _ := meta["traceparent"].(string)
+	if named = domain.ParseTraceParent(named); named == "" {
+		return r
+	}
+	traced := *r.request
+	traced.caller.TraceParent = named
+	return &mcpRequest{&traced, r.view}
+}

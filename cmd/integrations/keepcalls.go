@@ -11,8 +11,8 @@ import (
 
 // checkKeepCalls returns an error for a time that is surely a mistake: calls that are
 // older are deleted at once.
-func (c serveCommand) checkKeepCalls() error {
-	if c.KeepCalls != 0 && c.KeepCalls < time.Hour {
+func checkKeepCalls(age time.Duration) error {
+	if age != 0 && age < time.Hour {
 		return errors.New("--keep-calls must be at least 1h")
 	}
 	return nil
@@ -20,8 +20,8 @@ func (c serveCommand) checkKeepCalls() error {
 
 // keepCalls sets how long calls are kept. A process that is not given a time changes
 // nothing, so that a forgotten flag deletes no calls.
-func (c serveCommand) keepCalls(ctx context.Context, events *eventstore.Store, log *slog.Logger) {
-	changed, err := events.KeepCalls(ctx, c.KeepCalls)
+func keepCalls(ctx context.Context, events *eventstore.Store, age time.Duration, log *slog.Logger) {
+	changed, err := events.KeepCalls(ctx, age)
 	switch {
 	case err != nil:
 		log.WarnContext(ctx, "how long calls are kept could not be set: use `nats stream edit CALLS --max-age TIME --max-msgs-per-subject=-1`, "+

@@ -30,7 +30,7 @@ const maxReadWait = time.Second
 // serve runs the service until ctx ends, and calls ready with its URL once it accepts
 // requests.
 func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
-	if err := errors.Join(c.checkRoles(), c.checkKeepCalls()); err != nil {
+	if err := errors.Join(c.checkRoles(), checkKeepCalls(c.KeepCalls)); err != nil {
 		return err
 	}
 	if err := c.folder().Prepare(); err != nil {
@@ -110,7 +110,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 		Events: events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
-	if service.TestsNeedInvoke, err = c.testsNeedInvoke(open, events); err != nil {
+	if service.TestsNeedInvoke, err = testsNeedInvoke(open, events, c.TestsNeedInvoke); err != nil {
 		return err
 	}
 	registry := metrics.New(model)
@@ -130,7 +130,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err := stopCompressing(open, conn.NATS, log); err != nil {
 		return err
 	}
-	c.keepCalls(open, events, log)
+	keepCalls(open, events, c.KeepCalls, log)
 	events.Require(ownStreams())
 	metrics.AddLog(registry, guard, conn.NATS)
 	history := audit.Log{Events: events, Builtins: c.settings()}

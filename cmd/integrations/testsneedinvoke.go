@@ -9,10 +9,10 @@ import (
 // testsNeedInvoke returns the value of the flag. Without one, logs from before the flag keep
 // what they had: keys that may test endpoints there go on doing so. While the log is not
 // available, the stricter value holds.
-func (c serveCommand) testsNeedInvoke(ctx context.Context, events *eventstore.Store) (bool, error) {
+func testsNeedInvoke(ctx context.Context, events *eventstore.Store, given *bool) (bool, error) {
 	isNew, err := events.NewDefault(ctx, "tests-need-invoke")
-	if c.TestsNeedInvoke != nil {
-		return *c.TestsNeedInvoke, nil
+	if given != nil {
+		return *given, nil
 	}
 	return isNew, err
 }
