@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/egress"
 	"github.com/seed677028b5/integrations/connectors/scrub"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 const (
@@ -46,6 +48,19 @@ func describeBinary(got egress.Answer, s scrub.Scrubber) map[string]any {
 	}
 	described["base64"] = encoded
 	return described
+}
+
+// perceptible returns a picture or a sound, as describeBinary describes it, as the content
+// of a tool (MCP 2025-06-18, tool result), so that a model can see or hear it. It returns
+// nil for anything else.
+func perceptible(described map[string]any) *domain.ToolResult {
+	media, _ := described["media_type"].(string)
+	data, shown := described["base64"]
+	kind, _, _ := strings.Cut(media, "/")
+	if kind != "image" && kind != "audio" || !shown {
+		return nil
+	}
+	return &domain.ToolResult{Content: []any{map[string]any{"type": kind, "data": data, "mimeType": media}}}
 }
 
 // packsSecret reports whether a secret is in what a gzip or ZIP file packs, as far as

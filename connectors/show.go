@@ -13,8 +13,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// show puts an answer into result, one that is no text by describeBinary, and, for a success, runs it through the pipeline of
-// the endpoint. Secrets are masked before the pipeline, so that no expression can take
+// show puts an answer into result, one that is no text by describeBinary, and, for a
+// success, runs it through the pipeline of the endpoint. Secrets are masked before the pipeline, so that no expression can take
 // one apart and carry it past the scrubber. The results of the pipeline are not scrubbed
 // again: they have texts that the caller chose, such as literals and names, and a mask
 // there would show that one of them is the secret.
@@ -59,12 +59,18 @@ func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *
 			Sentence: "The upstream answered, and its answer could not be shaped: " + err.Error() + ".",
 		}
 	}
+	if described, ok := result.RawResponse.(map[string]any); ok && got.Binary && !shapes(endpoint) {
+		result.Tool = perceptible(described)
+	}
 	return nil
 }
 
+// shapes reports whether an endpoint shapes its answers.
+func shapes(e domain.Endpoint) bool { return reshape.Configured(e) || e.MaxResultLength > 0 }
+
 // showTool puts the content of a tool into result, unless the endpoint shapes its answer.
 func showTool(ctx context.Context, result *domain.CallResult, whole []byte, e *callerror.Error, endpoint domain.Endpoint, scrubber scrub.Scrubber) *callerror.Error {
-	if whole == nil || e != nil && e.Code != domain.CallToolError || reshape.Configured(endpoint) || endpoint.MaxResultLength > 0 {
+	if whole == nil || e != nil && e.Code != domain.CallToolError || shapes(endpoint) {
 		return nil
 	}
 	decoded, _, crowded := decodeWithin(ctx, whole, false)

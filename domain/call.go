@@ -66,7 +66,7 @@ type CallResult struct {
 	AfterFilter     any
 	AfterMapping    any
 	FinalResult     string
-	Tool            *ToolResult // MCP: what the tool answered, where the endpoint doesn't shape it; nil: FinalResult is all
+	Tool            *ToolResult // what a model gets in place of FinalResult, where the endpoint doesn't shape it; nil: nothing
 	Duration        time.Duration
 	Attempts        []CallAttempt
 	RequestBytes    int    // of the body of the last attempt
@@ -75,7 +75,8 @@ type CallResult struct {
 	ErrorCode       ErrorCode
 }
 
-// ToolResult is the result of a tool of an MCP server, as the server wrote it.
+// ToolResult is the result of a tool of an MCP server, as the server wrote it, or a picture
+// or a sound that another upstream answered with.
 type ToolResult struct {
 	Content    []any // decoded JSON: texts, images, resources and others
 	Structured any   // decoded JSON; nil: there is none

@@ -41,13 +41,16 @@ func TestAModelSeesWhyTheUpstreamRefusedAndWhereItPutWhatItCreated(t *testing.T)
 			w.Header().Set("Location", "/things/78")
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte(`{"name":"x"}`))
+		case "/picture":
+			w.Header().Set("Content-Type", "image/png")
+			_, _ = w.Write([]byte("\x89PNG\r\n\x1a\n\x00\xff"))
 		case "/accepted":
 			w.Header().Set("Content-Location", "/jobs/79")
 			w.WriteHeader(http.StatusAccepted)
 		}
 	})
 	var endpoints []any
-	for _, name := range []string{"refused", "long", "created", "shown", "accepted"} {
+	for _, name := range []string{"refused", "long", "created", "shown", "accepted", "picture"} {
 		endpoints = append(endpoints, endpoint(name, members{"path": "/" + name, "method": "POST"}))
 	}
 	s.create(rest("crm", u.url, members{"auth": members{"bearer_token_value": token}, "endpoints": endpoints}))
@@ -66,6 +69,7 @@ func TestAModelSeesWhyTheUpstreamRefusedAndWhereItPutWhatItCreated(t *testing.T)
 	shown := callTool(t, session, "crm__shown", nil)
 	require.JSONEq(t, `{"name":"x"}`, firstText(shown))
 	require.Contains(t, shown.Content[1].(*mcp.TextContent).Text, "Location: /things/78")
+	require.Equal(t, &mcp.ImageContent{Data: []byte("\x89PNG\r\n\x1a\n\x00\xff"), MIMEType: "image/png"}, callTool(t, session, "crm__picture", nil).Content[0])
 	require.JSONEq(t, `{"content_location":"/jobs/79"}`, firstText(callTool(t, session, "crm__accepted", nil)))
 }
 
