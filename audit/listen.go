@@ -17,7 +17,7 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 	return func(yield func(Notification, error) bool) {
 		var last uint64
 		if after != nil {
-			if err := l.check(ctx, *after); err != nil {
+			if err := l.Check(ctx, *after); err != nil {
 				yield(Notification{}, err)
 				return
 			}
@@ -45,9 +45,9 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 	}
 }
 
-// check refuses a position beyond the end of the log. It is of another log, and a listener
+// Check refuses a position beyond the end of the log. It is of another log, and a listener
 // that continued from there would get nothing until this log reached it.
-func (l *Live) check(ctx context.Context, after uint64) error {
+func (l *Live) Check(ctx context.Context, after uint64) error {
 	if after <= l.position() {
 		return nil
 	}

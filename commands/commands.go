@@ -71,6 +71,7 @@ func (c Caller) May(i domain.Integration) error {
 // Condition restricts when a change is made.
 type Condition struct {
 	IfVersions []uint64 // make the change only on one of these versions; nil: on any
+	IfExists   bool     // make the change only if there is an integration; for a create
 	DryRun     bool     // decide without sealing or appending
 
 	// IdempotencyKey makes a repeated request return the result of the first. Request is
@@ -85,6 +86,7 @@ type Outcome struct {
 	Integration domain.Integration // the state after the change
 	Position    uint64             // of the integration's last event in the log
 	Changes     []domain.Change    // of a dry run: the differences from the present state
+	Removed     []string           // the endpoints that are gone after an update
 	Replayed    bool               // an earlier request with the same idempotency key made the change
 }
 
@@ -111,11 +113,12 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		}
 		state := domain.Evolve(domain.Integration{}, last.Event)
 		meta.At = s.Now()
-		decision, err := domain.Decision{}, checkVersion(state, on.IfVersions)
+		decision, err := domain.Decision{}, checkVersion(state, on)
 		if err == nil {
 			decision, err = decide(state, domain.Attempt{At: meta.At, ID: s.NewID(), NewKey: keys()})
 		}
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
+		out.Removed = domain.RemovedEndpoints(state.Configuration, out.Integration.Configuration)
 		forbidden := by.May(out.Integration)
 		if mayLag && (err != nil || forbidden != nil || decision.Event == nil || on.DryRun) { // no append will detect that a follower was behind
 			load, mayLag = s.Events.LoadFromLeader, false
@@ -152,8 +155,13 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "the integration is being changed too often; try again")
 }
 
-func checkVersion(state domain.Integration, wanted []uint64) error {
-	if wanted == nil || !state.Exists() || slices.Contains(wanted, state.Version) {
+// checkVersion refuses with Stale when the state is not the one that a change is for. A
+// change of what is not there is refused by its decision.
+func checkVersion(state domain.Integration, on Condition) error {
+	if on.IfExists && !state.Exists() {
+		return domain.Errorf(domain.Stale, "version_mismatch", "there is no such integration yet, and If-Match needs one; create it without If-Match")
+	}
+	if on.IfVersions == nil || !state.Exists() || slices.Contains(on.IfVersions, state.Version) {
 		return nil
 	}
 	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is now at version %d; read it again", state.Version)

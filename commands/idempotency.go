@@ -49,7 +49,11 @@ func (o idempotency) repeated(ctx context.Context) (Outcome, error) {
 			return Outcome{}, err
 		}
 		if c.Meta.CommandID == claim.CommandID {
-			return replayed(c)
+			out, err := replayed(c)
+			if before, failed := o.Events.Next(ctx, o.by.Workspace, o.id, max(after, 1)-1); failed == nil && before.Position == after {
+				out.Removed = domain.RemovedEndpoints(domain.Evolve(domain.Integration{}, before.Event).Configuration, out.Integration.Configuration)
+			}
+			return out, err
 		}
 		after = c.Position
 	}
@@ -82,7 +86,7 @@ func (o idempotency) asRecorded(ctx context.Context, out Outcome) Outcome {
 	if recorded.UpdatedAt.Equal(out.Integration.UpdatedAt) && len(superseded(out.Integration, recorded)) == 0 {
 		return out
 	}
-	return Outcome{Integration: recorded, Position: out.Position, Replayed: true}
+	return Outcome{Integration: recorded, Position: out.Position, Removed: out.Removed, Replayed: true}
 }
 
 // claim binds the idempotency key to this request, before its event is appended or when it

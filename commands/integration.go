@@ -26,6 +26,13 @@ func (s *Service) UpdateIntegration(ctx context.Context, by Caller, id domain.ID
 	})
 }
 
+// MergeIntegration is UpdateIntegration, except that endpoints that doc doesn't name stay.
+func (s *Service) MergeIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {
+	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
+		return s.orBuiltin(by, id, i).Merge(doc, st, s.Rules)
+	})
+}
+
 // ReplaceIntegration gives an integration exactly the configuration in doc, except for the
 // secrets that doc omits.
 func (s *Service) ReplaceIntegration(ctx context.Context, by Caller, id domain.ID, doc domain.Document, on Condition) (Outcome, error) {

@@ -30,6 +30,7 @@ type Config struct {
 	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
 	ProxyURL      string           // http or https proxy that everything goes through. Default: none, whatever the environment has
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
+	Version       string           // of the product, for User-Agent. Default: dev
 	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
 	Private       []string         // files and folders that no program may read. Default: none
 	Gate          *admission.Gate  // what calls and probes may hold in memory together. Default: no bound
@@ -45,7 +46,7 @@ func (c Config) Validate() error {
 
 // egress returns the policy in c.
 func (c Config) egress() egress.Config {
-	return egress.Config{AllowLoopback: c.AllowLoopback, AllowCIDRs: c.AllowCIDRs, DenyAddrs: c.DenyAddrs, ProxyURL: c.ProxyURL, CAFile: c.CAFile}
+	return egress.Config{AllowLoopback: c.AllowLoopback, AllowCIDRs: c.AllowCIDRs, DenyAddrs: c.DenyAddrs, ProxyURL: c.ProxyURL, CAFile: c.CAFile, Version: c.Version}
 }
 
 // A connector calls and probes the APIs of one protocol.

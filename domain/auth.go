@@ -32,6 +32,21 @@ var authTypes = []AuthType{
 	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate,
 }
 
+// authFields are the members of an auth of any type.
+var authFields = []string{
+	"header_name", "query_name", "header_format", "username", "client_id", "token_url", "scopes", "client_auth_method", "dpop",
+	"token_method", "token_request", "token_params", "token_headers", "token_answer", "token_in",
+	"assertion_issuer", "assertion_subject", "assertion_audience", "assertion_kid", "assertion_algorithm", "assertion_scopes_in_jwt",
+	"assertion_lifetime_seconds", "assertion_claims", "assertion_certificate", "private_key_generate", "token_lifetime_seconds",
+	"token_request_client_id_field", "token_request_client_secret_field", "token_response_path",
+	"exchange_url", "exchange_secret_header", "exchange_secret_format", "exchange_token_field", "exchange_expires_in_field",
+	"exchange_default_ttl_seconds", "exchange_param_headers",
+	"access_key_id", "region", "service", "consumer_key", "token", "realm", "signature_method", "signature", "secret_encoding",
+	"client_certificate",
+	"api_key_value", "bearer_token_value", "exchange_secret_value", "secret_access_key_value", "consumer_secret_value",
+	PrivateKeyField, ClientSecretField, ClientKeyField, UsernameField, PasswordField, SharedSecretField, SessionTokenField, TokenSecretField,
+}
+
 // Auth describes how calls authenticate. Type decides which of the other fields
 // apply; the rest are empty.
 type Auth struct {

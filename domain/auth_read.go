@@ -27,6 +27,9 @@ func readAuth(o *object, present *Auth) (auth *Auth, given givenSecrets) {
 		given = givenSecrets{}
 		next.read(in, given)
 		next.readSecrets(in, given)
+		readSecretStates(in, present)
+		readKeyStates(in, present)
+		in.allowNull(authFields...)
 		in.done()
 		auth = &next
 	})

@@ -210,9 +210,11 @@ func (a *Auth) readSecrets(in *object, given givenSecrets) {
 			given.read(in, use.Field, use.Field, a.secretRules(use)...)
 		}
 	}
+	if a.Type != Basic {
+		return
+	}
 	_, nameGiven := given[UsernameField]
 	switch _, plainGiven := in.given("username"); {
-	case a.Type != Basic:
 	case nameGiven && plainGiven && a.Username != "":
 		in.problem(UsernameField, "not_allowed", "give username, or username_value where it is a secret, not both")
 	case nameGiven:

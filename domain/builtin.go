@@ -35,6 +35,9 @@ var builtinsSince = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 // builtinNames is the order in which Builtins returns them.
 var builtinNames = []string{GoogleMaps, GoogleSearch, AmigoFHIR}
 
+// BuiltinNames returns the names of the built-ins.
+func BuiltinNames() []string { return slices.Clone(builtinNames) }
+
 // Builtins returns the built-ins of a workspace.
 func Builtins(w Workspace, s BuiltinSettings) []Integration {
 	all := []Configuration{googleMaps(s), googleSearch(s), amigoFHIR(w, s)}

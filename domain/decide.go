@@ -36,14 +36,20 @@ func (i Integration) Update(doc Document, by Attempt, rules Rules) (Decision, er
 	return i.updated(i.Configuration.clone(), doc, by, rules)
 }
 
+// Merge is Update, except that endpoints that doc doesn't name stay.
+func (i Integration) Merge(doc Document, by Attempt, rules Rules) (Decision, error) {
+	if err := i.changeable(); err != nil {
+		return Decision{}, err
+	}
+	rules.keepEndpoints = true
+	return i.updated(i.Configuration.clone(), doc, by, rules)
+}
+
 // updated decides to change the configuration to doc read over from.
 func (i Integration) updated(from Configuration, doc Document, by Attempt, rules Rules) (Decision, error) {
 	var problems []Problem
 	o := newObject("", doc, &problems)
-	if _, given := doc["name"]; given {
-		o.known["name"] = true
-		o.problem("name", "immutable", "can't be changed; create another integration instead")
-	}
+	i.readOnly(o)
 	next := i
 	next.Configuration = from
 	seal := next.read(o, i, by, rules)
@@ -84,7 +90,9 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	o.text("display_name", &i.DisplayName, length(1, 256), noControl)
 	o.required("display_name", i.DisplayName != "")
 	choice(o, "protocol", &i.Protocol, Protocols()...)
-	o.text("base_url", &i.BaseURL, baseURL)
+	if v, _ := o.given("base_url"); i.Protocol != MCP || v != "" { // an MCP server may have none
+		o.text("base_url", &i.BaseURL, baseURL)
+	}
 	o.required("base_url", i.BaseURL != "" || i.Protocol == MCP)
 	o.boolean("enabled", &i.Enabled)
 	i.readHealthCheck(o)
@@ -108,6 +116,9 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	}
 	s.mcpHeaders(i, o, mcpHeaders)
 	s.headers(i, i.headerURLs(), now.headerURLs(), o, headers)
+	if rules.keepEndpoints {
+		i.orderEndpoints(now.Endpoints)
+	}
 	return s.sealed
 }
 

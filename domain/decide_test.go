@@ -216,7 +216,7 @@ func TestUpdate(t *testing.T) {
 		{name: "another place in the request needs it again", given: withToken, when: `{"auth": {"client_auth_method": "body"}}`, code: "secret_required"},
 		{name: "another type needs its own secret", given: keyed, when: `{"auth": {"type": "bearer_token"}}`, code: "required"},
 		{name: "the name never changes", given: keyed, when: `{"name": "other"}`, code: "immutable"},
-		{name: "even the same name is refused", given: keyed, when: `{"name": "crm"}`, code: "immutable"},
+		{name: "the same name changes nothing", given: keyed, when: `{"name": "crm"}`},
 		{
 			name: "an endpoint keeps its secret by its name", given: calling, changed: []string{"/endpoints"},
 			when: `{"endpoints": [{"name": "new", "description": "New.", "path": "/new"}, {"name": "list", "description": "List.", "path": "/items", "method": "GET", "auth": {"type": "basic", "username": "u"}}]}`,

@@ -42,6 +42,10 @@ func EscapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
+func unescapePointer(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
+}
+
 func (o *object) problem(name, code, format string, args ...any) {
 	*o.problems = append(*o.problems, Problem{Pointer: o.pointer(name), Code: code, Detail: fmt.Sprintf(format, args...)})
 }
@@ -150,19 +154,13 @@ func (o *object) integer(name string, into *int, low, high int) {
 	if !ok {
 		return
 	}
-	n, err := strconv.Atoi(string(v))
-	if err != nil {
-		if f, ferr := v.Float64(); ferr == nil && f == float64(int(f)) { // 3.0 and 3e0 are whole too
-			n, err = int(f), nil
-		}
-	}
-	switch {
-	case err != nil:
+	switch n, whole := WholeNumber(v); {
+	case !whole:
 		o.problem(name, "type", "must be a whole number")
-	case n < low || n > high:
+	case n < int64(low) || n > int64(high):
 		o.problem(name, "range", "must be from %d to %d", low, high)
 	default:
-		*into = n
+		*into = int(n)
 	}
 }
 
@@ -230,11 +228,13 @@ func (o *object) required(name string, has bool) {
 	}
 }
 
-// refuseGiven reports a member that doesn't apply. Null, an empty array and an
-// empty object pass, so that a document that was read can be sent back.
+// refuseGiven reports a member that doesn't apply. Null, an empty string, array or
+// object pass, so that a document that was read can be sent back.
 func (o *object) refuseGiven(name, why string) {
 	v, given := o.given(name)
 	switch v := v.(type) {
+	case string:
+		given = v != ""
 	case []any:
 		given = len(v) > 0
 	case map[string]any:

@@ -84,8 +84,39 @@ func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]givenSecret
 	}) {
 		return nil
 	}
+	if rules.keepEndpoints { // behind those of the request, so that problems point into it
+		kept := slices.DeleteFunc(present, func(p Endpoint) bool { return slices.ContainsFunc(endpoints, p.sameName) })
+		if endpoints = append(endpoints, kept...); len(endpoints) > maxEndpoints {
+			o.problem("endpoints", "too_many", "would make %d endpoints; at most %d are allowed", len(endpoints), maxEndpoints)
+		}
+	}
 	*into = endpoints
 	return given
+}
+
+func (e Endpoint) sameName(other Endpoint) bool { return e.Name == other.Name }
+
+// orderEndpoints keeps the order of the present endpoints, before new ones.
+func (i *Integration) orderEndpoints(present []Endpoint) {
+	place := func(e Endpoint) int {
+		if at := slices.IndexFunc(present, e.sameName); at >= 0 {
+			return at
+		}
+		return len(present)
+	}
+	slices.SortStableFunc(i.Endpoints, func(a, b Endpoint) int { return place(a) - place(b) })
+}
+
+// RemovedEndpoints returns the names of the endpoints that a change from one
+// configuration to another removes.
+func RemovedEndpoints(from, to Configuration) []string {
+	var removed []string
+	for _, e := range from.Endpoints {
+		if !slices.ContainsFunc(to.Endpoints, e.sameName) {
+			removed = append(removed, e.Name)
+		}
+	}
+	return removed
 }
 
 // read reads everything but the name and the auth.

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ const (
 	Conflict        Kind = "conflict"        // the request conflicts with the present state
 	Stale           Kind = "stale"           // the caller decided on an older version
 	TooLarge        Kind = "too_large"       // the request exceeds a size limit
+	TooSlow         Kind = "too_slow"        // the request did not arrive in time
 	Unsupported     Kind = "unsupported"     // the request is in an unsupported format
 	Limited         Kind = "limited"         // the caller exceeds a rate limit
 	Unavailable     Kind = "unavailable"     // a part of the service is unavailable; the caller may retry
@@ -44,12 +46,27 @@ func (e *Error) Error() string {
 	if len(e.Problems) == 0 {
 		return e.Message
 	}
-	var all strings.Builder
-	all.WriteString(e.Message)
-	for _, p := range e.Problems {
-		fmt.Fprintf(&all, "; %s: %s", p.Pointer, p.Detail)
+	all := make([]string, len(e.Problems))
+	for n, p := range e.Problems {
+		all[n] = p.String()
 	}
-	return all.String()
+	return strings.Join(all, "; ")
+}
+
+// String returns the problem as one sentence: the member's path, and what is wrong with it.
+func (p Problem) String() string {
+	first, _, _ := strings.Cut(p.Detail, " ")
+	predicate := slices.Contains([]string{"is", "must", "can't", "has", "doesn't", "isn't", "would"}, first)
+	member := unescapePointer(strings.TrimPrefix(p.Pointer, "/"))
+	switch {
+	case member == "" && predicate:
+		return "the body " + p.Detail
+	case member == "":
+		return p.Detail
+	case predicate:
+		return member + " " + p.Detail
+	}
+	return member + ": " + p.Detail
 }
 
 // Unwrap returns the cause, which callers of the API don't see.
@@ -78,7 +95,7 @@ func KindOf(err error) Kind {
 }
 
 // RefuseAll returns nil without problems, else an Invalid error that lists them
-// all. Its code is that of the problems when they share one.
+// all. Its message is the first of them. Its code is that of the problems when they share one.
 func RefuseAll(problems []Problem) error {
 	if len(problems) == 0 {
 		return nil
@@ -89,9 +106,9 @@ func RefuseAll(problems []Problem) error {
 			code = "validation_failed"
 		}
 	}
-	message := "the request has one problem"
+	message := problems[0].String()
 	if len(problems) > 1 {
-		message = fmt.Sprintf("the request has %d problems", len(problems))
+		message += fmt.Sprintf(" (and %d more)", len(problems)-1)
 	}
 	return &Error{Kind: Invalid, Code: code, Message: message, Problems: problems}
 }

@@ -15,6 +15,11 @@ const (
 	Misconfigured ProbeStatus = "misconfigured"
 )
 
+// ProbeStatuses returns all results of a probe.
+func ProbeStatuses() []ProbeStatus {
+	return []ProbeStatus{Healthy, AuthFailed, Unreachable, Timeout, SSLError, Misconfigured}
+}
+
 // Probe is the outcome of one probe of an integration.
 type Probe struct {
 	Status       ProbeStatus   `json:"status"`                // empty: not probed, for lack of capacity

@@ -10,6 +10,8 @@ type Rules struct {
 	// Stdio has the slots of each profile that can start a process, in the order of
 	// mcp_args. Without profiles no process can be started.
 	Stdio map[string][]Slot
+
+	keepEndpoints bool // Merge: endpoints that the request doesn't name stay
 }
 
 func (r Rules) expression(s string) (string, string) {

@@ -12,11 +12,14 @@ type WebhookDestination struct {
 	ID          string    `json:"id"` // a UUID, never reused
 	Workspace   Workspace `json:"workspace_id"`
 	URL         string    `json:"url"`
+	Name        string    `json:"name,omitempty"` // for people
 	Description string    `json:"description"`
 	EventTypes  []string  `json:"event_types"` // patterns, see Wants
 	Enabled     bool      `json:"enabled"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	RetryAttempts *int `json:"retry_attempts,omitempty"` // how often a webhook is sent again; nil: until it is given up for its age
 
 	SecretVersion   uint64    `json:"secret_version"`               // counts the secrets, from 1
 	PreviousExpires time.Time `json:"previous_expires_at,omitzero"` // until when the previous secret signs too
@@ -42,14 +45,16 @@ func NewWebhookDestination(w Workspace, id string, doc Document, at time.Time) (
 	d := WebhookDestination{
 		ID: id, Workspace: w, EventTypes: []string{anyType}, Enabled: true, CreatedAt: at, UpdatedAt: at, SecretVersion: 1,
 	}
-	return d, d.read(doc)
+	return d, d.read(newWebhookObject(doc))
 }
 
 // Update decides to change the members that doc has. An absent member keeps its
 // value. It refuses with Invalid, which lists every problem.
 func (d WebhookDestination) Update(doc Document, at time.Time) (WebhookDestination, error) {
 	next := d
-	if err := next.read(doc); err != nil {
+	o := newWebhookObject(doc)
+	d.readOnly(o)
+	if err := next.read(o); err != nil {
 		return d, err
 	}
 	if next.Enabled {
@@ -59,17 +64,64 @@ func (d WebhookDestination) Update(doc Document, at time.Time) (WebhookDestinati
 	return next, nil
 }
 
-func (d *WebhookDestination) read(doc Document) error {
-	var problems []Problem
-	o := newObject("", doc, &problems)
+func newWebhookObject(doc Document) *object { return newObject("", doc, new([]Problem)) }
+
+func (d *WebhookDestination) read(o *object) error {
 	o.text("url", &d.URL, webURL)
 	o.required("url", d.URL != "")
+	o.nullableText("name", &d.Name, length(0, 128), noControl)
 	o.nullableText("description", &d.Description, length(0, 256), noControl)
-	o.texts("event_types", &d.EventTypes, 20, eventPattern)
-	o.required("event_types", len(d.EventTypes) > 0)
+	d.readEventTypes(o)
 	o.boolean("enabled", &d.Enabled)
+	if o.null("retry_attempts") {
+		d.RetryAttempts = nil
+	}
+	if v, _ := o.given("retry_attempts"); v != nil {
+		d.RetryAttempts = new(int)
+		o.integer("retry_attempts", d.RetryAttempts, 0, 100)
+	}
 	o.done()
-	return RefuseAll(problems)
+	return RefuseAll(*o.problems)
+}
+
+// readEventTypes reads event_types, or accepted_event_types, which is the same. A document
+// that was read has both: the one that was changed counts.
+func (d *WebhookDestination) readEventTypes(o *object) {
+	types, accepted := d.EventTypes, d.EventTypes
+	o.texts("event_types", &types, 20, eventPattern)
+	o.texts("accepted_event_types", &accepted, 20, eventPattern)
+	typesChanged, acceptedChanged := !slices.Equal(types, d.EventTypes), !slices.Equal(accepted, d.EventTypes)
+	if typesChanged && acceptedChanged && !slices.Equal(types, accepted) {
+		o.problem("accepted_event_types", "not_allowed", "is another name of event_types, which differs")
+	}
+	if d.EventTypes = types; acceptedChanged {
+		d.EventTypes = accepted
+	}
+	o.required("event_types", len(d.EventTypes) > 0)
+}
+
+// readOnly accepts the members that a destination is shown with and a request can't set, if
+// they are the present ones.
+func (d *WebhookDestination) readOnly(o *object) {
+	for _, m := range []struct{ name, now string }{{"id", d.ID}, {"workspace_id", string(d.Workspace)}, {"disabled_reason", d.DisabledReason}} {
+		if v, given := o.given(m.name); given && v != m.now {
+			o.problem(m.name, "read_only", "can't be set; leave it out")
+		}
+	}
+	for _, m := range []struct {
+		name string
+		now  time.Time
+	}{{"created_at", d.CreatedAt}, {"updated_at", d.UpdatedAt}} {
+		if v, given := o.given(m.name); given && !isTime(v, m.now) {
+			o.problem(m.name, "read_only", "can't be set; leave it out")
+		}
+	}
+	if v, given := o.given("signing_secret"); given {
+		state, _ := v.(map[string]any)
+		if n, whole := wholeNumber(state["version"]); !whole || n < 0 || uint64(n) != d.SecretVersion {
+			o.problem("signing_secret", "read_only", "can't be set; rotate the secret instead")
+		}
+	}
 }
 
 func eventPattern(s string) (string, string) {

@@ -34,6 +34,8 @@ type integrationAnswer struct {
 	Version        uint64               `json:"version"`
 	LastTestStatus *domain.ProbeStatus  `json:"last_test_status"`
 	LastTestedAt   *time.Time           `json:"last_tested_at"`
+
+	RemovedEndpoints []string `json:"removed_endpoints,omitempty"` // only in the answer of an update that removes some
 }
 
 // authAnswer is domain.Auth with the public metadata of its secret.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,12 +29,9 @@ const (
 // body reads the body of a request as a strict JSON object, and also returns its bytes. If
 // optional, an empty body reads as an empty object.
 func (r *request) body(limit int64, optional bool) (domain.Document, []byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, limit))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, nil, domain.Errorf(domain.TooLarge, "body_too_large", "the body exceeds the limit of %d bytes", tooLarge.Limit)
-	}
+	data, err := r.bytes(limit)
 	if err != nil {
-		return nil, nil, domain.Errorf(domain.Invalid, "body_unreadable", "the body could not be read completely")
+		return nil, nil, err
 	}
 	if len(data) == 0 && optional {
 		return domain.Document{}, data, nil
@@ -49,6 +47,26 @@ func (r *request) body(limit int64, optional bool) (domain.Document, []byte, err
 	}
 	doc, err := decode(data)
 	return doc, data, err
+}
+
+// bytes reads the body of a request. One whose length is announced as too large is refused
+// before it is sent (RFC 9110, 10.1.1).
+func (r *request) bytes(limit int64) ([]byte, error) {
+	tooLarge := domain.Errorf(domain.TooLarge, "body_too_large", "the body exceeds the limit of %d bytes", limit)
+	if r.Request.ContentLength > limit {
+		return nil, tooLarge
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, domain.Errorf(domain.TooSlow, "body_too_slow", "the body did not arrive in time")
+	}
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "body_unreadable", "the body could not be read completely")
+	}
+	return data, nil
 }
 
 // admit waits for memory for the decoded form of a body.

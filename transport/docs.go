@@ -28,10 +28,10 @@ func (s *Server) serveDocs(r *gin.Engine) {
 			http.ServeFileFS(c.Writer, c.Request, docsPage, "docs/"+name)
 		}
 	}
-	r.GET("/docs", own("index.html"))
-	r.GET("/docs/start.js", own("start.js"))
+	get(r, "/docs", own("index.html"))
+	get(r, "/docs/start.js", own("start.js"))
 	ui := v5emb.New("", "", "/docs") // of which only the files are served
-	r.GET("/docs/:file", func(c *gin.Context) {
+	get(r, "/docs/:file", func(c *gin.Context) {
 		if !isDocsFile(c.Param("file")) {
 			s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
 			return

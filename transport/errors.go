@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ var statuses = map[domain.Kind]int{
 	domain.Conflict:        http.StatusConflict,
 	domain.Stale:           http.StatusPreconditionFailed,
 	domain.TooLarge:        http.StatusRequestEntityTooLarge,
+	domain.TooSlow:         http.StatusRequestTimeout,
 	domain.Unsupported:     http.StatusUnsupportedMediaType,
 	domain.Limited:         http.StatusTooManyRequests,
 	domain.Unavailable:     http.StatusServiceUnavailable,
@@ -32,19 +34,33 @@ type problem struct {
 	Status    int              `json:"status"`
 	Detail    string           `json:"detail"`
 	Code      string           `json:"code"`
+	ErrorCode string           `json:"error_code"` // the same as Code, for clients of Amigo's API
 	RequestID string           `json:"request_id"`
 	Errors    []domain.Problem `json:"errors,omitempty"`
 }
 
-// callerGone is the status, in metrics only, of a request whose caller disconnected.
+// problemType begins the type of every problem.
+const problemType = "urn:integrations:problem:"
+
+// callerGone is the status, in metrics and the log only, of a request whose caller
+// disconnected. It is never sent.
 const callerGone = 499
+
+// abandon closes the connection of a caller who disconnected, once the request is counted.
+func abandon(c *gin.Context) {
+	c.Next()
+	if c.Writer.Status() == callerGone && !c.Writer.Written() {
+		panic(http.ErrAbortHandler)
+	}
+}
 
 // refuse answers with err. Details that a caller may not see are logged instead. A caller
 // who disconnected is not an error.
 func (s *Server) refuse(c *gin.Context, err error) {
-	if c.Request.Context().Err() != nil {
+	if c.Request.Context().Err() != nil && domain.KindOf(err) != domain.TooSlow {
 		s.Log.DebugContext(c, "the caller disconnected", slog.String("request_id", requestID(c)), slog.Any("err", err))
-		c.AbortWithStatus(callerGone)
+		c.Status(callerGone)
+		c.Abort()
 		return
 	}
 	s.refuseAs(c, statuses[domain.KindOf(err)], err)
@@ -61,14 +77,17 @@ func (s *Server) refuseAs(c *gin.Context, status int, err error) {
 		s.Log.ErrorContext(c, "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))
 	case domain.Unavailable:
 		c.Header("Retry-After", "1")
-		s.Log.WarnContext(c, "request failed for lack of a dependency", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", errors.Unwrap(refusal)))
+		cause := cmp.Or[error](errors.Unwrap(refusal), refusal)
+		s.Log.WarnContext(c, "request failed for lack of a dependency", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", cause))
 	case domain.Unauthenticated:
 		c.Header("WWW-Authenticate", `Bearer realm="integrations"`)
+	case domain.TooSlow:
+		c.Header("Connection", "close") // the rest of the body may still come
 	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(status, problem{
-		Type: "urn:integrations:problem:" + refusal.Code, Title: http.StatusText(status), Status: status,
-		Detail: refusal.Message, Code: refusal.Code, RequestID: requestID(c), Errors: refusal.Problems,
+		Type: problemType + refusal.Code, Title: http.StatusText(status), Status: status,
+		Detail: refusal.Message, Code: refusal.Code, ErrorCode: refusal.Code, RequestID: requestID(c), Errors: refusal.Problems,
 	})
 }

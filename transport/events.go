@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"cmp"
 	"encoding/json"
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +63,9 @@ func (s *Server) listEvents(r *request) (answer, error) {
 		return answer{}, err
 	}
 	if r.accepts(ndjson) {
+		if r.Request.Method == http.MethodHead {
+			return answer{status: http.StatusOK, header: map[string]string{"Content-Type": ndjson}}, nil
+		}
 		return s.streamFeed(r, f, beyond, func(e audit.Entry) any { return showEvent(e) })
 	}
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, limit)
@@ -109,12 +114,16 @@ func (r *request) eventFilter() (f audit.Filter, limit int, token string, err er
 	return f, limit, token, domain.RefuseAll(q.problems)
 }
 
-// accepts reports whether the caller accepts a media type by name.
+// accepts reports whether the caller accepts a media type by name, with a weight above 0
+// (RFC 9110, 12.4.2).
 func (r *request) accepts(media string) bool {
 	for one := range strings.SplitSeq(strings.Join(r.Request.Header.Values("Accept"), ","), ",") {
-		if named, _, err := mime.ParseMediaType(one); err == nil && named == media {
-			return true
+		named, parameters, err := mime.ParseMediaType(one)
+		if err != nil || named != media {
+			continue
 		}
+		weight, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
+		return err == nil && weight > 0
 	}
 	return false
 }

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"github.com/gin-gonic/gin"
+
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -20,6 +22,9 @@ func Routes() []RouteInfo {
 	}
 	return all
 }
+
+// Engine returns the router of the API.
+func (s *Server) Engine() *gin.Engine { return s.routed() }
 
 // Decode is decode, for the fuzzer.
 func Decode(data []byte) (domain.Document, error) { return decode(data) }

@@ -111,12 +111,12 @@ func (s *Server) restoreIntegration(r *request) (answer, error) {
 func wantedVersion(doc domain.Document) (uint64, error) {
 	problems := unknownMembers("", doc, "version")
 	number, ok := doc["version"].(json.Number)
-	version, err := strconv.ParseUint(number.String(), 10, 64)
+	version, whole := domain.WholeNumber(number)
 	switch {
 	case doc["version"] == nil:
 		problems = append(problems, domain.Problem{Pointer: "/version", Code: "required", Detail: "is required"})
-	case !ok || err != nil || version == 0:
+	case !ok || !whole || version < 1:
 		problems = append(problems, domain.Problem{Pointer: "/version", Code: "range", Detail: "must be a version from 1"})
 	}
-	return version, domain.RefuseAll(problems)
+	return uint64(max(version, 0)), domain.RefuseAll(problems) //nolint:gosec // it is not negative
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/gzhttp"
+
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
@@ -24,6 +26,7 @@ func (s *Server) createIntegration(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	on.IfExists = r.GetHeader("If-Match") != ""
 	out, err := s.Commands.CreateIntegration(r, r.caller, doc, on)
 	a, err := s.changed(r, out, on, http.StatusCreated, err)
 	if a.status == http.StatusCreated {
@@ -37,7 +40,16 @@ func (s *Server) updateIntegration(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := s.Commands.UpdateIntegration(r, r.caller, r.id(), doc, on)
+	update := s.Commands.UpdateIntegration
+	q := r.query()
+	if merge, given := q.text("merge"); given {
+		if merge != "endpoints" {
+			q.problem("merge", "enum", "must be endpoints: those that the body doesn't name stay")
+			return answer{}, domain.RefuseAll(q.problems)
+		}
+		update = s.Commands.MergeIntegration
+	}
+	out, err := update(r, r.caller, r.id(), doc, on)
 	return s.changed(r, out, on, http.StatusOK, err)
 }
 
@@ -64,6 +76,7 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		body := dryRunAnswer{DryRun: true, Changes: showChanges(out.Changes)}
 		if !out.Integration.Deleted {
 			body.Integration = new(show(projections.Integration{Integration: out.Integration}))
+			body.Integration.RemovedEndpoints = out.Removed
 		}
 		return answer{status: http.StatusOK, body: body}, nil
 	}
@@ -74,7 +87,9 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 			shown.LastProbe = stored.LastProbe
 		}
 	}
-	a := answer{status: status, body: show(shown), header: map[string]string{
+	body := show(shown)
+	body.RemovedEndpoints = out.Removed
+	a := answer{status: status, body: body, header: map[string]string{
 		positionHeader: position(out), "ETag": etag(out.Integration),
 	}}
 	if out.Replayed {
@@ -107,7 +122,7 @@ func (s *Server) waitForWrite(ctx context.Context, wait func(context.Context, ui
 const readWait = time.Second
 
 // waitForRead waits until the read model shows the position that a read names, or refuses
-// with Unavailable.
+// with Unavailable. A position beyond the end of the log is refused at once.
 func (s *Server) waitForRead(r *request) error {
 	named := r.GetHeader(positionHeader)
 	if named == "" {
@@ -119,6 +134,9 @@ func (s *Server) waitForRead(r *request) error {
 	}
 	ctx, cancel := context.WithTimeout(r, readWait)
 	defer cancel()
+	if err := s.Live.Check(ctx, position); err != nil {
+		return err
+	}
 	return s.Wait(ctx, position)
 }
 
@@ -128,7 +146,7 @@ func (s *Server) getIntegration(r *request) (answer, error) {
 		return answer{}, err
 	}
 	tag := etag(i.Integration)
-	header := map[string]string{"ETag": tag}
+	header := map[string]string{"ETag": tag, gzhttp.HeaderNoCompression: "true"}
 	if matches(r.tags("If-None-Match"), tag) {
 		return answer{status: http.StatusNotModified, header: header}, nil
 	}
@@ -211,6 +229,9 @@ func (r *request) change() (domain.Document, commands.Condition, error) {
 		}
 		hash := sha256.New()
 		_, _ = fmt.Fprintf(hash, "%s %s\n", r.Request.Method, r.Request.URL.Path)
+		if r.Request.URL.RawQuery != "" {
+			_, _ = fmt.Fprintf(hash, "%s\n", r.Request.URL.RawQuery)
+		}
 		_, _ = hash.Write(data)
 		on.IdempotencyKey, on.Request = key, hex.EncodeToString(hash.Sum(nil))
 	}

@@ -91,8 +91,11 @@ func patterns(doc domain.Document, name string, problems *[]domain.Problem) (all
 	return all
 }
 
-// readKey reads the body of a new key: name, permissions, and optionally expires_at and the
-// lists that narrow it.
+// maxKeyDays is the longest validity of a key in duration_days: ten years.
+const maxKeyDays = 3650
+
+// readKey reads the body of a new key: name, permissions, and optionally its end, as
+// expires_at or as duration_days, and the lists that narrow it.
 func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	var key access.Key
 	var problems []domain.Problem
@@ -125,6 +128,18 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 			problem("expires_at", "range", "must be a future time (RFC 3339)")
 		}
 	}
+	if value := doc["duration_days"]; value != nil {
+		number, _ := value.(json.Number)
+		days, whole := domain.WholeNumber(number)
+		switch {
+		case doc["expires_at"] != nil:
+			problem("duration_days", "not_allowed", "must not be given with expires_at")
+		case !whole || days < 1 || days > maxKeyDays:
+			problem("duration_days", "range", "must be a whole number from 1 to "+strconv.Itoa(maxKeyDays))
+		default:
+			key.ExpiresAt = now.UTC().AddDate(0, 0, int(days))
+		}
+	}
 	key.Integrations = patterns(doc, "integrations", &problems)
 	key.Tools = patterns(doc, "tools", &problems)
 	key.Methods = patterns(doc, "methods", &problems)
@@ -132,7 +147,7 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	if detail := key.ScopeProblem(); detail != "" {
 		problem("permissions", "not_allowed", detail)
 	}
-	problems = append(problems, unknownMembers("", doc, "name", "permissions", "integrations", "tools", "methods", "expires_at")...)
+	problems = append(problems, unknownMembers("", doc, "name", "permissions", "integrations", "tools", "methods", "expires_at", "duration_days")...)
 	return key, domain.RefuseAll(problems)
 }
 
@@ -205,8 +220,8 @@ func readOverlap(doc domain.Document, overlap int64) (time.Duration, error) {
 	problems := unknownMembers("", doc, "overlap_seconds")
 	if value, given := doc["overlap_seconds"]; given {
 		number, _ := value.(json.Number)
-		var err error
-		if overlap, err = number.Int64(); err != nil || overlap < 0 || overlap > maxOverlap {
+		var whole bool
+		if overlap, whole = domain.WholeNumber(number); !whole || overlap < 0 || overlap > maxOverlap {
 			problems = append(problems, domain.Problem{Pointer: "/overlap_seconds", Code: "range", Detail: "must be a whole number from 0 to " + strconv.Itoa(maxOverlap)})
 		}
 	}

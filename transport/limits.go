@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"sync"
@@ -20,6 +21,9 @@ const (
 	write
 	call // goes out to upstreams
 )
+
+// String names the class in headers.
+func (c class) String() string { return [...]string{read: "read", write: "write", call: "call"}[c] }
 
 // Limits is how many requests per second one API key may make of each class; 0 is unlimited.
 // Bursts of twice as many are allowed.
@@ -48,7 +52,8 @@ func newLimiters(l Limits) *limiters {
 }
 
 // allow takes one request from the bucket of a key and sets the rate limit headers, or refuses
-// with Limited.
+// with Limited. X-RateLimit-Reset is a time in Unix seconds; the headers of
+// draft-ietf-httpapi-ratelimit-headers count the seconds from now.
 func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) error {
 	perSecond := l.perSecond[of]
 	if perSecond <= 0 {
@@ -57,12 +62,15 @@ func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) er
 	bucket := l.bucket(bucketOf{key, of}, perSecond)
 	allowed := bucket.AllowN(now, 1)
 	left := bucket.TokensAt(now)
-	seconds := func(tokens float64) string { return strconv.Itoa(int(math.Ceil(max(tokens, 0) / perSecond))) }
+	seconds := func(tokens float64) int64 { return int64(math.Ceil(max(tokens, 0) / perSecond)) }
+	full, remaining := seconds(float64(bucket.Burst())-left), max(int(left), 0)
 	c.Header("X-RateLimit-Limit", strconv.Itoa(bucket.Burst()))
-	c.Header("X-RateLimit-Remaining", strconv.Itoa(max(int(left), 0)))
-	c.Header("X-RateLimit-Reset", seconds(float64(bucket.Burst())-left))
+	c.Header("X-RateLimit-Remaining", strconv.Itoa(remaining))
+	c.Header("X-RateLimit-Reset", strconv.FormatInt(now.Unix()+full, 10))
+	c.Header("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", of, bucket.Burst(), max(seconds(float64(bucket.Burst())), 1)))
+	c.Header("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", of, remaining, full))
 	if !allowed {
-		c.Header("Retry-After", seconds(1-left))
+		c.Header("Retry-After", strconv.FormatInt(seconds(1-left), 10))
 		return domain.Errorf(domain.Limited, "rate_limited", "this API key makes too many requests; wait as long as Retry-After specifies")
 	}
 	return nil

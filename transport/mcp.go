@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/gin-gonic/gin"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -42,7 +45,7 @@ func (s *Server) newMCP() http.Handler {
 // that the SDK answers in the form of the client's protocol version. Lists are handled here:
 // the SDK pages through tools in memory, and a workspace may have too many for that.
 func (s *Server) mcpServer() *mcp.Server {
-	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: "1"}, &mcp.ServerOptions{
+	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: cmp.Or(s.Version, "dev")}, &mcp.ServerOptions{
 		Instructions: "The tools call the external systems that this workspace is connected to.",
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = cacheScope },
@@ -80,20 +83,49 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 			return answer{}, err
 		}
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(r.Writer, r.Request.Body, maxTestBody))
+	data, err := r.bytes(maxTestBody)
 	if err == nil {
 		err = r.admit(data)
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return answer{}, domain.Errorf(domain.TooLarge, "body_too_large", "the body exceeds the limit of %d bytes", maxTestBody)
 	}
 	if err != nil {
 		return answer{}, err
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
 	r.caller.Kind = domain.MCPCall
-	s.mcp.ServeHTTP(r.Writer, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, &mcpRequest{r, view})))
+	out := &plainErrors{ResponseWriter: r.Writer}
+	s.mcp.ServeHTTP(out, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, &mcpRequest{r, view})))
+	if out.status != 0 {
+		r.Writer.Header().Del("Content-Length")
+		s.refuseAs(r.Context, out.status, domain.Errorf(domain.Invalid, "mcp_request_invalid", "%s", cmp.Or(strings.TrimSpace(string(out.text)), http.StatusText(out.status))))
+	}
 	return answer{done: true}, nil
+}
+
+// plainErrors holds back an error that the SDK writes as plain text. An error in the form of
+// JSON-RPC passes.
+type plainErrors struct {
+	gin.ResponseWriter
+	status int // of an error that was held back
+	text   []byte
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p *plainErrors) WriteHeader(status int) {
+	if status >= http.StatusBadRequest && !strings.HasPrefix(p.Header().Get("Content-Type"), "application/") {
+		p.status = status
+		return
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (p *plainErrors) Write(data []byte) (int, error) {
+	if p.status == 0 {
+		return p.ResponseWriter.Write(data)
+	}
+	const most = 512
+	p.text = append(p.text, data[:min(len(data), most-len(p.text))]...)
+	return len(data), nil
 }
 
 // mcpPage is how many integrations a page of tools/list covers.

@@ -73,18 +73,26 @@ func (s *Server) checkOrigin(protection *http.CrossOriginProtection) gin.Handler
 	}
 }
 
-// authorize authenticates the caller and checks the permission.
-func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, error) {
+// authenticate returns the key of the caller.
+func (s *Server) authenticate(c *gin.Context) (access.Key, error) {
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = ""
 	}
-	ctx := c.Request.Context()
-	key, err := s.Keys.Authenticate(ctx, strings.TrimSpace(token))
+	key, err := s.Keys.Authenticate(c.Request.Context(), strings.TrimSpace(token))
+	if err == nil {
+		c.Set(keyIDAttribute, key.ID)
+	}
+	return key, err
+}
+
+// authorize authenticates the caller and checks the permission.
+func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, error) {
+	key, err := s.authenticate(c)
 	if err != nil {
 		return nil, err
 	}
-	c.Set(keyIDAttribute, key.ID)
+	ctx := c.Request.Context()
 	w, err := domain.ParseWorkspace(c.Param("workspace"))
 	if err != nil {
 		return nil, err

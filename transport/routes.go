@@ -2,6 +2,8 @@ package transport
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -30,7 +32,7 @@ var routes = []route{
 	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth, "max_age_ms details"},
 	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection, ""},
 	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration, "as_of"},
-	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration, "dry_run"},
+	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration, "dry_run merge"},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration, "dry_run"},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history, "limit continuation_token"},
 	{"GET", "/integrations/:id/calls", access.View, read, (*Server).listCalls, callQuery},
@@ -65,22 +67,52 @@ var routes = []route{
 
 // callQuery has the parameters of lists of calls.
 const callQuery = "endpoint kind outcome key from to limit continuation_token"
+// reservedPaths are no ids of integrations, whatever the method.
+var reservedPaths = []string{"/integrations/events", "/integrations/health-check"}
 
 // Handler returns the API.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() http.Handler { return compressed(s.routed()) }
+
+// routed returns the API, uncompressed.
+func (s *Server) routed() *gin.Engine {
 	r := s.engine()
-	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/docs") })
-	r.GET("/openapi.yaml", serveOpenAPI)
-	r.GET("/asyncapi.yaml", serveAsyncAPI)
+	get(r, "/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/docs") })
+	get(r, "/openapi.yaml", serveOpenAPI)
+	get(r, "/asyncapi.yaml", serveAsyncAPI)
 	s.serveDocs(r)
 	s.mcp = s.newMCP()
 	limits := newLimiters(s.Limits)
 	r.GET("/jwks/:key_set", s.serveKeySet(limits))
+	get(r, "/v1/auth/me", s.serveMe(limits))
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
-		v1.Handle(route.method, route.path, s.serve(route, limits))
+		handle := s.serve(route, limits)
+		v1.Handle(route.method, route.path, handle)
+		if route.method == http.MethodGet {
+			v1.HEAD(route.path, handle)
+		}
+	}
+	for _, path := range reservedPaths {
+		for _, method := range []string{http.MethodPut, http.MethodDelete} { // of an integration
+			v1.Handle(method, path, s.refuseMethod)
+		}
 	}
 	return r
+}
+
+// get adds a route for GET, and for HEAD: the same without a body (RFC 9110, 9.3.2).
+func get(r gin.IRoutes, path string, handle gin.HandlerFunc) {
+	r.GET(path, handle)
+	r.HEAD(path, handle)
+}
+
+// refuseMethod answers a method that a path doesn't have. The router has set Allow, except
+// for a reserved path, which it takes for that of an integration.
+func (s *Server) refuseMethod(c *gin.Context) {
+	if _, path, ok := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/v1/"), "/"); ok && slices.Contains(reservedPaths, "/"+path) {
+		c.Header("Allow", "GET, HEAD")
+	}
+	s.refuseAs(c, http.StatusMethodNotAllowed, domain.Errorf(domain.Invalid, "method_not_allowed", "this route doesn't take %s", c.Request.Method))
 }
 
 // StatusHandler returns what there is to ask of a process that serves no API:
@@ -96,17 +128,15 @@ func (s *Server) engine() *gin.Engine {
 	r.UseEscapedPath = true         // an escaped slash doesn't end the name of an integration
 	_ = r.SetTrustedProxies(nil)    // nil never fails: no proxy is trusted
 	m := newMetrics(s.Metrics)
-	r.Use(s.identify, m.observe, newRequestLog(s.Log).record, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
+	r.Use(abandon, s.identify, m.observe, newRequestLog(s.Log).record, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
 	r.NoRoute(func(c *gin.Context) {
 		s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
 	})
-	r.NoMethod(func(c *gin.Context) {
-		s.refuseAs(c, http.StatusMethodNotAllowed, domain.Errorf(domain.Invalid, "method_not_allowed", "this route doesn't take %s", c.Request.Method))
-	})
+	r.NoMethod(s.refuseMethod)
 
-	r.GET("/livez", func(c *gin.Context) { c.Status(http.StatusOK) })
-	r.GET("/readyz", s.ready)
-	r.GET("/metrics", m.serve(s.Metrics))
+	get(r, "/livez", func(c *gin.Context) { c.Status(http.StatusOK) })
+	get(r, "/readyz", s.ready)
+	get(r, "/metrics", m.serve(s.Metrics))
 	return r
 }
 

@@ -90,6 +90,9 @@ func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
 		}
 		after = &position
 	}
+	if r.Request.Method == http.MethodHead {
+		return answer{status: http.StatusOK, header: map[string]string{"Content-Type": "text/event-stream"}}, nil
+	}
 	var out *stream
 	known, checked := s.Keys.Changes(), s.Now()
 	for note, err := range live.Listen(r, r.workspace, after) {

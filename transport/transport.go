@@ -46,6 +46,7 @@ type Server struct {
 	Gate    *admission.Gate // what requests may hold in memory together; nil: no bound
 	Limits  Limits
 	Hosts   []string // the Host names that are answered; empty: any
+	Version string   // of the product, for MCP clients; "": dev
 	Metrics *prometheus.Registry
 	NewID   func() string
 	Now     func() time.Time

@@ -15,8 +15,11 @@ type destinationAnswer struct {
 	ID             string                  `json:"id"`
 	WorkspaceID    domain.Workspace        `json:"workspace_id"`
 	URL            string                  `json:"url"`
+	Name           *string                 `json:"name"`
 	Description    string                  `json:"description"`
 	EventTypes     []string                `json:"event_types"`
+	AcceptedTypes  []string                `json:"accepted_event_types"` // the same as EventTypes
+	RetryAttempts  *int                    `json:"retry_attempts"`
 	Enabled        bool                    `json:"enabled"`
 	DisabledReason *string                 `json:"disabled_reason"` // why the service disabled it
 	CreatedAt      time.Time               `json:"created_at"`
@@ -33,7 +36,8 @@ type destinationSecretAnswer struct {
 
 func (s *Server) showDestination(d domain.WebhookDestination) destinationAnswer {
 	a := destinationAnswer{
-		ID: d.ID, WorkspaceID: d.Workspace, URL: d.URL, Description: d.Description, EventTypes: d.EventTypes, Enabled: d.Enabled,
+		ID: d.ID, WorkspaceID: d.Workspace, URL: d.URL, Name: nullable(d.Name), Description: d.Description,
+		EventTypes: d.EventTypes, AcceptedTypes: d.EventTypes, RetryAttempts: d.RetryAttempts, Enabled: d.Enabled,
 		DisabledReason: nullable(d.DisabledReason), CreatedAt: instant(d.CreatedAt), UpdatedAt: instant(d.UpdatedAt),
 		SigningSecret: destinationSecretAnswer{Set: true, Version: d.SecretVersion},
 	}

@@ -225,7 +225,7 @@ func (d *deliverer) try(ctx context.Context, p *permit, to entry, m message, seq
 		result.Problem = "The receiver answered 410 Gone, so the destination was disabled."
 		d.note(ctx, to.destination, record{Delivery: result})
 		return false, 0
-	case now.Add(pause).After(m.EnqueuedAt.Add(d.config.GiveUp)):
+	case now.Add(pause).After(m.EnqueuedAt.Add(d.config.GiveUp)) || to.destination.RetryAttempts != nil && attempts > *to.destination.RetryAttempts:
 		result.Status = Dead
 		return d.finish(ctx, p, to.destination, result, m, sequence), 0
 	}

@@ -165,6 +165,10 @@ func streamProgress(to io.Writer) backup.Progress {
 			return
 		}
 		last, stream = now, name
+		if total < bytes { // the size of a stream is not that of its snapshot
+			_, _ = fmt.Fprintf(to, "%s: %d bytes\n", name, bytes)
+			return
+		}
 		_, _ = fmt.Fprintf(to, "%s: %d of %d bytes\n", name, bytes, total)
 	}
 }

@@ -19,12 +19,12 @@ type egressFlags struct {
 }
 
 func (f egressFlags) config(now func() time.Time) connectors.Config {
-	return connectors.Config{AllowLoopback: f.AllowLoopback, ProxyURL: f.ProxyURL, CAFile: f.CAFile, AllowCIDRs: f.AllowCIDR, Now: now}
+	return connectors.Config{AllowLoopback: f.AllowLoopback, ProxyURL: f.ProxyURL, CAFile: f.CAFile, Version: release, AllowCIDRs: f.AllowCIDR, Now: now}
 }
 
 // builtinFlags configure the built-in integrations.
 type builtinFlags struct {
-	Disabled             []string `name:"builtins-disabled" help:"Built-in integrations to disable."`
+	Disabled             []string `name:"builtins-disabled" help:"Built-in integrations to disable." type:"builtins"`
 	GoogleMapsKey        string   `help:"Key for Google Maps."`
 	GoogleMapsGeocodeURL string   `name:"google-maps-geocode-url" default:"https://geocode.googleapis.com" help:"Geocoding API." schemes:"http,https" example:"https://geocode.googleapis.com"`
 	GoogleMapsPlacesURL  string   `name:"google-maps-places-url" default:"https://places.googleapis.com" help:"Places API." schemes:"http,https" example:"https://places.googleapis.com"`

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/seed677028b5/integrations/connectors/sandbox"
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/flagvalues"
 	"github.com/seed677028b5/integrations/internal/terminal"
 )
@@ -60,7 +61,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	exit := -1
 	parser, err := kong.New(&line, kong.Name("integrations"), kong.UsageOnError(), kong.Writers(out, errs),
 		kong.Description("Integrations with REST, FHIR and MCP servers, kept as events."),
-		flagvalues.Mappers(), kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
+		flagvalues.Mappers(), kong.NamedMapper("builtins", flagvalues.OneOf("a built-in", domain.BuiltinNames()...)), kong.DefaultEnvars("INTEGRATIONS"), kong.Exit(func(status int) { exit = status }))
 	if err != nil {
 		_, _ = fmt.Fprintln(errs, "integrations:", err)
 		return 1

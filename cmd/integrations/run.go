@@ -144,7 +144,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	api := &transport.Server{
 		Commands: service, Read: reader, Cursors: cursors, Audit: history, Live: live, LiveCalls: liveCalls, Usage: counts, Keys: keys, Webhooks: hooks, Health: probing.checker.Check,
 		Wait: model.Wait, WaitForProbe: model.WaitForProbe, WriteWait: c.WriteWait, Ready: readiness(ctx, events, model, head, c.ReadModelStall),
-		Gate: egress.Gate, Limits: c.limits(), Hosts: c.hosts(), Metrics: registry, NewID: newID, Now: now, Log: log,
+		Gate: egress.Gate, Limits: c.limits(), Hosts: c.hosts(), Version: release, Metrics: registry, NewID: newID, Now: now, Log: log,
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {

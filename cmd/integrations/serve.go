@@ -18,7 +18,7 @@ type serveCommand struct {
 	Roles           []string      `help:"Roles of this process; multiple processes may share a role." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
 	Listen          string        `help:"Address to listen on." default:"127.0.0.1:8080" type:"address"`
 	DrainDelay      time.Duration `help:"How long to keep serving after SIGTERM while /readyz fails, so that load balancers can remove this process." default:"0s"`
-	AllowedHosts    []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any."`
+	AllowedHosts    []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any." type:"hosts"`
 	WaitForStores   bool          `help:"Wait at startup until NATS and MongoDB are available, instead of failing."`
 	WriteWait       time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
 	ReadModelStall  time.Duration `name:"read-model-stall" help:"How long the read model may be behind the log without progress before /readyz fails." default:"30s"`

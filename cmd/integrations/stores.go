@@ -23,7 +23,7 @@ type storeFlags struct {
 	NATSCreds       string   `name:"nats-creds" help:"Credentials file for NATS." type:"path"`
 	NATSMonitorURL  []string `name:"nats-monitor-url" help:"Monitoring URL of each NATS server, to verify that it syncs to disk before it acknowledges." schemes:"http,https" example:"http://127.0.0.1:8222"`
 	AllowLazySync   bool     `help:"Accept a NATS server that may lose acknowledged events in a power failure."`
-	Replicas        int      `help:"Replicas of each stream in a NATS cluster." default:"1"`
+	Replicas        int      `help:"Replicas of each stream in a NATS cluster: 1 to 5." default:"1" type:"replicas"`
 	MongoDBURI      string   `name:"mongodb-uri" help:"URI of a MongoDB for the read model, instead of SQLite." schemes:"mongodb,mongodb+srv" example:"mongodb://127.0.0.1:27017"`
 	MongoDBDatabase string   `name:"mongodb-database" help:"Name of the MongoDB database." default:"integrations"`
 	RootKeyset      string   `help:"Root keyset as Tink JSON; default: the file root.keyset in the data folder."`

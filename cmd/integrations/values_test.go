@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/flagvalues"
 )
 
@@ -33,6 +34,15 @@ func TestTheErrorOfAFlagShowsARightValue(t *testing.T) {
 		{"serve --listen localhost", `--listen: "localhost" is not an address with a port, such as 127.0.0.1:8080`},
 		{"serve --listen localhost:80800", `--listen: "localhost:80800" is not an address with a port`},
 		{"serve --rate-read fast", `--rate-read: "fast" is not a number, such as 500`},
+		{"serve --rate-read=-1", `--rate-read: "-1" must not be negative; write a number such as 500`},
+		{"serve --rate-call=inf", `--rate-call: "inf" is not a number, such as 500`},
+		{"serve --replicas 0", `--replicas: "0" must be from 1 to 5, such as 3`},
+		{"status --replicas 6", `--replicas: "6" must be from 1 to 5, such as 3`},
+		{"serve --builtins-disabled nope", `--builtins-disabled: "nope" is not a built-in, such as google-maps, google-search, amigo-fhir`},
+		{"serve --builtins-disabled google-maps,nope", `"nope" is not a built-in`},
+		{"serve --allowed-hosts http://x/", `--allowed-hosts: "http://x/" is a URL; write the name of the host alone, such as integrations.example.com`},
+		{"serve --allowed-hosts a.example,b.example:80", `"b.example:80" has a port, and every port is accepted; write the name alone, such as b.example`},
+		{"serve --allowed-hosts *.example", `"*.example" is not the name of a host`},
 		{"serve --replicas many", `--replicas: "many" is not a whole number, such as 3`},
 		{"serve --egress-proxy-url proxy:3128", `--egress-proxy-url must be a URL that begins with http:// or https://, such as http://proxy.example.com:3128`},
 		{"serve --nats-url http://nats:4222", `--nats-url must be a URL that begins with nats:// or tls:// or ws:// or wss://, such as nats://127.0.0.1:4222`},
@@ -50,13 +60,16 @@ func TestTheErrorOfAFlagShowsARightValue(t *testing.T) {
 
 func TestRightValuesOfFlagsAreAccepted(t *testing.T) {
 	var line commandLine
-	parser, err := kong.New(&line, kong.Name("integrations"), flagvalues.Mappers())
+	parser, err := kong.New(&line, kong.Name("integrations"), flagvalues.Mappers(), kong.NamedMapper("builtins", flagvalues.OneOf("a built-in", domain.BuiltinNames()...)))
 	require.NoError(t, err)
 	parsed, err := parser.Parse(strings.Fields(`--log-level=debug serve --egress-allow-cidr=10.1.0.0/16,fd00::/8 --probe-interval=1h30m --drain-delay=0
 		--listen=:8080 --replicas=3 --rate-read=0.5 --nats-url=nats-1:4222,tls://u:p@nats-2:4222 --mongodb-uri=mongodb+srv://u:p@m/?w=majority
-		--egress-proxy-url=HTTP://u:p@proxy:3128 --amigo-fhir-url=https://{workspace_id}.example.com`))
+		--egress-proxy-url=HTTP://u:p@proxy:3128 --amigo-fhir-url=https://{workspace_id}.example.com
+		--allowed-hosts=API.example,[::1],10.1.2.3 --allowed-hosts=b_c.example --builtins-disabled=google-maps,amigo-fhir`))
 	require.NoError(t, err)
 	require.NoError(t, flagvalues.CheckURLs(parsed.Flags()))
+	require.Equal(t, []string{"api.example", "::1", "10.1.2.3", "b_c.example"}, line.Serve.AllowedHosts)
+	require.Equal(t, []string{"google-maps", "amigo-fhir"}, line.Serve.Disabled)
 	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}, line.Serve.Egress.AllowCIDR)
 	require.Equal(t, 90*time.Minute, line.Serve.ProbeInterval)
 	require.Zero(t, line.Serve.DrainDelay)

@@ -38,7 +38,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{UserAgent: userAgent(), guard: g, transport: transport, certified: &certified{}}, nil
+	return &Client{UserAgent: "integrations/" + cmp.Or(c.Version, "dev"), guard: g, transport: transport, certified: &certified{}}, nil
 }
 
 // DenyListener makes a listener of ours a destination that is never dialled. A

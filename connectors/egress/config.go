@@ -16,6 +16,7 @@ type Config struct {
 	DenyAddrs     []netip.AddrPort // our own listeners, never dialled even when loopback is allowed. Default: none
 	ProxyURL      string           // http or https proxy for all requests. Default: none, whatever the environment has
 	CAFile        string           // PEM file of roots trusted beside the system's. Default: none
+	Version       string           // of the product, for User-Agent. Default: dev
 }
 
 // Validate reports everything that is wrong with c at once.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"time"
 )
 
@@ -70,17 +69,4 @@ func rootsWith(path string) (*x509.CertPool, error) {
 		return nil, errors.New("the CA file has no PEM certificate in it")
 	}
 	return roots, nil
-}
-
-// userAgent names this service and its revision to upstreams.
-func userAgent() string {
-	revision := "dev"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 7 {
-				revision = s.Value[:7]
-			}
-		}
-	}
-	return "integrations/" + revision
 }

@@ -8,9 +8,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +30,7 @@ func Mappers() kong.Option {
 		for _, option := range []kong.Option{
 			mapper(parseTime), mapper(parseDuration), mapper(parseNetwork), mapper(parseLevel), mapper(parsePosition),
 			mapper(parseInt), mapper(parseFloat), kong.NamedMapper("address", mapperOf(parseAddress)),
+			kong.NamedMapper("replicas", mapperOf(parseReplicas)), kong.NamedMapper("hosts", listOf(parseHost)),
 		} {
 			if err := option.Apply(k); err != nil {
 				return err
@@ -136,11 +139,72 @@ func parseInt(text string) (int, error) {
 
 func parseFloat(text string) (float64, error) {
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	switch {
+	case err != nil || math.IsNaN(n) || math.IsInf(n, 0):
 		return 0, fmt.Errorf("%q is not a number, such as 500 or 0.5", text)
+	case n < 0:
+		return 0, fmt.Errorf("%q must not be negative; write a number such as 500 or 0.5", text)
 	}
 	return n, nil
 }
+
+// parseReplicas reads how many replicas a stream of NATS has.
+func parseReplicas(text string) (int, error) {
+	n, err := parseInt(text)
+	if err == nil && (n < 1 || n > 5) {
+		err = fmt.Errorf("%q must be from 1 to 5, such as 3", text)
+	}
+	return n, err
+}
+
+// listOf reads a list whose elements are separated by commas. A flag that is repeated adds
+// to it.
+func listOf(parse func(string) (string, error)) kong.Mapper {
+	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("a,…", &text); err != nil {
+			return err
+		}
+		for element := range strings.SplitSeq(text, ",") {
+			one, err := parse(strings.TrimSpace(element))
+			if err != nil {
+				return err
+			}
+			target.Set(reflect.Append(target, reflect.ValueOf(one)))
+		}
+		return nil
+	})
+}
+
+// OneOf reads a list of names from a closed set.
+func OneOf(kind string, names ...string) kong.Mapper {
+	return listOf(func(text string) (string, error) {
+		if !slices.Contains(names, text) {
+			return "", fmt.Errorf("%q is not %s, such as %s", text, kind, strings.Join(names, ", "))
+		}
+		return text, nil
+	})
+}
+
+// parseHost reads a Host name as it is compared with that of a request: without a port.
+func parseHost(text string) (string, error) {
+	const right = "such as integrations.example.com"
+	if address, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return address.String(), nil
+	}
+	if strings.Contains(text, "/") {
+		return "", fmt.Errorf("%q is a URL; write the name of the host alone, %s", text, right)
+	}
+	if name, port, err := net.SplitHostPort(text); err == nil && name != "" {
+		return "", fmt.Errorf("%q has a port, and every port is accepted; write the name alone, such as %s", text, strings.TrimSuffix(text, ":"+port))
+	}
+	if !hostSyntax.MatchString(text) {
+		return "", fmt.Errorf("%q is not the name of a host, %s", text, right)
+	}
+	return strings.ToLower(text), nil
+}
+
+var hostSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 func parseAddress(text string) (string, error) {
 	_, port, err := net.SplitHostPort(text)

@@ -1,0 +1,53 @@
+"""Drives a Python client of openapi-generator: its folder, and the plan."""
+
+import importlib
+import inspect
+import json
+import pathlib
+import re
+import sys
+import typing
+
+sys.path.insert(0, sys.argv[1])
+plan = json.loads(pathlib.Path(sys.argv[2]).read_text())
+client = importlib.import_module("client")
+api_client = client.ApiClient(client.Configuration(host=plan["url"], access_token=plan["key"]))
+apis = [getattr(client, name)(api_client) for name in dir(client) if name.endswith("Api")]
+
+
+def models(kind):
+    """Yields the models in an annotation."""
+    if hasattr(kind, "from_dict"):
+        yield kind
+    for part in typing.get_args(kind):
+        yield from models(part)
+
+
+def make(call):
+    """Makes one call, and returns the status of its answer."""
+    name = re.sub("([A-Z])", r"_\1", call["operation"]).lower() + "_with_http_info"
+    method = next(getattr(api, name) for api in apis if hasattr(api, name))
+    arguments = dict(call["path"])
+    if "body" in call:
+        for parameter in inspect.signature(method).parameters.values():
+            found = list(models(parameter.annotation))
+            if found and parameter.name not in arguments:
+                arguments[parameter.name] = found[0].from_dict(call["body"])
+                break
+        else:
+            arguments["request_body"] = call["body"]
+    if call["operation"] == "mcp":
+        arguments["_headers"] = {"Accept": "application/json, text/event-stream"}
+    try:
+        return method(**arguments).status_code
+    except client.ApiException as refusal:
+        return refusal.status if refusal.data is not None else f"{refusal.status} without a problem document"
+
+
+results = []
+for one in plan["calls"]:
+    try:
+        results.append(make(one))
+    except Exception as problem:  # whatever it is, it belongs in the result
+        results.append(f"{type(problem).__name__}: {str(problem)[:500]}")
+print(json.dumps(results))
