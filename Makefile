@@ -1,6 +1,6 @@
 # `make` lists the targets; the text after ## is the help.
 .DEFAULT_GOAL := help
-.PHONY: help deps demo run test short race chaos containers tested lint fmt vuln check build reference release snapshot clean
+.PHONY: help deps demo run test short race chaos containers clients tested lint fmt vuln check build reference release snapshot clean
 
 TOOL := go tool -modfile=tools/go.mod
 
@@ -13,6 +13,7 @@ deps: ## Download the modules of the service, the tools and the tests
 	go mod download -modfile=tools/sbom/go.mod
 	go -C test/containers mod download
 	go -C test/servers mod download
+	go -C test/clients mod download
 
 demo: ## Start a service with clinic APIs to integrate with, and show what it does
 	go run ./cmd/integrations demo
@@ -36,6 +37,9 @@ chaos: ## Kill the service, kill NATS and cut the power under load, for CHAOS_FO
 
 containers: ## Run the service and the tests of its stores in containers; needs a Docker daemon
 	CGO_ENABLED=0 go test -C test/containers -count=1 -v -timeout=20m .
+
+clients: ## Generate, compile and drive clients by ten generators; lint and fuzz the API description
+	python3 test/clients/run.py
 
 lint: export CGO_ENABLED = 0
 lint: ## Check the code against .golangci.yml, its formatting included

@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 	}
 	all := make([]string, len(e.Problems))
 	for n, p := range e.Problems {
-		all[n] = p.String()
+		all[n] = strings.TrimPrefix(p.Pointer+": "+p.Detail, ": ")
 	}
 	return strings.Join(all, "; ")
 }

@@ -108,7 +108,6 @@ func TestARefusalBeginsWithItsFirstProblem(t *testing.T) {
 		{[]domain.Problem{{Detail: "must be a JSON object"}}, "the body must be a JSON object"},
 		{[]domain.Problem{{Detail: "the body is not JSON"}}, "the body is not JSON"},
 	} {
-		require.EqualError(t, domain.RefuseAll(c.problems[:1]), strings.TrimSuffix(c.want, " (and 1 more)"))
 		refusal, _ := domain.RefuseAll(c.problems).(*domain.Error) //nolint:errorlint // it is not wrapped
 		require.Equal(t, c.want, refusal.Message)
 	}

@@ -73,7 +73,7 @@ func TestASecretIsKeptOnlyForItsDestination(t *testing.T) {
 	decision, err = before.Update(doc(t, `{"base_url": "https://b.example.com", "auth": {"api_key_value": "k2"}}`), domain.Attempt{At: later, ID: "a2"}, rules)
 	require.NoError(t, err)
 	_, err = domain.Evolve(before, decision.Event).Replace(before.Document(), domain.Attempt{At: later, ID: "a3"}, rules)
-	require.ErrorContains(t, err, "auth/api_key_value must be given again")
+	require.ErrorContains(t, err, "/auth/api_key_value: must be given again")
 }
 
 func TestReplacingWithTheSameConfigurationChangesNothing(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
@@ -202,16 +203,23 @@ func TestTheNamesOfAmigosClientAreAccepted(t *testing.T) {
 	s.put(path, members{"created_at": "2020-01-01T00:00:00Z"}).is(422, "read_only")
 }
 
-// exchange sends raw bytes to a server that is set up like the service's, and returns the
-// first response.
-func exchangeRaw(t *testing.T, s *service, timeout time.Duration, text string) (*http.Response, string) {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	srv := &http.Server{Handler: s.api.Engine(), ReadTimeout: timeout, MaxHeaderBytes: 4 << 10} //nolint:gosec // the test bounds it
+// listenAsDeployed serves the API as the service does, with shorter limits, and returns its address.
+func (s *service) listenAsDeployed() string {
+	s.t.Helper()
+	l, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	api := *s.api
+	api.Metrics = prometheus.NewRegistry()
+	srv := &http.Server{Handler: api.Handler(), ReadTimeout: time.Second, MaxHeaderBytes: 4 << 10} //nolint:gosec // the test bounds it
 	go func() { _ = srv.Serve(transport.ProblemListener(l, func() string { return "id-1" })) }()
-	t.Cleanup(func() { _ = srv.Close() })
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	s.t.Cleanup(func() { _ = srv.Close() })
+	return l.Addr().String()
+}
+
+// exchangeRaw sends raw bytes, and returns the first response.
+func exchangeRaw(t *testing.T, address, text string) (*http.Response, string) {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	_, err = conn.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
@@ -227,6 +235,7 @@ func exchangeRaw(t *testing.T, s *service, timeout time.Duration, text string) (
 func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
+	address := s.listenAsDeployed()
 	authorized := "Host: a\nAuthorization: Bearer " + s.key + "\n"
 	for _, c := range []struct {
 		text   string
@@ -245,7 +254,7 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Content-Length: 2\n\n{}", 400, "mcp_request_invalid"},
 		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Accept: text/html\nContent-Type: text/plain\nContent-Length: 2\n\n{}", 400, "mcp_request_invalid"},
 	} {
-		resp, body := exchangeRaw(t, s, 500*time.Millisecond, c.text)
+		resp, body := exchangeRaw(t, address, c.text)
 		name := fmt.Sprintf("%.60q: %s", c.text, body)
 		require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), name)
 		require.Equal(t, c.status, resp.StatusCode, name)
@@ -261,6 +270,6 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 		require.NotEmpty(t, p.Detail)
 		require.Equal(t, resp.Header.Get("X-Request-Id"), p.RequestID)
 	}
-	resp, body := exchangeRaw(t, s, time.Minute, "GET /livez HTTP/1.1\nHost: a\n\n")
+	resp, body := exchangeRaw(t, address, "GET /livez HTTP/1.1\nHost: a\n\n")
 	require.Equal(t, 200, resp.StatusCode, body)
 }

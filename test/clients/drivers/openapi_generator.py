@@ -15,12 +15,36 @@ api_client = client.ApiClient(client.Configuration(host=plan["url"], access_toke
 apis = [getattr(client, name)(api_client) for name in dir(client) if name.endswith("Api")]
 
 
+class Recorder:
+    """Sends requests, and notes the status of the last answer."""
+
+    def __init__(self, inner):
+        self.inner, self.status = inner, 0
+
+    def request(self, *arguments, **named):
+        answer = self.inner.request(*arguments, **named)
+        self.status = answer.status
+        return answer
+
+
+api_client.rest_client = Recorder(api_client.rest_client)
+
+
 def models(kind):
     """Yields the models in an annotation."""
     if hasattr(kind, "from_dict"):
         yield kind
     for part in typing.get_args(kind):
         yield from models(part)
+
+
+def given(model, body):
+    """Returns a body in which the members that are absent are not null: from_dict sets them."""
+    value = model.from_dict(body)
+    for name, field in model.model_fields.items():
+        if (field.alias or name) not in body:
+            value.model_fields_set.discard(name)
+    return value
 
 
 def make(call):
@@ -32,7 +56,7 @@ def make(call):
         for parameter in inspect.signature(method).parameters.values():
             found = list(models(parameter.annotation))
             if found and parameter.name not in arguments:
-                arguments[parameter.name] = found[0].from_dict(call["body"])
+                arguments[parameter.name] = given(found[0], call["body"])
                 break
         else:
             arguments["request_body"] = call["body"]
@@ -41,7 +65,7 @@ def make(call):
     try:
         return method(**arguments).status_code
     except client.ApiException as refusal:
-        return refusal.status if refusal.data is not None else f"{refusal.status} without a problem document"
+        return refusal.status if refusal.data is not None else f"{api_client.rest_client.status} {refusal.reason}"
 
 
 results = []
