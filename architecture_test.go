@@ -74,7 +74,7 @@ var table = []row{
 	{"webhooks", "domain internal/retryafter streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"workspacefile", "domain eventstore commands internal/terminal", "yaml"},
 	{"verify", "domain eventstore vault commands projections internal/terminal", ""},
-	{"transport", "domain access admission audit toolformat toolsearch commands projections usage webhooks", "gin json-experiment mcp prometheus swgui x/time"},
+	{"transport", "domain access admission audit toolformat toolsearch commands projections usage webhooks", "compress gin json-experiment mcp prometheus swgui x/time"},
 	{"internal/bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},
 	{"internal/peers", "", ""},
 	{"internal/faultproxy", "internal/peers", ""},

@@ -51,7 +51,8 @@ type api struct {
 	Tags       []struct{ Name, Description string }
 	Paths      yaml.Node
 	Components struct {
-		Schemas struct {
+		Parameters map[string]apiParameter
+		Schemas    struct {
 			Permission struct{ Enum []string } `yaml:"Permission"`
 		}
 	}
@@ -116,23 +117,21 @@ func TestReferenceOfRoutes(t *testing.T) {
 			if o.Permission != "" {
 				needs = "`" + o.Permission + "`"
 			}
-			fmt.Fprintf(&b, "| `%s %s` | %s | %s | %s |\n", o.method, o.path, needs, cell(o.Summary), query(o.Parameters))
+			fmt.Fprintf(&b, "| `%s %s` | %s | %s | %s |\n", o.method, o.path, needs, cell(o.Summary), query(described, o.Parameters))
 		}
 	}
 	reference(t, "routes.md", b.String())
 }
 
 // query lists the parameters of a query.
-func query(parameters []apiParameter) string {
-	shared := map[string]string{"DryRun": "dry_run", "Limit": "limit", "ContinuationToken": "continuation_token", "ToolFormat": "format"}
+func query(described api, parameters []apiParameter) string {
 	var names []string
 	for _, p := range parameters {
-		name := shared[p.Ref[strings.LastIndexByte(p.Ref, '/')+1:]]
-		if p.In == "query" {
-			name = p.Name
+		if p.Ref != "" {
+			p = described.Components.Parameters[p.Ref[strings.LastIndexByte(p.Ref, '/')+1:]]
 		}
-		if name != "" {
-			names = append(names, "`"+name+"`")
+		if p.In == "query" {
+			names = append(names, "`"+p.Name+"`")
 		}
 	}
 	return strings.Join(names, " ")

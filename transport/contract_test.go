@@ -185,7 +185,7 @@ func TestTheNamesOfAmigosClientAreAccepted(t *testing.T) {
 	require.Equal(t, "acme", me.at("workspace_id"))
 	require.Equal(t, []any{"Integration.view"}, me.at("permissions"))
 	require.Nil(t, s.send(request{method: "GET", path: "/v1/auth/me", key: s.issue("", access.View)}).is(200).at("workspace_id"))
-	s.send(request{method: "GET", path: "/v1/auth/me", key: "none"}).is(401)
+	s.send(request{method: "GET", path: "/v1/auth/me", key: "none", wrong: true}).is(401)
 	s.send(request{method: "GET", path: "/v1/auth/integrations", key: s.issue("auth", access.View)}).is(200) // a workspace may be called auth
 
 	hook := s.post(hooks, members{"url": "https://a.example/h", "name": "CRM", "accepted_event_types": []string{"integration.created"}, "retry_attempts": 3}).is(201)
@@ -251,8 +251,8 @@ func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 		{"POST /v1/acme/integrations HTTP/1.1\n" + authorized + "Content-Type: application/json\nContent-Length: 9\n\n{", 408, "body_too_slow"},
 		{"POST /v1/acme/integrations HTTP/1.1\n" + authorized + "Content-Type: application/json\nExpect: 100-continue\nContent-Length: 2000000\n\n", 413, "body_too_large"},
 		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Expect: 100-continue\nContent-Length: 2000000\n\n", 413, "body_too_large"},
-		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Content-Length: 2\n\n{}", 400, "mcp_request_invalid"},
-		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Accept: text/html\nContent-Type: text/plain\nContent-Length: 2\n\n{}", 400, "mcp_request_invalid"},
+		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Accept: application/json, text/event-stream\nContent-Type: application/json\nContent-Length: 2\n\n{}", 400, "mcp_request_invalid"},
+		{"POST /v1/acme/mcp HTTP/1.1\n" + authorized + "Accept: text/html\nContent-Type: text/plain\nContent-Length: 2\n\n{}", 415, "mcp_request_invalid"},
 	} {
 		resp, body := exchangeRaw(t, address, c.text)
 		name := fmt.Sprintf("%.60q: %s", c.text, body)

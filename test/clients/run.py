@@ -229,7 +229,8 @@ CLIENTS = {
 # What is known of a client, by operation, and why. The answer must have arrived all the same.
 TEXT = "its fetch client parses every answer as JSON, and this one is text"
 YAML = "its client reads JSON and text, not application/yaml"
-KNOWN = {"openapi-generator-python": dict.fromkeys(["openapi", "asyncapi"], YAML), "orval": dict.fromkeys(["metrics", "openapi", "asyncapi", "docs", "docsScript", "docsFile"], TEXT)}
+KNOWN = {"openapi-generator-python": dict.fromkeys(["openapi", "asyncapi"], YAML), "openapi-generator-go": dict.fromkeys(["openapi", "asyncapi"], YAML),
+         "orval": dict.fromkeys(["metrics", "openapi", "asyncapi", "docs", "docsScript", "docsFile"], TEXT)}
 
 
 def as_expected(name, call, result):
