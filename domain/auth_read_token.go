@@ -194,7 +194,7 @@ func (a *Auth) readClaims(in *object) {
 				o.problem(name, "not_allowed", "is a claim that the service sets")
 			}
 		}
-		data, err := json.Marshal(o.members)
+		data, err := json.Marshal(plainNumbers(o.members))
 		if err != nil || len(data) > 8192 {
 			o.problem("", "too_long", "has more than 8192 bytes")
 			return

@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"maps"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +46,8 @@ func (i *Integration) readHeaders(o *object) givenSecrets {
 		[]rule{headerValue, length(1, maxSecret)}, []rule{length(1, maxSecret), noControl, noEdgeSpace})
 	at := newObject("/headers", nil, o.problems)
 	canonical, seen := map[string]*string{}, map[string]bool{}
-	for name, value := range i.Headers {
+	for _, name := range slices.Sorted(maps.Keys(i.Headers)) {
+		value := i.Headers[name]
 		if value != nil {
 			at.check(name, name, plainHeader)
 		}

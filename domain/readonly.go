@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -140,4 +141,31 @@ func wholeNumber(v any) (value int64, whole bool) {
 		return 0, false
 	}
 	return WholeNumber(n)
+}
+
+// plainNumbers returns a decoded JSON value in which a number has one spelling: clients that
+// send back what they read write 1.50 as 1.5, and 1e3 as 1000 or 1000.0.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		plain := make(map[string]any, len(v))
+		for name, member := range v {
+			plain[name] = plainNumbers(member)
+		}
+		return plain
+	case []any:
+		plain := make([]any, len(v))
+		for n, element := range v {
+			plain[n] = plainNumbers(element)
+		}
+		return plain
+	case json.Number:
+		if whole, is := WholeNumber(v); is {
+			return whole
+		}
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
+			return f
+		}
+	}
+	return v
 }

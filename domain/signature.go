@@ -74,6 +74,7 @@ func (a *Auth) readSignature(in *object) {
 				next.Components = []string{"@method", "@target-uri"}
 			}
 		}
+		in.allowNull("components", "label", "tag", "encoding", "header", "format", "query", "headers", "params")
 		in.done()
 		a.Signature = &next
 	})

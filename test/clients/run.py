@@ -103,23 +103,41 @@ class Service:
         self.call("POST", at + "/integrations", {
             "name": "signed", "display_name": "Signed", "base_url": self.base,
             "auth": {"type": "smart_backend_services", "client_id": "c", "token_url": self.base + "/token", "private_key_value": private_key}})
+        self.call("POST", at + "/integrations", {
+            "name": "generated", "display_name": "Generated", "base_url": self.base,
+            "auth": {"type": "smart_backend_services", "client_id": "c", "token_url": self.base + "/token", "private_key_generate": "ES384"}})
+        key_set = self.call("GET", at + "/integrations/generated/signing-keys")["key_set_path"].rsplit("/", 1)[1]
         key, other = [self.call("POST", at + "/api-keys", {"name": "k", "permissions": ["Integration.view"]})["id"] for _ in range(2)]
         hook = self.call("POST", at + "/webhook-destinations", {"url": self.base})["id"]
         endpoint = {"name": "list", "description": "List.", "path": "/items", "method": "GET"}
         tool = {"integration_tools": [{"integration": "crm", "endpoint": "list"}]}
         document = {"openapi": "3.1.0", "info": {"title": "A", "version": "1"}, "paths": {"/a": {"get": {"operationId": "a", "responses": {}}}}}
-        crm, hooked = {"id": "crm"}, {"destination_id": hook}
+        crm, hooked, rich = {"id": "crm"}, {"destination_id": hook}, {"id": "rich"}
+        everything = {  # what clients find hardest to read and write
+            "name": "rich", "display_name": "Rich", "base_url": self.base, "headers": {"X-Version": "2", "X-Key": {"value": "k2"}},
+            "auth": {"type": "hmac", "shared_secret_value": "s1", "signature": {"algorithm": "hmac-sha256", "components": ["@method"]}},
+            "endpoints": [{
+                "name": "find", "description": "Find.", "path": "/items/{id}", "method": "POST", "title": "Find items", "annotations": {"read_only": True},
+                "input_schema": {"type": "object", "properties": {"id": {"type": "string"}, "q": {"type": "string"}, "file": {"type": "string"}}},
+                "parameters": {"q": {"in": "query", "style": "form"}}, "body": {"format": "base64", "property": "file", "media_type": "image/png"},
+                "auth": {"type": "oauth2_client_credentials", "client_id": "c", "token_url": self.base + "/token", "client_secret_value": {"value": "s2"},
+                         "token_params": {"audience": "a", "password": {"value": "p"}}, "token_in": {"header": "X-Token"}, "scopes": ["a"]}}]}
+        curl = {"curl": f"curl -X POST {self.base}/items?page=1 -H 'X-A: b' -d '{{\"a\": 1}}'", "select": {"methods": ["POST"]}, "limit": 10}
         steps = [
             ("createIntegration", 201, {}, {"name": "crm", "display_name": "CRM", "base_url": self.base, "endpoints": [endpoint],
                                             "auth": {"type": "api_key_header", "api_key_value": "k1"}}),
             ("listIntegrations", 200, {}), ("getIntegration", 200, crm), ("updateIntegration", 200, crm, {"display_name": "The CRM"}),
             ("getHistory", 200, crm), ("listEvents", 200, {}), ("restoreIntegration", 200, crm, {"version": 1}),
             ("testUnsavedConnection", 200, {}, {"base_url": self.base}), ("testConnection", 200, crm), ("listProbes", 200, crm), ("checkHealth", 200, {}),
-            ("discover", 200, crm, {"openapi": document}), ("getPublicKeys", 200, {"id": "signed"}),
+            ("discover", 200, crm, {"openapi": document}), ("discover", 200, crm, curl), ("getPublicKeys", 200, {"id": "signed"}),
+            ("createIntegration", 201, {}, everything), ("getIntegration", 200, rich), ("updateIntegration", 200, rich, {"auth": {"shared_secret_value": "s3"}}),
+            ("listSigningKeys", 200, {"id": "generated"}), ("rotateSigningKeys", 200, {"id": "generated"}, {"publish_seconds": 60}),
+            ("getKeySet", 200, {"key_set_id": key_set}),
             ("testEndpoint", 200, {**crm, "endpoint_name": "list"}, {"params": {"page": 1}}),
             ("invokeEndpoint", 200, {**crm, "endpoint_name": "list"}, {"params": {}}),
             ("listTools", 200, {}), ("resolveTools", 200, {}, tool),
             ("mcp", 200, {}, {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}),
+            ("mcpOfIntegration", 200, crm, {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}),
             ("createApiKey", 201, {}, {"name": "n", "permissions": ["Integration.view"], "duration_days": 1}), ("listApiKeys", 200, {}),
             ("rotateApiKey", 200, {"key_id": key}, {"overlap_seconds": 60}), ("revokeApiKey", 204, {"key_id": other}), ("getMe", 200, None),
             ("createWebhookDestination", 201, {}, {"url": self.base, "event_types": ["integration.created"]}), ("listWebhookDestinations", 200, {}),
@@ -133,7 +151,7 @@ class Service:
         ]
         calls = []
         for operation, status, path, *body in steps:
-            in_workspace = path is not None and "file" not in path
+            in_workspace = path is not None and not {"file", "key_set_id"} & path.keys()
             calls.append({"operation": operation, "status": status, "path": {**({"workspace_id": workspace} if in_workspace else {}), **(path or {})},
                           **({"body": body[0]} if body else {})})
         return {"url": self.url, "key": self.key, "calls": calls}

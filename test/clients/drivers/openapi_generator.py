@@ -60,7 +60,7 @@ def make(call):
                 break
         else:
             arguments["request_body"] = call["body"]
-    if call["operation"] == "mcp":
+    if call["operation"].startswith("mcp"):
         arguments["_headers"] = {"Accept": "application/json, text/event-stream"}
     try:
         return method(**arguments).status_code

@@ -26,7 +26,7 @@ def make(call):
         kind = inspect.signature(module.sync_detailed).parameters["body"].annotation
         models = [m for m in getattr(kind, "__args__", [kind]) if hasattr(m, "from_dict")]
         arguments["body"] = models[0].from_dict(call["body"])
-    used = client.with_headers({"Accept": "application/json, text/event-stream"}) if call["operation"] == "mcp" else client
+    used = client.with_headers({"Accept": "application/json, text/event-stream"}) if call["operation"].startswith("mcp") else client
     return int(module.sync_detailed(client=used, **arguments).status_code)
 
 

@@ -35,7 +35,7 @@ func (c call) param(name string) (string, bool) {
 func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 // order lists the path parameters in the order in which URLs have them.
-var order = []string{"workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file"}
+var order = []string{"workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file", "key_set_id"}
 
 // params returns the values of the path parameters in order.
 func (c call) params() []string {
@@ -67,7 +67,7 @@ type recorder struct {
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("Authorization", "Bearer "+r.key)
-	if strings.HasSuffix(req.URL.Path, "/mcp") {
+	if strings.Contains(req.URL.Path, "/mcp") {
 		req.Header.Set("Accept", "application/json, text/event-stream")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)

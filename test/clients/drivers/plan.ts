@@ -9,7 +9,7 @@ export interface Call {
 
 export const plan: { url: string; key: string; calls: Call[] } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
-const order = ["workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file"];
+const order = ["workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file", "key_set_id"];
 
 /** The values of the path parameters, in the order in which URLs have them. */
 export const params = (call: Call): string[] => order.filter((name) => name in call.path).map((name) => call.path[name]);
@@ -23,7 +23,7 @@ export const send: typeof fetch = async (input, init) => {
   if (input instanceof Request) request = new Request(input, init);
   else request = new Request(new URL(String(input), plan.url), init);
   request.headers.set("Authorization", "Bearer " + plan.key);
-  if (request.url.endsWith("/mcp")) request.headers.set("Accept", "application/json, text/event-stream");
+  if (request.url.includes("/mcp")) request.headers.set("Accept", "application/json, text/event-stream");
   const answer = await fetch(request);
   status = answer.status;
   return answer;
