@@ -60,7 +60,8 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	s.create(rest("crm", "https://a.example"))
 	for _, path := range []string{
 		"/", "/docs", "/openapi.yaml", "/asyncapi.yaml", "/livez", "/readyz", "/metrics", "/v1/auth/me", "/v1/acme/integrations", "/v1/acme/integrations/crm",
-		"/v1/acme/integrations/events", "/v1/acme/integrations/events/stream", "/v1/acme/integrations/health-check", "/v1/acme/integration-tools", "/v1/acme/api-keys",
+		"/v1/acme/integrations/events", "/v1/acme/integrations/events/stream", "/v1/acme/integrations/calls", "/v1/acme/integrations/crm/calls", "/v1/acme/integrations/calls/stream", "/v1/acme/integrations/crm/usage",
+		"/v1/acme/integrations/health-check", "/v1/acme/integration-tools", "/jwks/none", "/v1/acme/api-keys",
 	} {
 		for _, accept := range []string{"*/*", "application/x-ndjson"} {
 			get, head := s.plain("GET", path, accept), s.plain("HEAD", path, accept)
@@ -96,6 +97,8 @@ func TestAnotherMethodOfAPathIsAnsweredWithAllow(t *testing.T) {
 		{"POST", "/v1/acme/integrations/events", "GET, HEAD"},
 		{"PUT", "/v1/acme/integrations/events", "GET, HEAD"},
 		{"DELETE", "/v1/acme/integrations/health-check", "GET, HEAD"},
+		{"DELETE", "/v1/acme/integrations/calls", "GET, HEAD"},
+		{"POST", "/jwks/none", "GET, HEAD"},
 		{"OPTIONS", "/v1/acme/integrations/events", "GET, HEAD"},
 		{"POST", "/v1/auth/me", "GET, HEAD"},
 		{"DELETE", "/livez", "GET, HEAD"},

@@ -63,9 +63,6 @@ func (s *Server) listEvents(r *request) (answer, error) {
 		return answer{}, err
 	}
 	if r.accepts(ndjson) {
-		if r.Request.Method == http.MethodHead {
-			return answer{status: http.StatusOK, header: map[string]string{"Content-Type": ndjson}}, nil
-		}
 		return s.streamFeed(r, f, beyond, func(e audit.Entry) any { return showEvent(e) })
 	}
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, limit)
@@ -131,6 +128,9 @@ func (r *request) accepts(media string) bool {
 // streamFeed writes the whole feed, one JSON object a line. If reading fails, it aborts the
 // connection, so that the response isn't taken for complete.
 func (s *Server) streamFeed(r *request, f audit.Filter, beyond uint64, show func(audit.Entry) any) (answer, error) {
+	if r.Request.Method == http.MethodHead {
+		return answer{status: http.StatusOK, header: map[string]string{"Content-Type": ndjson}}, nil
+	}
 	const atOnce = 200
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, atOnce)
 	if err != nil {

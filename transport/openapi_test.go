@@ -1,8 +1,10 @@
 package transport_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,4 +85,72 @@ func TestTheDescriptionIsServed(t *testing.T) {
 	require.NoError(t, err)
 	got := s.send(request{method: "GET", path: "/openapi.yaml", key: "none"}).is(200)
 	require.Equal(t, string(text), got.text)
+}
+
+// Each rule is about a form that a generator of clients can't read, though it is valid.
+// `make clients` runs the generators themselves.
+func TestTheDescriptionHasOnlyFormsThatGeneratorsRead(t *testing.T) {
+	text, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
+	var document map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &document))
+	var inspect func(at string, v any)
+	inspect = func(at string, v any) {
+		switch v := v.(type) {
+		case []any:
+			for n, element := range v {
+				inspect(fmt.Sprintf("%s/%d", at, n), element)
+			}
+		case map[string]any:
+			if !strings.HasSuffix(at, "/properties") {
+				if what := unreadable(v); what != "" {
+					t.Errorf("%s: %s", at, what)
+				}
+			}
+			for name, member := range v {
+				if name != "example" && name != "examples" {
+					inspect(at+"/"+name, member)
+				}
+			}
+		}
+	}
+	inspect("", document)
+	components, _ := document["components"].(map[string]any)
+	schemas, _ := components["schemas"].(map[string]any)
+	require.NotEmpty(t, schemas)
+	for name := range schemas {
+		require.False(t, strings.HasPrefix(name, "New"), "%s: the constructor of another schema in Go", name)
+	}
+}
+
+// unreadable returns what a generator can't read in a schema, "" for nothing.
+func unreadable(schema map[string]any) string {
+	for _, keyword := range []string{"const", "if", "then", "else", "patternProperties", "not", "allOf"} {
+		if _, has := schema[keyword]; has {
+			return keyword
+		}
+	}
+	kinds, _ := schema["type"].([]any)
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(kind any) bool { return kind == "null" })
+	kind := schema["type"]
+	if len(kinds) == 1 {
+		kind = kinds[0]
+	}
+	values, isEnum := schema["enum"].([]any)
+	_, described := schema["properties"]
+	_, open := schema["additionalProperties"]
+	_, hasDefault := schema["default"]
+	switch {
+	case len(kinds) > 1:
+		return "two types beside null"
+	case isEnum && kind == nil:
+		return "an enum without a type"
+	case isEnum && hasDefault && slices.Contains(values, nil):
+		return "a default of an enum that may be null"
+	case kind == "object" && !described && !open:
+		return "an object without properties and additionalProperties"
+	case schema["format"] == "date-time" && schema["pattern"] != nil:
+		return "a pattern of a time"
+	}
+	return ""
 }

@@ -67,8 +67,18 @@ var routes = []route{
 
 // callQuery has the parameters of lists of calls.
 const callQuery = "endpoint kind outcome key from to limit continuation_token"
-// reservedPaths are no ids of integrations, whatever the method.
-var reservedPaths = []string{"/integrations/events", "/integrations/health-check"}
+
+// reservedPaths returns the paths that the router would take for those of an integration,
+// where the method is one of these.
+func reservedPaths() []string {
+	var paths []string
+	for _, route := range routes {
+		if name, ok := strings.CutPrefix(route.path, "/integrations/"); ok && route.method == http.MethodGet && !strings.ContainsAny(name, ":/") {
+			paths = append(paths, route.path)
+		}
+	}
+	return paths
+}
 
 // Handler returns the API.
 func (s *Server) Handler() http.Handler { return compressed(s.routed()) }
@@ -82,7 +92,7 @@ func (s *Server) routed() *gin.Engine {
 	s.serveDocs(r)
 	s.mcp = s.newMCP()
 	limits := newLimiters(s.Limits)
-	r.GET("/jwks/:key_set", s.serveKeySet(limits))
+	get(r, "/jwks/:key_set", s.serveKeySet(limits))
 	get(r, "/v1/auth/me", s.serveMe(limits))
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
@@ -92,7 +102,7 @@ func (s *Server) routed() *gin.Engine {
 			v1.HEAD(route.path, handle)
 		}
 	}
-	for _, path := range reservedPaths {
+	for _, path := range reservedPaths() {
 		for _, method := range []string{http.MethodPut, http.MethodDelete} { // of an integration
 			v1.Handle(method, path, s.refuseMethod)
 		}
@@ -109,7 +119,7 @@ func get(r gin.IRoutes, path string, handle gin.HandlerFunc) {
 // refuseMethod answers a method that a path doesn't have. The router has set Allow, except
 // for a reserved path, which it takes for that of an integration.
 func (s *Server) refuseMethod(c *gin.Context) {
-	if _, path, ok := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/v1/"), "/"); ok && slices.Contains(reservedPaths, "/"+path) {
+	if _, path, ok := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/v1/"), "/"); ok && slices.Contains(reservedPaths(), "/"+path) {
 		c.Header("Allow", "GET, HEAD")
 	}
 	s.refuseAs(c, http.StatusMethodNotAllowed, domain.Errorf(domain.Invalid, "method_not_allowed", "this route doesn't take %s", c.Request.Method))
