@@ -191,7 +191,7 @@ func (m mcpConnector) connect(ctx context.Context, r *request, retry domain.Retr
 func (m mcpConnector) server(r *request) mcp.Server {
 	i := r.Integration
 	server := mcp.Server{
-		URL: i.MCPURL, SSE: i.MCPTransport == domain.SSE, Client: m.client.With(r.Request.ClientCertificate), Agent: m.client.UserAgent,
+		URL: i.MCPURL, SSE: i.MCPTransport == domain.SSE, Client: m.client.With(r.Request.ClientCertificate), Version: m.client.Version,
 		Header: r.Request.Header, Query: r.Request.URL.RawQuery, Scrubber: r.Request.Scrubber(), TraceParent: r.Request.TraceParent(),
 	}
 	if r.program != nil {

@@ -235,6 +235,16 @@ func exchangeRaw(t *testing.T, address, text string) (*http.Response, string) {
 	return resp, string(body)
 }
 
+func TestTheMCPServerHasTheVersionOfTheProduct(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(set *settings) { set.adjust = func(api *transport.Server) { api.Version = "v1.2.3" } })
+	got := s.send(request{method: "POST", path: "/v1/acme/mcp", header: map[string]string{"Accept": "application/json, text/event-stream"}, body: members{
+		"jsonrpc": "2.0", "id": 1, "method": "initialize",
+		"params": members{"protocolVersion": "2025-06-18", "capabilities": members{}, "clientInfo": members{"name": "c", "version": "0"}},
+	}}).is(200)
+	require.Contains(t, got.text, `"version":"v1.2.3"`)
+}
+
 func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

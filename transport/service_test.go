@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -176,7 +177,11 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	for _, run := range runs {
 		running.Go(func() error { return run(ctx) })
 	}
-	t.Cleanup(func() { stop(); assert.NoError(t, running.Wait()) })
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, running.Wait())
+		assert.False(t, strings.Contains(log.String(), `"err":null`), "a log line has no cause")
+	})
 	require.Eventually(t, func() bool {
 		for _, one := range []*audit.Live{live, calls} {
 			for _, err := range one.Listen(ctx, "nobody", nil) {

@@ -2,6 +2,7 @@ package webhooks_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -94,6 +95,19 @@ func TestASlowReceiverCostsItselfOnlyAndIsNotFlooded(t *testing.T) {
 	s.nothingPending()
 	require.Len(t, slow.all(), 30)
 	require.Equal(t, 8, slow.busiest)
+}
+
+func TestADestinationBoundsHowOftenAWebhookIsSentAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := listen(t, status(http.StatusInternalServerError))
+	d, _, err := s.hooks.Create(t.Context(), "acme", domain.Document{"url": r.url, "retry_attempts": json.Number("2")})
+	require.NoError(t, err)
+	s.change("acme", "crm")
+	s.eventually("it is dead", func() bool { return len(s.deliveries(d, webhooks.Dead)) == 1 })
+	s.nothingPending()
+	require.Equal(t, 3, r.attempts(), "once, and twice again")
+	require.Equal(t, 3, s.deliveries(d, webhooks.Dead)[0].Attempt)
 }
 
 func TestWhatCanNotBeDeliveredInADayIsDeadAndCanBeSentAgain(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 // concurrent use.
 type Client struct {
 	UserAgent string // what requests should name this service as
+	Version   string // of this service
 	guard     *guard
 	transport *http.Transport
 	certified *certified
@@ -38,7 +39,8 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{UserAgent: "integrations/" + cmp.Or(c.Version, "dev"), guard: g, transport: transport, certified: &certified{}}, nil
+	version := cmp.Or(c.Version, "dev")
+	return &Client{UserAgent: "integrations/" + version, Version: version, guard: g, transport: transport, certified: &certified{}}, nil
 }
 
 // DenyListener makes a listener of ours a destination that is never dialled. A

@@ -52,7 +52,7 @@ func serve(t *testing.T) mcp.Server {
 	require.NoError(t, err)
 	return mcp.Server{
 		URL: at.URL, Client: client, Header: http.Header{"Authorization": {"Bearer " + secret}}, Query: "key=k",
-		Scrubber: scrub.New(secret), Agent: "test",
+		Scrubber: scrub.New(secret), Version: "test",
 	}
 }
 

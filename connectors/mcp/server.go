@@ -19,7 +19,7 @@ type Server struct {
 	Header   http.Header       // set on every request that has no header of that name
 	Query    string            // added to the query of every request, where URL does not have it
 	Scrubber scrub.Scrubber    // of what the server may echo
-	Agent    string            // the version of this client
+	Version  string            // of this client
 
 	TraceParent string // W3C trace context of the calls of tools; empty: none
 

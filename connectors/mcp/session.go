@@ -61,7 +61,7 @@ func Connect(ctx context.Context, server Server) (*Session, *callerror.Error) {
 // initialize has the SDK connect. The client declines whatever a server may ask of it,
 // and has no credentials but those of the transport.
 func (s *Session) initialize(ctx context.Context) error {
-	client := sdk.NewClient(&sdk.Implementation{Name: "integrations", Version: s.server.Agent}, &sdk.ClientOptions{
+	client := sdk.NewClient(&sdk.Implementation{Name: "integrations", Version: s.server.Version}, &sdk.ClientOptions{
 		Capabilities:   &sdk.ClientCapabilities{},
 		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
 	})
