@@ -51,7 +51,9 @@ func (s *schemas) keyword(out map[string]any, name string, v any, p place) {
 	case name == "enum":
 		list, isList := v.([]any)
 		kept, ok = v, isList && len(list) > 0
-		s.left -= size(v)
+		if s.left -= size(v, s.left); s.left < 0 {
+			return // too large: tried again with less
+		}
 	case name == "multipleOf":
 		number, isNumber := v.(json.Number)
 		n, err := number.Float64()
@@ -59,8 +61,10 @@ func (s *schemas) keyword(out map[string]any, name string, v any, p place) {
 	case name == "uniqueItems":
 		kept, ok = v, v == true || v == false
 	case slices.Contains(values, name):
+		if s.left -= size(v, s.left); s.left < 0 {
+			return
+		}
 		kept = v
-		s.left -= size(v)
 	case slices.Contains(plain, name):
 		_, ok = v.(string)
 		kept = v
@@ -230,21 +234,22 @@ func isCount(v any) bool {
 	return err == nil && n >= 0 && n == float64(int64(n))
 }
 
-// size is about how many bytes a value has as JSON.
-func size(v any) int {
+// size is about how many bytes a value has as JSON. It looks at no more than left bytes.
+func size(v any, left int) int {
+	n := 2
 	switch v := v.(type) {
-	case string:
-		return len(v) + 3
 	case []any:
-		n := 2
 		for _, one := range v {
-			n += size(one)
+			if n += size(one, left-n); n > left {
+				break
+			}
 		}
 		return n
 	case map[string]any:
-		n := 2
 		for name, one := range v {
-			n += len(name) + 4 + size(one)
+			if n += len(name) + 4 + size(one, left-n); n > left {
+				break
+			}
 		}
 		return n
 	}

@@ -88,7 +88,9 @@ func (d *Document) build(ctx context.Context, o Operation, in Context, kept deta
 		b.body = &domain.Body{Format: domain.NoBody}
 	}
 	b.accept()
-	b.finish()
+	if b.schemas.left >= 0 { // else it is too large, or its names are kept only
+		b.finish()
+	}
 	return b
 }
 

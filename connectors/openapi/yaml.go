@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 
 	"go.yaml.in/yaml/v4"
 
@@ -28,7 +29,7 @@ func readYAML(ctx context.Context, text []byte) (any, error) {
 	if jsonvalue.CountMarks(text) > maxYAMLNodes { // before there are nodes, which are large
 		return nil, errYAMLTooMuch
 	}
-	loader, err := yaml.NewLoader(contextReader{ctx, bytes.NewReader(text)})
+	loader, err := yaml.NewLoader(contextReader{ctx, bytes.NewReader(versionOut(text))})
 	if err != nil {
 		return nil, fmt.Errorf("read YAML: %w", err)
 	}
@@ -40,7 +41,7 @@ func readYAML(ctx context.Context, text []byte) (any, error) {
 	if root.Kind == yaml.DocumentNode && len(root.Content) == 1 {
 		root = root.Content[0]
 	}
-	r := yamlReader{ctx: ctx, left: maxYAMLNodes, anchors: map[*yaml.Node]any{}}
+	r := yamlReader{ctx: ctx, left: maxYAMLNodes, anchors: map[*yaml.Node]aliased{}}
 	return r.read(root, 0)
 }
 
@@ -61,7 +62,13 @@ func (r contextReader) Read(p []byte) (int, error) {
 type yamlReader struct {
 	ctx     context.Context
 	left    int                // nodes that may still be read
-	anchors map[*yaml.Node]any // what was read of a node that aliases lead to
+	anchors map[*yaml.Node]aliased
+}
+
+// aliased is what was read of a node that aliases lead to.
+type aliased struct {
+	value any
+	nodes int // values and names in it, 0 while it is read
 }
 
 func (r *yamlReader) read(n *yaml.Node, depth int) (any, error) {
@@ -96,22 +103,26 @@ func (r *yamlReader) read(n *yaml.Node, depth int) (any, error) {
 	return nil, nil //nolint:nilnil // an empty document is null
 }
 
-// alias returns what its anchor stands for. One that leads to itself has no end.
+// alias returns what its anchor stands for. One that leads to itself has no end. What is
+// repeated counts each time: readers of the document meet it as often.
 func (r *yamlReader) alias(n *yaml.Node, depth int) (any, error) {
-	read, known := r.anchors[n.Alias]
-	if known {
-		if read == nil {
-			return nil, fmt.Errorf("line %d: the alias %s leads to itself", n.Line, n.Value)
+	of, known := r.anchors[n.Alias]
+	switch {
+	case known && of.nodes == 0:
+		return nil, fmt.Errorf("line %d: the alias %s leads to itself", n.Line, n.Value)
+	case known:
+		if r.left -= of.nodes; r.left < 0 {
+			return nil, errYAMLTooMuch
 		}
-		return read, nil
+		return of.value, nil
 	}
-	r.anchors[n.Alias] = nil
+	r.anchors[n.Alias] = aliased{}
+	before := r.left
 	read, err := r.read(n.Alias, depth+1)
-	if err != nil || read == nil {
-		delete(r.anchors, n.Alias)
+	if err != nil {
 		return nil, err
 	}
-	r.anchors[n.Alias] = read
+	r.anchors[n.Alias] = aliased{read, before - r.left}
 	return read, nil
 }
 
@@ -122,6 +133,9 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (any, error) {
 	var merged []any
 	for at := 0; at+1 < len(n.Content); at += 2 {
 		key := n.Content[at]
+		if key.Kind == yaml.AliasNode {
+			key = key.Alias
+		}
 		if key.Kind != yaml.ScalarNode {
 			return nil, fmt.Errorf("line %d: a name must be plain", key.Line)
 		}
@@ -156,8 +170,46 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (any, error) {
 			}
 		}
 	}
+	stayText(members, n)
 	return members, nil
 }
+
+// stayText keeps the values of a schema of texts as they are written, such as the 0755 and
+// the True of an enum, which YAML reads as other values.
+func stayText(members map[string]any, n *yaml.Node) {
+	if members["type"] != "string" {
+		return
+	}
+	for at := 0; at+1 < len(n.Content); at += 2 {
+		name, value := n.Content[at].Value, n.Content[at+1]
+		switch _, read := members[name]; {
+		case !read:
+		case name == "default" || name == "const":
+			members[name] = asText(value, members[name])
+		case name == "enum" && value.Kind == yaml.SequenceNode:
+			list, _ := members[name].([]any)
+			for i := range list {
+				list[i] = asText(value.Content[i], list[i])
+			}
+		}
+	}
+}
+
+// asText returns a scalar as it is written, unless it is null.
+func asText(n *yaml.Node, read any) any {
+	if _, scalar := jsonvalue.Scalar(read); scalar && n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	return read
+}
+
+// versionOut returns a text without the directive that names a version of YAML, which the
+// library does not take. All versions are read alike.
+func versionOut(text []byte) []byte {
+	return yamlVersion.ReplaceAll(text, []byte("$1"))
+}
+
+var yamlVersion = regexp.MustCompile(`^(\x{FEFF}?(?:[ \t]*(?:#[^\r\n]*)?\r?\n)*)%YAML[ \t]+1\.[0-9]+[^\r\n]*`)
 
 // yamlScalar returns a value as JSON would have it.
 func yamlScalar(n *yaml.Node) (any, error) {
