@@ -21,7 +21,7 @@ func WithoutNulls(schema []byte, params map[string]any) map[string]any {
 	if decoder.Decode(&n.whole) != nil {
 		return params
 	}
-	cleaned, _ := n.drop(n.whole, params).(map[string]any)
+	cleaned, _ := n.drop([]describing{{n.whole, true}}, params).(map[string]any)
 	return cleaned
 }
 
@@ -43,7 +43,7 @@ func hasNull(v any) bool {
 }
 
 // maxNullSteps bounds how many schemas are looked at. What is beyond stays as it is.
-const maxNullSteps = 20_000
+const maxNullSteps = 200_000
 
 // nulls looks for null in values by the parts of a schema.
 type nulls struct {
@@ -51,32 +51,94 @@ type nulls struct {
 	left  int
 }
 
-func (n *nulls) drop(schema, v any) any {
-	of := n.follow(schema)
-	if of == nil {
-		return v
-	}
+// describing is a schema of a value: one that the value must fit, or an alternative.
+type describing struct {
+	schema any
+	must   bool
+}
+
+func (n *nulls) drop(by []describing, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		properties, _ := of["properties"].(map[string]any)
-		required, _ := of["required"].([]any)
+		parts := n.parts(by, 0)
 		cleaned := make(map[string]any, len(v))
 		for name, member := range v {
-			property, described := properties[name]
-			if member == nil && described && !slices.Contains(required, any(name)) && !n.allowed(property) {
+			described, required := propertyOf(parts, name)
+			if member == nil && len(described) > 0 && !required && !n.anyAllows(described) {
 				continue
 			}
-			cleaned[name] = n.drop(property, member)
+			cleaned[name] = n.drop(described, member)
 		}
 		return cleaned
 	case []any:
+		var items []describing
+		for _, part := range n.parts(by, 0) {
+			if of, _ := part.schema.(map[string]any); of["items"] != nil {
+				items = append(items, describing{of["items"], part.must})
+			}
+		}
 		cleaned := make([]any, len(v))
 		for at, element := range v {
-			cleaned[at] = n.drop(of["items"], element)
+			cleaned[at] = n.drop(items, element)
 		}
 		return cleaned
 	}
 	return v
+}
+
+const maxNullDepth = 20 // of schemas that are combined
+
+// parts returns schemas as objects, with those that their allOf, anyOf and oneOf combine.
+func (n *nulls) parts(by []describing, depth int) []describing {
+	var all []describing
+	for _, one := range by {
+		of := n.follow(one.schema)
+		if of == nil || depth > maxNullDepth {
+			continue
+		}
+		all = append(all, describing{of, one.must})
+		for _, word := range []string{"allOf", "anyOf", "oneOf"} {
+			some, _ := of[word].([]any)
+			inner := make([]describing, len(some))
+			for at, schema := range some {
+				inner[at] = describing{schema, one.must && word == "allOf"}
+			}
+			all = append(all, n.parts(inner, depth+1)...)
+		}
+	}
+	return all
+}
+
+// propertyOf returns the schemas of a property, and whether it is required.
+func propertyOf(parts []describing, name string) (described []describing, required bool) {
+	for _, part := range parts {
+		of, _ := part.schema.(map[string]any)
+		properties, _ := of["properties"].(map[string]any)
+		if property, ok := properties[name]; ok {
+			described = append(described, describing{property, part.must})
+		}
+		names, _ := of["required"].([]any)
+		required = required || part.must && slices.Contains(names, any(name))
+	}
+	return described, required
+}
+
+// anyAllows reports whether null fits all schemas that a value must fit, and an alternative.
+func (n *nulls) anyAllows(by []describing) bool {
+	alternatives, fits := 0, 0
+	for _, one := range by {
+		allowed := n.allowed(one.schema)
+		switch {
+		case one.must && !allowed:
+			return false
+		case !one.must:
+			alternatives++
+			if allowed {
+				fits++
+			}
+		}
+	}
+	return alternatives == 0 || fits > 0
 }
 
 // follow returns a schema that is an object, or the one that it refers to.

@@ -95,6 +95,9 @@ func (b *builder) hasFile(schema map[string]any) bool {
 	properties, _ := schema["properties"].(map[string]any)
 	for _, property := range properties {
 		members := b.document.object(property)
+		if only, ok := exceptNull(members); ok {
+			members = b.document.object(only)
+		}
 		if isFile(members) || isFile(b.document.object(members["items"])) {
 			return true
 		}

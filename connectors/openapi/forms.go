@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
@@ -72,6 +73,12 @@ func (b *builder) encoded(format, name string, schema, encoding map[string]any) 
 
 // file returns the schema of a part whose value is a file as base64, else nil.
 func file(schema map[string]any, contentType string) map[string]any {
+	if only, ok := exceptNull(schema); ok {
+		if made := file(only, contentType); made != nil && (made["contentEncoding"] != nil || made["items"] != nil) {
+			made["type"] = []any{made["type"], "null"}
+			return made
+		}
+	}
 	if items, ok := schema["items"].(map[string]any); ok && isFile(items) {
 		out := maps.Clone(schema)
 		out["items"] = file(items, contentType)
@@ -91,6 +98,32 @@ func file(schema map[string]any, contentType string) map[string]any {
 		out["contentMediaType"] = kind
 	}
 	return out
+}
+
+// exceptNull returns what a schema takes besides null, such as anyOf of a file and null,
+// and whether that is one schema.
+func exceptNull(schema map[string]any) (map[string]any, bool) {
+	if kinds, ok := schema["type"].([]any); ok {
+		rest := slices.DeleteFunc(slices.Clone(kinds), func(kind any) bool { return kind == "null" })
+		if len(rest) != 1 || len(rest) == len(kinds) {
+			return nil, false
+		}
+		only := maps.Clone(schema)
+		only["type"] = rest[0]
+		return only, true
+	}
+	some, _ := schema["anyOf"].([]any)
+	rest := slices.DeleteFunc(slices.Clone(some), func(one any) bool { return reflect.DeepEqual(one, map[string]any{"type": "null"}) })
+	if len(rest) != 1 || len(rest) == len(some) {
+		return nil, false
+	}
+	only, ok := rest[0].(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	only = maps.Clone(only)
+	maps.Copy(only, without(schema, "anyOf"))
+	return only, true
 }
 
 // isFile reports whether a schema is that of bytes.

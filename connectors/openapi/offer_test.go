@@ -55,6 +55,13 @@ func TestABadPartCostsThatPartOnly(t *testing.T) {
 		"a schema that takes nothing": {`false`, "", `{"not":{}}`, ""},
 		"limits that exclude":         {`{"type": "number", "minimum": 0, "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": false}`, "", `{"exclusiveMinimum":0,"maximum":9,"type":"number"}`, ""},
 		"nullable":                    {`{"type": "string", "nullable": true, "enum": ["a"]}`, "", `{"enum":["a",null],"type":["string","null"]}`, ""},
+		"nullable beside a reference": {`{"$ref": "#/components/schemas/T", "nullable": true}`, `, "components": {"schemas": {"T": {"type": "string", "enum": ["a"]}}}`, `{"enum":["a",null],"type":["string","null"]}`, ""},
+		"nullable around an allOf":    {`{"allOf": [{"$ref": "#/components/schemas/T"}], "nullable": true}`, `, "components": {"schemas": {"T": {"type": "object", "properties": {"a": {}}}}}`, `{"properties":{"a":{}},"type":["object","null"]}`, ""},
+		"nullable around parts":       {`{"allOf": [{"type": "string", "minLength": 1}, {"type": "string", "maxLength": 2}], "nullable": true, "description": "x"}`, "", `{"anyOf":[{"allOf":[{"minLength":1,"type":"string"},{"maxLength":2,"type":"string"}]},{"type":"null"}],"description":"x"}`, ""},
+		"nullable alternatives":       {`{"oneOf": [{"type": "string"}, {"type": "integer"}], "nullable": true}`, "", `{"anyOf":[{"type":"string"},{"type":"integer"},{"type":"null"}]}`, ""},
+		"texts for numbers":           {`{"type": "integer", "enum": ["1", 2, "three"]}`, "", `{"enum":[1,2,"three"],"type":"integer"}`, ""},
+		"texts for booleans":          {`{"type": "boolean", "enum": ["true"]}`, "", `{"enum":[true],"type":"boolean"}`, ""},
+		"a reference as it is":        {`{"$ref": "#/components/schemas/a%2Fb"}`, `, "components": {"schemas": {"a%2Fb": {"type": "string"}}}`, `{"type":"string"}`, ""},
 		"data":                        {`{"default": {"example": 1, "nullable": true, "$ref": "x"}, "enum": [{"example": 1, "nullable": true}], "example": 1}`, "", `{"default":{"$ref":"x","example":1,"nullable":true},"enum":[{"example":1,"nullable":true}]}`, ""},
 		"properties called keywords":  {`{"type": "object", "properties": {"example": {"type": "string"}, "nullable": {"type": "boolean"}, "$ref": {"type": "string"}}}`, "", `{"properties":{"$ref":{"type":"string"},"example":{"type":"string"},"nullable":{"type":"boolean"}},"type":"object"}`, ""},
 		"an array of anything":        {`{"type": "array"}`, "", `{"items":{},"type":"array"}`, ""},
@@ -110,6 +117,39 @@ func TestWhatIsTooLargeIsSimplified(t *testing.T) {
 
 	offers, _ = offersOf(t, withBody(`{"type": "object", "properties": {"a": {"enum": ["`+strings.Repeat("x", MaxSchema)+`"]}, "b": {"type": "string"}}}`, ""))
 	require.JSONEq(t, `{"type": "object", "properties": {"a": {}, "b": {"type": "string"}}}`, string(offers["op"].InputSchema))
+}
+
+func TestOneLargeValueIsNotWalkedForEachOperation(t *testing.T) {
+	large := `[` + strings.TrimSuffix(strings.Repeat(`{"a": [1, 2, 3]},`, 100_000), ",") + `]`
+	paths := repeated(300, ", ", `"/p%d": {"get": {"parameters": [{"$ref": "#/components/parameters/q"}]}}`)
+	offers, skipped := offersOf(t, `{"openapi": "3.0.3", "paths": {`+paths+`}, "components": {"parameters": {"q": {"name": "q", "in": "query", "schema": {"default": `+large+`}}}}}`)
+	require.Empty(t, skipped)
+	require.Len(t, offers, 300)
+	require.JSONEq(t, `{"type": "object", "properties": {"q": {}}}`, string(offers["get_p7"].InputSchema))
+}
+
+func TestAServerOfAnOperationIsSeenFromTheIntegration(t *testing.T) {
+	offers, _ := offersOf(t, `{"openapi": "3.0.3", "servers": [{"url": "/v2"}], "paths": {
+		"/a": {"get": {"operationId": "root"}}, "/b": {"get": {"operationId": "own", "servers": [{"url": "/upload"}]}},
+		"/c": {"servers": [{"url": "../v3/"}], "get": {"operationId": "path"}}, "/d": {"get": {"operationId": "inside", "servers": [{"url": "/v1/x"}]}}}}`)
+	at := map[string]string{}
+	for name, offer := range offers {
+		at[name] = offer.BaseURL + " " + offer.Path
+	}
+	require.Equal(t, map[string]string{"root": " /a", "own": "https://a.example/upload /b", "path": "https://a.example/v3/ /c", "inside": " /x/d"}, at)
+	require.Len(t, offers["root"].Notes, 1)
+}
+
+func TestAHostOfSwaggerMayBeAURL(t *testing.T) {
+	for members, base := range map[string]string{
+		`"host": "https://b.example/", "basePath": "v3"`:                       "https://b.example/v3",
+		`"host": "http://b.example", "schemes": ["https"], "basePath": "/v3/"`: "https://b.example/v3",
+		`"host": "b.example"`: "https://b.example",
+	} {
+		offers, skipped := offersOf(t, `{"swagger": "2.0", `+members+`, "paths": {"/a": {"get": {"operationId": "op"}}}}`)
+		require.Empty(t, skipped)
+		require.Equal(t, base, offers["op"].BaseURL, members)
+	}
 }
 
 func TestNothingIsLeftOutInSilence(t *testing.T) {

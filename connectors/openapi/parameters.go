@@ -199,6 +199,9 @@ func (b *builder) add(p parameter) {
 			break // it has one only
 		}
 		if travels.Style == "" {
+			if b.document.object(schema)["type"] != "string" {
+				b.notes.add("%s takes a text: its media type can't be made of parts", at)
+			}
 			schema = map[string]any{"type": "string"}
 		} else if p.in == domain.InPath {
 			travels.Style, schema = "", map[string]any{"type": "string"}

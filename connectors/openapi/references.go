@@ -20,6 +20,7 @@ func (d *Document) lookUp(ref string) (v any, problem string) {
 	}
 	v = d.root
 	for step := range strings.SplitSeq(path, "/") {
+		written := step
 		if plain, err := url.PathUnescape(step); err == nil {
 			step = plain
 		}
@@ -27,7 +28,9 @@ func (d *Document) lookUp(ref string) (v any, problem string) {
 		found := false
 		switch parent := v.(type) {
 		case map[string]any:
-			v, found = parent[step]
+			if v, found = parent[step]; !found { // some documents write names as they are
+				v, found = parent[written]
+			}
 		case []any:
 			if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(parent) {
 				v, found = parent[n], true

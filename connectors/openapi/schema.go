@@ -3,6 +3,7 @@ package openapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -93,7 +94,10 @@ func (s *schemas) reference(ref string, beside map[string]any, p place) map[stri
 	rest := maps.Clone(beside)
 	delete(rest, "$ref")
 	out = s.describe(out, rest)
-	if !s.document.draft { // before 3.1 nothing counts beside a reference
+	if !s.document.draft { // before 3.1 nothing else counts beside a reference
+		if beside["nullable"] == true || beside["x-nullable"] == true {
+			orNull(out)
+		}
 		return out
 	}
 	more := s.schema(rest, p)
@@ -178,6 +182,9 @@ func (s *schemas) convert(out, members map[string]any) {
 	if out["allOf"] != nil {
 		combine(out)
 	}
+	if members["nullable"] == true || members["x-nullable"] == true {
+		orNull(out)
+	}
 }
 
 // nullable adds null to the type and to the enum of a schema that allows it.
@@ -185,12 +192,45 @@ func nullable(out, members map[string]any) {
 	if members["nullable"] != true && members["x-nullable"] != true {
 		return
 	}
-	if kind, ok := out["type"].(string); ok && kind != "null" {
-		out["type"] = []any{kind, "null"}
+	switch kind := out["type"].(type) {
+	case string:
+		if kind != "null" {
+			out["type"] = []any{kind, "null"}
+		}
+	case []any:
+		if !slices.Contains(kind, any("null")) {
+			out["type"] = append(slices.Clone(kind), "null")
+		}
 	}
 	if values, ok := out["enum"].([]any); ok && !slices.Contains(values, nil) {
 		out["enum"] = append(slices.Clone(values), nil)
 	}
+}
+
+// orNull lets a schema be null whose allOf, anyOf or reference would not be. OpenAPI 3.0
+// leaves nullable beside those undefined, and documents use it.
+func orNull(out map[string]any) {
+	nullable(out, map[string]any{"nullable": true})
+	some, _ := out["anyOf"].([]any)
+	switch {
+	case out["allOf"] != nil || out["not"] != nil || out["const"] != nil:
+		inner := maps.Clone(out)
+		clear(out)
+		if about := inner["description"]; about != nil {
+			out["description"] = about
+			delete(inner, "description")
+		}
+		out["anyOf"] = []any{inner, map[string]any{"type": "null"}}
+	case len(some) > 0 && !slices.ContainsFunc(some, takesNull):
+		out["anyOf"] = append(slices.Clone(some), map[string]any{"type": "null"})
+	}
+}
+
+// takesNull reports whether null is among the types of a schema.
+func takesNull(schema any) bool {
+	members, _ := schema.(map[string]any)
+	kinds, _ := members["type"].([]any)
+	return members["type"] == "null" || slices.Contains(kinds, any("null"))
 }
 
 // excludes makes a number of a limit that OpenAPI 3.0 excludes by true.
@@ -201,21 +241,37 @@ func excludes(out, members map[string]any, limit, exclusive string) {
 	}
 }
 
-// enumAsTyped writes the values of a string's enum as strings, which YAML reads as
-// numbers, booleans or dates, and drops a type that none of the values has.
+// enumAsTyped writes the values of an enum as its type has them: documents write "1" for
+// a number, and YAML reads texts as numbers, booleans or dates.
 func enumAsTyped(out map[string]any) {
 	values, ok := out["enum"].([]any)
-	if !ok || out["type"] != "string" {
+	kind, _ := out["type"].(string)
+	if !ok {
 		return
 	}
 	as := make([]any, len(values))
 	for n, v := range values {
-		as[n] = v
-		if text, scalar := jsonvalue.Scalar(v); scalar {
-			as[n] = text
-		}
+		as[n] = asType(kind, v)
 	}
 	out["enum"] = as
+}
+
+// asType returns a scalar as a type has it where that has the same text.
+func asType(kind string, v any) any {
+	text, scalar := jsonvalue.Scalar(v)
+	switch _, isText := v.(string); {
+	case scalar && kind == "string":
+		return text
+	case isText && kind == "boolean" && (text == "true" || text == "false"):
+		return text == "true"
+	case isText && (kind == "integer" || kind == "number"):
+		if number, ok := jsonvalue.Decode([]byte(text)); ok {
+			if _, ok = number.(json.Number); ok {
+				return number
+			}
+		}
+	}
+	return v
 }
 
 // pointerTo returns the place of a member for a note.

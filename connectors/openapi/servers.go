@@ -23,7 +23,7 @@ func (b *builder) server() (baseURL, prefix string) {
 		var usable []choice
 		for _, one := range servers[:min(len(servers), maxServers)] {
 			address := b.address(one)
-			base, between, ok := locate(b.in.BaseURL, b.in.Found, address)
+			base, between, ok := locate(b.in.BaseURL, b.in.Found, address, n < 2)
 			if ok && base == "" {
 				return base, between
 			}
@@ -55,9 +55,10 @@ func (b *builder) address(server any) string {
 }
 
 // locate returns where a server is, seen from an integration. The server's URL may be
-// relative to where the document was found. One that can't be called, such as one with
+// relative to where the document was found, else to the integration; outside of that it
+// counts only where it is its operation's own. One that can't be called, such as one with
 // {variables}, is not ok.
-func locate(base, found, server string) (baseURL, prefix string, ok bool) {
+func locate(base, found, server string, own bool) (baseURL, prefix string, ok bool) {
 	root, err := url.Parse(base)
 	at, errServer := url.Parse(server)
 	if err != nil || errServer != nil || root.Host == "" || server == "" || strings.ContainsAny(server, "{}?#") {
@@ -75,7 +76,7 @@ func locate(base, found, server string) (baseURL, prefix string, ok bool) {
 	switch {
 	case domain.Origin(at.String()) == domain.Origin(base) && inside && (between == "" || between[0] == '/'):
 		return "", between, true
-	case named && domain.URLProblem(at.String()) == "":
+	case (named || own) && domain.URLProblem(at.String()) == "":
 		return at.String(), "", true
 	}
 	return "", "", false

@@ -52,11 +52,16 @@ func (d *Document) converted(o Operation) Operation {
 	return o
 }
 
-// mediaTypes returns those of an operation, else those of the document, else JSON.
+// mediaTypes returns those of an operation, else those of the document, else JSON. An
+// empty list of an operation replaces that of the document (Swagger 2.0, Operation Object).
 func (d *Document) mediaTypes(o Operation, member string) []string {
 	for _, holder := range []map[string]any{o.members, d.root} {
-		if all := texts(holder[member]); len(all) > 0 {
+		list, given := holder[member].([]any)
+		if all := texts(list); len(all) > 0 {
 			return all
+		}
+		if given {
+			break
 		}
 	}
 	return []string{jsonType}
@@ -167,6 +172,13 @@ func (d *Document) formBody(o Operation, form []any) map[string]any {
 // swaggerServers returns the host of the document with the schemes of the operation.
 func (d *Document) swaggerServers(o Operation) []any {
 	host, base := jsonvalue.FirstString(d.root["host"]), jsonvalue.FirstString(d.root["basePath"])
+	scheme, after, whole := strings.Cut(host, "://") // which the specification forbids, and documents have
+	if whole {
+		host = after
+	}
+	if host = strings.TrimRight(host, "/"); base != "" && base[0] != '/' && host != "" {
+		base = "/" + base
+	}
 	if host == "" {
 		if base == "" {
 			return nil
@@ -176,6 +188,9 @@ func (d *Document) swaggerServers(o Operation) []any {
 	schemes := texts(d.root["schemes"])
 	if own := texts(o.members["schemes"]); len(own) > 0 {
 		schemes = own
+	}
+	if len(schemes) == 0 && whole {
+		schemes = []string{scheme}
 	}
 	if len(schemes) == 0 {
 		return []any{map[string]any{"url": "//" + host + base}}

@@ -61,7 +61,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 
 type yamlReader struct {
 	ctx     context.Context
-	left    int                // nodes that may still be read
+	left    int // nodes that may still be read
 	anchors map[*yaml.Node]aliased
 }
 
