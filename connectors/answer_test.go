@@ -58,6 +58,8 @@ func TestATextIsDecodedFromItsCharset(t *testing.T) {
 		"a byte order mark of a text":     {"text/plain; charset=utf-8", "\xEF\xBB\xBFword", "word"},
 		"Latin-1 that is not declared":    {"application/json", latin, person},
 		"Latin-1 of an unknown charset":   {"text/plain; charset=nonsense", "caf\xe9", "caf\uFFFD"},
+		"UTF-8 that is declared ASCII":    {"application/json; charset=us-ascii", person, person},
+		"Latin-1 that ends in a letter":   {"text/plain", "caf\xe9", "café"},
 		"declared UTF-8 stays UTF-8":      {"application/json; charset=utf-8", latin, `{"name":"M` + "\uFFFD" + `ller"}`},
 		"UTF-8 with one wrong byte":       {"text/plain", "Müller \xff", "Müller \uFFFD"},
 		"XML that names its charset":      {"application/xml", `<?xml version="1.0" encoding="ISO-8859-1"?><n>M` + "\xfc" + `ller</n>`, `<?xml version="1.0" encoding="ISO-8859-1"?><n>Müller</n>`},
@@ -83,6 +85,8 @@ func TestGzipThatIsNotGzipIsReadAsItIs(t *testing.T) {
 		"declared only":    {"gzip", `{"a":1}`},
 		"another spelling": {"X-GZIP", `{"a":1}`},
 		"no encoding":      {"utf-8", `{"a":1}`},
+		"in two members":   {"gzip", string(packed([]byte(`{"a":`))) + string(packed([]byte(`1}`)))},
+		"with padding":     {"gzip", string(packed([]byte(`{"a":1}`))) + "\x00\x00"},
 	} {
 		base := answersAs(t, 200, row.body, "Content-Type", "application/json", "Content-Encoding", row.encoding)
 		require.Equal(t, `{"a":1}`, succeeds(t, onLoopback(t), calling(base, nil, nil)).FinalResult, name)
@@ -129,6 +133,8 @@ func TestWhatWasCreatedIsKnown(t *testing.T) {
 		require.Equal(t, `{"etag":"W/\"1\"","location":"/Patient/77/_history/1"}`, got.FinalResult, status)
 		require.Nil(t, got.RawResponse)
 	}
+	started := answersAs(t, 202, "", "Operation-Location", "/operations/5")
+	require.Equal(t, `{"operation_location":"/operations/5"}`, succeeds(t, onLoopback(t), calling(started, nil, nil)).FinalResult)
 	base := answersAs(t, 201, `{"id":1}`, "Content-Type", "application/json", "Location", "/things/1")
 	got := succeeds(t, onLoopback(t), calling(base, nil, func(e *domain.Endpoint) {
 		e.ResponseMapping = map[string]string{"id": "id", "at": "$response_headers.location"}

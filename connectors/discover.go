@@ -115,9 +115,9 @@ func offerOperations(ctx context.Context, found domain.Discovery, api *openapi.D
 	accepted := rules(ctx, jsonschema.NewCache())
 	in := openapi.Context{BaseURL: i.BaseURL, Found: d.URL}
 	in.AuthHeader, in.AuthQuery = i.SetByAuth()
-	size := 0
+	room := roomOf(d)
 	for n := min(d.After, len(operations)); n < len(operations); n++ {
-		if len(found.Offers) == pageSize(d) || size > maxOfferedBytes {
+		if room.offers == 0 {
 			found.Next, found.Truncated = n, true
 			break
 		}
@@ -129,8 +129,11 @@ func offerOperations(ctx context.Context, found domain.Discovery, api *openapi.D
 			found.Skipped = append(found.Skipped, domain.Skipped{Operation: operations[n].Title(), Reason: reason})
 			continue
 		}
+		if !room.takes(offer, len(found.Offers) == 0) {
+			found.Next, found.Truncated = n, true
+			break
+		}
 		found.Offers = append(found.Offers, offer)
-		size += len(offer.InputSchema)
 	}
 	return found
 }

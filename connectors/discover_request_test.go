@@ -54,6 +54,8 @@ func TestARequestIsWhatTheDocumentDescribes(t *testing.T) {
 	for name, row := range map[string]struct{ document, params, request string }{
 		"a query parameter of a write":          {operation("post", "/things", parameters("{name: notify, in: query, schema: {type: boolean}}")+", "+body("application/json", "{type: object, properties: {name: "+text+"}}")), `{"notify": true, "name": "x"}`, `POST /things?notify=true {"name":"x"}`},
 		"a list that is not exploded":           {operation("get", "/things", parameters("{name: fields, in: query, explode: false, schema: "+list+"}")), `{"fields": ["a", "b,c"]}`, `GET /things?fields=a,b%2Cc`},
+		"a list of nothing":                     {operation("get", "/things", parameters("{name: fields, in: query, explode: false, schema: "+list+"}")), `{"fields": []}`, `GET /things`},
+		"a member without a name":               {operation("post", "/things", body("application/json", "{type: object, properties: {'': {type: string}}}")), `{"": "x"}`, `POST /things {"":"x"}`},
 		"a list between pipes":                  {operation("get", "/things", parameters("{name: f, in: query, style: pipeDelimited, schema: "+list+"}")), `{"f": ["a", "b"]}`, `GET /things?f=a%7Cb`},
 		"a list between spaces":                 {operation("get", "/things", parameters("{name: f, in: query, style: spaceDelimited, schema: "+list+"}")), `{"f": ["a", "b"]}`, `GET /things?f=a%20b`},
 		"a deep object":                         {operation("get", "/things", parameters("{name: f, in: query, style: deepObject, explode: true, schema: "+object+"}")), `{"f": {"a": "x", "b": 1}}`, `GET /things?f%5Ba%5D=x&f%5Bb%5D=1`},

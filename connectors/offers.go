@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/seed677028b5/integrations/connectors/jsonschema"
 	"github.com/seed677028b5/integrations/connectors/openapi"
@@ -11,8 +12,34 @@ import (
 const (
 	maxOffers       = 1000    // endpoints that one discovery lists
 	maxFound        = 4000    // that are checked for its pages
-	maxOfferedBytes = 8 << 20 // of the schemas of a page, after which it ends
+	maxOfferedBytes = 8 << 20 // of a page, after which it ends
+
+	// A page of as many endpoints as an integration may have can be posted as it is.
+	maxPosted      = 200
+	maxPostedBytes = 900 << 10 // of the 1 MiB that a request has
 )
+
+// pageRoom counts what a page may hold.
+type pageRoom struct{ offers, bytes int }
+
+// roomOf returns the room of the page that d asks for.
+func roomOf(d domain.Description) pageRoom {
+	if offers := pageSize(d); offers > maxPosted {
+		return pageRoom{offers, maxOfferedBytes}
+	}
+	return pageRoom{pageSize(d), maxPostedBytes}
+}
+
+// takes reports whether there is room for o, and takes it. The first one always fits.
+func (r *pageRoom) takes(o domain.Offer, first bool) bool {
+	written, _ := json.Marshal(o) //nolint:errchkjson // one that can't be written is refused elsewhere
+	if r.offers == 0 || r.bytes < len(written) && !first {
+		return false
+	}
+	r.offers--
+	r.bytes -= len(written)
+	return true
+}
 
 // pageSize returns how many endpoints a page has.
 func pageSize(d domain.Description) int {
@@ -68,15 +95,14 @@ func page(found domain.Discovery, d domain.Description) domain.Discovery {
 	if from > 0 {
 		found.Skipped = nil
 	}
-	size := 0
+	room := roomOf(d)
 	found.Offers = nil
 	for n, o := range wanted[from:] {
-		if len(found.Offers) == pageSize(d) || size > maxOfferedBytes {
+		if !room.takes(o, n == 0) {
 			found.Next, found.Truncated = from+n, true
 			break
 		}
 		found.Offers = append(found.Offers, o)
-		size += len(o.InputSchema)
 	}
 	return found
 }

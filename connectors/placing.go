@@ -45,7 +45,7 @@ func placeParameters(e domain.Endpoint, params map[string]any) (placed, []domain
 	var problems []domain.Problem
 	template := e.QueryTemplate()
 	for _, property := range slices.Sorted(maps.Keys(params)) {
-		if property == body.Property {
+		if body.Property != "" && property == body.Property {
 			continue
 		}
 		p, listed := e.Parameters[property]

@@ -36,7 +36,7 @@ func (a Answer) Error() *callerror.Error { return callerror.OfAnswer(a.Status, a
 // read reads the body of resp, at most so many bytes of it.
 func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limit int) (e *callerror.Error) {
 	a.Body, a.Truncated, e = readBody(ctx, resp, limit)
-	content := read(a.Body, resp.Header.Get("Content-Type"), func(body, text []byte) bool {
+	content := read(a.Body, resp.Header.Get("Content-Type"), a.Truncated || e != nil, func(body, text []byte) bool {
 		s := r.Scrubber() // a text whose charset is another one would carry a secret past it
 		return s.Finds(string(body)) && !s.Finds(string(text))
 	})
@@ -87,12 +87,49 @@ func unpack(encoding string, body io.Reader) (io.Reader, error) {
 	default:
 		return nil, callerror.Upstream("The upstream packed its answer in an encoding that it was not offered; gzip is understood.")
 	}
-	const magic = "\x1f\x8b" // RFC 1952, 2.3.1
 	buffered := bufio.NewReaderSize(body, 512)
 	if begin, _ := buffered.Peek(len(magic)); string(begin) != magic { // an error comes again
 		return buffered, nil
 	}
-	return gzip.NewReader(buffered) //nolint:wrapcheck // Unreadable explains it
+	unpacked, err := gzip.NewReader(buffered)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Unreadable explains it
+	}
+	unpacked.Multistream(false)
+	return &members{buffered, unpacked}, nil
+}
+
+const magic = "\x1f\x8b" // of a member of gzip (RFC 1952, 2.3.1)
+
+// members reads the members of a gzip file. What stands behind the last one, such as the
+// padding of some servers, is no content.
+type members struct {
+	from     *bufio.Reader
+	unpacked *gzip.Reader
+}
+
+// Read implements io.Reader.
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		n, err := m.unpacked.Read(p)
+		switch {
+		case !errors.Is(err, io.EOF):
+			return n, err //nolint:wrapcheck // Unreadable explains it
+		case n > 0:
+			return n, nil
+		}
+		begin, err := m.from.Peek(len(magic))
+		if string(begin) != magic {
+			if err == nil {
+				err = io.EOF
+			}
+			return 0, err //nolint:wrapcheck // the same
+		}
+		if err := m.unpacked.Reset(m.from); err != nil {
+			return 0, err //nolint:wrapcheck // the same
+		}
+		m.unpacked.Multistream(false)
+	}
 }
 
 // decoded returns how many bytes a body takes at most in UTF-8, where it is in another

@@ -33,8 +33,8 @@ var byteOrderMarks = []struct{ mark, charset string }{
 // read returns the content of a body: text is decoded by its byte order mark, the
 // charset of its Content-Type or what it declares itself, and in their absence as UTF-8,
 // or as Windows-1252 where it can't be UTF-8. JSON is text whatever the type. A text that
-// decoding would hide from hides stays as it came.
-func read(body []byte, contentType string, hides func(body, text []byte) bool) Content {
+// decoding would hide from hides stays as it came. cut says that the end of body is missing.
+func read(body []byte, contentType string, cut bool, hides func(body, text []byte) bool) Content {
 	media, _, _ := strings.Cut(contentType, ";")
 	c := Content{Text: body, Media: strings.ToLower(strings.TrimSpace(media))}
 	switch {
@@ -54,6 +54,9 @@ func read(body []byte, contentType string, hides func(body, text []byte) bool) C
 	if label == "" {
 		label = declared(body, contentType, c.Media)
 	}
+	if label == "us-ascii" || label == "ascii" { // others are not in it, and mean UTF-8 or nothing
+		label = ""
+	}
 	if set, name := charset.Lookup(label); set != nil && name != "utf-8" && name != "replacement" {
 		if text, err := decode(set, body); err == nil && !looksBinary(text, c.Media) && !hides(body, text) {
 			c.Text = text
@@ -65,7 +68,7 @@ func read(body []byte, contentType string, hides func(body, text []byte) bool) C
 		return c
 	}
 	c.Text = body
-	if label == "" && !holdsUTF8(body) {
+	if label == "" && !holdsUTF8(body, cut) {
 		if set, _ := charset.Lookup("windows-1252"); isTextMedia(c.Media) || c.Media == "" {
 			if text, err := decode(set, body); err == nil {
 				c.Text = text
@@ -107,14 +110,14 @@ func declared(body []byte, contentType, media string) string {
 }
 
 // holdsUTF8 reports whether a body is UTF-8, or was once: it has at least one
-// character of UTF-8 that is not ASCII. The last one may be cut.
-func holdsUTF8(body []byte) bool {
+// character of UTF-8 that is not ASCII. The last one may be cut where the body is.
+func holdsUTF8(body []byte, cut bool) bool {
 	valid := true
 	for rest := body; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		switch {
 		case r == utf8.RuneError && size == 1:
-			valid = valid && !utf8.FullRune(rest)
+			valid = valid && cut && !utf8.FullRune(rest)
 		case size > 1:
 			return true
 		}

@@ -44,7 +44,7 @@ func (r Response) bindings() binding.Bindings {
 // changed (RFC 9110, 8.7, 8.8.3 and 10.2.2), as JSON; "" where they say nothing.
 func (r Response) created() (string, error) {
 	said := map[string]any{}
-	for member, name := range map[string]string{"location": "Location", "content_location": "Content-Location", "etag": "Etag"} {
+	for member, name := range map[string]string{"location": "Location", "content_location": "Content-Location", "operation_location": "Operation-Location", "etag": "Etag"} {
 		if value := r.Header.Get(name); value != "" {
 			said[member] = value
 		}

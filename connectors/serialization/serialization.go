@@ -123,6 +123,9 @@ func Query(name string, v any, p domain.Parameter) ([]Member, []Misfit) {
 		}
 		return members, nil
 	}
+	if len(flat) == 0 {
+		return nil, nil // as RFC 6570 has it for a list without values
+	}
 	return []Member{{Name: name, Values: interleave(keyed, flat), Separator: separator, Reserved: p.AllowReserved}}, nil
 }
 

@@ -38,8 +38,10 @@ func Of(status int, h http.Header, now time.Time) (time.Duration, bool) {
 			return seconds(n / 1000)
 		}
 	}
-	if wait, ok := Parse(h.Get("Retry-After"), now); ok {
-		return wait, true
+	for _, name := range []string{"Retry-After", "X-Retry-After"} {
+		if wait, ok := Parse(h.Get(name), now); ok {
+			return wait, true
+		}
 	}
 	if status != http.StatusTooManyRequests && !exhausted(h) {
 		return 0, false
@@ -54,7 +56,7 @@ func Limited(status int, h http.Header) bool {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusForbidden:
-		return exhausted(h) || h.Get("Retry-After") != "" || h.Get("Retry-After-Ms") != ""
+		return exhausted(h) || h.Get("Retry-After") != "" || h.Get("Retry-After-Ms") != "" || h.Get("X-Retry-After") != ""
 	}
 	return false
 }
@@ -64,6 +66,9 @@ type quota struct {
 	name             string // what the headers of this limit end in
 	remaining, reset string // "": not said
 }
+
+// quotaWords are those of a header's name that say what its value is, not of which limit.
+var quotaWords = []string{"remaining", "reset", "after"}
 
 // quotas returns the rate limits that an answer names.
 func quotas(h http.Header) []quota {
@@ -77,13 +82,17 @@ func quotas(h http.Header) []quota {
 		return &all[n]
 	}
 	for name, values := range h {
-		name = strings.ReplaceAll(strings.ToLower(name), "rate-limit", "ratelimit")
-		first, _, _ := strings.Cut(values[0], ",")
-		if _, which, ok := strings.Cut(name, "ratelimit-remaining"); ok {
-			of(which).remaining = strings.TrimSpace(first)
+		_, which, ok := strings.Cut(strings.ReplaceAll(strings.ToLower(name), "rate-limit", "ratelimit"), "ratelimit-")
+		if !ok {
+			continue
 		}
-		if _, which, ok := strings.Cut(name, "ratelimit-reset"); ok {
-			of(strings.TrimPrefix(which, "-after")).reset = strings.TrimSpace(values[0])
+		words := strings.Split(which, "-") // such as remaining-requests, requests-remaining, reset-after
+		limit := strings.Join(slices.DeleteFunc(slices.Clone(words), func(word string) bool { return slices.Contains(quotaWords, word) }), "-")
+		switch first, _, _ := strings.Cut(values[0], ","); {
+		case slices.Contains(words, "remaining"):
+			of(limit).remaining = strings.TrimSpace(first)
+		case slices.Contains(words, "reset"):
+			of(limit).reset = strings.TrimSpace(values[0])
 		}
 	}
 	for n, policy := range strings.Split(strings.Join(h.Values("RateLimit"), ","), ",") {

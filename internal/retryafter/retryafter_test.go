@@ -49,6 +49,8 @@ func TestTheWaitOfAnAnswerIsRead(t *testing.T) {
 		"its earlier form":               {429, []string{"RateLimit", "limit=100, remaining=0, reset=50"}, 50 * time.Second, true},
 		"its own header":                 {429, []string{"RateLimit-Limit", "10", "RateLimit-Reset", "9"}, 9 * time.Second, true},
 		"the limit that is used up":      {429, []string{"X-RateLimit-Remaining-Requests", "9", "X-RateLimit-Reset-Requests", "1s", "X-RateLimit-Remaining-Tokens", "0", "X-RateLimit-Reset-Tokens", "8s"}, 8 * time.Second, true},
+		"names in another order":         {429, []string{"anthropic-ratelimit-requests-remaining", "9", "anthropic-ratelimit-requests-reset", "2026-05-04T12:00:01Z", "anthropic-ratelimit-tokens-remaining", "0", "anthropic-ratelimit-tokens-reset", "2026-05-04T12:00:08Z"}, 8 * time.Second, true},
+		"a header of gateways":           {403, []string{"X-Retry-After", "3"}, 3 * time.Second, true},
 		"a limit beside another failure": {503, []string{"X-RateLimit-Remaining", "40", "X-RateLimit-Reset", "3600"}, 0, false},
 		"a 403 of a limit":               {403, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", unix}, 20 * time.Second, true},
 	} {
@@ -74,6 +76,8 @@ func TestARateLimitIsKnownFromCredentialsThatAreRefused(t *testing.T) {
 		"403 with nothing left":    {403, http.Header{"X-Ratelimit-Remaining": {"0"}}, true},
 		"403 that says when":       {403, http.Header{"Retry-After": {"30"}}, true},
 		"403 of the draft of IETF": {403, http.Header{"Ratelimit": {`"default";r=0;t=5`}}, true},
+		"403 with no requests":     {403, http.Header{"X-Ratelimit-Requests-Remaining": {"0"}}, true},
+		"403 of a gateway":         {403, http.Header{"X-Retry-After": {"3"}}, true},
 		"401 with nothing left":    {401, http.Header{"X-Ratelimit-Remaining": {"0"}}, false},
 	} {
 		if got := retryafter.Limited(row.status, row.header); got != row.want {
