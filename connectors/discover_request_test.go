@@ -103,6 +103,7 @@ func TestARequestIsWhatTheDocumentDescribes(t *testing.T) {
 		"a whole query":                         {strings.Replace(operation("get", "/things", parameters("{name: q, in: querystring, content: {application/x-www-form-urlencoded: {schema: "+object+"}}}")), "3.0.3", "3.2.0", 1), `{"a": "x", "b": 2}`, `GET /things?a=x&b=2`},
 		"Swagger: lists":                        {swagger("get", parameters("{name: c, in: query, type: array, items: {type: string}}", "{name: m, in: query, type: array, items: {type: string}, collectionFormat: multi}", "{name: p, in: query, type: array, items: {type: string}, collectionFormat: pipes}", "{name: s, in: query, type: array, items: {type: string}, collectionFormat: ssv}", "{name: t, in: query, type: array, items: {type: string}, collectionFormat: tsv}")), `{"c": ["1", "2"], "m": ["1", "2"], "p": ["1", "2"], "s": ["1", "2"], "t": "1\t2"}`, `GET /v1/things?c=1,2&m=1&m=2&p=1%7C2&s=1%202&t=1%092`},
 		"Swagger: a body":                       {swagger("post", "consumes: [application/vnd.x+json], "+parameters("{name: payload, in: body, required: true, schema: {type: object, properties: {a: {type: string}}}}", "{name: q, in: query, type: integer}")), `{"a": "x", "q": 1}`, `POST /v1/things?q=1 {"a":"x"} Content-Type: application/vnd.x+json`},
+		"Swagger: consumes nothing named":       {strings.Replace(swagger("post", "consumes: [], "+parameters("{name: payload, in: body, schema: {type: object, properties: {a: {type: string}}}}")), "paths:", "consumes: [application/xml]\npaths:", 1), `{"a": "x"}`, `POST /v1/things {"a":"x"} Content-Type: application/json`},
 		"Swagger: a form":                       {swagger("post", parameters("{name: a, in: formData, type: string}", "{name: l, in: formData, type: array, items: {type: integer}}")), `{"a": "x", "l": [1, 2]}`, `POST /v1/things a=x&l=1,2 Content-Type: application/x-www-form-urlencoded`},
 		"Swagger: what produces":                {swagger("get", "produces: [application/xml]"), `{}`, `GET /v1/things Accept: application/xml`},
 		"a reference with escapes and an index": {operation("get", "/things", parameters("{$ref: '#/components/x%7Ey/0/~1p'}")) + "components: {x~y: [{/p: {name: q, in: query, schema: {type: string}}}]}\n", `{"q": "x"}`, `GET /things?q=x`},
@@ -136,6 +137,13 @@ func TestAFileTravelsAsAPart(t *testing.T) {
 		require.Contains(t, got.Body, "name=\"file\"; filename=\"file\"\r\nContent-Type: image/png\r\n\r\n\x00a\r\n")
 		require.Contains(t, got.Body, "name=\"more\"\r\nContent-Type: application/json\r\n\r\n{\"a\":1}\r\n")
 		require.Equal(t, 2, strings.Count(got.Body, "name=\"tags\""))
+	}
+	for _, schema := range []string{"{type: string, format: binary, nullable: true}", "{anyOf: [{type: string, format: binary}, {type: 'null'}]}", "{type: [string, 'null'], contentMediaType: application/octet-stream}"} {
+		document := operation("post", "/files", "requestBody: {content: {application/x-www-form-urlencoded: {schema: {$ref: '#/F'}}, multipart/form-data: {schema: {$ref: '#/F'}}}}") +
+			"F: {type: object, properties: {file: " + schema + ", more: {anyOf: [{type: array, items: {type: string, format: binary}}, {type: 'null'}]}}}\n"
+		got, _ := callOffered(t, strings.Replace(document, "3.0.3", "3.1.0", 1), `{"file": "AGE=", "more": ["AGI="]}`)
+		require.Contains(t, got.Body, "name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00a\r\n", schema)
+		require.Contains(t, got.Body, "name=\"more\"; filename=\"more\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00b\r\n", schema)
 	}
 	got, _ := callOffered(t, "swagger: '2.0'\npaths:\n  /files:\n    post: {parameters: [{name: file, in: formData, type: file, required: true}, {name: ids, in: formData, type: array, items: {type: string}}]}\n", `{"file": "AGE=", "ids": "1,2"}`)
 	require.Contains(t, got.Body, "name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00a\r\n")

@@ -133,6 +133,13 @@ func TestAStatementInXMLIsAskedForAgainInJSON(t *testing.T) {
 	}
 }
 
+func TestAResourceWithoutInteractionsIsReported(t *testing.T) {
+	statement := `{"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": [{"type": "Patient", "searchParam": [{"name": "name", "type": "string"}]}]}]}`
+	found := discovered(t, onFHIR(calling(statementServer(t, statement, nil), nil, nil)), domain.Description{})
+	require.Empty(t, found.Offers)
+	require.Equal(t, []domain.Skipped{{Operation: "Patient", Reason: "the statement names no interaction with it"}}, found.Skipped)
+}
+
 func TestWhatIsNoStatementIsReported(t *testing.T) {
 	found := discovered(t, onFHIR(calling(answers(t, 200, `{}`), nil, nil)), domain.Description{})
 	require.Equal(t, domain.CallMisconfigured, found.ErrorCode)

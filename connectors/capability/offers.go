@@ -42,6 +42,9 @@ func (r *resource) offers(s *server) (offers []domain.Offer, skipped []domain.Sk
 		match = matchProperty
 		inHeader["If-Match"] = domain.Parameter{In: domain.InHeader}
 	}
+	if len(r.interactions)+len(r.operations) == 0 {
+		skipped = append(skipped, domain.Skipped{Operation: r.kind, Reason: "the statement names no interaction with it"})
+	}
 	for _, interaction := range r.interactions {
 		a := about{r.kind, interaction}
 		text := func(s string) string { return sentence(s, r.documented[interaction]) }
