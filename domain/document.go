@@ -42,10 +42,6 @@ func EscapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-func unescapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
-}
-
 func (o *object) problem(name, code, format string, args ...any) {
 	*o.problems = append(*o.problems, Problem{Pointer: o.pointer(name), Code: code, Detail: fmt.Sprintf(format, args...)})
 }

@@ -117,3 +117,7 @@ func RefuseAll(problems []Problem) error {
 func Refuse(pointer, code, format string, args ...any) error {
 	return RefuseAll([]Problem{{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)}})
 }
+
+func unescapePointer(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
+}
