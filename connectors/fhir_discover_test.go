@@ -134,8 +134,9 @@ func TestAStatementInXMLIsAskedForAgainInJSON(t *testing.T) {
 }
 
 func TestAResourceWithoutInteractionsIsReported(t *testing.T) {
-	statement := `{"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": [{"type": "Patient", "searchParam": [{"name": "name", "type": "string"}]}]}]}`
+	statement := `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"mode": "server", "resource": [{"type": "Patient", "searchParam": [{"name": "name", "type": "string"}]}]}]}`
 	found := discovered(t, onFHIR(calling(statementServer(t, statement, nil), nil, nil)), domain.Description{})
+	require.Empty(t, found.Error)
 	require.Empty(t, found.Offers)
 	require.Equal(t, []domain.Skipped{{Operation: "Patient", Reason: "the statement names no interaction with it"}}, found.Skipped)
 }
