@@ -29,7 +29,7 @@ const (
 // authTypes lists every AuthType.
 var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
-	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate,
+	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate, AuthorizationCode,
 }
 
 // authFields are the members of an auth of any type.
@@ -97,6 +97,8 @@ type Auth struct {
 	ExchangeDefaultTTLSeconds int                   `json:"exchange_default_ttl_seconds,omitempty"`
 	ExchangeParamHeaders      []ExchangeParamHeader `json:"exchange_param_headers,omitempty"`
 
+	Consent // oauth2_authorization_code
+
 	AccessKeyID string `json:"access_key_id,omitempty"` // aws_sigv4
 	Region      string `json:"region,omitempty"`        // aws_sigv4
 	Service     string `json:"service,omitempty"`       // aws_sigv4
@@ -125,7 +127,7 @@ type ExchangeParamHeader struct {
 // UsesToken reports whether calls carry a token that is issued for the secret.
 func (a Auth) UsesToken() bool {
 	switch a.Type {
-	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange:
+	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange, AuthorizationCode:
 		return true
 	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
 	}

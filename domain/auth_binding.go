@@ -59,7 +59,10 @@ func (a *Auth) destinationsOf(use SecretUse, baseURLs ...string) []string {
 // tokenURLs returns where tokens are requested: a server that names its token endpoint
 // is one itself.
 func (a *Auth) tokenURLs(baseURLs []string) []string {
-	if a.Type == SMARTBackendServices && a.TokenURL == "" {
+	switch {
+	case a.TokenURL == "" && a.Type == AuthorizationCode && a.Issuer != "":
+		return []string{a.Issuer}
+	case a.TokenURL == "" && (a.Type == SMARTBackendServices || a.Type == AuthorizationCode):
 		return baseURLs
 	}
 	return []string{a.TokenURL, a.ExchangeURL}
@@ -77,6 +80,8 @@ func (a *Auth) tokenBinding() string {
 		binding = fmt.Sprintf("reads %q and %q", a.ExchangeTokenField, a.ExchangeExpiresInField)
 	case SMARTBackendServices:
 		binding = fmt.Sprintf("as %q", a.ClientID)
+	case AuthorizationCode:
+		binding = fmt.Sprintf("as %q at %q reads %q", a.ClientID, a.AuthorizationURL, a.Places())
 	case JWTBearer:
 		binding = fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
 	default:
@@ -132,7 +137,7 @@ func (a Auth) place() string {
 			return "query " + a.QueryName
 		}
 		return strings.TrimSpace("header " + strings.ToLower(a.HeaderName) + " " + a.HeaderFormat)
-	case ClientCredentials:
+	case ClientCredentials, AuthorizationCode:
 		return "client_secret_" + a.ClientAuthMethod
 	case JSONTokenExchange:
 		return "member " + a.TokenRequestClientSecretField

@@ -86,6 +86,8 @@ func (a Auth) withDefaults() Auth {
 		a.AssertionAlgorithm = "RS256"
 	case OAuth1:
 		a.SignatureMethod = "HMAC-SHA1"
+	case AuthorizationCode:
+		a.Registration = RegistrationAuto
 	case BearerToken, Basic, AWSSigV4, Digest, HMAC, TLSCertificate:
 	}
 	return a
@@ -147,6 +149,8 @@ func (a *Auth) read(in *object, given givenSecrets) {
 		in.required("username", a.Username != "")
 	case HMAC:
 		a.readSignature(in)
+	case AuthorizationCode:
+		a.readConsent(in)
 	case TLSCertificate:
 		in.required("client_certificate", a.ClientCertificate != "")
 	}

@@ -253,7 +253,7 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 		return []rule{length(low, maxSecret), noEdgeSpace, encoded(a.SecretEncoding)}
 	case AWSSigV4:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace}
-	case Basic, ClientCredentials, SMARTBackendServices, JSONTokenExchange, OAuth1, Digest, TLSCertificate:
+	case Basic, ClientCredentials, SMARTBackendServices, JSONTokenExchange, OAuth1, Digest, TLSCertificate, AuthorizationCode:
 	}
 	return []rule{length(low, maxSecret), noEdgeSpace}
 }

@@ -34,6 +34,7 @@ var secretField = map[AuthType]string{ //nolint:gosec // names of fields
 	Digest:               PasswordField,
 	HMAC:                 SharedSecretField,
 	TLSCertificate:       "",
+	AuthorizationCode:    ClientSecretField,
 }
 
 // impliedTypes maps a lone secret to the type it implies when no type is given.
@@ -77,7 +78,7 @@ type SecretUse struct {
 func (a Auth) SecretUses() []SecretUse {
 	var uses []SecretUse
 	if field := a.SecretField(); field != "" && (field != PrivateKeyField || a.PrivateKeyGenerate == "") {
-		uses = append(uses, SecretUse{Field: field, Call: true, Token: a.UsesToken(), Optional: a.Type == Basic})
+		uses = append(uses, SecretUse{Field: field, Call: true, Token: a.UsesToken(), Optional: a.Type == Basic || a.Type == AuthorizationCode})
 	}
 	if a.Type == Basic {
 		uses = append(uses, SecretUse{Field: UsernameField, Call: true, Optional: true})

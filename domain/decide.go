@@ -105,6 +105,7 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	i.refuseRequestFields(o)
 	i.refuseAuthHeaders(o, now)
 	i.refuseSigners(o)
+	i.refuseConsent(o)
 	o.done()
 
 	s := sealer{by: by}
