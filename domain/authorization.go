@@ -202,6 +202,9 @@ func (a Authorization) Usable(i Integration) (LossCause, bool) {
 	return "", true
 }
 
+// AuthorizationRequiredCode is the code of an error that only a person's consent ends.
+const AuthorizationRequiredCode = "authorization_required"
+
 // SplitScopes reads the scopes of an answer, separated by spaces (RFC 6749, 3.3) or, as
 // some servers have it, by commas.
 func SplitScopes(s string) []string {

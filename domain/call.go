@@ -30,6 +30,9 @@ const (
 	CallUpstreamError      ErrorCode = "upstream_error"
 	CallToolError          ErrorCode = "tool_error"
 	CallResponseTooLarge   ErrorCode = "response_too_large"
+
+	// CallAuthorizationRequired means that a person must sign in first.
+	CallAuthorizationRequired ErrorCode = AuthorizationRequiredCode
 )
 
 // CallOutcome is how a call ended: CallOK, or its ErrorCode.

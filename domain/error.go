@@ -94,6 +94,14 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
+// CodeOf returns the code of err, "" when it isn't an Error.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
 // RefuseAll returns nil without problems, else an Invalid error that lists them
 // all. Its message is the first of them. Its code is that of the problems when they share one.
 func RefuseAll(problems []Problem) error {

@@ -121,29 +121,13 @@ func (v *Vault) DeriveKey(purpose string) ([]byte, error) {
 
 // Seal stores a secret under its reference.
 func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret) error {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	msg, err := v.seal(o, s)
 	if err != nil {
-		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
-	}
-	var key bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewBinaryWriter(&key)); err != nil {
-		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
-	}
-	wrapped, rootID, err := v.root.wrap(key.Bytes())
-	if err != nil { // the file is missing or damaged and can be restored
-		return unavailable(err, "seal "+s.Ref.Field)
-	}
-	cipher, err := aead.New(handle)
-	if err != nil {
-		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
-	}
-	data, err := cipher.Encrypt([]byte(s.Secret.Reveal()), associated(o, s.Ref))
-	if err != nil {
-		return fmt.Errorf("seal %s: %w", s.Ref.Field, err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
-	if _, err := v.js.PublishMsg(ctx, sealedMessage(subject(o, s.Ref), wrapped, rootID, data)); err != nil {
+	if _, err := v.js.PublishMsg(ctx, msg); err != nil {
 		return unavailable(err, "seal "+s.Ref.Field)
 	}
 	return nil

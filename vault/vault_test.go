@@ -344,3 +344,42 @@ func TestWithoutNATSTheVaultIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	require.Equal(t, domain.Unavailable, domain.KindOf(v.Destroy(t.Context(), owner, secret("s1", "x").Ref)))
 }
+
+func TestOfSeveralProcessesThatReplaceASecretOneSucceeds(t *testing.T) {
+	nc, dir := natstest.Connect(t), fileIn(t)
+	v := open(t, nc, dir)
+	s := secret("s1", "v0")
+	require.NoError(t, v.Seal(t.Context(), owner, s))
+	_, revision, err := v.OpenLatest(t.Context(), owner, s.Ref)
+	require.NoError(t, err)
+	var racing sync.WaitGroup
+	results := make([]error, 8)
+	for n := range results {
+		racing.Go(func() {
+			_, results[n] = v.Replace(t.Context(), owner, secret("s1", "v1"), revision)
+		})
+	}
+	racing.Wait()
+	succeeded := 0
+	for _, err := range results {
+		if err == nil {
+			succeeded++
+			continue
+		}
+		require.ErrorIs(t, err, vault.ErrReplaced)
+	}
+	require.Equal(t, 1, succeeded)
+	got, next, err := v.OpenLatest(t.Context(), owner, s.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "v1", got.Reveal())
+	require.Greater(t, next, revision)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "SECRETS")
+	require.NoError(t, err)
+	_, err = stream.GetMsg(t.Context(), revision)
+	require.ErrorIs(t, err, jetstream.ErrMsgNotFound, "the replaced revision is destroyed")
+	require.NoError(t, v.Destroy(t.Context(), owner, s.Ref))
+	_, err = v.Replace(t.Context(), owner, s, next)
+	require.ErrorIs(t, err, vault.ErrReplaced, "what was destroyed stays destroyed")
+}

@@ -41,6 +41,7 @@ func New(client *egress.Client, now func() time.Time) *Authenticator {
 		domain.OAuth1:               withOAuth1(now),
 		domain.Digest:               newDigests().authenticate,
 		domain.HMAC:                 withSignature(now),
+		domain.AuthorizationCode:    withConsent,
 		domain.TLSCertificate:       func(context.Context, signing) (*Credential, *callerror.Error) { return nil, nil },
 	}}
 }
