@@ -25,8 +25,10 @@ const (
 	Create      Permission = "Integration.create"
 	Update      Permission = "Integration.update"
 	Delete      Permission = "Integration.delete"
-	Exec        Permission = "Integration.exec"   // start a stdio process, in addition to the others
-	Invoke      Permission = "Integration.invoke" // call endpoints as a tool
+	Exec        Permission = "Integration.exec"     // start a stdio process, in addition to the others
+	Invoke      Permission = "Integration.invoke"   // call endpoints as a tool
+	Authorize   Permission = "Connection.authorize" // have persons sign in, for the subjects that they are
+	ActFor      Permission = "Connection.use"       // call on behalf of a subject
 	ManageKeys  Permission = "ApiKey.manage"
 	ManageHooks Permission = "Webhook.manage"
 	Admin       Permission = "Workspace.admin"
@@ -34,7 +36,7 @@ const (
 
 // Permissions lists them all.
 func Permissions() []Permission {
-	return []Permission{View, Create, Update, Delete, Exec, Invoke, ManageKeys, ManageHooks, Admin}
+	return []Permission{View, Create, Update, Delete, Exec, Invoke, Authorize, ActFor, ManageKeys, ManageHooks, Admin}
 }
 
 // Key is an API key without its secret. It belongs to one workspace, or to the operator,

@@ -32,6 +32,7 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, nam
 		return domain.CallResult{}, err
 	}
 	if !dryRun {
+		s.afterCall(ctx, by, i, &result)
 		s.recordCall(ctx, by, i, e, domain.TestCall, result)
 	}
 	return result, nil

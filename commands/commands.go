@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed677028b5/integrations/authorizations"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/vault"
@@ -44,6 +45,8 @@ type Service struct {
 	TestsNeedInvoke bool                                             // may only those who may invoke test endpoints whose method is not GET?
 	Called          func(domain.Protocol, domain.IntegrationInvoked) // is called for each call, to measure it; nil: nothing is
 	Deferred        *Deferred                                        // secrets to destroy after a backup; nil: the sweep destroys them
+
+	Authorizations *authorizations.Authorizations // what persons have consented to; nil: nobody can
 }
 
 // Caller identifies who sends a command, from where and how.
@@ -56,6 +59,7 @@ type Caller struct {
 	MayExec     bool            // may they start processes? The service itself may
 	MayInvoke   bool            // may they call endpoints as a tool?
 	Kind        domain.CallKind // of their invocations; empty: domain.ToolCall
+	OnBehalfOf  string          // the subject whose tokens a call uses. Empty: the workspace's own
 }
 
 // May refuses with Forbidden an integration that would start a process, now or at a later

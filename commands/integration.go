@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
@@ -55,9 +56,17 @@ func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.I
 
 // DeleteIntegration deletes an integration and destroys its secrets.
 func (s *Service) DeleteIntegration(ctx context.Context, by Caller, id domain.ID, reason string, on Condition) (Outcome, error) {
-	return s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
+	var deleted domain.Integration
+	out, err := s.change(ctx, by, id, on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
+		deleted = i
 		return s.orBuiltin(by, id, i).Delete(reason, st)
 	})
+	if err == nil && !on.DryRun && s.Authorizations != nil && deleted.Consents() {
+		if err := s.Authorizations.Forget(context.WithoutCancel(ctx), deleted, by.Actor); err != nil {
+			s.Log.WarnContext(ctx, "destroying the tokens of a deleted integration failed; the sweep destroys them", slog.Any("err", err))
+		}
+	}
+	return out, err
 }
 
 // orBuiltin returns the built-in with an id if there is one, else i.

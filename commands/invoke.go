@@ -27,6 +27,7 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, n
 	if err != nil {
 		return domain.CallResult{}, err
 	}
+	s.afterCall(ctx, by, i, &result)
 	s.recordCall(ctx, by, i, e, cmp.Or(by.Kind, domain.ToolCall), result)
 	return result, nil
 }

@@ -20,7 +20,7 @@ func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Int
 	var none T
 	for range 2 {
 		var replaced atomic.Bool
-		got, err := do(i, s.watched(i, &replaced))
+		got, err := do(i, s.withTokens(s.watched(i, &replaced), i, by.OnBehalfOf))
 		if !replaced.Load() {
 			return got, err
 		}

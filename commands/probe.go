@@ -112,7 +112,7 @@ func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc doma
 	if err := by.May(wanted); err != nil {
 		return domain.Probe{}, err
 	}
-	probe := s.probe(ctx, wanted, s.keyring(wanted.Owner(), decision.Seal))
+	probe := s.probe(ctx, wanted, s.withTokens(s.keyring(wanted.Owner(), decision.Seal), wanted, ""))
 	if probe.Status == "" {
 		return domain.Probe{}, notProbed(probe)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed677028b5/integrations/authorizations"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/vault"
 )
@@ -38,12 +39,28 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 		case err != nil: // the references of an unreadable event are unknown
 			return nil
 		}
-		named := domain.Evolve(domain.Integration{}, last.Event).Secrets()
+		i := domain.Evolve(domain.Integration{}, last.Event)
+		if authorizations.Owns(secret.ID) {
+			if needed, err := s.needed(ctx, i, secret.ID); err != nil || needed {
+				return err
+			}
+			return visit(secret)
+		}
+		named := i.Secrets()
 		if slices.ContainsFunc(named, func(ref domain.SecretRef) bool { return ref.ID == secret.ID }) {
 			return nil
 		}
 		return visit(secret)
 	})
+}
+
+// needed reports whether an authorization needs a secret. A process that keeps none does
+// not know.
+func (s *Service) needed(ctx context.Context, i domain.Integration, secret string) (bool, error) {
+	if s.Authorizations == nil {
+		return true, nil
+	}
+	return s.Authorizations.Needs(ctx, i, secret)
 }
 
 // Sweep destroys the secrets that Orphans finds, at most atMost, and returns their number.

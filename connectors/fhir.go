@@ -79,10 +79,12 @@ func (c fhirConnector) probe(ctx context.Context, i domain.Integration, open dom
 	if e != nil {
 		return p.failed("metadata", e)
 	}
-	if e := c.authenticate(ctx, r); e != nil {
+	if e := c.authenticate(ctx, r); e != nil && !p.unsigned(e) {
 		return p.failed("resolve_auth", e)
 	}
-	p.signed(r)
+	if !p.challenged {
+		p.signed(r)
+	}
 	var got egress.Answer
 	attempt := func() (_ int, e *callerror.Error) {
 		got, e = c.client.Do(ctx, r.Request)
@@ -93,6 +95,9 @@ func (c fhirConnector) probe(ctx context.Context, i domain.Integration, open dom
 		e = p.send(ctx, r, attempt)
 	}
 	p.seen.HTTPStatus = got.Status
+	if p.isChallenge(got.Status) {
+		return p.needsSignIn("metadata", got.Status)
+	}
 	if e == nil {
 		e = unhealthy(got, i.Auth != nil, http.StatusOK)
 	}

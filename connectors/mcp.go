@@ -213,10 +213,12 @@ func (m mcpConnector) probe(ctx context.Context, i domain.Integration, open doma
 	if e := m.judge(r); e != nil {
 		return p.failed("connect", e)
 	}
-	if e := m.sign(ctx, r); e != nil {
+	if e := m.sign(ctx, r); e != nil && !p.unsigned(e) {
 		return p.failed("resolve_auth", e)
 	}
-	if i.Auth == nil && len(i.MCPHeaders) > 0 {
+	if p.challenged {
+		p.seen.AuthResolved = false
+	} else if i.Auth == nil && len(i.MCPHeaders) > 0 {
 		p.signedWith(r, "The secret headers are ready.")
 	} else {
 		p.signed(r)
@@ -233,6 +235,9 @@ func (m mcpConnector) probe(ctx context.Context, i domain.Integration, open doma
 		p.seen.HTTPStatus = s.Last().Status
 		return p.seen.HTTPStatus, e
 	})
+	if p.isChallenge(p.seen.HTTPStatus) {
+		return p.needsSignIn("connect", p.seen.HTTPStatus)
+	}
 	if introduction == "" {
 		return p.failed("connect", e)
 	}

@@ -56,7 +56,7 @@ func newToolSchemas(now func() time.Time) *toolSchemas {
 
 // get returns the schema of a tool for an endpoint that has none of its own.
 func (t *toolSchemas) get(i domain.Integration, e domain.Endpoint) (json.RawMessage, bool) {
-	if hasSchema(e) {
+	if hasSchema(e) || i.Consents() { // what a server offers may depend on whose token it gets
 		return nil, false
 	}
 	return t.kept(i, e)

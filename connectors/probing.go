@@ -20,6 +20,8 @@ type probing struct {
 	auth     *domain.Auth
 	scrubber scrub.Scrubber
 	start    time.Time
+
+	challenged bool // nobody has signed in, so the request goes without a token
 }
 
 func newProbing(c *caller, a *domain.Auth) *probing {
@@ -27,6 +29,29 @@ func newProbing(c *caller, a *domain.Auth) *probing {
 		caller: c, seen: domain.Probe{At: c.now(), AuthResolved: a == nil}, auth: a,
 		start: time.Now(), //nolint:forbidigo // a duration is measured, nothing is decided by it
 	}
+}
+
+// unsigned reports whether a request may go without its token, because nobody has signed
+// in: the upstream's challenge is then all that a probe looks for. A subject's tokens are
+// never used for it.
+func (p *probing) unsigned(e *callerror.Error) bool {
+	p.challenged = e.Code == domain.CallAuthorizationRequired
+	if p.challenged {
+		p.seen.AuthResolved = false
+		p.step("resolve_auth", "No token of the workspace itself: "+e.Sentence)
+	}
+	return p.challenged
+}
+
+// isChallenge reports whether a status is what an upstream answers to a request without a
+// token.
+func (p *probing) isChallenge(status int) bool {
+	return p.challenged && (status == http.StatusUnauthorized || status == http.StatusForbidden)
+}
+
+// needsSignIn ends the probe of an upstream that waits for somebody to sign in.
+func (p *probing) needsSignIn(step string, status int) domain.Probe {
+	return p.healthy(step, fmt.Sprintf("The upstream was reached and answered %d: it waits for somebody to sign in.", status))
 }
 
 // signed notes that r carries its credentials, which nothing may show from here on.
@@ -140,7 +165,7 @@ func warning(got egress.Answer, expected int, signed bool) string {
 // probeStatus returns the status of a probe that failed with code.
 func probeStatus(code domain.ErrorCode) domain.ProbeStatus {
 	switch code {
-	case domain.CallAuthFailed:
+	case domain.CallAuthFailed, domain.CallAuthorizationRequired:
 		return domain.AuthFailed
 	case domain.CallTimeout:
 		return domain.Timeout

@@ -52,16 +52,21 @@ func (c restConnector) probe(ctx context.Context, i domain.Integration, open dom
 	if e != nil {
 		return p.failed("request", e)
 	}
-	if e = c.authenticate(ctx, r); e != nil {
+	if e = c.authenticate(ctx, r); e != nil && !p.unsigned(e) {
 		return p.failed("resolve_auth", e)
 	}
-	p.signed(r)
+	if !p.challenged {
+		p.signed(r)
+	}
 	got, e := p.head(ctx, r)
 	if i.HealthCheck == nil && (got.Status == http.StatusMethodNotAllowed || got.Status == http.StatusNotImplemented) {
 		r.Request.Method = http.MethodGet
 		got, e = p.head(ctx, r)
 	}
 	p.seen.HTTPStatus = got.Status
+	if p.isChallenge(got.Status) {
+		return p.needsSignIn("request", got.Status)
+	}
 	if e == nil {
 		e = unhealthy(got, i.Auth != nil, check.ExpectStatus)
 	}

@@ -76,6 +76,7 @@ type CallResult struct {
 	ResponseBytes   int    // of the body that was read, decompressed
 	Error           string // "" when the call succeeded, else a sentence for a person
 	ErrorCode       ErrorCode
+	AuthorizeURL    string // by which a person can sign in, where that is what is missing
 }
 
 // ToolResult is the result of a tool of an MCP server, as the server wrote it, or a picture

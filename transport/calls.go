@@ -22,6 +22,7 @@ type testAnswer struct {
 	Request         callRequestAnswer `json:"request"`
 	ResponseHeaders http.Header       `json:"response_headers"`
 	Attempts        []attemptAnswer   `json:"attempts"`
+	AuthorizeURL    *string           `json:"authorize_url"` // by which a person can sign in, where that is what is missing
 }
 
 type callRequestAnswer struct {
@@ -51,6 +52,9 @@ func (s *Server) testEndpoint(r *request) (answer, error) {
 
 // test reads the body of a test: params and dry_run only.
 func (r *request) test() (params map[string]any, dryRun bool, err error) {
+	if err := r.actFor(); err != nil {
+		return nil, false, err
+	}
 	doc, _, err := r.body(maxTestBody, true)
 	if err != nil {
 		return nil, false, err
@@ -80,7 +84,7 @@ func showCall(result domain.CallResult) testAnswer {
 		Request: callRequestAnswer{
 			Method: result.Request.Method, URL: result.Request.URL, Headers: headers(result.Request.Headers), Body: nullable(result.Request.Body),
 		},
-		ResponseHeaders: headers(result.ResponseHeaders), Attempts: make([]attemptAnswer, len(result.Attempts)),
+		AuthorizeURL: nullable(result.AuthorizeURL), ResponseHeaders: headers(result.ResponseHeaders), Attempts: make([]attemptAnswer, len(result.Attempts)),
 	}
 	for n, attempt := range result.Attempts {
 		a.Attempts[n] = attemptAnswer{

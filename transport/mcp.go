@@ -74,6 +74,9 @@ const cacheScope = "private"
 
 // serveMCP passes a request to the MCP server, which answers it.
 func (s *Server) serveMCP(r *request) (answer, error) {
+	if err := r.actFor(); err != nil {
+		return answer{}, err
+	}
 	view, err := r.mcpView()
 	if err != nil {
 		return answer{}, err

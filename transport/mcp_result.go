@@ -30,6 +30,9 @@ func showResult(call domain.CallResult) *mcp.CallToolResult {
 	}
 	if result.IsError {
 		result.Content = []mcp.Content{text(call.Error + reason(call))}
+		if call.AuthorizeURL != "" {
+			result.Content = append(result.Content, text("A person can sign in at "+call.AuthorizeURL))
+		}
 		return result
 	}
 	result.Content = []mcp.Content{text(call.FinalResult)}

@@ -42,6 +42,10 @@ var routes = []route{
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},
 	{"GET", "/integrations/:id/signing-keys", access.View, read, (*Server).listSigningKeys, ""},
 	{"POST", "/integrations/:id/signing-keys/rotate", access.Update, write, (*Server).rotateSigningKeys, "dry_run"},
+	{"POST", "/integrations/:id/authorizations", access.Authorize, call, (*Server).startAuthorization, ""},
+	{"GET", "/integrations/:id/authorizations", access.Authorize, read, (*Server).listAuthorizations, "state limit continuation_token"},
+	{"GET", "/integrations/:id/authorizations/:subject", access.Authorize, read, (*Server).getAuthorization, ""},
+	{"DELETE", "/integrations/:id/authorizations/:subject", access.Authorize, call, (*Server).revokeAuthorization, "cascade"},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection, ""},
 	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover, ""},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint, ""},
@@ -94,6 +98,7 @@ func (s *Server) routed() *gin.Engine {
 	limits := newLimiters(s.Limits)
 	get(r, "/jwks/:key_set", s.serveKeySet(limits))
 	get(r, "/v1/auth/me", s.serveMe(limits))
+	s.serveOAuth(r, limits)
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
 		handle := s.serve(route, limits)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/authorizations"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/connectors/sandbox"
@@ -98,6 +99,7 @@ type settings struct {
 	builtins     domain.BuiltinSettings
 	operatorKeys map[string]domain.Secret
 	profiles     []connectors.Profile
+	now          func() time.Time
 }
 
 // serve starts a service that stops with the test.
@@ -134,9 +136,16 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	require.NoError(t, err)
 	outside, err := connectors.New(connectors.Config{AllowLoopback: !set.noLoopback, Profiles: set.profiles})
 	require.NoError(t, err)
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	if set.now != nil {
+		now = set.now
+	}
+	consents, err := authorizations.Open(ctx, nc, authorizations.Config{Vault: secrets, Upstream: outside, Replicas: 1, Now: now, NewID: rand.Text, Log: logger})
+	require.NoError(t, err)
 	commands := &commands.Service{
-		Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
-		OperatorKeys: set.operatorKeys, Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }, NewID: rand.Text, Log: logger,
+		Authorizations: consents,
+		Events:         events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
+		OperatorKeys: set.operatorKeys, Now: now, NewID: rand.Text, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}
 	queue, err := health.OpenQueue(ctx, nc, 1)
@@ -195,6 +204,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	}, time.Minute, time.Millisecond, "events are delivered")
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
+	consents.SetPublicURL(srv.URL)
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())
 	s := &service{t: t, url: srv.URL, api: api, hooks: hooks, log: log, stores: &stores{keys: keys, events: events, read: store, projector: projector}}
 	s.key = s.issue("acme", access.Admin)

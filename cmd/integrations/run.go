@@ -12,6 +12,7 @@ import (
 	"github.com/seed677028b5/integrations/access"
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/audit"
+	"github.com/seed677028b5/integrations/authorizations"
 	"github.com/seed677028b5/integrations/cmd/integrations/metrics"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
@@ -30,7 +31,7 @@ const maxReadWait = time.Second
 // serve runs the service until ctx ends, and calls ready with its URL once it accepts
 // requests.
 func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url string)) (err error) {
-	if err := errors.Join(c.checkRoles(), checkKeepCalls(c.KeepCalls)); err != nil {
+	if err := errors.Join(c.checkRoles(), c.checkPublicURL(), checkKeepCalls(c.KeepCalls)); err != nil {
 		return err
 	}
 	if err := c.folder().Prepare(); err != nil {
@@ -106,8 +107,15 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
+	consents, err := authorizations.Open(open, conn.NATS, authorizations.Config{
+		Vault: secrets, Upstream: upstreams, Replicas: c.Replicas, Now: now, NewID: newID, Log: log,
+	})
+	if err != nil {
+		return err
+	}
 	service := &commands.Service{
-		Events: events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey,
+		Authorizations: consents,
+		Events:         events, Vault: secrets, Connectors: upstreams, Rules: upstreams.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey,
 		Builtins: c.settings(), OperatorKeys: c.keys(), Now: now, NewID: newID, Log: log, Deferred: &commands.Deferred{},
 	}
 	if service.TestsNeedInvoke, err = testsNeedInvoke(open, events, c.TestsNeedInvoke); err != nil {
@@ -150,6 +158,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(url
 	if err != nil {
 		return err
 	}
+	consents.SetPublicURL(c.publicURL(listener.Addr()))
 	for _, own := range listeners(ctx, listener, conn, c.MongoDBURI) {
 		upstreams.DenyListener(own)
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/transport"
 )
@@ -18,6 +21,7 @@ type serveCommand struct {
 	Roles           []string      `help:"Roles of this process; multiple processes may share a role." enum:"api,projector,prober,webhooks" default:"api,projector,prober,webhooks"`
 	Listen          string        `help:"Address to listen on." default:"127.0.0.1:8080" type:"address"`
 	DrainDelay      time.Duration `help:"How long to keep serving after SIGTERM while /readyz fails, so that load balancers can remove this process." default:"0s"`
+	PublicURL       string        `name:"public-url" help:"URL under which browsers reach this service, such as https://integrations.example.com; persons sign in through it. Default: the address it listens on, if that is on loopback."`
 	AllowedHosts    []string      `help:"Accepted Host names; default: those of this machine when listening on loopback, else any." type:"hosts"`
 	WaitForStores   bool          `help:"Wait at startup until NATS and MongoDB are available, instead of failing."`
 	WriteWait       time.Duration `help:"How long a write waits until the read model shows it; 0: it does not wait." default:"1s"`
@@ -85,6 +89,30 @@ func (c serveCommand) hosts() []string {
 	}
 	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
 		return []string{"localhost", "127.0.0.1", "::1", strings.ToLower(host)}
+	}
+	return nil
+}
+
+// publicURL returns the URL under which browsers reach the service that listens on an
+// address, "" when it is not known.
+func (c serveCommand) publicURL(listening net.Addr) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	if at, err := netip.ParseAddrPort(listening.String()); err == nil && at.Addr().IsLoopback() {
+		return "http://" + listening.String()
+	}
+	return ""
+}
+
+// checkPublicURL returns an error for a public URL that no browser could be sent to.
+func (c serveCommand) checkPublicURL() error {
+	if c.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || !domain.SecureURL(c.PublicURL) || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("--public-url: %q must be an https URL without a path, such as https://integrations.example.com", c.PublicURL)
 	}
 	return nil
 }
