@@ -158,7 +158,11 @@ func (f *Finder) legacy(ctx context.Context, mcpURL string, a domain.Auth) (doma
 	members, e := f.fetch(ctx, origin+"/.well-known/oauth-authorization-server")
 	if e == nil {
 		f.note("authorization_server", "The MCP server is its own authorization server, as in MCP 2025-03-26.")
-		return f.readServer(origin, members, a)
+		issuer := origin // nobody has advertised one, so any of the same origin will do
+		if named, _ := members["issuer"].(string); domain.Origin(named) == domain.Origin(origin) {
+			issuer = named
+		}
+		return f.readServer(issuer, members, a)
 	}
 	f.note("authorization_server", "The MCP server has no metadata of an authorization server, so its default endpoints are used, as in MCP 2025-03-26.")
 	return domain.AuthorizationServer{
