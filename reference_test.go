@@ -147,6 +147,8 @@ func TestReferenceOfPermissions(t *testing.T) {
 		{"Integration.delete", "Delete integrations and their secrets"},
 		{"Integration.exec", "Start MCP servers over stdio. It is needed in addition to the permission of the route, for every request that starts a process or leads to one"},
 		{"Integration.invoke", "Call endpoints as tools, over HTTP or MCP: what an agent needs"},
+		{"Connection.authorize", "Have persons sign in to integrations, for the subjects that they are; see and revoke what they permitted. For the workspace itself it takes `Integration.update` too"},
+		{"Connection.use", "Call on behalf of a subject, with the header `X-On-Behalf-Of`: what the backend of a host application needs, in addition to `Integration.invoke`"},
 		{"ApiKey.manage", "Issue, list, rotate and revoke the API keys of the workspace"},
 		{"Webhook.manage", "Manage webhook destinations and their deliveries"},
 		{"Workspace.admin", "All of the above"},

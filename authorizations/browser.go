@@ -177,7 +177,7 @@ func (t attempt) refusal(q url.Values) Attempt {
 	case iss == "" && t.Server.NamesIssuer:
 		return Attempt{State: Failed, Error: "issuer_missing", Sentence: "The answer does not name its authorization server, as that had announced."}
 	case q.Get("error") == "access_denied":
-		return Attempt{State: Denied, Error: "access_denied", Sentence: "The authorization server says that access was denied."}
+		return Attempt{State: Denied, Error: "access_denied", Sentence: "Access was denied at the authorization server."}
 	case q.Has("error"):
 		return Attempt{State: Failed, Error: printable(q.Get("error"), 64), Sentence: refusedBecause(q)}
 	case q.Get("code") == "":
@@ -193,7 +193,7 @@ func refusedBecause(q url.Values) string {
 	}
 	text := "The authorization server refused with " + printable(q.Get("error"), 64) + "."
 	if description != "" {
-		text += " It says: " + printable(description, 300)
+		text += " Its description: " + printable(description, 300)
 	}
 	return text
 }

@@ -54,7 +54,7 @@ func (a *Authorizations) exchange(ctx context.Context, t attempt, code string, f
 }
 
 // registeredSecret returns the secret of the client of an attempt. One that was registered
-// anew since is another client, which the code was not given to.
+// again since is another client, which the code was not given to.
 func (a *Authorizations) registeredSecret(ctx context.Context, owner domain.Owner, t attempt) (domain.Secret, error) {
 	text, _, err := a.Vault.OpenLatest(ctx, owner, clientRef(t.Server, t.RedirectURI))
 	var known registration
@@ -62,7 +62,7 @@ func (a *Authorizations) registeredSecret(ctx context.Context, owner domain.Owne
 		err = json.Unmarshal([]byte(text.Reveal()), &known)
 	}
 	if err == nil && known.ID != t.ClientID {
-		err = domain.Errorf(domain.Conflict, "client_replaced", "the client was registered anew since this link was made; ask for another one")
+		err = domain.Errorf(domain.Conflict, "client_replaced", "the client was registered again after this link was made; ask for another one")
 	}
 	return domain.NewSecret(known.Secret), err
 }

@@ -29,7 +29,7 @@ func Required(cause domain.LossCause) error {
 		"":                      "nobody has signed in to this integration yet",
 		domain.LossRefused:      "the authorization server has ended what was permitted; sign in again",
 		domain.LossAnswerLost:   "the answer to a renewal was lost, so what was permitted can't be renewed; sign in again",
-		domain.LossUnclassified: "the authorization server keeps refusing to renew what was permitted, and does not say why; sign in again",
+		domain.LossUnclassified: "the authorization server keeps refusing to renew what was permitted, without a known reason; sign in again",
 		domain.LossNoRefresh:    "what was permitted has expired, and can't be renewed; sign in again",
 		domain.LossTokenRefused: "the upstream refuses what was permitted; sign in again",
 		domain.LossChanged:      "the integration has changed to what nobody has permitted; sign in again",

@@ -12,9 +12,6 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// errNoConsents means that this process keeps no authorizations.
-var errNoConsents = domain.Errorf(domain.Unavailable, "authorizations_unavailable", "this process keeps no authorizations")
-
 // use returns an integration as it is now, for a subject.
 func (s *Service) use(ctx context.Context, w domain.Workspace, id domain.ID, subject string) (authorizations.Use, error) {
 	if s.Authorizations == nil {
@@ -28,25 +25,6 @@ func (s *Service) use(ctx context.Context, w domain.Workspace, id domain.ID, sub
 		return authorizations.Use{}, domain.Errorf(domain.Conflict, "no_consent_needed", "the integration %q has no auth of the type oauth2_authorization_code", i.Name)
 	}
 	return s.useOf(i, subject), nil
-}
-
-func (s *Service) useOf(i domain.Integration, subject string) authorizations.Use {
-	return authorizations.Use{Integration: i, Keyring: s.keyring(i.Owner(), nil), Subject: subject}
-}
-
-// withTokens returns a keyring that also opens the access tokens of a subject.
-func (s *Service) withTokens(open domain.Keyring, i domain.Integration, subject string) domain.Keyring {
-	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
-		switch {
-		case !domain.IsAccessTokenRef(ref):
-			return open(ctx, ref)
-		case s.Authorizations == nil:
-			return domain.Secret{}, errNoConsents
-		case !i.Consents():
-			return domain.Secret{}, authorizations.Required("")
-		}
-		return s.Authorizations.Token(ctx, s.useOf(i, subject), ref)
-	}
 }
 
 // StartAuthorization makes a link by which a person may consent to calls of an integration.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/seed677028b5/integrations/authorizations"
 	"github.com/seed677028b5/integrations/domain"
 )
 
@@ -76,5 +77,28 @@ func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Ke
 			return key, nil
 		}
 		return domain.Secret{}, domain.Errorf(domain.Invalid, "operator_key_missing", "the operator has not set the key of %s", builtin)
+	}
+}
+
+// errNoConsents means that this process keeps no authorizations.
+var errNoConsents = domain.Errorf(domain.Unavailable, "authorizations_unavailable", "this process keeps no authorizations")
+
+// useOf returns the use of an integration for a subject.
+func (s *Service) useOf(i domain.Integration, subject string) authorizations.Use {
+	return authorizations.Use{Integration: i, Keyring: s.keyring(i.Owner(), nil), Subject: subject}
+}
+
+// withTokens returns a keyring that also opens the access tokens of a subject.
+func (s *Service) withTokens(open domain.Keyring, i domain.Integration, subject string) domain.Keyring {
+	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
+		switch {
+		case !domain.IsAccessTokenRef(ref):
+			return open(ctx, ref)
+		case s.Authorizations == nil:
+			return domain.Secret{}, errNoConsents
+		case !i.Consents():
+			return domain.Secret{}, authorizations.Required("")
+		}
+		return s.Authorizations.Token(ctx, s.useOf(i, subject), ref)
 	}
 }

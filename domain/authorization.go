@@ -203,7 +203,7 @@ func (a Authorization) Usable(i Integration) (LossCause, bool) {
 }
 
 // AuthorizationRequiredCode is the code of an error that only a person's consent ends.
-const AuthorizationRequiredCode = "authorization_required"
+const AuthorizationRequiredCode = string(CallAuthorizationRequired)
 
 // SplitScopes reads the scopes of an answer, separated by spaces (RFC 6749, 3.3) or, as
 // some servers have it, by commas.

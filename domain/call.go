@@ -32,7 +32,7 @@ const (
 	CallResponseTooLarge   ErrorCode = "response_too_large"
 
 	// CallAuthorizationRequired means that a person must sign in first.
-	CallAuthorizationRequired ErrorCode = AuthorizationRequiredCode
+	CallAuthorizationRequired ErrorCode = "authorization_required"
 )
 
 // CallOutcome is how a call ended: CallOK, or its ErrorCode.

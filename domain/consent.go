@@ -91,14 +91,3 @@ type ClientMetadata struct {
 	Scopes      []string
 	Refresh     bool // the server gives refresh tokens
 }
-
-// SecretOrigins returns the origins that the client secret of a consent was given for.
-func (i Integration) SecretOrigins() []string {
-	var all []string
-	for _, u := range i.Auth.tokenURLs(i.authURLs()) {
-		if o := Origin(u); o != "" {
-			all = append(all, o)
-		}
-	}
-	return all
-}

@@ -278,7 +278,7 @@ func TestADenialLeavesWhatThereIsAsItIs(t *testing.T) {
 	s.send(request{method: "PUT", path: "/integrations/notes", body: members{"auth": members{"authorization_params": members{"prompt": "deny"}}}}).is(200)
 	status, text, _ := newBrowser(t).confirm(s.link(nil))
 	require.Equal(t, 409, status)
-	require.Contains(t, text, "access was denied")
+	require.Contains(t, text, "Access was denied")
 	require.NotContains(t, text, "<script")
 	got := s.get("/integrations/notes/authorizations/-").is(200)
 	require.Equal(t, "authorized", got.at("state"))

@@ -118,7 +118,7 @@ func (s *Server) authorizationPage(c *gin.Context) {
 		return
 	}
 	s.page(c, http.StatusOK, shownPage{Title: "Permit access", Page: &p, Text: []string{
-		"Continue only if you asked for this yourself: whoever sent you this link will be able to use what you permit.",
+		"Continue only if you asked for this yourself: the sender of this link will be able to use what you permit.",
 	}})
 }
 

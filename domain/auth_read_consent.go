@@ -1,0 +1,131 @@
+package domain
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// reservedAuthorizationParams are the parameters of an authorization request that the
+// service sets.
+var reservedAuthorizationParams = []string{
+	"response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method", "scope", "resource", "request", "request_uri", "response_mode",
+}
+
+// readConsent reads the members of AuthorizationCode.
+func (a *Auth) readConsent(in *object) {
+	short := length(1, 2048)
+	if in.null("registration") {
+		a.Registration = RegistrationAuto
+	}
+	if in.null("client_auth_method") {
+		a.ClientAuthMethod = ""
+	}
+	if in.null("pkce") {
+		a.PKCE = ""
+	}
+	if in.null("token_default_seconds") {
+		a.DefaultTTLSeconds = 0
+	}
+	choice(in, "registration", &a.Registration, RegistrationAuto, RegistrationPreRegistered, RegistrationDocument, RegistrationDynamic)
+	in.nullableText("client_id", &a.ClientID, short, noControl)
+	choice(in, "client_auth_method", &a.ClientAuthMethod, "basic", "basic_raw", "body", "none")
+	in.nullableText("issuer", &a.Issuer, webURL, secureURL)
+	in.nullableText("authorization_url", &a.AuthorizationURL, webURL, secureURL)
+	in.nullableText("token_url", &a.TokenURL, webURL, secureURL)
+	in.nullableText("revocation_url", &a.RevocationURL, webURL, secureURL)
+	in.nullableText("resource", &a.Resource, short, noControl, resourceName)
+	choice(in, "pkce", &a.PKCE, "assume")
+	in.boolean("scope_on_refresh", &a.ScopeOnRefresh)
+	in.boolean("require_all_scopes", &a.RequireAllScopes)
+	in.integer("token_default_seconds", &a.DefaultTTLSeconds, 30, 365*24*3600)
+	readScopes(in, &a.Scopes)
+	a.readAuthorizationParams(in)
+	a.readTokenResponse(in)
+	in.required("authorization_url", a.AuthorizationURL != "" || a.TokenURL == "")
+	in.required("token_url", a.TokenURL != "" || a.AuthorizationURL == "")
+	in.required("client_id", a.ClientID != "" || a.Registration != RegistrationPreRegistered && a.TokenURL == "")
+}
+
+func (a *Auth) readAuthorizationParams(in *object) {
+	given := givenSecrets{}
+	given.readValues(in, "authorization_params", &a.AuthorizationParams, maxTokenValues, paramName, []rule{length(0, 4096), noControl}, []rule{length(1, maxSecret)})
+	params := newObject(in.pointer("authorization_params"), nil, in.problems)
+	for _, name := range slices.Sorted(maps.Keys(a.AuthorizationParams)) {
+		switch {
+		case a.AuthorizationParams[name] == nil:
+			params.problem(name, "type", "must be a string: what a browser is sent to can't be secret")
+		case slices.Contains(reservedAuthorizationParams, name):
+			params.problem(name, "not_allowed", "is a parameter that the service sets")
+		}
+	}
+}
+
+func (a *Auth) readTokenResponse(in *object) {
+	if in.null("token_response") {
+		in.known["token_response"], a.TokenResponse = true, nil
+	}
+	in.object("token_response", func(o *object) {
+		var next TokenResponse
+		for name, into := range map[string]*string{
+			"access_token": &next.AccessToken, "refresh_token": &next.RefreshToken, "expires_in": &next.ExpiresIn,
+			"scope": &next.Scope, "ok": &next.OK, "account": &next.Account,
+		} {
+			o.nullableText(name, into, length(1, 512), tokenPlace)
+		}
+		o.done()
+		a.TokenResponse = &next
+	})
+}
+
+// secureURL is the rule that a URL which a person's browser, or a code, is sent to has TLS,
+// but on the loopback.
+func secureURL(s string) (string, string) {
+	if !SecureURL(s) {
+		return "url_invalid", "must begin with https://, but for a host of this machine"
+	}
+	return "", ""
+}
+
+// SecureURL reports whether a URL is one of https, or one of http on the loopback.
+func SecureURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+}
+
+func resourceName(s string) (string, string) {
+	u, err := url.Parse(s)
+	if s != NoResource && (err != nil || u.Scheme == "" || u.Fragment != "") {
+		return "url_invalid", `must be an absolute URI without a fragment, or "none" (RFC 8707, 2)`
+	}
+	return "", ""
+}
+
+// refuseConsent refuses AuthorizationCode where no authorization could be kept for it: an
+// integration has one for each subject.
+func (i *Integration) refuseConsent(o *object) {
+	for n, e := range i.Endpoints {
+		if e.Auth != nil && e.Auth.Type == AuthorizationCode {
+			newObject(fmt.Sprintf("/endpoints/%d/auth", n), nil, o.problems).problem("type", "not_allowed", "is for the auth of the integration only: a person consents to all of its endpoints")
+		}
+	}
+	if i.Auth == nil || i.Auth.Type != AuthorizationCode {
+		return
+	}
+	at := newObject("/auth", nil, o.problems)
+	if i.Protocol == MCP && i.MCPTransport == Stdio {
+		at.problem("type", "not_allowed", "can't be used with a program: it has no authorization server")
+	}
+	if i.Protocol != MCP && i.Auth.TokenURL == "" && i.Auth.Issuer == "" {
+		at.required("authorization_url", false)
+	}
+}
