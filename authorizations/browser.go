@@ -3,6 +3,7 @@ package authorizations
 import (
 	"context"
 	"crypto/subtle"
+	"log/slog"
 	"net/url"
 	"strings"
 
@@ -57,13 +58,12 @@ type Finder func(context.Context, domain.Workspace, domain.ID) (Use, error)
 
 // open returns the error of an attempt that a person can't begin any more.
 func (t attempt) open(a *Authorizations) error {
-	switch t.shown(a.Now()).State {
-	case Pending:
-		if t.State == exchanging {
-			return errAttemptChanged
-		}
+	switch shown := t.shown(a.Now()).State; {
+	case t.State == exchanging:
+		return errAttemptChanged
+	case shown == Pending:
 		return nil
-	case Expired:
+	case shown == Expired:
 		return noSuchAttempt()
 	}
 	return domain.Errorf(domain.Conflict, "attempt_used", "this link was used already; ask for another one")
@@ -156,7 +156,7 @@ func (a *Authorizations) Callback(ctx context.Context, q url.Values, cookie func
 		t.State, t.Error, t.Sentence = Failed, domain.CodeOf(err), sentence(err)
 		if domain.KindOf(err) == domain.Internal {
 			t.Error, t.Sentence = "internal", "Something failed here; the log of the service has it."
-			a.Log.ErrorContext(ctx, "exchanging a code failed", "err", err)
+			a.Log.ErrorContext(ctx, "exchanging a code failed", slog.Any("err", err))
 		}
 	}
 	_, revision, findErr := a.findAttempt(ctx, name)

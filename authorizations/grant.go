@@ -91,7 +91,7 @@ func (g grant) client() domain.OAuthClient {
 }
 
 func (a *Authorizations) seal(ctx context.Context, o domain.Owner, ref domain.SecretRef, g grant) error {
-	text, err := json.Marshal(g)
+	text, err := json.Marshal(g) //nolint:gosec // it is sealed
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func readGrant(secret domain.Secret) (grant, error) {
 
 // replace writes a grant in place of a revision.
 func (a *Authorizations) replace(ctx context.Context, o domain.Owner, ref domain.SecretRef, g grant, revision uint64) (uint64, error) {
-	text, err := json.Marshal(g)
+	text, err := json.Marshal(g) //nolint:gosec // it is sealed
 	if err != nil {
 		return 0, err
 	}

@@ -122,6 +122,9 @@ func (i *Integration) refuseConsent(o *object) {
 		return
 	}
 	at := newObject("/auth", nil, o.problems)
+	if i.Auth.TokenAnswer == "text" {
+		at.problem("token_answer", "not_allowed", "can't be text: what comes beside the token is needed")
+	}
 	if i.Protocol == MCP && i.MCPTransport == Stdio {
 		at.problem("type", "not_allowed", "can't be used with a program: it has no authorization server")
 	}
