@@ -161,7 +161,7 @@ func (s *Server) listAuthorizations(r *request) (answer, error) {
 	default:
 		q.problem("state", "enum", "must be none, authorized or reauthorization_required")
 	}
-	if strings.ContainsFunc(token, func(c rune) bool { return !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') }) {
+	if strings.ContainsFunc(token, func(c rune) bool { return !strings.ContainsRune("0123456789abcdef", c) }) {
 		q.problem("continuation_token", "cursor_invalid", "is not one of this list")
 	}
 	if err := domain.RefuseAll(q.problems); err != nil {

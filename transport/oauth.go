@@ -38,10 +38,10 @@ const pageStyle = `body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margi
 
 // pagePolicy permits our own style and nothing else. It has no form-action: browsers apply
 // that to the redirect which follows the form, and to those of the authorization server.
-var pagePolicy = func() string {
+func pagePolicy() string {
 	sum := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'"
-}()
+}
 
 var pages = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}}</title><style>` + pageStyle + `</style></head>
@@ -67,9 +67,10 @@ type shownPage struct {
 // browserPage prepares the answer to a browser. What a browser fetches in advance is
 // answered with nothing before anything is done: it would spend what is good once.
 func (s *Server) browserPage(handle gin.HandlerFunc) gin.HandlerFunc {
+	policy := pagePolicy()
 	return func(c *gin.Context) {
 		for name, value := range map[string]string{
-			"Content-Security-Policy": pagePolicy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
+			"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
 		} {
 			c.Header(name, value)
 		}
@@ -136,7 +137,7 @@ func (s *Server) continueAuthorization(c *gin.Context) {
 		s.failedPage(c, err)
 		return
 	}
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // it is secure but on the loopback
 		Name: s.cookieName(p.Cookie), Value: value, Path: "/", MaxAge: int(time.Hour.Seconds()), Secure: s.secureCookies(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	c.Redirect(http.StatusSeeOther, to)

@@ -143,8 +143,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	consents, err := authorizations.Open(ctx, nc, authorizations.Config{Vault: secrets, Upstream: outside, Replicas: 1, Now: now, NewID: rand.Text, Log: logger})
 	require.NoError(t, err)
 	commands := &commands.Service{
-		Authorizations: consents,
-		Events:         events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
+		Authorizations: consents, Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
 		OperatorKeys: set.operatorKeys, Now: now, NewID: rand.Text, Log: logger,
 	}
 	reader := projections.Reader{Store: store, Builtins: set.builtins}
