@@ -54,7 +54,7 @@ func CallOutcomes() []CallOutcome {
 	return []CallOutcome{
 		CallOK, CallOutcome(CallAuthFailed), CallOutcome(CallUnreachable), CallOutcome(CallTimeout), CallOutcome(CallSSLError),
 		CallOutcome(CallMisconfigured), CallOutcome(CallBlockedDestination), CallOutcome(CallUpstreamError), CallOutcome(CallToolError),
-		CallOutcome(CallResponseTooLarge),
+		CallOutcome(CallResponseTooLarge), CallOutcome(CallAuthorizationRequired),
 	}
 }
 
