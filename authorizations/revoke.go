@@ -84,14 +84,14 @@ func (a *Authorizations) revoke(ctx context.Context, u Use, g grant) string {
 }
 
 // siblings counts the other authorizations of an integration which the same account has
-// given to the same client.
+// given to the same client, among at most 1,000: one is enough to know that there are some.
 func (a *Authorizations) siblings(ctx context.Context, k key, state domain.Authorization) (int, error) {
 	if state.Account == "" {
 		return 0, nil
 	}
-	count := 0
+	count, read := 0, 0
 	err := a.each(ctx, k.workspace, k.id, func(other key) error {
-		if other == k {
+		if read++; other == k || read > maxScan {
 			return nil
 		}
 		one, err := a.load(ctx, other)

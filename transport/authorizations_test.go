@@ -446,3 +446,26 @@ func TestWhatConsentNeedsIsRefusedWithASentence(t *testing.T) {
 	_, err := url.Parse(s.url)
 	require.NoError(t, err)
 }
+
+func TestAnAgentCallsOnBehalfOfASubjectOverMCP(t *testing.T) {
+	t.Parallel()
+	as := authservertest.New(t)
+	s := serve(t)
+	s.create(consenting(as, nil))
+	ask := func(subject, method string, params members) reply {
+		r := request{
+			method: "POST", path: "/v1/acme/mcp", body: members{"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
+			header: map[string]string{"Accept": "application/json, text/event-stream", "X-On-Behalf-Of": subject},
+		}
+		return s.send(r).is(200)
+	}
+	tool := ask("user-1", "tools/list", members{}).at("result", "tools", 0, "name")
+	call := members{"name": tool, "arguments": members{}}
+	refused := ask("user-1", "tools/call", call)
+	require.Equal(t, true, refused.at("result", "isError"))
+	require.Contains(t, refused.text, "nobody has signed in to this integration yet")
+	require.Contains(t, refused.text, "A person can sign in at "+s.url+"/oauth/authorize/")
+	s.signIn(members{"subject": "user-1"})
+	require.Contains(t, ask("user-1", "tools/call", call).text, "amy")
+	require.Equal(t, true, ask("user-2", "tools/call", call).at("result", "isError"))
+}
