@@ -43,6 +43,8 @@ var authFields = []string{
 	"exchange_default_ttl_seconds", "exchange_param_headers",
 	"access_key_id", "region", "service", "consumer_key", "token", "realm", "signature_method", "signature", "secret_encoding",
 	"client_certificate",
+	"registration", "issuer", "authorization_url", "revocation_url", "resource", "authorization_params", "token_response", "pkce",
+	"scope_on_refresh", "require_all_scopes", "token_default_seconds",
 	"api_key_value", "bearer_token_value", "exchange_secret_value", "secret_access_key_value", "consumer_secret_value",
 	PrivateKeyField, ClientSecretField, ClientKeyField, UsernameField, PasswordField, SharedSecretField, SessionTokenField, TokenSecretField,
 }
