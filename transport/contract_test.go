@@ -51,6 +51,8 @@ func TestAnAlgorithmThatTheStoredKeyLacksIsRefused(t *testing.T) {
 		refused := s.put("/integrations/crm"+dry, members{"auth": members{"assertion_algorithm": "RS256"}}).is(422, "private_key_invalid")
 		require.Equal(t, []string{"/auth/assertion_algorithm"}, refused.pointers())
 	}
+	untried := s.post("/integrations/test-connection", members{"id": "crm", "auth": members{"assertion_algorithm": "RS256"}}).is(422, "private_key_invalid")
+	require.Equal(t, []string{"/auth/assertion_algorithm"}, untried.pointers())
 	s.put("/integrations/crm", members{"auth": members{"assertion_algorithm": "ES384", "private_key_value": newPrivateKey(t, elliptic.P384())}}).is(200)
 }
 
