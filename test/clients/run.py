@@ -107,13 +107,16 @@ class Service:
         self.call("POST", at + "/integrations", {
             "name": "generated", "display_name": "Generated", "base_url": self.base,
             "auth": {"type": "smart_backend_services", "client_id": "c", "token_url": self.base + "/token", "private_key_generate": "ES384"}})
+        self.call("POST", at + "/integrations", {
+            "name": "consented", "display_name": "Consented", "base_url": self.base,
+            "auth": {"type": "oauth2_authorization_code", "client_id": "c", "authorization_url": self.base + "/authorize", "token_url": self.base + "/token"}})
         key_set = self.call("GET", at + "/integrations/generated/signing-keys")["key_set_path"].rsplit("/", 1)[1]
         key, other = [self.call("POST", at + "/api-keys", {"name": "k", "permissions": ["Integration.view"]})["id"] for _ in range(2)]
         hook = self.call("POST", at + "/webhook-destinations", {"url": self.base})["id"]
         endpoint = {"name": "list", "description": "List.", "path": "/items", "method": "GET"}
         tool = {"integration_tools": [{"integration": "crm", "endpoint": "list"}]}
         document = {"openapi": "3.1.0", "info": {"title": "A", "version": "1"}, "paths": {"/a": {"get": {"operationId": "a", "responses": {}}}}}
-        crm, hooked, rich = {"id": "crm"}, {"destination_id": hook}, {"id": "rich"}
+        crm, hooked, rich, consented = {"id": "crm"}, {"destination_id": hook}, {"id": "rich"}, {"id": "consented"}
         everything = {  # what clients find hardest to read and write
             "name": "rich", "display_name": "Rich", "base_url": self.base, "headers": {"X-Version": "2", "X-Key": {"value": "k2"}},
             "auth": {"type": "hmac", "shared_secret_value": "s1", "signature": {"algorithm": "hmac-sha256", "components": ["@method"]}},
@@ -134,6 +137,9 @@ class Service:
             ("createIntegration", 201, {}, everything), ("getIntegration", 200, rich), ("updateIntegration", 200, rich, {"auth": {"shared_secret_value": "s3"}}),
             ("listSigningKeys", 200, {"id": "generated"}), ("rotateSigningKeys", 200, {"id": "generated"}, {"publish_seconds": 60}),
             ("getKeySet", 200, {"key_set_id": key_set}),
+            ("startAuthorization", 201, consented, {"subject": "amy"}), ("listAuthorizations", 200, consented),
+            ("getAuthorization", 200, {**consented, "subject": "amy"}), ("revokeAuthorization", 200, {**consented, "subject": "amy"}),
+            ("getClientDocument", 404, {"client_document": "none"}),
             ("testEndpoint", 200, {**crm, "endpoint_name": "list"}, {"params": {"page": 1}}),
             ("invokeEndpoint", 200, {**crm, "endpoint_name": "list"}, {"params": {}}),
             ("listCalls", 200, {}), ("listIntegrationCalls", 200, crm), ("getUsage", 200, crm),
@@ -152,11 +158,11 @@ class Service:
             ("docsScript", 200, None), ("docsFile", 200, {"file": "swagger-ui.css"}),
         ]
         described = set(re.findall(r"operationId: (\w+)", DESCRIPTION.read_text()))
-        if missing := described - {s[0] for s in steps} - {*STREAMS, "root"}:  # root is a redirect to docs
+        if missing := described - {s[0] for s in steps} - {*STREAMS, *PAGES, "root"}:  # root is a redirect to docs
             raise Failed(f"no call of the plan is of {missing}")
         calls = []
         for operation, status, path, *body in steps:
-            in_workspace = path is not None and not {"file", "key_set_id"} & path.keys()
+            in_workspace = path is not None and not {"file", "key_set_id", "client_document"} & path.keys()
             calls.append({"operation": operation, "status": status, "path": {**({"workspace_id": workspace} if in_workspace else {}), **(path or {})},
                           **({"body": body[0]} if body else {})})
         return {"url": self.url, "key": self.key, "calls": calls}
@@ -291,6 +297,7 @@ def lint(tools, folder):
 
 # Operations whose answer has no end.
 STREAMS = "streamEvents", "streamCalls"
+PAGES = "showConsent", "continueConsent", "finishConsent"  # for browsers
 
 # Checks of Schemathesis that are left out, and why.
 LEFT_OUT = {
@@ -304,7 +311,7 @@ def schemathesis(tools, folder, service):
     try:
         out = run(["schemathesis", "run", DESCRIPTION, "--url", service.url, "--header", "Authorization: Bearer " + service.key, "--seed", "1",
                    "--phases", "examples,coverage,fuzzing", "--max-examples", "3", "--max-time", "45", "--generation-database", "none", "--no-shrink",
-                   *(a for s in STREAMS for a in ("--exclude-operation-id", s)), "--exclude-checks", ",".join(LEFT_OUT), "--warnings", "off", "--no-color"], folder, **tools.env)
+                   *(a for s in STREAMS + PAGES for a in ("--exclude-operation-id", s)), "--exclude-checks", ",".join(LEFT_OUT), "--warnings", "off", "--no-color"], folder, **tools.env)
     except (Failed, subprocess.TimeoutExpired) as problem:
         return False, f"schemathesis: FAILED: {problem}"
     return True, "schemathesis: " + out.strip().splitlines()[-1].strip(" =")
