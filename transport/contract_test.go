@@ -79,7 +79,7 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 }
 
 // plain sends a request without a body, and closes its answer with the test.
-func (s *service) plain(method, path, accept string) *http.Response {
+func (s *service) plain(method, path, accept string) rawAnswer {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, nil)
 	require.NoError(s.t, err)
@@ -89,7 +89,14 @@ func (s *service) plain(method, path, accept string) *http.Response {
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	return rawAnswer{resp.StatusCode, resp.Header, resp.Body}
+}
+
+// rawAnswer is an answer whose body is closed at the end of the test.
+type rawAnswer struct {
+	StatusCode int
+	Header     http.Header
+	Body       io.Reader
 }
 
 func TestAnotherMethodOfAPathIsAnsweredWithAllow(t *testing.T) {
@@ -215,14 +222,14 @@ func (s *service) listenAsDeployed() string {
 	require.NoError(s.t, err)
 	api := *s.api
 	api.Metrics = prometheus.NewRegistry()
-	srv := &http.Server{Handler: api.Handler(), ReadTimeout: time.Second, MaxHeaderBytes: 4 << 10} //nolint:gosec // the test bounds it
+	srv := &http.Server{Handler: api.Handler(), ReadTimeout: time.Second, MaxHeaderBytes: 4 << 10}
 	go func() { _ = srv.Serve(transport.ProblemListener(l, func() string { return "id-1" })) }()
 	s.t.Cleanup(func() { _ = srv.Close() })
 	return l.Addr().String()
 }
 
 // exchangeRaw sends raw bytes, and returns the first response.
-func exchangeRaw(t *testing.T, address, text string) (*http.Response, string) {
+func exchangeRaw(t *testing.T, address, text string) (rawAnswer, string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 	require.NoError(t, err)
@@ -234,7 +241,7 @@ func exchangeRaw(t *testing.T, address, text string) (*http.Response, string) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	return resp, string(body)
+	return rawAnswer{StatusCode: resp.StatusCode, Header: resp.Header}, string(body)
 }
 
 func TestTheMCPServerHasTheVersionOfTheProduct(t *testing.T) {

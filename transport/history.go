@@ -118,5 +118,5 @@ func wantedVersion(doc domain.Document) (uint64, error) {
 	case !ok || !whole || version < 1:
 		problems = append(problems, domain.Problem{Pointer: "/version", Code: "range", Detail: "must be a version from 1"})
 	}
-	return uint64(max(version, 0)), domain.RefuseAll(problems) //nolint:gosec // it is not negative
+	return uint64(max(version, 0)), domain.RefuseAll(problems)
 }
