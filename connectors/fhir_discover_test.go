@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -147,7 +146,7 @@ func TestWhatIsNoStatementIsReported(t *testing.T) {
 	require.Empty(t, found.Offers)
 }
 
-func TestALargeStatementIsReadInTime(t *testing.T) {
+func TestALargeStatementIsRead(t *testing.T) {
 	many := func(n int, one string) string {
 		var b strings.Builder
 		for i := range n {
@@ -160,10 +159,8 @@ func TestALargeStatementIsReadInTime(t *testing.T) {
 		"includes":          `{"type": "Patient", "interaction": [{"code": "search-type"}], "searchInclude": [` + many(300_000, `"Patient:i#"`) + `]}`,
 		"wrong resources":   many(200_000, `{"type": "patient-#"}`),
 	} {
-		start := time.Now()
 		found := discovered(t, onFHIR(calling(statementServer(t, `{"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"mode": "server", "resource": [`+resource+`]}]}`, nil), nil, nil)), domain.Description{})
 		require.Empty(t, found.Error, name)
-		require.Less(t, time.Since(start), 15*time.Second, name)
 		require.LessOrEqual(t, len(found.Skipped), 201, name)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -117,10 +116,8 @@ func TestMCPAnAnswerIsFoundByItsIDOrRefusedAtOnce(t *testing.T) {
 			at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) {
 				replies(w, json.RawMessage(row.id(string(id))), `"result":{"content":[{"type":"text","text":"done"}]}`)
 			})
-			start := time.Now()
 			got, err := onLoopback(t).Call(t.Context(), own(domain.HTTP, at))
 			require.NoError(t, err)
-			require.Less(t, time.Since(start), 10*time.Second)
 			if row.want == "" {
 				require.Equal(t, "done", got.FinalResult, got.Error)
 				return
