@@ -119,6 +119,12 @@ var everyType = map[string][]string{
 		`{"private_key_value": "<P-256 KEY>", "signature": {"algorithm": "ecdsa-p256-sha256"}}`,
 	},
 	"client_certificate": {`{"client_certificate": "<CERTIFICATE>", "client_key_value": "<RSA KEY>"}`},
+	"oauth2_authorization_code": {
+		`{"client_id": "c", "client_secret_value": "s", "client_auth_method": "basic", "authorization_url": "https://id.example/authorize", "token_url": "https://id.example/token",
+			"revocation_url": "https://id.example/revoke", "scopes": ["read"], "resource": "none", "authorization_params": {"access_type": "offline"}, "token_response": {"access_token": "user.token", "ok": "ok"},
+			"scope_on_refresh": true, "require_all_scopes": true, "token_default_seconds": 3600}`,
+		`{"registration": "dynamic", "issuer": "https://id.example", "pkce": "assume"}`,
+	},
 }
 
 // everyMember is an endpoint with every member that has no default.
@@ -156,7 +162,10 @@ func TestWhatAGETShowsCanBePutBack(t *testing.T) {
 			doc := keys.filled(t, `{"auth": `+auth+`}`)
 			doc["auth"].(members)["type"] = kind
 			doc["base_url"] = "https://b.example"
-			own := endpoint("own", members{"auth": maps.Clone(doc["auth"].(members))})
+			own := endpoint("own")
+			if kind != "oauth2_authorization_code" { // a person consents to all endpoints of an integration
+				own["auth"] = maps.Clone(doc["auth"].(members))
+			}
 			doc["endpoints"] = []any{own, everyMember}
 			doc["health_check"] = members{"path": "/", "expect_status": 204}
 			doc["headers"] = members{"X-Version": "1", "X-Second-Key": members{"value": "2"}}
