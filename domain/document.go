@@ -37,11 +37,6 @@ func (o *object) pointer(name string) string {
 	return o.at + "/" + EscapePointer(name)
 }
 
-// EscapePointer escapes the name of a member for a JSON pointer (RFC 6901, 3).
-func EscapePointer(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
-}
-
 func (o *object) problem(name, code, format string, args ...any) {
 	*o.problems = append(*o.problems, Problem{Pointer: o.pointer(name), Code: code, Detail: fmt.Sprintf(format, args...)})
 }

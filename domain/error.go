@@ -57,7 +57,7 @@ func (e *Error) Error() string {
 func (p Problem) String() string {
 	first, _, _ := strings.Cut(p.Detail, " ")
 	predicate := slices.Contains([]string{"is", "must", "can't", "has", "doesn't", "isn't", "would"}, first)
-	member := unescapePointer(strings.TrimPrefix(p.Pointer, "/"))
+	member := UnescapePointer(strings.TrimPrefix(p.Pointer, "/"))
 	switch {
 	case member == "" && predicate:
 		return "the body " + p.Detail
@@ -124,8 +124,4 @@ func RefuseAll(problems []Problem) error {
 // Refuse returns an Invalid error with one problem.
 func Refuse(pointer, code, format string, args ...any) error {
 	return RefuseAll([]Problem{{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)}})
-}
-
-func unescapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // dropBrokenRefs drops the references that lead to no schema: such a part takes anything.
@@ -79,20 +81,8 @@ func lookUp(root object, ref string) object {
 		return nil
 	}
 	var at any = root
-	for step := range strings.SplitSeq(fragment[1:], "/") {
-		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
-		switch in := at.(type) {
-		case object:
-			at = in[step]
-		case []any:
-			n, err := strconv.Atoi(step)
-			if err != nil || n < 0 || n >= len(in) {
-				return nil
-			}
-			at = in[n]
-		default:
-			return nil
-		}
+	for token := range strings.SplitSeq(fragment[1:], "/") {
+		at, _ = domain.PointedChild(at, token)
 	}
 	found, _ := at.(object)
 	return found

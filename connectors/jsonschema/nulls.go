@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // WithoutNulls returns params without the null members that a schema neither requires
@@ -165,17 +166,8 @@ func (n *nulls) at(ref string) any {
 	if path == "" {
 		return v
 	}
-	for step := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
-		switch at := v.(type) {
-		case map[string]any:
-			v = at[strings.NewReplacer("~1", "/", "~0", "~").Replace(step)]
-		case []any:
-			index, err := strconv.Atoi(step)
-			if err != nil || index < 0 || index >= len(at) {
-				return nil
-			}
-			v = at[index]
-		}
+	for token := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		v, _ = domain.PointedChild(v, token)
 	}
 	return v
 }

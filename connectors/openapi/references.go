@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 const maxReferences = 20 // that lead from one to the next
@@ -24,17 +25,11 @@ func (d *Document) lookUp(ref string) (v any, problem string) {
 		if plain, err := url.PathUnescape(step); err == nil {
 			step = plain
 		}
-		step = strings.ReplaceAll(strings.ReplaceAll(step, "~1", "/"), "~0", "~")
-		found := false
-		switch parent := v.(type) {
-		case map[string]any:
-			if v, found = parent[step]; !found { // some documents write names as they are
-				v, found = parent[written]
-			}
-		case []any:
-			if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(parent) {
-				v, found = parent[n], true
-			}
+		parent := v
+		var found bool
+		v, found = domain.PointedChild(parent, step)
+		if members, isObject := parent.(map[string]any); isObject && !found { // some documents write names as they are
+			v, found = members[written]
 		}
 		if !found {
 			return nil, "leads to nothing"
