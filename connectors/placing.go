@@ -98,9 +98,11 @@ func (at placed) body(e domain.Endpoint, jsonType string) ([]byte, string, []dom
 		return data, mediaType, misfit(body.Property, misfits), nil
 	}
 	var problems []domain.Problem
-	data, mediaType, misfits, err := serialization.Object(body, serialization.Content{
-		Members: at.inBody, Listed: e.Parameters, JSONType: jsonType, Schema: propertySchema(e),
-	})
+	content := serialization.Content{Members: at.inBody, Listed: e.Parameters, JSONType: jsonType}
+	if body.Format == domain.MultipartBody {
+		content.Schemas = propertySchemas(e)
+	}
+	data, mediaType, misfits, err := serialization.Object(body, content)
 	for _, property := range slices.Sorted(maps.Keys(misfits)) {
 		problems = append(problems, misfit(property, misfits[property])...)
 	}
@@ -124,18 +126,19 @@ func (at placed) withID(params map[string]any) placed {
 	return at
 }
 
-// propertySchema returns a function that returns the schema of a property, nil for none.
-func propertySchema(e domain.Endpoint) func(string) map[string]any {
-	return func(property string) map[string]any {
-		var schema struct {
-			Properties map[string]json.RawMessage `json:"properties"`
-		}
-		var of map[string]any
-		if json.Unmarshal(e.InputSchema, &schema) != nil || json.Unmarshal(schema.Properties[property], &of) != nil {
-			return nil
-		}
-		return of
+// propertySchemas returns the schemas of the properties of an endpoint.
+func propertySchemas(e domain.Endpoint) map[string]map[string]any {
+	var schema struct {
+		Properties map[string]any `json:"properties"`
 	}
+	if json.Unmarshal(e.InputSchema, &schema) != nil {
+		return nil
+	}
+	schemas := make(map[string]map[string]any, len(schema.Properties))
+	for property, of := range schema.Properties {
+		schemas[property], _ = of.(map[string]any)
+	}
+	return schemas
 }
 
 func misfit(property string, misfits []serialization.Misfit) []domain.Problem {

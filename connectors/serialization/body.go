@@ -19,10 +19,10 @@ import (
 
 // Content is what a body is made of.
 type Content struct {
-	Members  map[string]any                       // by property
-	Listed   map[string]domain.Parameter          // how members travel that are listed
-	Schema   func(property string) map[string]any // of a member; for multipart
-	JSONType string                               // the media type of JSON where the body names none
+	Members  map[string]any              // by property
+	Listed   map[string]domain.Parameter // how members travel that are listed
+	Schemas  map[string]map[string]any   // by property; for multipart
+	JSONType string                      // the media type of JSON where the body names none
 }
 
 // object returns the members by their names on the wire.
@@ -99,7 +99,7 @@ func multipartBody(body domain.Body, c Content) ([]byte, string, map[string][]Mi
 	w := multipart.NewWriter(&b)
 	misfits := map[string][]Misfit{}
 	for _, property := range slices.Sorted(maps.Keys(c.Members)) {
-		p, schema := c.Listed[property], c.Schema(property)
+		p, schema := c.Listed[property], c.Schemas[property]
 		elements, isArray := c.Members[property].([]any)
 		if items, ok := schema["items"].(map[string]any); isArray && ok {
 			schema = items

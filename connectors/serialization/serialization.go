@@ -6,6 +6,7 @@
 package serialization
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -32,11 +33,11 @@ type Member struct {
 
 // text returns the member with its name and its values escaped.
 func (m Member) text(escape func(string) string) string {
-	values := make([]string, len(m.Values))
-	for n, v := range m.Values {
-		values[n] = escape(v)
+	escapeValue := escape
+	if m.Reserved {
+		escapeValue = escapeButReserved
 	}
-	return escape(m.Name) + "=" + strings.Join(values, m.Separator)
+	return escape(m.Name) + "=" + strings.Join(mapped(m.Values, escapeValue), m.Separator)
 }
 
 // Encode returns members as a query or as a form (application/x-www-form-urlencoded).
@@ -44,9 +45,6 @@ func Encode(members []Member) string {
 	all := make([]string, len(members))
 	for n, m := range members {
 		all[n] = m.text(url.QueryEscape)
-		if m.Reserved {
-			all[n] = url.QueryEscape(m.Name) + "=" + strings.Join(mapped(m.Values, escapeUnreserved), m.Separator)
-		}
 	}
 	return strings.Join(all, "&")
 }
@@ -59,16 +57,16 @@ func mapped(values []string, f func(string) string) []string {
 	return all
 }
 
-// escapeUnreserved escapes all but unreserved and reserved characters (RFC 3986, 2). Those
+// escapeButReserved escapes all but unreserved and reserved characters (RFC 3986, 2). Those
 // that would end the value are escaped too: &, #, + and %.
-func escapeUnreserved(s string) string {
+func escapeButReserved(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
 		if c > 0x20 && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}&#+%", rune(c)) {
 			b.WriteByte(c)
 			continue
 		}
-		b.WriteString("%" + strings.ToUpper(strconv.FormatUint(uint64(c)|0x100, 16)[1:]))
+		fmt.Fprintf(&b, "%%%02X", c)
 	}
 	return b.String()
 }
