@@ -6,6 +6,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
@@ -90,7 +91,7 @@ func (e *endpoint) property(name, place string, schema map[string]any) string {
 		called = place + "_" + name
 	}
 	for n := 2; e.properties[called] != nil; n++ {
-		called = place + "_" + name + "_" + itoa(n)
+		called = place + "_" + name + "_" + strconv.Itoa(n)
 	}
 	e.properties[called] = schema
 	return called

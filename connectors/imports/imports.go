@@ -10,6 +10,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -114,7 +115,7 @@ func (r *reader) name(e *endpoint) string {
 	name = identifier(name)
 	r.names[name]++
 	if n := r.names[name]; n > 1 {
-		return identifier(name[:min(len(name), maxName-5)] + "_" + itoa(n))
+		return identifier(name[:min(len(name), maxName-5)] + "_" + strconv.Itoa(n))
 	}
 	return name
 }

@@ -2,7 +2,7 @@ package imports
 
 import (
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -37,14 +37,10 @@ func clean(s string, limit int) string {
 	return jsonvalue.Abbreviate(strings.Join(strings.Fields(s), " "), limit)
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // appendNew appends a text that is not there yet.
 func appendNew(all []string, s string) []string {
-	for _, one := range all {
-		if one == s {
-			return all
-		}
+	if slices.Contains(all, s) {
+		return all
 	}
 	return append(all, s)
 }
