@@ -88,7 +88,7 @@ func toolName(e domain.Endpoint) string { return cmp.Or(e.Tool, e.Name) }
 
 // checkByServer returns what is wrong with the arguments by the server's schema, where
 // that is not known yet and the endpoint has none. Where arguments travel as headers, the
-// session gets to know the schema that says so.
+// session gets to know the schema that asks for it.
 func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) ([]domain.Problem, *callerror.Error) {
 	schema, known := m.tools.kept(r.Integration, endpoint)
 	headers := s.SendsHeaders() && (mcp.HasHeaders(endpoint.InputSchema) || known && mcp.HasHeaders(schema))

@@ -1,7 +1,7 @@
 // Package capability reads the CapabilityStatement of a FHIR server (HL7 FHIR R4 and
 // later, CapabilityStatement), and lists what it offers as endpoints.
 //
-// Its promise: an endpoint asks for what the statement says, and what is not offered is
+// Its promise: an endpoint asks for what the statement has, and what is not offered is
 // skipped with a reason.
 package capability
 
@@ -28,7 +28,7 @@ var (
 	humps        = regexp.MustCompile(`([a-z])([A-Z])`)
 )
 
-// server is what the statement says of the server, with what is said twice in one place.
+// server is what the statement has of the server, with what stands there twice in one place.
 type server struct {
 	interactions []string
 	resources    []*resource
@@ -123,7 +123,7 @@ func (s *server) resource(kind string) *resource {
 	return r
 }
 
-// add adds what one mention of a resource says.
+// add adds what one mention of a resource has.
 func (r *resource) add(one map[string]any) {
 	r.documentation = jsonvalue.FirstString(r.documentation, one["documentation"])
 	r.interactions = union(r.interactions, codes(one["interaction"]))

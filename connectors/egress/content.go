@@ -25,7 +25,7 @@ var (
 	xmlEncoding      = regexp.MustCompile(`^\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z0-9_.:-]+)["']`)
 )
 
-// byteOrderMarks begin a text that is in such a charset, whatever its header says.
+// byteOrderMarks begin a text that is in such a charset, whatever its header has.
 var byteOrderMarks = []struct{ mark, charset string }{
 	{"\xEF\xBB\xBF", "utf-8"}, {"\xFE\xFF", "utf-16be"}, {"\xFF\xFE", "utf-16le"},
 }
@@ -33,7 +33,7 @@ var byteOrderMarks = []struct{ mark, charset string }{
 // read returns the content of a body: text is decoded by its byte order mark, the
 // charset of its Content-Type or what it declares itself, and in their absence as UTF-8,
 // or as Windows-1252 where it can't be UTF-8. JSON is text whatever the type. A text that
-// decoding would hide from hides stays as it came. cut says that the end of body is missing.
+// decoding would hide from hides stays as it came. With cut the end of body is missing.
 func read(body []byte, contentType string, cut bool, hides func(body, text []byte) bool) Content {
 	media, _, _ := strings.Cut(contentType, ";")
 	c := Content{Text: body, Media: strings.ToLower(strings.TrimSpace(media))}
@@ -176,7 +176,7 @@ func looksBinary(body []byte, media string) bool {
 
 const octetStream = "application/octet-stream"
 
-// orSniffed returns a media type, or the one that a body looks like where it says nothing.
+// orSniffed returns a media type, or the one that a body looks like where it has none.
 func orSniffed(media string, body []byte) string {
 	sniffed, _, _ := strings.Cut(http.DetectContentType(body), ";")
 	if media == "" || media == octetStream || isTextMedia(media) && sniffed != "text/plain" {

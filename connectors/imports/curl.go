@@ -54,7 +54,7 @@ const longOptions = " output proxy proxy-user proxy-header max-time connect-time
 	"limit-rate max-filesize max-redirs socks5 socks5-hostname socks4 socks4a noproxy dns-servers doh-url unix-socket aws-sigv4 delegation service-name local-port " +
 	"keepalive-time output-dir create-file-mode request-target expect100-timeout happy-eyeballs-timeout-ms netrc-file trace trace-ascii stderr rate variable curves engine egd-file random-file login-options sasl-authzid "
 
-// curlCommand is what the options of a command say.
+// curlCommand is what the options of a command ask for.
 type curlCommand struct {
 	urls, data   []string
 	method       string

@@ -85,7 +85,7 @@ func readPage(raw json.RawMessage) (page Page, ok bool) {
 	return page, true
 }
 
-// readTool reads one tool. An error is a sentence that says why it can't be called; the
+// readTool reads one tool. An error is a sentence on why it can't be called; the
 // tool then has its name at most.
 func readTool(raw json.RawMessage) (t Tool, err error) {
 	var read struct {

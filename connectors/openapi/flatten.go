@@ -100,7 +100,7 @@ func without(schema map[string]any, names ...string) map[string]any {
 }
 
 // combine writes the parts of an allOf into the schema around it where that takes the
-// same values. A part that only describes says nothing about values.
+// same values. A part that only describes has no rule for values.
 func combine(out map[string]any) {
 	all, _ := out["allOf"].([]any)
 	var parts []any

@@ -145,7 +145,7 @@ func (s *schemas) list(v any, p place) (any, bool) {
 	return all, true
 }
 
-// named returns schemas by name. accepts, where it is given, says which names count.
+// named returns schemas by name. accepts, where it is given, decides which names count.
 func (s *schemas) named(v any, p place, accepts func(string) bool) (any, bool) {
 	given, ok := v.(map[string]any)
 	if !ok {

@@ -40,19 +40,19 @@ func (r Response) bindings() binding.Bindings {
 	return binding.NewBindings().Register(headersVariable, headers).Register(statusVariable, json.Number(strconv.Itoa(r.Status)))
 }
 
-// created returns what the headers of an empty answer say about what was created or
-// changed (RFC 9110, 8.7, 8.8.3 and 10.2.2), as JSON; "" where they say nothing.
+// created returns the headers of an empty answer that name what was created or changed
+// (RFC 9110, 8.7, 8.8.3 and 10.2.2), as JSON; "" where there are none.
 func (r Response) created() (string, error) {
-	said := map[string]any{}
+	named := map[string]any{}
 	for member, name := range map[string]string{"location": "Location", "content_location": "Content-Location", "operation_location": "Operation-Location", "etag": "Etag"} {
 		if value := r.Header.Get(name); value != "" {
-			said[member] = value
+			named[member] = value
 		}
 	}
-	if len(said) == 0 || r.Status < 200 || r.Status > 299 {
+	if len(named) == 0 || r.Status < 200 || r.Status > 299 {
 		return "", nil
 	}
-	return jsonvalue.Compact(said)
+	return jsonvalue.Compact(named)
 }
 
 // readsResponse reports whether an expression of e uses more than the answer itself. A

@@ -225,7 +225,7 @@ func readGrant(answer *domain.TokenAnswer, places domain.TokenResponse, members 
 }
 
 // claimedLifetime returns how long a token that is a JWT lasts by its own claims, which are
-// not verified: they only say when another one is fetched. 0 is unknown.
+// not verified: they only decide when another one is fetched. 0 is unknown.
 func claimedLifetime(token string) time.Duration {
 	claims := claimsOf(token)
 	number := func(name string) float64 {
