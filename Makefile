@@ -1,8 +1,8 @@
 # `make` lists the targets; the text after ## is the help.
 .DEFAULT_GOAL := help
-.PHONY: help deps demo run test short race chaos containers clients tested lint fmt vuln check build reference release snapshot clean
+.PHONY: help deps demo run test short race chaos containers clients alerts chart tested lint fmt vuln check build reference release snapshot clean
 
-TOOL := go tool -modfile=tools/go.mod
+TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,10 @@ deps: ## Download the modules of the service, the tools and the tests
 	go mod download -modfile=tools/sbom/go.mod
 	go -C test/containers mod download
 	go -C test/servers mod download
+	go -C test/prometheus mod download
+	go -C test/collector mod download
 	go -C test/clients mod download
+	go -C test/helm mod download
 
 demo: ## Start a service with clinic APIs to integrate with, and show what it does
 	go run ./cmd/integrations demo
@@ -41,11 +44,22 @@ containers: ## Run the service and the tests of its stores in containers; needs 
 clients: ## Generate, compile and drive clients by ten generators; lint and fuzz the API description
 	python3 test/clients/run.py
 
-lint: export CGO_ENABLED = 0
+alerts: ## Evaluate the alerts on recorded faults, and parse the queries of the dashboards
+	CGO_ENABLED=0 go test -C test/prometheus -trimpath .
+
+chart: ## Render the Helm chart, and validate what comes out by the types and schemas of Kubernetes
+	CGO_ENABLED=0 go test -C test/helm -trimpath -count=1 .
+	go test . -run TheHelmChart -update
+
+# The linter reads compiled packages: of this module those that `make race` compiles if
+# RACE is -race, of the others those that the tests build.
+lint: linter = $(NICE) "$$(CGO_ENABLED=0 GOFLAGS= $(TOOL) -n golangci-lint)"
 lint: ## Check the code against .golangci.yml, its formatting included
-	$(NICE) $(TOOL) golangci-lint run ./...
-	cd test/containers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
-	cd test/servers && $(NICE) go tool -modfile=../../tools/go.mod golangci-lint run ./...
+	CGO_ENABLED=$(if $(RACE),1,0) GOFLAGS="$$GOFLAGS $(RACE)" $(linter) run ./...
+	cd test/containers && CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(linter) run ./...
+	cd test/servers && CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(linter) run ./...
+	cd test/collector && CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(linter) run ./...
+	cd test/prometheus && CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(linter) run ./...
 
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...
@@ -53,11 +67,12 @@ fmt: ## Format the code
 vuln: ## Look for known vulnerabilities in the code that is called
 	tools/vuln
 
-check: ## Run race, lint, vuln and a minute of chaos: what CI runs
-	$(MAKE) --jobs 2 tested lint vuln NICE='nice -n 19'
+check: ## Run race, lint, vuln and half a minute of chaos: what CI runs
+	go list -race -export -test -deps ./... >/dev/null # compiles once what the tests and the linter share
+	$(MAKE) --jobs 2 tested lint vuln NICE='nice -n 19' RACE=-race
 
-tested: race
-	$(MAKE) chaos CHAOS_FOR=1m RACE=-race
+tested: race alerts
+	$(MAKE) chaos CHAOS_FOR=30s RACE=-race
 
 build: ## Build bin/integrations, a static binary without local paths
 	CGO_ENABLED=0 go build -trimpath -o bin/integrations ./cmd/integrations

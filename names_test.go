@@ -26,12 +26,12 @@ func TestDocumentsNameMetricsAndFlagsThatThereAre(t *testing.T) {
 		}
 		text := page(t, name)
 		for _, metric := range metricName.FindAllString(text, -1) {
-			if !strings.Contains(metrics, "`"+metric+"`") && !strings.HasPrefix(metric, "integrations_v") && metric != "integrations_snapshot" {
+			if !strings.Contains(metrics, "`"+metric+"`") && !strings.HasPrefix(metric, "integrations_v") && metric != "integrations_snapshot" && metric != "integrations_client" {
 				t.Errorf("%s names the metric %s, which is not there", name, metric)
 			}
 		}
 		for _, variable := range environment.FindAllString(text, -1) {
-			if !strings.Contains(commands, "`"+variable+"`") {
+			if !strings.Contains(commands, "`"+variable+"`") && !strings.Contains(commands, "`"+strings.TrimSuffix(variable, "_FILE")+"`") {
 				t.Errorf("%s names the variable %s, which is not there", name, variable)
 			}
 		}

@@ -149,6 +149,8 @@ func TestReferenceOfPermissions(t *testing.T) {
 		{"Integration.invoke", "Call endpoints as tools, over HTTP or MCP: what an agent needs"},
 		{"Connection.authorize", "Have persons sign in to integrations, for the subjects that they are; see and revoke what they permitted. For the workspace itself it takes `Integration.update` too"},
 		{"Connection.use", "Call on behalf of a subject, with the header `X-On-Behalf-Of`: what the backend of a host application needs, in addition to `Integration.invoke`"},
+		{"Approval.decide", "Approve or deny calls that others asked for, and see what these send. Listing them takes `Integration.view`"},
+		{"Call.read_bodies", "Read what recorded calls sent and what came back, of endpoints with `record: bodies`"},
 		{"ApiKey.manage", "Issue, list, rotate and revoke the API keys of the workspace"},
 		{"Webhook.manage", "Manage webhook destinations and their deliveries"},
 		{"Workspace.admin", "All of the above"},
@@ -204,7 +206,7 @@ func TestReferenceOfMetrics(t *testing.T) {
 	found := literals(t)
 	var b strings.Builder
 	b.WriteString(header("Metrics", "the source code", "`GET /metrics` has these in the format of Prometheus, without an API key, besides those of the Go runtime and the process.\n"+
-		"What to alert on is in [operating.md](../operating.md#metrics)."))
+		"Alerts and dashboards are described in [operating.md](../operating.md#metrics)."))
 	b.WriteString("\n| metric | what it is |\n|---|---|\n")
 	slices.SortFunc(found.metrics, func(a, b literal) int { return cmp.Compare(a.code, b.code) })
 	for _, m := range found.metrics {

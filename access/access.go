@@ -1,5 +1,5 @@
 // Package access issues API keys, authenticates them and checks their permissions. It
-// stores only a hash of a key.
+// stores only a hash of a key. It also keeps which sessions of the console were ended.
 package access
 
 import (
@@ -29,6 +29,8 @@ const (
 	Invoke      Permission = "Integration.invoke"   // call endpoints as a tool
 	Authorize   Permission = "Connection.authorize" // have persons sign in, for the subjects that they are
 	ActFor      Permission = "Connection.use"       // call on behalf of a subject
+	Decide      Permission = "Approval.decide"      // approve or deny calls that others asked for
+	ReadBodies  Permission = "Call.read_bodies"     // what recorded calls sent, and what came back
 	ManageKeys  Permission = "ApiKey.manage"
 	ManageHooks Permission = "Webhook.manage"
 	Admin       Permission = "Workspace.admin"
@@ -36,7 +38,7 @@ const (
 
 // Permissions lists them all.
 func Permissions() []Permission {
-	return []Permission{View, Create, Update, Delete, Exec, Invoke, Authorize, ActFor, ManageKeys, ManageHooks, Admin}
+	return []Permission{View, Create, Update, Delete, Exec, Invoke, Authorize, ActFor, Decide, ReadBodies, ManageKeys, ManageHooks, Admin}
 }
 
 // Key is an API key without its secret. It belongs to one workspace, or to the operator,
@@ -48,11 +50,47 @@ type Key struct {
 	Permissions []Permission     `json:"permissions"`
 	domain.Scope
 	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by"`          // the id of a key, or "system"
+	CreatedBy string    `json:"created_by"`        // the id of a key, or "system"
+	Holders   []string  `json:"holders,omitempty"` // the ids of the keys that have seen a secret of it, or of one that issued or rotated it
+	// AdminHolders are those of the Holders that were administrators of the workspace then; nil: it
+	// was not kept yet.
+	AdminHolders []string `json:"admin_holders"`
+
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 	RotatedAt time.Time `json:"rotated_at,omitzero"` // when the present secret was created; zero: with the key
 	Hashes    []Hash    `json:"hashes"`              // of the valid secrets, the present one last
+
+	SignedIn *SignedIn `json:"-"` // for who signed in with an OpenID provider: the key is not stored; nil: an API key
 }
+
+// SignedIn is who signed in, and where they may act.
+type SignedIn struct {
+	Issuer, Subject string // the claims iss and sub
+	Workspaces      []domain.Workspace
+	Everywhere      bool     // in every workspace
+	Scopes          []string // of the token
+	Elevations      []Elevation
+	KeysFor         time.Duration // how long keys may be valid that they issue; 0: no longer than the token
+}
+
+// Elevation is what a token would permit with one more scope.
+type Elevation struct {
+	Scope       string
+	Permissions []Permission
+}
+
+// MissingScope returns a scope with which a token would have a permission, "" if none would do.
+func (in SignedIn) MissingScope(needs Permission) string {
+	for _, e := range in.Elevations {
+		if (Key{Permissions: e.Permissions}).May(needs) {
+			return e.Scope
+		}
+	}
+	return ""
+}
+
+// SignedInPrefix begins the id of who signed in, which no API key has.
+const SignedInPrefix = "oidc:"
 
 // Hash verifies one secret of a key.
 type Hash struct {
@@ -61,12 +99,15 @@ type Hash struct {
 }
 
 // ScopeProblem returns why a key can't be narrowed and have its permissions, "" when it can.
-// Webhooks show a whole workspace, and who changes an integration changes all its endpoints.
+// Webhooks show a whole workspace, who changes an integration changes all its endpoints, and
+// bodies and approvals are of all subjects.
 func (k Key) ScopeProblem() string {
 	for _, p := range k.Permissions {
 		switch {
-		case k.Narrow() && (p == Admin || p == ManageHooks):
+		case (k.Narrow() || k.LimitsSubjects()) && (p == Admin || p == ManageHooks):
 			return fmt.Sprintf("a key with the permission %s can't be narrowed", p)
+		case k.LimitsSubjects() && (p == ReadBodies || p == Decide):
+			return fmt.Sprintf("a key with the permission %s can't be limited to subjects", p)
 		case k.NarrowsEndpoints() && (p == Create || p == Update || p == Delete):
 			return fmt.Sprintf("a key with the permission %s can only be narrowed to integrations", p)
 		}
@@ -83,7 +124,7 @@ type stored struct {
 }
 
 func toStored(k Key) stored {
-	if k.Narrow() {
+	if k.Narrow() || k.LimitsSubjects() {
 		return stored{Key: k, Permissions: []Permission{}, Narrowed: k.Permissions}
 	}
 	return stored{Key: k, Permissions: k.Permissions}
@@ -91,17 +132,38 @@ func toStored(k Key) stored {
 
 func (s stored) key() Key {
 	s.Key.Permissions = s.Permissions
-	if s.Narrow() {
+	if s.Narrow() || s.LimitsSubjects() {
 		s.Key.Permissions = s.Narrowed
 	}
 	return s.Key
 }
 
 // Operator reports whether the key is an operator's.
-func (k Key) Operator() bool { return k.Workspace == "" }
+func (k Key) Operator() bool { return k.Workspace == "" && k.SignedIn == nil }
+
+// Kind names what the caller presented, for sentences.
+func (k Key) Kind() string {
+	if k.SignedIn != nil {
+		return "token"
+	}
+	return "API key"
+}
 
 // MayEnter reports whether the key may act in a workspace at all.
-func (k Key) MayEnter(w domain.Workspace) bool { return k.Operator() || k.Workspace == w }
+func (k Key) MayEnter(w domain.Workspace) bool {
+	if in := k.SignedIn; in != nil {
+		return in.Everywhere || slices.Contains(in.Workspaces, w)
+	}
+	return k.Operator() || k.Workspace == w
+}
+
+// IssuesUntil returns how long keys may be valid that are issued with the key; zero: forever.
+func (k Key) IssuesUntil(now time.Time) time.Time {
+	if k.SignedIn != nil && k.SignedIn.KeysFor > 0 {
+		return now.Add(k.SignedIn.KeysFor)
+	}
+	return k.ExpiresAt
+}
 
 // May reports whether the key has a permission.
 func (k Key) May(p Permission) bool {
@@ -111,9 +173,9 @@ func (k Key) May(p Permission) bool {
 // Expired reports whether the key has expired.
 func (k Key) Expired(at time.Time) bool { return !k.ExpiresAt.IsZero() && !at.Before(k.ExpiresAt) }
 
-// Outlives reports whether the key is valid for longer than another.
-func (k Key) Outlives(other Key) bool {
-	return !other.ExpiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(other.ExpiresAt))
+// Outlives reports whether the key is valid beyond a time; zero: it has no end.
+func (k Key) Outlives(end time.Time) bool {
+	return !end.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(end))
 }
 
 // matches reports whether secret is one of the key's, in constant time.

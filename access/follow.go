@@ -13,14 +13,21 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
+// follower keeps what is in memory of a bucket current.
+type follower struct {
+	js   jetstream.JetStream
+	what string // it is, for the log
+	log  *slog.Logger
+}
+
 // follow calls learn for every entry that the leader of a bucket has, then continues in
 // the background until ctx ends. A replica that is behind or empty marks the end of its
 // entries like a complete one, so follow waits for the last revision. After a reconnect
 // it starts a new watch immediately: the old one would take up to half a minute to
 // notice, and meanwhile revoked keys would stay valid.
-func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
+func (f *follower) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue, learn func(jetstream.KeyValueEntry) error) error {
 	connected := nc.StatusChanged(nats.CONNECTED)
-	last, err := streams.LastSequence(ctx, k.js, "KV_"+bucket.Bucket())
+	last, err := streams.LastSequence(ctx, f.js, "KV_"+bucket.Bucket())
 	if err != nil {
 		return err
 	}
@@ -48,16 +55,16 @@ func (k *Keys) follow(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyVa
 	go func() {
 		defer nc.RemoveStatusListener(connected)
 		for ctx.Err() == nil && !nc.IsClosed() {
-			k.learnAll(ctx, watch, connected, learn)
+			f.learnAll(ctx, watch, connected, learn)
 			_ = watch.Stop() // an error only means that its server is gone
-			watch = k.watchAgain(ctx, nc, bucket)
+			watch = f.watchAgain(ctx, nc, bucket)
 		}
 	}()
 	return ctx.Err()
 }
 
 // learnAll calls learn for the entries of a watch, until it ends or NATS reconnects.
-func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connected <-chan nats.Status, learn func(jetstream.KeyValueEntry) error) {
+func (f *follower) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connected <-chan nats.Status, learn func(jetstream.KeyValueEntry) error) {
 	for {
 		select {
 		case e, more := <-watch.Updates():
@@ -68,7 +75,7 @@ func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connect
 				continue
 			}
 			if err := learn(e); err != nil {
-				k.log.ErrorContext(ctx, "an API key record is unreadable", slog.String("key", e.Key()), slog.Any("err", err))
+				f.log.ErrorContext(ctx, "a record is unreadable", slog.String("of", f.what), slog.String("key", e.Key()), slog.Any("err", err))
 			}
 		case <-connected:
 			return
@@ -80,13 +87,13 @@ func (k *Keys) learnAll(ctx context.Context, watch jetstream.KeyWatcher, connect
 
 // watchAgain starts another watch of a bucket, however long it takes. It returns nil only
 // when ctx ends or the connection is closed.
-func (k *Keys) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue) jetstream.KeyWatcher {
+func (f *follower) watchAgain(ctx context.Context, nc *nats.Conn, bucket jetstream.KeyValue) jetstream.KeyWatcher {
 	for {
 		watch, err := bucket.WatchAll(ctx)
 		if err == nil || ctx.Err() != nil || nc.IsClosed() {
 			return watch
 		}
-		k.log.WarnContext(ctx, "watching API keys failed; retrying", slog.Any("err", err))
+		f.log.WarnContext(ctx, "watching failed; retrying", slog.String("of", f.what), slog.Any("err", err))
 		streams.Wait(ctx, time.Second)
 	}
 }

@@ -62,7 +62,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 		bucket jetstream.KeyValue
 		learn  func(jetstream.KeyValueEntry) error
 	}{{k.kv, k.learn}, {k.use, k.learnUse}} {
-		if err := k.follow(ctx, nc, follow.bucket, follow.learn); err != nil {
+		if err := (&follower{js, "API keys", log}).follow(ctx, nc, follow.bucket, follow.learn); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)
 		}
 	}
@@ -159,9 +159,24 @@ func (k *Keys) draft(key Key) (Key, string) {
 	return key, format(key.ID, secret)
 }
 
+// HeldBy returns the ids of the keys that have seen a secret which this one is used to issue
+// or to rotate, itself among them.
+func (k Key) HeldBy() []string { return withHolders(k.Holders, []string{k.ID}) }
+
+// IssuedBy returns the key as one that another key issues, or rotates.
+func (k Key) IssuedBy(by Key) Key {
+	k.Holders = withHolders(k.Holders, by.HeldBy())
+	admins := by.AdminHolders
+	if by.May(Admin) {
+		admins = withHolders(admins, []string{by.ID})
+	}
+	k.AdminHolders = append([]string{}, withHolders(k.AdminHolders, admins)...)
+	return k
+}
+
 // Rotate gives a key of workspace w a new secret and returns its text. The previous
-// secret stays valid for overlap.
-func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overlap time.Duration) (Key, string, error) {
+// secret stays valid for overlap. The keys that rotate it see it.
+func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overlap time.Duration, by ...Key) (Key, string, error) {
 	e, err := k.find(w, id)
 	if err != nil {
 		return Key{}, "", err
@@ -171,10 +186,29 @@ func (k *Keys) Rotate(ctx context.Context, w domain.Workspace, id string, overla
 	present := key.Hashes[len(key.Hashes)-1]
 	present.Until = now.Add(overlap)
 	key.RotatedAt, key.Hashes = now, []Hash{present, {SHA256: hashOf(secret)}}
+	for _, one := range by {
+		key = key.IssuedBy(one)
+	}
 	if err := k.store(ctx, key, e.revision); err != nil {
 		return Key{}, "", err
 	}
 	return key, format(id, secret), nil
+}
+
+// maxHolders bounds who is remembered for one key: those who saw it first, and last.
+const maxHolders = 64
+
+func withHolders(present, more []string) []string {
+	all := slices.Clone(present)
+	for _, id := range more {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	if len(all) > maxHolders {
+		all = append(all[:maxHolders/2], all[len(all)-maxHolders/2:]...)
+	}
+	return all
 }
 
 // Revoke ends a key of workspace w immediately. It retries after a conflict.

@@ -7,8 +7,10 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -36,11 +38,12 @@ type Gate struct {
 }
 
 type pool struct {
-	free *semaphore.Weighted
-	size int64
+	free    *semaphore.Weighted
+	size    int64
+	refused *atomic.Uint64
 }
 
-func newPool(size int64) pool { return pool{semaphore.NewWeighted(size), size} }
+func newPool(size int64) pool { return pool{semaphore.NewWeighted(size), size, new(atomic.Uint64)} }
 
 // New returns a gate for a service with so many bytes of memory. Half of them are reserved
 // for the service itself and for garbage.
@@ -51,6 +54,14 @@ func New(memory int64) *Gate {
 		texts:    newPool(max(memory/8, 1)),
 		answers:  newPool(max(memory/4, 1)),
 		writing:  newPool(max(memory/8, 1)),
+	}
+}
+
+// Refused returns how many requests of this process got nothing from each pool in time.
+func (g *Gate) Refused() map[string]uint64 {
+	return map[string]uint64{
+		"requests": g.requests.refused.Load(), "calls": g.calls.refused.Load(), "texts": g.texts.refused.Load(),
+		"answers": g.answers.refused.Load(), "writing": g.writing.refused.Load(),
 	}
 }
 
@@ -151,6 +162,9 @@ func (l *lease) take(ctx context.Context, which func(*Gate) pool, n int64) error
 	}
 	n = min(n, from.size)
 	if err := from.free.Acquire(ctx, n); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) { // otherwise the caller has gone
+			from.refused.Add(1)
+		}
 		return domain.Wrap(fmt.Errorf("wait for memory: %w", err), domain.Unavailable, "overloaded",
 			"the service has no memory left for this request; try again")
 	}

@@ -33,6 +33,7 @@ func TestMemoryOfAllRequestsIsBoundedAndReleased(t *testing.T) {
 				require.True(t, ok)
 				require.Equal(t, "overloaded", refusal.Code)
 				require.Equal(t, domain.Unavailable, refusal.Kind)
+				require.Equal(t, map[string]uint64{"requests": 0, "calls": 0, "texts": 0, "answers": 1, "writing": 0}, gate.Refused())
 				break
 			}
 			held = append(held, release)
@@ -46,6 +47,12 @@ func TestMemoryOfAllRequestsIsBoundedAndReleased(t *testing.T) {
 			waiting <- admission.Answer(ctx, admission.Weight(bomb))
 		}()
 		time.Sleep(time.Second)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		ctx, release := gate.Open(gone)
+		require.Error(t, admission.Answer(ctx, admission.Weight(bomb)))
+		release()
+		require.Equal(t, uint64(1), gate.Refused()["answers"], "a caller who has gone was not refused")
 		held[0]()
 		require.NoError(t, <-waiting)
 	})

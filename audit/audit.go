@@ -38,7 +38,10 @@ type Entry struct {
 	Reason      string          // of a deletion
 	Unread      string          // why the event is unreadable, "" when it is readable
 
-	Call *domain.IntegrationInvoked // nil: it is not a call
+	Call          *domain.IntegrationInvoked   // nil: it is not a call
+	Authorization *domain.AuthorizationChanged // nil: it is about the integration
+	Approval      *domain.Approval             // after the event; nil: it is not about one
+	Probed        *domain.IntegrationProbed    // nil: it is not the result of a probe
 
 	event domain.Event
 }
@@ -63,7 +66,14 @@ func EntryOf(c eventstore.Commit) Entry {
 		e.Reason = is.Reason
 	case domain.IntegrationInvoked:
 		e.Name, e.Version, e.Call = is.Name, is.Version, &is
-	case domain.IntegrationCreated, domain.IntegrationProbed:
+	case domain.AuthorizationChanged:
+		e.Name, e.Version, e.Authorization = is.State.Name, is.State.Version, &is
+	case domain.CallRequested, domain.CallApproved, domain.CallDenied, domain.CallExpired, domain.CallStarted, domain.CallMade, domain.CallCancelled, domain.CallLost:
+		p, _ := domain.ApprovalOf(is)
+		e.Name, e.Version, e.Approval, e.Reason = p.Name, p.ConfigVersion, &p, p.Reason
+	case domain.IntegrationProbed:
+		e.Probed = &is
+	case domain.IntegrationCreated:
 	}
 	return e
 }

@@ -17,10 +17,11 @@ type Filter struct {
 	From, To time.Time // when it was recorded: From inclusive, To exclusive. Zero: any
 	Newest   bool      // newest first
 
-	Calls    bool               // calls instead of changes
-	Endpoint string             // of a call; empty: any
-	Kind     domain.CallKind    // of a call; empty: any
-	Outcome  domain.CallOutcome // of a call; empty: any
+	Calls     bool               // calls instead of changes
+	Approvals bool               // events of approvals instead of changes
+	Endpoint  string             // of a call; empty: any
+	Kind      domain.CallKind    // of a call; empty: any
+	Outcome   domain.CallOutcome // of a call; empty: any
 }
 
 // reader returns what reads the events that f selects, in its order.
@@ -30,6 +31,10 @@ func (f Filter) reader(events *eventstore.Store) func(context.Context, eventstor
 		return events.CallPageBefore
 	case f.Calls:
 		return events.CallPage
+	case f.Approvals && f.Newest:
+		return events.ApprovalPageBefore
+	case f.Approvals:
+		return events.ApprovalPage
 	case f.Newest:
 		return events.PageBefore
 	}
@@ -46,7 +51,7 @@ const maxScanned = 20_000
 // Position 0 is the start. It returns the start of the next page, 0 when there is none.
 // A page may be short, or even empty, and still have a next one.
 func (l Log) Feed(ctx context.Context, w domain.Workspace, f Filter, beyond uint64, limit int) (page []Entry, next uint64, err error) {
-	of := eventstore.Selection{Workspace: w, ID: f.ID}
+	of := eventstore.Selection{Workspace: w, ID: f.ID, Authorizations: !f.Calls}
 	read, scope := f.reader(l.Events), domain.ScopeOf(ctx)
 	if f.Calls && f.Newest && beyond == 0 && !f.To.IsZero() { // skips the calls after it
 		if beyond, err = l.Events.FirstCallAt(ctx, of, f.To.Add(slack)); err != nil {

@@ -19,7 +19,7 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 	if err != nil {
 		return nil, false, err
 	}
-	commits, more, err := l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id}, after, limit)
+	commits, more, err := l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id, Authorizations: true}, after, limit)
 	if err != nil {
 		return nil, false, err
 	}
@@ -29,7 +29,7 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 	entries, scope := make([]Entry, len(commits)), domain.ScopeOf(ctx)
 	for n, c := range commits {
 		entries[n] = EntryOf(c)
-		if c.Err != nil {
+		if c.Err != nil || c.Key != "" {
 			continue
 		}
 		state := domain.Evolve(before, c.Event)
@@ -48,12 +48,18 @@ func (l Log) stateAt(ctx context.Context, w domain.Workspace, id domain.ID, at u
 	if at == 0 {
 		return domain.Integration{}, nil
 	}
-	c, err := l.Events.Next(ctx, w, id, at-1)
+	there, _, err := l.Events.Page(ctx, eventstore.Selection{Workspace: w, ID: id, Authorizations: true}, at-1, 1)
 	if err != nil {
 		return domain.Integration{}, err
 	}
-	if c.Position != at {
+	if len(there) == 0 || there[0].Position != at {
 		return domain.Integration{}, domain.Refuse("/continuation_token", "token_mismatch", "is not a token of this history")
+	}
+	c := there[0]
+	if c.Key != "" { // it changed an authorization, and the integration is as before
+		if c, err = l.Events.Before(ctx, w, id, at); err != nil {
+			return domain.Integration{}, err
+		}
 	}
 	state := domain.Evolve(domain.Integration{}, c.Event)
 	if c.Err == nil {

@@ -45,6 +45,11 @@ func (l *Live) Listen(ctx context.Context, w domain.Workspace, after *uint64) it
 	}
 }
 
+// lookedTwice is how long a position beyond the end of a replicated log is held, until it is
+// looked at again: for a moment after it stood still, a server can answer as the leader that
+// it was.
+const lookedTwice = time.Second
+
 // Check refuses a position beyond the end of the log. It is of another log, and a listener
 // that continued from there would get nothing until this log reached it.
 func (l *Live) Check(ctx context.Context, after uint64) error {
@@ -52,6 +57,14 @@ func (l *Live) Check(ctx context.Context, after uint64) error {
 		return nil
 	}
 	head, err := l.head(ctx)
+	if err == nil && after > head && l.Log.Events.Replicated() {
+		select {
+		case <-time.After(lookedTwice):
+			head, err = l.head(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if err == nil && after > head {
 		err = domain.Errorf(domain.Invalid, "position_unknown", "the log ends at position %d, so %d is of another log; start again without a position", head, after)
 	}

@@ -14,8 +14,12 @@ import (
 // Live notifies listeners of events as they are recorded. All listeners share one reader
 // of the log.
 type Live struct {
-	Log    Log
-	Calls  bool               // notify of calls instead of changes
+	Log   Log
+	Calls bool // notify of calls instead of changes
+
+	Approvals bool // notify of the events of approvals instead of changes
+	Probes    bool // notify of the results of probes instead of changes
+
 	Encode func(Entry) []byte // encodes an event, once for all listeners
 	Every  time.Duration      // how often an idle listener gets its position; default 15 s
 	Logger *slog.Logger
@@ -134,6 +138,12 @@ func (l *Live) read(ctx context.Context) error {
 	if l.Calls {
 		after = l.Log.Events.CallsAfter
 	}
+	if l.Approvals {
+		after = l.Log.Events.ApprovalsAfter
+	}
+	if l.Probes {
+		after = l.Log.Events.ProbesAfter
+	}
 	for commits, err := range after(ctx, l.position()) {
 		if errors.Is(err, eventstore.ErrOtherLog) {
 			err = errors.Join(err, l.restart(ctx, log))
@@ -150,7 +160,7 @@ func (l *Live) read(ctx context.Context) error {
 // events that it lacks; they find out when they connect again.
 func (l *Live) restart(ctx context.Context, before string) error {
 	at, _ := l.Log.Events.Lineage().Locate(before, l.position())
-	if l.Calls { // the lineage keeps no positions of calls
+	if l.Calls || l.Approvals || l.Probes { // the lineage keeps no positions of these
 		var err error
 		if at, err = l.head(ctx); err != nil {
 			return err
@@ -170,18 +180,27 @@ func (l *Live) head(ctx context.Context) (uint64, error) {
 	if l.Calls {
 		return l.Log.Events.CallHead(ctx)
 	}
+	if l.Approvals {
+		return l.Log.Events.ApprovalHead(ctx)
+	}
+	if l.Probes {
+		return l.Log.Events.ProbeHead(ctx)
+	}
 	return l.Log.Events.Head(ctx)
 }
 
 // page reads the stream.
 func (l *Live) page(ctx context.Context, w domain.Workspace, after uint64) ([]eventstore.Commit, bool, error) {
-	return Filter{Calls: l.Calls}.reader(l.Log.Events)(ctx, eventstore.Selection{Workspace: w}, after, 200)
+	if l.Probes {
+		return l.Log.Events.ProbePage(ctx, eventstore.Selection{Workspace: w}, after, 200)
+	}
+	return Filter{Calls: l.Calls, Approvals: l.Approvals}.reader(l.Log.Events)(ctx, eventstore.Selection{Workspace: w, Authorizations: !l.Calls && !l.Approvals}, after, 200)
 }
 
 // ParsePosition is the reverse of NamePosition. It refuses, with Invalid, a position of
 // another log with the code position_unknown, and anything else with position_invalid.
 func (l *Live) ParsePosition(id string) (uint64, error) {
-	if l.Calls {
+	if l.Calls || l.Approvals || l.Probes {
 		return l.Log.Events.Lineage().ParseCall(id)
 	}
 	return l.Log.Events.Lineage().Parse(id)
@@ -196,6 +215,13 @@ func (l *Live) Progress() (position uint64, moved time.Time, reading bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.at, l.moved, l.reading
+}
+
+// Listeners returns how many listeners there are.
+func (l *Live) Listeners() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.listeners)
 }
 
 func (l *Live) position() uint64 {

@@ -126,6 +126,7 @@ func TestManyListenersShareOneReader(t *testing.T) {
 		})
 	}
 	listening.Wait()
+	require.Equal(t, listeners, live.Listeners())
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	stream, err := js.Stream(t.Context(), "INTEGRATIONS")
@@ -136,6 +137,7 @@ func TestManyListenersShareOneReader(t *testing.T) {
 		r.change("other", fmt.Sprint("crm-", n))
 	}
 	done.Wait()
+	require.Zero(t, live.Listeners())
 }
 
 func TestListenersGetEventsAgainOnceNATSIsBack(t *testing.T) {

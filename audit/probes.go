@@ -89,3 +89,31 @@ func month(last domain.IntegrationProbed, now time.Time) Uptime {
 	}
 	return u
 }
+
+// ProbedHour counts the probes of an integration in one hour.
+type ProbedHour struct {
+	Start          time.Time // UTC
+	Healthy, Total int
+}
+
+// ProbedByHour returns the hours with probes of integrations from a time on, at most a day ago,
+// oldest first. It makes one request.
+func (l Log) ProbedByHour(ctx context.Context, w domain.Workspace, ids []domain.ID, from time.Time) (map[domain.ID][]ProbedHour, error) {
+	commits, err := l.Events.LastProbes(ctx, w, ids)
+	if err != nil {
+		return nil, err
+	}
+	all := map[domain.ID][]ProbedHour{}
+	for _, c := range commits {
+		seen, ok := c.Event.(domain.IntegrationProbed)
+		if !ok {
+			continue
+		}
+		for n, total := range seen.Hours.Total {
+			if start := seen.Hours.Start(n); total > 0 && !start.Before(from) && n < len(seen.Hours.Healthy) {
+				all[c.ID] = append(all[c.ID], ProbedHour{Start: start, Healthy: seen.Hours.Healthy[n], Total: total})
+			}
+		}
+	}
+	return all, nil
+}

@@ -14,7 +14,6 @@ import (
 
 const (
 	attemptTime = 10 * time.Minute // in which a person must come back
-	keepAttempt = 24 * time.Hour   // in which its outcome can be read
 	reuseTime   = 5 * time.Minute  // that a link must still be good for to be given again
 )
 
@@ -29,7 +28,17 @@ const (
 	Denied     AttemptState = "denied"
 	Failed     AttemptState = "failed"
 	Expired    AttemptState = "expired"
+
+	// Unconfirmed is an attempt that has succeeded as far as the person goes, and waits for
+	// the backend of the host application.
+	Unconfirmed AttemptState = "unconfirmed"
 )
+
+// heldGrant is a grant that nothing uses before it is confirmed.
+type heldGrant struct {
+	Grant   domain.SecretRef `json:"grant"`
+	Account string           `json:"account,omitempty"`
+}
 
 // Attempt is what is shown of an attempt to get a person's consent.
 type Attempt struct {
@@ -61,7 +70,11 @@ type attempt struct {
 	Scopes         []string                   `json:"scopes,omitempty"`
 	Binding        string                     `json:"binding"`
 	ReplaceAccount bool                       `json:"replace_account,omitempty"`
+	Account        map[string]string          `json:"account,omitempty"` // that the link was made for
 	ReturnURL      string                     `json:"return_url,omitempty"`
+	Confirm        bool                       `json:"confirm,omitempty"`
+	Held           *heldGrant                 `json:"held,omitempty"`         // until it is confirmed
+	Retried        bool                       `json:"retried,omitempty"`      // without the scope offline_access
 	Verifier       string                     `json:"verifier"`               // of PKCE, sealed
 	StateHash      string                     `json:"state_hash,omitempty"`   // of the parameter state
 	StateValue     string                     `json:"state_value,omitempty"`  // the same, sealed: a reload sends the same person with the same state
@@ -70,12 +83,19 @@ type attempt struct {
 
 func (t attempt) key() key { return key{t.Workspace, t.Integration, t.Hash} }
 
+// fits reports whether an integration is still what the attempt was made for.
+func (t attempt) fits(i domain.Integration) bool {
+	return i.Consents() && i.Incarnation == t.Incarnation && i.ConsentBinding() == t.Binding &&
+		(i.Auth.ClientID == "" || i.Auth.ClientID == t.ClientID)
+}
+
 // shown returns what may be shown of an attempt.
 func (t attempt) shown(now time.Time) Attempt {
 	s := Attempt{State: t.State, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, Error: t.Error, Sentence: t.Sentence}
 	switch {
-	case t.State == Pending && !now.Before(t.ExpiresAt):
+	case (t.State == Pending || t.State == Unconfirmed) && !now.Before(t.ExpiresAt):
 		s.State = Expired
+		s.Sentence = t.hint()
 	case t.State == exchanging:
 		s.State = Pending
 	}
@@ -176,7 +196,22 @@ const (
 	linkPurpose     = "authorization link"
 	verifierPurpose = "pkce verifier"
 	statePurpose    = "authorization state"
+	confirmPurpose  = "authorization confirmation"
 )
 
 // random returns 128 random bits or more, as letters and digits.
 func random() string { return rand.Text() }
+
+// hint explains an attempt that nobody came back from: some authorization servers show their
+// refusal to the person alone.
+func (t attempt) hint() string {
+	switch {
+	case t.State == Unconfirmed:
+		return "Nobody has confirmed it in time."
+	case t.BrowserHash == "":
+		return "Nobody has opened the link in time."
+	case t.Registered:
+		return "Nobody came back from the authorization server. If it showed that it does not know the client, or the redirect URI, it has forgotten the registration: start again with reregister."
+	}
+	return "Nobody came back from the authorization server. If it showed an error, check client_id, and that it knows the redirect URI " + t.RedirectURI + "."
+}

@@ -23,15 +23,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/streams"
 	"github.com/seed677028b5/integrations/vault"
 )
 
 const (
-	streamName    = "AUTHORIZATIONS"
-	subjectPrefix = "authorizations."
 	attemptBucket = "AUTHORIZATION_ATTEMPTS"
 
+	keepAttempt  = 24 * time.Hour   // in which the outcome of an attempt can be read
 	requestTime  = 5 * time.Second  // for one request to the streams
 	exchangeTime = 30 * time.Second // for one request to a token endpoint
 )
@@ -47,12 +48,19 @@ type Upstream interface {
 	ClientAuthMethod(configured string, server domain.AuthorizationServer, hasSecret bool) string
 	// RequestToken sends one request to a token endpoint, once.
 	RequestToken(context.Context, domain.TokenRequest) domain.TokenAnswer
+	// Identify asks an API who has signed in, by the filled URL of the identity call. It
+	// refuses with Unavailable when the API does not answer.
+	Identify(ctx context.Context, i domain.Integration, url string, access domain.Secret) (domain.Identity, error)
 }
 
 // Config is what authorizations need.
 type Config struct {
+	Events   *eventstore.Store
 	Vault    *vault.Vault
+	Model    projections.AuthorizationModel      // the read model, which finds siblings; nil: a revocation asks no server unless it cascades
+	Wait     func(context.Context, uint64) error // returns once Model shows a position
 	Upstream Upstream
+	Lost     func() // is called for each authorization that is found to be lost, to measure it; nil: nothing is
 	Replicas int
 	Now      func() time.Time // UTC
 	NewID    func() string    // unique, of letters, digits and hyphens
@@ -64,30 +72,23 @@ type Config struct {
 type Authorizations struct {
 	Config
 
-	js       jetstream.JetStream
-	stream   jetstream.Stream
 	attempts jetstream.KeyValue
 	hashKey  []byte
 	flights  flights
 
 	mu        sync.Mutex
 	publicURL string
+
+	returnOrigins []string
 }
 
-// Open returns the authorizations, and creates their stream and their bucket if they don't
-// exist.
+// Open returns the authorizations, and creates the bucket of attempts if it doesn't exist.
 func Open(ctx context.Context, nc *nats.Conn, c Config) (*Authorizations, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open authorizations: %w", err)
 	}
-	a := &Authorizations{Config: c, js: js, flights: flights{running: map[string]*flight{}}}
-	a.stream, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{subjectPrefix + "*.*.*"}, AllowDirect: true, Replicas: max(c.Replicas, 1),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open authorizations: %w", err)
-	}
+	a := &Authorizations{Config: c, flights: flights{running: map[string]*flight{}}}
 	a.attempts, err = streams.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: attemptBucket, Replicas: max(c.Replicas, 1), TTL: keepAttempt})
 	if err != nil {
 		return nil, fmt.Errorf("open authorizations: %w", err)
@@ -113,6 +114,14 @@ func (a *Authorizations) PublicURL() string {
 	return a.publicURL
 }
 
+type callerKey struct{}
+
+// WithCaller returns a context in which changes are recorded with who asked for them, from
+// where and how: all of caller but its command and its time.
+func WithCaller(ctx context.Context, caller domain.Metadata) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller)
+}
+
 // A Use is one integration as it is now, with its secrets, for one subject.
 type Use struct {
 	Integration domain.Integration
@@ -120,10 +129,13 @@ type Use struct {
 	Subject     string // whose tokens. Empty: the workspace's own
 }
 
+// A Finder returns an integration as it is now, with its secrets.
+type Finder func(context.Context, domain.Workspace, domain.ID) (Use, error)
+
 // MaxSubject is how many bytes a subject may have.
 const MaxSubject = 256
 
-// key identifies an authorization in the streams. It does not show the subject.
+// key identifies an authorization in the log. It does not show the subject.
 type key struct {
 	workspace domain.Workspace
 	id        domain.ID
@@ -132,16 +144,35 @@ type key struct {
 
 func (k key) String() string { return string(k.workspace) + "." + string(k.id) + "." + k.hash }
 
+func (k key) ref() domain.AuthorizationRef {
+	return domain.AuthorizationRef{Workspace: k.workspace, ID: k.id, Key: k.hash}
+}
+
+func keyOf(ref domain.AuthorizationRef) key { return key{ref.Workspace, ref.ID, ref.Key} }
+
 // key returns the key of a use.
 func (a *Authorizations) key(u Use) key {
 	i := u.Integration
+	return key{i.Workspace, i.ID, a.hash(string(i.Workspace), string(i.ID), u.Subject)}
+}
+
+// SubjectHash returns what stands for a subject in all integrations of a workspace.
+func (a *Authorizations) SubjectHash(w domain.Workspace, subject string) string {
+	return a.hash(string(w), subject)
+}
+
+func (a *Authorizations) hash(parts ...string) string {
 	m := hmac.New(sha256.New, a.hashKey)
-	for _, part := range []string{string(i.Workspace), string(i.ID), u.Subject} {
+	for _, part := range parts {
 		_, _ = m.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = m.Write([]byte(part))
 	}
-	return key{i.Workspace, i.ID, hex.EncodeToString(m.Sum(nil)[:20])}
+	return hex.EncodeToString(m.Sum(nil)[:20])
 }
+
+// ID returns the id of the authorization of a use: it stands for the subject, and does not
+// show it.
+func (a *Authorizations) ID(u Use) string { return a.key(u).hash }
 
 // subjectRef returns the reference of the text of a subject, which is sealed so that it can
 // be erased.
@@ -152,9 +183,10 @@ func subjectRef(k key) domain.SecretRef {
 // The secrets of the vault that belong to an authorization begin with one of these, and its
 // hash follows. One of a registered client belongs to the integration.
 const (
-	subjectSecret = "subject-"
-	grantSecret   = "grant-"
-	clientSecret  = "client-"
+	subjectSecret  = "subject-"
+	grantSecret    = "grant-"
+	clientSecret   = "client-"
+	revokingSecret = "revoking-"
 )
 
 func unavailable(err error, doing string) error {

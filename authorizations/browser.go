@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -53,9 +54,6 @@ func (a *Authorizations) Page(ctx context.Context, link string, find Finder) (Pa
 	}, nil
 }
 
-// A Finder returns an integration as it is now, with its secrets.
-type Finder func(context.Context, domain.Workspace, domain.ID) (Use, error)
-
 // open returns the error of an attempt that a person can't begin any more.
 func (t attempt) open(a *Authorizations) error {
 	switch shown := t.shown(a.Now()).State; {
@@ -82,7 +80,7 @@ func (a *Authorizations) Continue(ctx context.Context, link, cookie string, find
 		return "", "", err
 	}
 	u, err := find(ctx, t.Workspace, t.Integration)
-	if err != nil || u.Integration.Incarnation != t.Incarnation || !u.Integration.Consents() || u.Integration.ConsentBinding() != t.Binding {
+	if err != nil || !t.fits(u.Integration) {
 		return "", "", domain.Errorf(domain.Conflict, "integration_changed", "the integration has changed since this link was made; ask for another one")
 	}
 	verifier, ok := a.Vault.FromOpaque(verifierPurpose, t.Verifier)
@@ -94,7 +92,7 @@ func (a *Authorizations) Continue(ctx context.Context, link, cookie string, find
 		if !ok || !same(t.BrowserHash, hashOf(cookie)) {
 			return "", "", domain.Errorf(domain.Conflict, "other_browser", "this link was opened in another browser; ask for another one")
 		}
-		to, err := authorizeURL(t, *u.Integration.Auth, state, verifier)
+		to, err := authorizeURL(t, u.Integration, state, verifier)
 		return to, cookie, err
 	}
 	value = random()
@@ -103,7 +101,7 @@ func (a *Authorizations) Continue(ctx context.Context, link, cookie string, find
 	if t.StateValue, err = a.Vault.Opaque(statePurpose, state); err != nil {
 		return "", "", err
 	}
-	if to, err = authorizeURL(t, *u.Integration.Auth, state, verifier); err != nil {
+	if to, err = authorizeURL(t, u.Integration, state, verifier); err != nil {
 		return "", "", err
 	}
 	return to, value, a.storeAttempt(ctx, name, t, revision)
@@ -117,41 +115,86 @@ type Outcome struct {
 	Integration   string
 	Sentence      string
 	MissingScopes []string
+	Choices       map[string][]domain.Choice // captures of which one value must be chosen
+	To            string                     // where the browser goes. Empty: it stays here
+}
+
+// A Return is what a browser comes back with from an authorization server.
+type Return struct {
+	Path   string // below the public URL
+	Query  url.Values
+	Cookie func(name string) string
+}
+
+// returned returns the attempt that a browser comes back from, if the state is that of this
+// browser, and it is where the attempt sent it.
+func (a *Authorizations) returned(ctx context.Context, r Return) (t attempt, name string, revision uint64, err error) {
+	state := r.Query.Get("state")
+	name, _, ok := strings.Cut(state, ".")
+	if !ok || len(name) != len(hashOf("")) || len(r.Query["state"]) != 1 {
+		return t, "", 0, noSuchAttempt()
+	}
+	if t, revision, err = a.findAttempt(ctx, name); err != nil {
+		return t, "", 0, err
+	}
+	redirect, err := url.Parse(t.RedirectURI)
+	switch {
+	case t.StateHash == "" || !same(t.StateHash, hashOf(state)):
+		return t, "", 0, noSuchAttempt()
+	case !same(t.BrowserHash, hashOf(r.Cookie(cookieName(name)))):
+		return t, "", 0, domain.Errorf(domain.Conflict, "other_browser", "this sign-in was begun in another browser; ask for another link")
+	case err != nil || redirect.Path != r.Path:
+		return t, "", 0, domain.Errorf(domain.Conflict, "other_redirect", "this is the answer to the sign-in of another integration")
+	}
+	return t, name, revision, nil
+}
+
+// outcome returns what is shown of an attempt that has ended.
+func (a *Authorizations) outcome(t attempt, name string) (Outcome, error) {
+	out := Outcome{State: t.shown(a.Now()).State, Integration: t.Name, Sentence: t.Sentence}
+	code, err := "", error(nil)
+	if out.State == Unconfirmed {
+		code, err = a.Vault.Opaque(confirmPurpose, name)
+	}
+	if out.State != Pending {
+		out.To = t.returnTo(out.State, code)
+	}
+	return out, err
 }
 
 // Callback takes what a browser comes back with. A state is good once, for the browser that
 // it was given to; that browser sees the outcome again when it reloads.
-func (a *Authorizations) Callback(ctx context.Context, q url.Values, cookie func(name string) string, find Finder) (Outcome, error) {
-	state := q.Get("state")
-	name, _, ok := strings.Cut(state, ".")
-	if !ok || len(name) != len(hashOf("")) || len(q["state"]) != 1 {
-		return Outcome{}, noSuchAttempt()
-	}
-	t, revision, err := a.findAttempt(ctx, name)
-	if err != nil {
-		return Outcome{}, err
-	}
+func (a *Authorizations) Callback(ctx context.Context, r Return, find Finder) (Outcome, error) {
+	q := r.Query
+	t, name, revision, err := a.returned(ctx, r)
 	switch {
-	case t.StateHash == "" || !same(t.StateHash, hashOf(state)):
-		return Outcome{}, noSuchAttempt()
-	case !same(t.BrowserHash, hashOf(cookie(cookieName(name)))):
-		return Outcome{}, domain.Errorf(domain.Conflict, "other_browser", "this sign-in was begun in another browser; ask for another link")
+	case err != nil:
+		return Outcome{}, err
 	case t.State != Pending:
-		return Outcome{State: t.shown(a.Now()).State, Integration: t.Name, Sentence: t.Sentence}, nil
+		return a.outcome(t, name)
 	case !a.Now().Before(t.ExpiresAt):
 		return Outcome{}, noSuchAttempt()
 	}
 	if failure := t.refusal(q); failure.State != "" {
+		if to, err := a.withoutOfflineAccess(ctx, name, t, revision, q, find); err != nil || to != "" {
+			return Outcome{State: Pending, Integration: t.Name, To: to}, err
+		}
 		t.State, t.Error, t.Sentence = failure.State, failure.Error, failure.Sentence
-		return Outcome{State: t.State, Integration: t.Name, Sentence: t.Sentence}, a.storeAttempt(ctx, name, t, revision)
+		if err := a.storeAttempt(ctx, name, t, revision); err != nil {
+			return Outcome{}, err
+		}
+		return a.outcome(t, name)
 	}
 	t.State = exchanging
 	if err := a.storeAttempt(ctx, name, t, revision); err != nil { // the state is used up, before anything is sent
 		return Outcome{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	missing, err := a.exchange(ctx, t, q.Get("code"), find)
+	missing, choices, err := a.exchange(ctx, &t, q, find)
 	t.State = Succeeded
+	if t.Held != nil {
+		t.State = Unconfirmed
+	}
 	if err != nil {
 		t.State, t.Error, t.Sentence = Failed, domain.CodeOf(err), sentence(err)
 		if domain.KindOf(err) == domain.Internal {
@@ -163,7 +206,60 @@ func (a *Authorizations) Callback(ctx context.Context, q url.Values, cookie func
 	if findErr == nil {
 		findErr = a.storeAttempt(ctx, name, t, revision)
 	}
-	return Outcome{State: t.State, Integration: t.Name, Sentence: t.Sentence, MissingScopes: missing}, findErr
+	if findErr != nil {
+		return Outcome{}, findErr
+	}
+	out, err := a.outcome(t, name)
+	out.MissingScopes = missing
+	if len(choices) > 0 && t.State == Succeeded {
+		out.Choices, out.To = choices, ""
+	}
+	return out, err
+}
+
+// ChooseInBrowser makes the choices of a person who has just signed in, in the browser that
+// they did it in.
+func (a *Authorizations) ChooseInBrowser(ctx context.Context, r Return, wanted map[string]string, find Finder) (Outcome, error) {
+	t, name, _, err := a.returned(ctx, r)
+	if err != nil {
+		return Outcome{}, err
+	}
+	u, err := find(ctx, t.Workspace, t.Integration)
+	if err != nil || t.State != Succeeded || !a.Now().Before(t.ExpiresAt) || u.Integration.Incarnation != t.Incarnation {
+		return Outcome{}, noSuchAttempt()
+	}
+	if err := a.choose(ctx, u.Integration, t.key(), wanted); err != nil {
+		return Outcome{}, err
+	}
+	return a.outcome(t, name)
+}
+
+// withoutOfflineAccess returns where to send a person again whom a server has refused
+// because of the scope offline_access, which nobody configured. That is tried once.
+func (a *Authorizations) withoutOfflineAccess(ctx context.Context, name string, t attempt, revision uint64, q url.Values, find Finder) (string, error) {
+	if t.Retried || q.Get("error") != "invalid_scope" || !strings.Contains(q.Get("error_description"), offlineAccess) || !slices.Contains(t.Scopes, offlineAccess) {
+		return "", nil
+	}
+	u, err := find(ctx, t.Workspace, t.Integration)
+	if err != nil || !u.Integration.Consents() || u.Integration.ConsentBinding() != t.Binding || slices.Contains(u.Integration.Auth.Scopes, offlineAccess) {
+		return "", nil
+	}
+	verifier, ok := a.Vault.FromOpaque(verifierPurpose, t.Verifier)
+	if !ok {
+		return "", noSuchAttempt()
+	}
+	t.Retried = true
+	t.Scopes = slices.DeleteFunc(slices.Clone(t.Scopes), func(s string) bool { return s == offlineAccess })
+	state := name + "." + random()
+	t.StateHash = hashOf(state)
+	if t.StateValue, err = a.Vault.Opaque(statePurpose, state); err != nil {
+		return "", err
+	}
+	to, err := authorizeURL(t, u.Integration, state, verifier)
+	if err != nil {
+		return "", err
+	}
+	return to, a.storeAttempt(ctx, name, t, revision)
 }
 
 // refusal returns what is wrong with a callback, the zero value for nothing. An issuer that
@@ -190,6 +286,9 @@ func refusedBecause(q url.Values) string {
 	description := q.Get("error_description")
 	if strings.Contains(description, "AADSTS65001") || strings.Contains(description, "AADSTS90094") || strings.Contains(description, "AADSTS90008") {
 		return "An administrator must permit this at the authorization server first."
+	}
+	if hint := resourceHint(description); hint != "" {
+		return hint
 	}
 	text := "The authorization server refused with " + printable(q.Get("error"), 64) + "."
 	if description != "" {

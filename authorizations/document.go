@@ -39,14 +39,23 @@ func (a *Authorizations) DocumentURL(i domain.Integration) (string, error) {
 // Document returns the client metadata document with an id. It stays for as long as the
 // root key does, because grants name it. Any other id is not ok.
 func (a *Authorizations) Document(id string) ([]byte, bool) {
-	if _, ok := a.Vault.FromOpaque(documentPurpose, id); !ok {
+	owner, ok := a.Vault.FromOpaque(documentPurpose, id)
+	if !ok {
 		return nil, false
 	}
 	public := a.PublicURL()
+	redirects := []string{public + CallbackPath} // the shared one too, which grants of earlier versions name
+	if w, integration, ok := strings.Cut(owner, " "); ok {
+		own, err := a.redirectID(domain.Workspace(w), domain.ID(integration))
+		if err != nil {
+			return nil, false
+		}
+		redirects = append(redirects, redirects[0]+"/"+own)
+	}
 	data, err := json.Marshal(map[string]any{
 		"client_id": public + "/oauth/clients/" + id + ".json", "client_name": "Integrations", "client_uri": public,
-		"redirect_uris": []string{public + CallbackPath}, "grant_types": []string{"authorization_code", "refresh_token"},
-		"response_types": []string{"code"}, "token_endpoint_auth_method": "none",
+		"redirect_uris": redirects, "grant_types": []string{"authorization_code", "refresh_token"},
+		"response_types": []string{"code"}, "token_endpoint_auth_method": "none", "application_type": domain.ApplicationType(public),
 	})
 	return data, err == nil
 }

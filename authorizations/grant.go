@@ -3,6 +3,7 @@ package authorizations
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -25,10 +26,20 @@ type grant struct {
 	TokenEndpoint      string `json:"token_endpoint"`
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 	ClientID           string `json:"client_id"`
-	ClientSecret       string `json:"client_secret,omitempty"` // of a client that registered itself
+	ClientSecret       string `json:"client_secret,omitempty"`     // of a client that registered itself
+	ConfiguredSecret   string `json:"configured_secret,omitempty"` // of a configured client, for when the configuration names another one
 	ClientMethod       string `json:"client_method"`
 	RedirectURI        string `json:"redirect_uri"`
 	Resource           string `json:"resource,omitempty"`
+	Registered         bool   `json:"registered,omitempty"` // the client registered itself
+	ProofKey           string `json:"proof_key,omitempty"`  // the private key, in PEM, that the tokens are bound to (RFC 9449)
+	Proved             bool   `json:"proved,omitempty"`     // each use of Access takes a proof
+
+	Captured map[string]string          `json:"captured,omitempty"` // values of the account, by the names of captures
+	Choices  map[string][]domain.Choice `json:"choices,omitempty"`  // of captures that have several
+
+	Unproven bool      `json:"unproven,omitempty"`   // the tokens were imported, and no refresh has succeeded yet
+	Replaced time.Time `json:"replaced_at,omitzero"` // when Access came, if it did because the upstream had refused the one before
 
 	// The refresh that is under way, or that was.
 	LeaseHolder string    `json:"lease_holder,omitempty"`
@@ -63,7 +74,7 @@ func (g grant) current(now time.Time) (good, aging bool) {
 // take puts the tokens of an answer into the grant. An answer without a refresh token
 // leaves the present one, and one without a lifetime the last that is known.
 func (g grant) take(answer domain.TokenAnswer, fallback time.Duration, now time.Time) grant {
-	g.Access, g.IssuedAt = answer.Access.Reveal(), now
+	g.Access, g.IssuedAt, g.Proved = answer.Access.Reveal(), now, answer.Proved
 	if fresh := answer.Refresh.Reveal(); fresh != "" {
 		g.Refresh = fresh
 	}
@@ -81,13 +92,47 @@ func (g grant) take(answer domain.TokenAnswer, fallback time.Duration, now time.
 		g.Scopes = answer.Scopes
 	}
 	g.LeaseHolder, g.LeaseUntil, g.Presented, g.Ambiguous = "", time.Time{}, time.Time{}, false
-	g.PauseUntil, g.Failures, g.FailingFrom = time.Time{}, 0, time.Time{}
+	g.PauseUntil, g.Failures, g.FailingFrom, g.Unproven = time.Time{}, 0, time.Time{}, false
 	return g
 }
 
-// client returns the client that the grant was given to.
-func (g grant) client() domain.OAuthClient {
-	return domain.OAuthClient{ID: g.ClientID, Secret: domain.NewSecret(g.ClientSecret), AuthMethod: g.ClientMethod}
+// client returns the client that the grant was given to. A grant keeps its client when the
+// integration is given another one: its refresh token is of no use to that.
+func (g grant) client(i domain.Integration) domain.OAuthClient {
+	c := domain.OAuthClient{ID: g.ClientID, Secret: domain.NewSecret(g.ClientSecret), AuthMethod: g.ClientMethod}
+	if g.ClientSecret == "" && i.Auth.ClientID != g.ClientID {
+		c.Secret = domain.NewSecret(g.ConfiguredSecret)
+	}
+	return c
+}
+
+// withClientSecret returns the grant with a copy of the secret of its client, while that is
+// the configured one.
+func (g grant) withClientSecret(ctx context.Context, u Use) (grant, error) {
+	auth := u.Integration.Auth
+	ref, ok := auth.Secrets[domain.ClientSecretField]
+	if !ok || auth.ClientID != g.ClientID || auth.ClientID == "" {
+		return g, nil
+	}
+	secret, err := u.Keyring(ctx, ref)
+	if err == nil {
+		g.ConfiguredSecret = secret.Reveal()
+	}
+	return g, err
+}
+
+// recapture takes the values of the account that came with a refresh: a host may have moved.
+// One that must not be is left as it was.
+func (g grant) recapture(answer domain.TokenAnswer) grant {
+	if len(answer.Captured) > 0 {
+		captured := maps.Clone(g.Captured)
+		if captured == nil {
+			captured = map[string]string{}
+		}
+		maps.Copy(captured, answer.Captured)
+		g.Captured = captured
+	}
+	return g
 }
 
 func (a *Authorizations) seal(ctx context.Context, o domain.Owner, ref domain.SecretRef, g grant) error {
@@ -132,4 +177,9 @@ func (a *Authorizations) replace(ctx context.Context, o domain.Owner, ref domain
 		return 0, err
 	}
 	return a.Vault.Replace(ctx, o, domain.SealedSecret{Ref: ref, Secret: domain.NewSecret(string(text))}, revision)
+}
+
+// newGrant returns the reference of a grant to be sealed.
+func (a *Authorizations) newGrant(k key) domain.SecretRef {
+	return domain.SecretRef{ID: grantSecret + k.hash + "-" + a.NewID(), Field: "authorization", Version: 1, UpdatedAt: a.Now(), Destinations: []string{}}
 }

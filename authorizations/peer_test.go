@@ -105,12 +105,13 @@ func TestAPersonSignsInAtOIDCProvider(t *testing.T) {
 			require.NoError(t, err)
 			back := visit(t, to, "http://127.0.0.1:1/", "amy")
 			require.NotEmpty(t, back.Query().Get("iss"), "the provider names itself")
-			out, err := p.Callback(t.Context(), back.Query(), func(string) string { return cookie }, p.find)
+			out, err := p.Callback(t.Context(), authorizations.Return{Path: back.Path, Query: back.Query(), Cookie: func(string) string { return cookie }}, p.find)
 			require.NoError(t, err)
 			require.Equal(t, authorizations.Succeeded, out.State, out.Sentence)
 			require.Equal(t, "amy", p.state().Account)
 			require.Equal(t, "amy", userInfo(t, provider, p.good()))
 			for range 3 { // each refresh is another refresh token
+				p.pass(2 * time.Minute)
 				old := p.good()
 				next, err := all[1].token(old)
 				require.NoError(t, err)
@@ -119,7 +120,7 @@ func TestAPersonSignsInAtOIDCProvider(t *testing.T) {
 			}
 			p.pass(time.Hour)
 			require.Equal(t, "amy", userInfo(t, provider, p.good()))
-			done, err := p.Revoke(t.Context(), p.use, "key", false)
+			done, err := p.Revoke(t.Context(), p.use, "key", true)
 			require.NoError(t, err)
 			require.Equal(t, "revoked", done.Outcome)
 			require.Equal(t, domain.NotAuthorized, p.state().State)

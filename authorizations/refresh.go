@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -20,57 +20,59 @@ const (
 	maxPause     = 5 * time.Minute
 	maxFailures  = 10               // refusals in a row that name no end,
 	failingFor   = 10 * time.Minute // and for how long, until a person is asked
+	confirmed    = 2                // refusals in a row of a client that registered itself, until it is taken for forgotten
 	leasePolling = 50 * time.Millisecond
+	pauseRefused = time.Minute // after a refresh that a refusal caused, until another refusal causes one
 )
 
-// Required returns the error of a call that only a person's consent makes possible.
-func Required(cause domain.LossCause) error {
-	sentence := map[domain.LossCause]string{
-		"":                      "nobody has signed in to this integration yet",
-		domain.LossRefused:      "the authorization server has ended what was permitted; sign in again",
-		domain.LossAnswerLost:   "the answer to a renewal was lost, so what was permitted can't be renewed; sign in again",
-		domain.LossUnclassified: "the authorization server keeps refusing to renew what was permitted, without a known reason; sign in again",
-		domain.LossNoRefresh:    "what was permitted has expired, and can't be renewed; sign in again",
-		domain.LossTokenRefused: "the upstream refuses what was permitted; sign in again",
-		domain.LossChanged:      "the integration has changed to what nobody has permitted; sign in again",
-	}[cause]
-	return domain.Errorf(domain.Conflict, domain.AuthorizationRequiredCode, "%s", sentence)
-}
-
-// Token returns the access token of a subject for a call, which ref asks for (see
-// domain.AccessTokenRef). While an old token lasts, calls go on with it and another one is
-// fetched in the background. It refuses with the code authorization_required when only a
-// person can help, and with Unavailable when the authorization server doesn't answer.
-func (a *Authorizations) Token(ctx context.Context, u Use, ref domain.SecretRef) (domain.Secret, error) {
+// SignedIn returns the access token of a subject for a call, and the values of its account,
+// which ref asks for (see domain.SignedInRef). Both are of one read: after a renewal, or a change
+// of the account, both are the new ones. While an old token lasts, calls go on with it and
+// another one is fetched in the background. It refuses with the code authorization_required when
+// only a person can help, and with Unavailable when the authorization server doesn't answer.
+func (a *Authorizations) SignedIn(ctx context.Context, u Use, ref domain.SecretRef) (domain.SignedIn, error) {
 	k := a.key(u)
 	state, err := a.usable(ctx, u, k)
 	if err != nil {
-		return domain.Secret{}, err
+		return domain.SignedIn{}, err
 	}
-	g, err := a.open(ctx, u.Integration.Owner(), state.Grant)
-	if err != nil {
-		return domain.Secret{}, err
+	g, err := a.openFor(ctx, u, state.Grant)
+	if err != nil || ref.ID == domain.SignedInLastRef().ID {
+		return g.signedIn(), err
 	}
 	good, aging := g.current(a.Now())
 	switch refused := ref.Refused(g.Access); {
 	case good && !refused && aging && g.Refresh != "" && !a.Now().Before(g.PauseUntil):
-		a.flights.begin(k.String(), func() result { return a.refresh(u, k, state.Grant, g.Access) })
-		return domain.NewSecret(g.Access), nil
+		a.flights.begin(k.String(), func() result { return a.refresh(u, k, state.Grant, g.Access, false) })
+		return g.signedIn(), nil
 	case good && !refused:
-		return domain.NewSecret(g.Access), nil
+		return g.signedIn(), nil
+	case refused && a.Now().Sub(g.Replaced) < pauseRefused: // a fresh one, which was fetched because of a refusal
+		return domain.SignedIn{}, domain.Errorf(domain.Conflict, domain.AuthorizationRequiredCode, "the upstream refuses a token that was issued just now; somebody must sign in again")
 	case g.Refresh == "" && refused:
-		return domain.Secret{}, a.lose(ctx, k, state.Grant, domain.LossTokenRefused, "")
+		return domain.SignedIn{}, a.lose(ctx, k, state.Grant, domain.LossTokenRefused, "")
 	case g.Refresh == "":
-		return domain.Secret{}, a.lose(ctx, k, state.Grant, domain.LossNoRefresh, "")
+		return domain.SignedIn{}, a.lose(ctx, k, state.Grant, domain.LossNoRefresh, "")
 	}
-	got, err := a.flights.wait(ctx, k.String(), func() result { return a.refresh(u, k, state.Grant, g.Access) })
-	if err == nil && ref.Refused(got) { // it came with a refresh that was under way before the refusal
-		got, err = a.flights.wait(ctx, k.String(), func() result { return a.refresh(u, k, state.Grant, got) })
+	refused := ref.Refused(g.Access)
+	got, err := a.flights.wait(ctx, k.String(), func() result { return a.refresh(u, k, state.Grant, g.Access, refused) })
+	if err == nil && ref.Refused(got.Access) { // it came with a refresh that was under way before the refusal
+		got, err = a.flights.wait(ctx, k.String(), func() result { return a.refresh(u, k, state.Grant, got.Access, true) })
 	}
 	if err != nil {
-		return domain.Secret{}, err
+		return domain.SignedIn{}, err
 	}
-	return domain.NewSecret(got), nil
+	return got.signedIn(), nil
+}
+
+// openFor opens a grant for a call: as the leader has it where somebody may just have chosen
+// among the values of the account.
+func (a *Authorizations) openFor(ctx context.Context, u Use, ref domain.SecretRef) (grant, error) {
+	if !u.Integration.Captures() {
+		return a.open(ctx, u.Integration.Owner(), ref)
+	}
+	g, _, err := a.openLatest(ctx, u.Integration.Owner(), ref)
+	return g, err
 }
 
 // usable returns an authorization that calls may use. A replica may not have the latest
@@ -95,7 +97,7 @@ func (a *Authorizations) usable(ctx context.Context, u Use, k key) (domain.Autho
 // lose records a loss of the tokens that grant names, and returns the error of a call.
 // Tokens that another consent has given meanwhile are not lost.
 func (a *Authorizations) lose(ctx context.Context, k key, grant domain.SecretRef, cause domain.LossCause, code string) error {
-	_, after, err := a.change(ctx, k, func(state domain.Authorization) (domain.AuthorizationEvent, error) {
+	c, err := a.change(ctx, k, "", func(state domain.Authorization) (domain.AuthorizationEvent, error) {
 		if state.Grant.ID != grant.ID {
 			return nil, nil
 		}
@@ -104,23 +106,23 @@ func (a *Authorizations) lose(ctx context.Context, k key, grant domain.SecretRef
 	if err != nil {
 		return err
 	}
-	if after.Grant.ID != grant.ID {
+	if c.after.Grant.ID != grant.ID {
 		return domain.Errorf(domain.Unavailable, "authorization_replaced", "the authorization was replaced just now; try again")
+	}
+	if c.before.State == domain.IsAuthorized {
+		if err := a.noteLoss(ctx, k); err != nil {
+			a.Log.WarnContext(ctx, "counting a loss failed", slog.Any("err", err))
+		}
 	}
 	a.Log.WarnContext(ctx, "an authorization was lost", slog.String("integration_id", string(k.id)), slog.String("authorization", k.hash), slog.String("cause", string(cause)))
 	return Required(cause)
 }
 
-// result is what a refresh led to.
-type result struct {
-	access string
-	err    error
-}
-
 // refresh replaces the access token old. It takes the lease first, so that of all processes
 // one presents the refresh token; the others wait for what that one gets. It goes on when
-// its caller leaves: what was sent must be answered for.
-func (a *Authorizations) refresh(u Use, k key, ref domain.SecretRef, old string) result {
+// its caller leaves: what was sent must be answered for. Refused means that the upstream
+// takes old no more.
+func (a *Authorizations) refresh(u Use, k key, ref domain.SecretRef, old string, refused bool) result {
 	ctx, cancel := context.WithTimeout(context.Background(), maxRefresh)
 	defer cancel()
 	holder := a.NewID()
@@ -130,12 +132,15 @@ func (a *Authorizations) refresh(u Use, k key, ref domain.SecretRef, old string)
 		case err != nil:
 			return result{err: a.unreadable(ctx, u, k, ref, err)}
 		case g.Access != old:
-			return result{access: g.Access}
+			return result{grant: g}
 		case now.Before(g.PauseUntil):
 			return result{err: domain.Errorf(domain.Unavailable, "token_endpoint_unavailable", "the token endpoint failed just now; it is asked again soon")}
 		case now.Before(g.LeaseUntil):
 			streams.Wait(ctx, leasePolling)
 			continue
+		}
+		if shared, err := a.shared(ctx, g); err != nil || shared {
+			return result{err: errors.Join(err, pausedIf(shared))}
 		}
 		inherited := g.LeaseHolder != "" // from a process that died with it, and may have sent the token
 		g.Ambiguous = g.Ambiguous || inherited
@@ -150,7 +155,11 @@ func (a *Authorizations) refresh(u Use, k key, ref domain.SecretRef, old string)
 		if err != nil {
 			return result{err: err}
 		}
-		return a.present(ctx, u, k, ref, g, revision)
+		got := a.present(ctx, u, k, ref, g, revision, refused)
+		if got.err == nil && g.Unproven {
+			a.prove(ctx, k, ref)
+		}
+		return got
 	}
 	return result{err: domain.Errorf(domain.Unavailable, "token_endpoint_unavailable", "the token was not renewed in time; try again")}
 }
@@ -173,7 +182,7 @@ func (a *Authorizations) unreadable(ctx context.Context, u Use, k key, ref domai
 
 // present sends the refresh token of a grant whose lease this process holds, and once more
 // when the answer was lost: within seconds a server that has processed it answers the same.
-func (a *Authorizations) present(ctx context.Context, u Use, k key, ref domain.SecretRef, g grant, revision uint64) result {
+func (a *Authorizations) present(ctx context.Context, u Use, k key, ref domain.SecretRef, g grant, revision uint64, refused bool) result {
 	earlier := g.Ambiguous
 	release := a.extend(ctx, u, ref, g.LeaseHolder)
 	answer := a.ask(ctx, u, g)
@@ -189,6 +198,15 @@ func (a *Authorizations) present(ctx context.Context, u Use, k key, ref domain.S
 	switch {
 	case answer.Outcome == domain.TokenGranted:
 		next = g.take(answer, time.Duration(u.Integration.Auth.DefaultTTLSeconds)*time.Second, now)
+		if next.Replaced = (time.Time{}); refused {
+			next.Replaced = now
+		}
+		if with, err := next.withClientSecret(ctx, u); err == nil { // else it keeps the copy that it has
+			next = with
+		}
+		if next = next.recapture(answer); len(answer.Unfit) > 0 {
+			a.Log.WarnContext(ctx, "a renewal came with values of the account that they must not have", slog.String("integration_id", string(k.id)), slog.Any("names", answer.Unfit))
+		}
 	case answer.Ends():
 		return a.ended(ctx, u, k, ref, g, answer, earlier)
 	case answer.Outcome == domain.TokenRefused:
@@ -202,6 +220,10 @@ func (a *Authorizations) present(ctx context.Context, u Use, k key, ref domain.S
 		failure = domain.Errorf(domain.Conflict, "token_refused", "%s", strings.TrimRight(answer.Sentence, "."))
 		if next.Failures >= maxFailures && now.Sub(next.FailingFrom) >= failingFor {
 			failure = a.lose(ctx, k, ref, domain.LossUnclassified, answer.Code)
+		}
+		if g.Registered && answer.Code == "invalid_client" && next.Failures >= confirmed {
+			a.forgetClient(ctx, u.Integration.Owner(), clientRef(domain.AuthorizationServer{Issuer: g.Issuer, TokenEndpoint: g.TokenEndpoint}, g.RedirectURI), g.ClientID)
+			failure = a.lose(ctx, k, ref, domain.LossClientUnknown, answer.Code)
 		}
 	default: // not sent, busy, or lost twice
 		next.PauseUntil = now.Add(min(max(answer.RetryAfter, pauseBusy), maxPause))
@@ -217,7 +239,7 @@ func (a *Authorizations) present(ctx context.Context, u Use, k key, ref domain.S
 	if failure != nil {
 		return result{err: failure}
 	}
-	return result{access: next.Access}
+	return result{grant: next}
 }
 
 // extend extends the lease of a holder until the function that it returns is called.
@@ -257,6 +279,12 @@ func (a *Authorizations) commit(ctx context.Context, u Use, ref domain.SecretRef
 			return domain.Errorf(domain.Unavailable, "authorization_replaced", "the authorization was replaced just now; try again")
 		}
 		revision = latest
+		for name := range next.Choices { // somebody may have chosen meanwhile
+			if value := present.Captured[name]; value != "" {
+				next.Captured = maps.Clone(next.Captured)
+				next.Captured[name] = value
+			}
+		}
 	}
 }
 
@@ -268,7 +296,7 @@ func (a *Authorizations) ended(ctx context.Context, u Use, k key, ref domain.Sec
 		return result{err: a.unreadable(ctx, u, k, ref, err)}
 	}
 	if present.Refresh != g.Refresh || present.Access != g.Access {
-		return result{access: present.Access}
+		return result{grant: present}
 	}
 	cause := domain.LossRefused
 	if earlier {
@@ -289,47 +317,6 @@ func (a *Authorizations) ask(ctx context.Context, u Use, g grant) domain.TokenAn
 		params.Set("scope", strings.Join(g.Scopes, " "))
 	}
 	return a.Upstream.RequestToken(ctx, domain.TokenRequest{
-		Integration: u.Integration, Keyring: u.Keyring, Endpoint: g.TokenEndpoint, Client: g.client(), Params: params, Secrets: []string{"refresh_token"},
+		Integration: u.Integration, Keyring: u.Keyring, Endpoint: g.TokenEndpoint, Client: g.client(u.Integration), Params: params, Secrets: []string{"refresh_token"}, Proof: domain.NewSecret(g.ProofKey),
 	})
-}
-
-// flights makes one refresh of this process at a time for each authorization.
-type flights struct {
-	mu      sync.Mutex
-	running map[string]*flight
-}
-
-type flight struct {
-	done chan struct{}
-	result
-}
-
-// begin starts a refresh unless one is running.
-func (f *flights) begin(of string, refresh func() result) *flight {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if one := f.running[of]; one != nil {
-		return one
-	}
-	one := &flight{done: make(chan struct{})}
-	f.running[of] = one
-	go func() {
-		one.result = refresh()
-		f.mu.Lock()
-		delete(f.running, of)
-		f.mu.Unlock()
-		close(one.done)
-	}()
-	return one
-}
-
-// wait waits for a refresh, or until ctx ends.
-func (f *flights) wait(ctx context.Context, of string, refresh func() result) (string, error) {
-	one := f.begin(of, refresh)
-	select {
-	case <-one.done:
-		return one.access, one.err
-	case <-ctx.Done():
-		return "", domain.Errorf(domain.Unavailable, "token_endpoint_unavailable", "the token was not renewed in time; try again")
-	}
 }

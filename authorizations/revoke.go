@@ -6,23 +6,33 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
 )
 
 // Revocation is what became of tokens.
 type Revocation struct {
-	Outcome  string // at the authorization server: revoked, unsupported, failed, or not_asked
-	Siblings int    // other authorizations of the integration with the same client and account
+	Outcome  string // at the authorization server: revoked, unsupported, retrying, or not_asked
+	Siblings int    // other authorizations of the workspace with the same server, client and account
+	Position uint64 // of the event in the log
 }
+
+// The outcomes of a revocation.
+const (
+	revoked     = "revoked"
+	unsupported = "unsupported" // the server has no revocation endpoint
+	retrying    = "retrying"
+	failed      = "failed"
+	notAsked    = "not_asked"
+)
 
 const revokeTime = 10 * time.Second
 
 // Revoke destroys the tokens of a subject, and its name. With cascade, and where there are
 // no siblings, the authorization server is asked to end the grant (RFC 7009): many end all
-// grants of the account to the client together. It refuses with NotFound when there is
-// nothing.
+// grants of the account to the client together. If it can't be asked now, it is asked again
+// for a day. Tokens that another installation may use are only destroyed here. It refuses
+// with NotFound when there is nothing.
 func (a *Authorizations) Revoke(ctx context.Context, u Use, by string, cascade bool) (Revocation, error) {
 	k := a.key(u)
 	state, _, err := a.loadLatest(ctx, k)
@@ -33,31 +43,62 @@ func (a *Authorizations) Revoke(ctx context.Context, u Use, by string, cascade b
 	if state.Version == 0 || state.Incarnation != u.Integration.Incarnation {
 		return Revocation{}, domain.Errorf(domain.NotFound, "authorization_not_found", "there is no such authorization")
 	}
-	r := Revocation{Outcome: "not_asked"}
+	r := Revocation{Outcome: notAsked}
 	if state.Grant.ID != "" {
-		if r.Siblings, err = a.siblings(ctx, k, state); err != nil {
+		if r, err = a.endGrant(ctx, u, k, state, cascade); err != nil {
 			return r, err
 		}
-		if g, _, err := a.openLatest(ctx, owner, state.Grant); err == nil && (r.Siblings == 0 || cascade) {
-			r.Outcome = a.revoke(ctx, u, g)
-		}
 	}
-	before, _, err := a.change(ctx, k, func(now domain.Authorization) (domain.AuthorizationEvent, error) {
+	c, err := a.change(ctx, k, by, func(now domain.Authorization) (domain.AuthorizationEvent, error) {
 		return now.Revoke(by, r.Outcome, a.Now()), nil
 	})
 	if err != nil {
 		return r, err
 	}
-	for _, ref := range []domain.SecretRef{before.Grant, state.Grant} {
+	r.Position = c.position
+	for _, ref := range []domain.SecretRef{c.before.Grant, state.Grant} {
 		if ref.ID != "" {
 			a.destroy(ctx, owner, ref)
 		}
 	}
+	a.forgetSubject(ctx, owner, k)
+	return r, nil
+}
+
+// forgetSubject destroys the name of a subject, and what is known of its attempts.
+func (a *Authorizations) forgetSubject(ctx context.Context, owner domain.Owner, k key) {
 	a.destroy(ctx, owner, subjectRef(k))
 	for _, name := range []string{latestKey(k), stepUpKey(k)} {
 		if err := a.attempts.Purge(ctx, name); err != nil {
 			a.Log.WarnContext(ctx, "forgetting an attempt failed; it expires", slog.Any("err", err))
 		}
+	}
+}
+
+// endGrant has the authorization server end a grant, where that is permitted.
+func (a *Authorizations) endGrant(ctx context.Context, u Use, k key, state domain.Authorization, cascade bool) (Revocation, error) {
+	r := Revocation{Outcome: notAsked}
+	siblings, known := a.siblings(ctx, k, state)
+	r.Siblings = siblings
+	if !cascade && (!known || siblings > 0) {
+		return r, nil
+	}
+	g, _, err := a.openLatest(ctx, u.Integration.Owner(), state.Grant)
+	if domain.KindOf(err) == domain.Invalid {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	shared, err := a.shared(ctx, g)
+	if err != nil || shared {
+		return r, err
+	}
+	if r.Outcome = a.revoke(ctx, u, g); r.Outcome == failed {
+		if err := a.postpone(ctx, u, k, state.Grant, g); err != nil {
+			return r, err
+		}
+		r.Outcome = retrying
 	}
 	return r, nil
 }
@@ -65,7 +106,7 @@ func (a *Authorizations) Revoke(ctx context.Context, u Use, by string, cascade b
 // revoke asks the revocation endpoint that a grant is bound to.
 func (a *Authorizations) revoke(ctx context.Context, u Use, g grant) string {
 	if g.RevocationEndpoint == "" {
-		return "unsupported"
+		return unsupported
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
 	defer cancel()
@@ -74,67 +115,41 @@ func (a *Authorizations) revoke(ctx context.Context, u Use, g grant) string {
 		params = url.Values{"token": {g.Access}, "token_type_hint": {"access_token"}}
 	}
 	answer := a.Upstream.RequestToken(ctx, domain.TokenRequest{
-		Integration: u.Integration, Keyring: u.Keyring, Endpoint: g.RevocationEndpoint, Client: g.client(), Params: params, Secrets: []string{"token"}, Revoke: true,
+		Integration: u.Integration, Keyring: u.Keyring, Endpoint: g.RevocationEndpoint, Client: g.client(u.Integration), Params: params, Secrets: []string{"token"}, Revoke: true,
 	})
 	if answer.Outcome != domain.TokenGranted {
 		a.Log.WarnContext(ctx, "revoking tokens failed", slog.String("outcome", string(answer.Outcome)), slog.String("code", answer.Code))
-		return "failed"
+		return failed
 	}
-	return "revoked"
+	return revoked
 }
 
-// siblings counts the other authorizations of an integration which the same account has
-// given to the same client, among at most 1,000: one is enough to know that there are some.
-func (a *Authorizations) siblings(ctx context.Context, k key, state domain.Authorization) (int, error) {
+const siblingTime = time.Second // to wait for the read model
+
+// siblings counts the other authorizations of the workspace that the same account has given
+// to the same client at the same server. It is not known while the read model is behind.
+func (a *Authorizations) siblings(ctx context.Context, k key, state domain.Authorization) (count int, known bool) {
 	if state.Account == "" {
-		return 0, nil
+		return 0, true
 	}
-	count, read := 0, 0
-	err := a.each(ctx, k.workspace, k.id, func(other key) error {
-		if read++; other == k || read > maxScan {
-			return nil
-		}
-		one, err := a.load(ctx, other)
-		if err == nil && one.Grant.ID != "" && one.Account == state.Account && one.ClientID == state.ClientID && one.Issuer == state.Issuer {
-			count++
-		}
-		return err
-	})
-	return count, err
-}
-
-// each calls visit for every authorization of an integration.
-func (a *Authorizations) each(ctx context.Context, w domain.Workspace, id domain.ID, visit func(key) error) error {
-	prefix := subjectPrefix + string(w) + "." + string(id) + "."
-	within, cancel := context.WithTimeout(ctx, requestTime)
+	if a.Model == nil {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, siblingTime)
 	defer cancel()
-	info, err := a.stream.Info(within, jetstream.WithSubjectFilter(prefix+"*"))
-	if err != nil {
-		return unavailable(err, "list authorizations")
+	head, err := a.Events.Head(ctx)
+	if err == nil {
+		err = a.Wait(ctx, head)
 	}
-	for subject := range info.State.Subjects {
-		if err := visit(key{w, id, subject[len(prefix):]}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Forget destroys all tokens of an integration that was deleted. What it could not destroy,
-// the sweep does later.
-func (a *Authorizations) Forget(ctx context.Context, i domain.Integration, by string) error {
-	owner := i.Owner()
-	return a.each(ctx, i.Workspace, i.ID, func(k key) error {
-		before, _, err := a.change(ctx, k, func(now domain.Authorization) (domain.AuthorizationEvent, error) {
-			return now.Revoke(by, "not_asked", a.Now()), nil
+	var page projections.AuthorizationPage
+	if err == nil {
+		page, err = a.Model.Authorizations(ctx, k.workspace, projections.AuthorizationQuery{
+			AuthorizationFilter: projections.AuthorizationFilter{Account: state.Account, Issuer: state.Issuer, ClientID: state.ClientID}, Limit: 1,
 		})
-		if err != nil {
-			return err
-		}
-		if before.Grant.ID != "" {
-			a.destroy(ctx, owner, before.Grant)
-		}
-		a.destroy(ctx, owner, subjectRef(k))
-		return nil
-	})
+	}
+	if err != nil {
+		a.Log.WarnContext(ctx, "the siblings of an authorization can't be counted; the authorization server is not asked", slog.Any("err", err))
+		return 0, false
+	}
+	return max(page.Total-1, 0), true
 }

@@ -16,21 +16,23 @@ import (
 
 // Start is what somebody asks for who wants a person's consent.
 type Start struct {
-	By             string // the id of the API key
-	ReplaceAccount bool   // the person may sign in as somebody else than before
-	Reregister     bool   // a client that registered itself is registered again
-	MayReuse       bool   // a link that is still good is returned again
+	By             string            // the id of the API key
+	ReplaceAccount bool              // the person may sign in as somebody else than before
+	Reregister     bool              // a client that registered itself is registered again
+	MayReuse       bool              // a link that is still good is returned again
+	Account        map[string]string // values of the account that are known, by the names of captures
+	ReturnURL      string            // where the person goes afterwards. Empty: they see a page of ours
+	Confirm        bool              // the tokens are held unused until Confirm
 }
 
 // Started is a link by which a person may consent.
 type Started struct {
 	URL       string
+	Position  uint64 // of the event in the log; 0: there is none
 	ExpiresAt time.Time
+	Redirect  string             // the address that the authorization server must know
 	Steps     []domain.ProbeStep // what was done to find the authorization server
 }
-
-// CallbackPath is where authorization servers send persons back to, below the public URL.
-const CallbackPath = "/oauth/callback"
 
 // Start makes a link by which a person may consent. It changes nothing of an authorization
 // that there is. It refuses with Conflict when the authorization server can't be used; the
@@ -44,24 +46,37 @@ func (a *Authorizations) Start(ctx context.Context, u Use, s Start) (Started, er
 	case public == "":
 		return Started{}, domain.Errorf(domain.Conflict, "public_url_missing", "nobody can sign in: start the service with --public-url, the URL under which browsers reach it")
 	}
+	redirect, err := a.redirectURL(i)
+	if err != nil {
+		return Started{}, err
+	}
 	if s.MayReuse {
 		t, link, ok, err := a.latestAttempt(ctx, k)
 		if err != nil {
 			return Started{}, err
 		}
-		if ok && link != "" && t.State == Pending && t.Incarnation == i.Incarnation && t.Binding == i.ConsentBinding() && a.Now().Add(reuseTime).Before(t.ExpiresAt) {
-			return Started{URL: public + "/oauth/authorize/" + link, ExpiresAt: t.ExpiresAt}, nil
+		if ok && link != "" && t.State == Pending && t.fits(i) && t.RedirectURI == redirect && a.Now().Add(reuseTime).Before(t.ExpiresAt) {
+			return Started{URL: public + "/oauth/authorize/" + link, ExpiresAt: t.ExpiresAt, Redirect: redirect}, nil
 		}
+	}
+	if err := a.mayReturn(s.ReturnURL, s.Confirm); err != nil {
+		return Started{}, err
+	}
+	values, err := givenValues(*i.Auth, s.Account)
+	if err != nil {
+		return Started{}, err
 	}
 	server, steps, err := a.Upstream.FindAuthorizationServer(ctx, i)
 	if err != nil {
+		return Started{Steps: steps}, err
+	}
+	if err := atStart(*i.Auth, &server, values); err != nil {
 		return Started{Steps: steps}, err
 	}
 	wanted, err := a.wantedScopes(ctx, k, *i.Auth, server)
 	if err != nil {
 		return Started{Steps: steps}, err
 	}
-	redirect := public + CallbackPath
 	client, registered, err := a.client(ctx, u, k, server, redirect, wanted, s.Reregister)
 	if err != nil {
 		return Started{Steps: append(steps, domain.ProbeStep{Name: "client", Detail: sentence(err)})}, err
@@ -71,7 +86,7 @@ func (a *Authorizations) Start(ctx context.Context, u Use, s Start) (Started, er
 	t := attempt{
 		Workspace: i.Workspace, Integration: i.ID, Incarnation: i.Incarnation, Name: i.DisplayName, Hash: k.hash, By: s.By, CreatedAt: now, ExpiresAt: now.Add(attemptTime),
 		State: Pending, Server: server, ClientID: client.ID, ClientMethod: client.AuthMethod, Registered: registered, RedirectURI: redirect, Scopes: wanted,
-		Binding: i.ConsentBinding(), ReplaceAccount: s.ReplaceAccount,
+		Binding: i.ConsentBinding(), ReplaceAccount: s.ReplaceAccount, Account: values, ReturnURL: s.ReturnURL, Confirm: s.Confirm,
 	}
 	var l latest
 	if t.Verifier, err = a.Vault.Opaque(verifierPurpose, verifier); err == nil {
@@ -90,12 +105,20 @@ func (a *Authorizations) Start(ctx context.Context, u Use, s Start) (Started, er
 	if err := a.setLatest(ctx, k, l); err != nil {
 		return Started{Steps: steps}, err
 	}
-	if _, _, err := a.change(ctx, k, func(domain.Authorization) (domain.AuthorizationEvent, error) {
-		return domain.AuthorizationStarted{Attempt: l.Attempt, Incarnation: i.Incarnation, By: s.By, Scopes: wanted, At: now}, nil
-	}); err != nil {
+	c, err := a.change(ctx, k, s.By, func(domain.Authorization) (domain.AuthorizationEvent, error) {
+		return a.started(u, domain.AuthorizationStarted{Attempt: l.Attempt, By: s.By, Scopes: wanted, At: now}), nil
+	})
+	if err != nil {
 		return Started{Steps: steps}, err
 	}
-	return Started{URL: public + "/oauth/authorize/" + id, ExpiresAt: t.ExpiresAt, Steps: steps}, nil
+	return Started{URL: public + "/oauth/authorize/" + id, Position: c.position, ExpiresAt: t.ExpiresAt, Redirect: redirect, Steps: steps}, nil
+}
+
+// started names what an attempt is for.
+func (a *Authorizations) started(u Use, e domain.AuthorizationStarted) domain.AuthorizationStarted {
+	i := u.Integration
+	e.Name, e.Incarnation, e.Subject = i.Name, i.Incarnation, a.SubjectHash(i.Workspace, u.Subject)
+	return e
 }
 
 func sentence(err error) string {
@@ -136,8 +159,8 @@ func (a *Authorizations) wantedScopes(ctx context.Context, k key, auth domain.Au
 		}
 		more = append(slices.Clone(state.Requested), more...)
 	}
-	if slices.Contains(server.Scopes, "offline_access") && (server.GrantTypes == nil || slices.Contains(server.GrantTypes, "refresh_token")) || isEntra(server) {
-		more = append(more, "offline_access")
+	if auth.OfflineAccess != "omit" && wantsOfflineAccess(server, len(wanted) > 0) {
+		more = append(more, offlineAccess)
 	}
 	for _, scope := range more {
 		if !slices.Contains(wanted, scope) {
@@ -147,9 +170,25 @@ func (a *Authorizations) wantedScopes(ctx context.Context, k key, auth domain.Au
 	return wanted, nil
 }
 
-func isEntra(server domain.AuthorizationServer) bool {
+// offlineAccess is the scope that asks for a refresh token (OpenID Connect Core 1.0, 11).
+const offlineAccess = "offline_access"
+
+// wantsOfflineAccess reports whether a server gives refresh tokens for that scope: it lists
+// it, or lists no scopes and names refresh tokens among its grants, or is known to. One that
+// lists others must not be asked (MCP, SEP-2207). Some that give them without
+// refuse the scope. One that asks for no scopes of its own gives its default ones, and only
+// as long as nothing is asked for.
+func wantsOfflineAccess(server domain.AuthorizationServer, scoped bool) bool {
 	u, err := url.Parse(server.AuthorizationEndpoint)
-	return err == nil && u.Host == "login.microsoftonline.com"
+	switch {
+	case err != nil, u.Host == "accounts.google.com", strings.HasSuffix(u.Host, ".supabase.co"):
+		return false
+	case u.Host == "login.microsoftonline.com":
+		return true
+	case slices.Contains(server.Scopes, offlineAccess):
+		return server.GrantTypes == nil || slices.Contains(server.GrantTypes, "refresh_token")
+	}
+	return scoped && server.Scopes == nil && slices.Contains(server.GrantTypes, "refresh_token")
 }
 
 // client returns who the service is at an authorization server: the configured client, a
@@ -171,18 +210,6 @@ func (a *Authorizations) client(ctx context.Context, u Use, k key, server domain
 	return domain.OAuthClient{}, false, domain.Errorf(domain.Conflict, "client_id_missing", "configure client_id: the authorization server must know this service")
 }
 
-// registration is a registered client, sealed in the vault.
-type registration struct {
-	ID      string    `json:"id"`
-	Secret  string    `json:"secret,omitempty"`
-	Method  string    `json:"method"`
-	Expires time.Time `json:"expires,omitzero"`
-}
-
-func clientRef(server domain.AuthorizationServer, redirect string) domain.SecretRef {
-	return domain.SecretRef{ID: clientSecret + hashOf(server.Issuer+"\x00"+server.TokenEndpoint+"\x00"+redirect), Field: "client", Version: 1}
-}
-
 // registeredClient returns the client that the service has registered for an integration at
 // a server, and registers it first if there is none, or if it has expired. Grants keep the
 // client that they were given to.
@@ -193,7 +220,7 @@ func (a *Authorizations) registeredClient(ctx context.Context, u Use, k key, ser
 	if err != nil && domain.CodeOf(err) != "secret_missing" {
 		return domain.OAuthClient{}, err
 	}
-	if err == nil && json.Unmarshal([]byte(text.Reveal()), &known) == nil && !again && (known.Expires.IsZero() || a.Now().Add(attemptTime).Before(known.Expires)) {
+	if err == nil && json.Unmarshal([]byte(text.Reveal()), &known) == nil && !again && known.good(a.Now()) {
 		return domain.OAuthClient{ID: known.ID, Secret: domain.NewSecret(known.Secret), AuthMethod: known.Method}, nil
 	}
 	made, err := a.Upstream.RegisterClient(ctx, server, domain.ClientMetadata{
@@ -202,7 +229,7 @@ func (a *Authorizations) registeredClient(ctx context.Context, u Use, k key, ser
 	if err != nil {
 		return domain.OAuthClient{}, err
 	}
-	data, err := json.Marshal(registration{ID: made.ID, Secret: made.Secret.Reveal(), Method: made.AuthMethod, Expires: made.Expires})
+	data, err := json.Marshal(registration{ID: made.ID, Secret: made.Secret.Reveal(), Method: made.AuthMethod, Expires: made.Expires, Made: a.Now()})
 	if err != nil {
 		return domain.OAuthClient{}, err
 	}
@@ -213,21 +240,24 @@ func (a *Authorizations) registeredClient(ctx context.Context, u Use, k key, ser
 	if err != nil {
 		return domain.OAuthClient{}, err
 	}
-	_, _, err = a.change(ctx, k, func(domain.Authorization) (domain.AuthorizationEvent, error) {
-		return domain.ClientRegistered{Issuer: server.Issuer, ClientID: made.ID, At: a.Now()}, nil
+	_, err = a.change(ctx, k, "", func(domain.Authorization) (domain.AuthorizationEvent, error) {
+		return domain.ClientRegistered{Name: u.Integration.Name, Issuer: server.Issuer, ClientID: made.ID, At: a.Now()}, nil
 	})
 	return made.OAuthClient, err
 }
 
 // authorizeURL returns where a browser is sent to.
-func authorizeURL(t attempt, auth domain.Auth, state, verifier string) (string, error) {
+func authorizeURL(t attempt, i domain.Integration, state, verifier string) (string, error) {
 	target, err := url.Parse(t.Server.AuthorizationEndpoint)
 	if err != nil || !domain.SecureURL(t.Server.AuthorizationEndpoint) {
 		return "", domain.Errorf(domain.Conflict, "authorization_endpoint_invalid", "the authorization endpoint is not an https URL")
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	q := target.Query()
-	for name, value := range auth.AuthorizationParams {
+	if i.Protocol == domain.FHIR && !domain.UsesAccount(i.BaseURL) {
+		q.Set("aud", i.BaseURL) // HL7 SMART App Launch 2.2, 2.0.9: byte for byte
+	}
+	for name, value := range i.Auth.AuthorizationParams {
 		if value != nil {
 			q.Set(name, *value)
 		}
@@ -244,7 +274,7 @@ func authorizeURL(t attempt, auth domain.Auth, state, verifier string) (string, 
 	if len(t.Scopes) > 0 {
 		q.Set("scope", strings.Join(t.Scopes, " "))
 	}
-	if slices.Contains(t.Scopes, "offline_access") && q.Get("prompt") == "" {
+	if slices.Contains(t.Scopes, offlineAccess) && q.Get("prompt") == "" {
 		q.Set("prompt", "consent") // OpenID Connect Core 1.0, 11
 	}
 	if t.Server.Resource != "" {

@@ -9,7 +9,7 @@ import (
 
 // Owns reports whether a secret of the vault belongs to an authorization, by its id.
 func Owns(secret string) bool {
-	for _, prefix := range []string{subjectSecret, grantSecret, clientSecret} {
+	for _, prefix := range []string{subjectSecret, grantSecret, clientSecret, revokingSecret} {
 		if strings.HasPrefix(secret, prefix) {
 			return true
 		}
@@ -20,7 +20,7 @@ func Owns(secret string) bool {
 // Needs reports whether a secret that Owns is still needed, given the integration as it is
 // now.
 func (a *Authorizations) Needs(ctx context.Context, i domain.Integration, secret string) (bool, error) {
-	if !i.Exists() {
+	if !i.Exists() || strings.HasPrefix(secret, revokingSecret) { // which is repeated for less than a day
 		return false, nil
 	}
 	hash, isSubject := strings.CutPrefix(secret, subjectSecret)

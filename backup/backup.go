@@ -26,12 +26,12 @@ const (
 // order returns the streams in the order in which they are read, in three stages. The
 // followers of the log come before it, so that none of them is ahead of the log. The
 // secrets come after it, so that none is missing that it references. Streams that can be
-// created again (CANARY, KV_AUTHORIZATION_ATTEMPTS, KV_LEASES, PROBE_WORK, USAGE) are omitted.
+// created again, or whose content is of no use elsewhere (CALL_BODIES, CANARY, KV_APPROVAL_REQUESTS, KV_AUTHORIZATION_ATTEMPTS, KV_LEASES, PROBE_WORK, USAGE) are omitted.
 func order() (followers, log, rest []string) {
-	return []string{"KV_SUBSCRIBERS", "WEBHOOKS", "KV_WEBHOOK_DESTINATIONS"},
-		[]string{logName, "AUTHORIZATIONS", secretsName},
+	return []string{"TREES", "KV_SUBSCRIBERS", "WEBHOOKS", "KV_WEBHOOK_DESTINATIONS"},
+		[]string{logName, "AUTHORIZATIONS", "APPROVALS", secretsName},
 		[]string{
-			"KV_LOG_STATE", "KV_API_KEYS", "KV_API_KEY_USE", "KV_IDEMPOTENCY", "PROBES", "CALLS", "DEAD_LETTERS", "WEBHOOK_DEAD", "WEBHOOK_DELIVERIES",
+			"KV_LOG_STATE", "KV_API_KEYS", "KV_API_KEY_USE", "KV_CONSOLE_SESSIONS", "KV_IDEMPOTENCY", "PROBES", "CALLS", "ACCESS", "DEAD_LETTERS", "WEBHOOK_DEAD", "WEBHOOK_DELIVERIES",
 		}
 }
 

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"github.com/seed677028b5/integrations/domain"
-	"github.com/seed677028b5/integrations/toolformat"
 )
 
 // TestEndpoint calls one endpoint of an integration, enabled or not, with params, and
-// records the call unless it is a dry run. A failure of the upstream is in the result.
+// records the call unless it is a dry run, or asks for its approval. A failure of the upstream
+// is in the result.
 func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, name string, params map[string]any, dryRun bool) (domain.CallResult, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
@@ -26,10 +26,13 @@ func (s *Service) TestEndpoint(ctx context.Context, by Caller, id domain.ID, nam
 			return result, domain.Errorf(domain.Forbidden, "forbidden",
 				"a test of an endpoint with the method %s can change data of the upstream: here it takes the permission Integration.invoke; a dry run does not", e.Method)
 		}
-		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun, Keyring: keyring, TraceParent: by.TraceParent})
+		return s.call(ctx, domain.Call{Integration: i, Endpoint: e, Params: params, DryRun: dryRun || e.NeedsApproval(), Keyring: keyring, Subject: by.OnBehalfOf, TraceParent: by.TraceParent})
 	})
 	if err != nil {
 		return domain.CallResult{}, err
+	}
+	if !dryRun && e.NeedsApproval() {
+		return s.askApproval(ctx, by, i, e, domain.TestCall, params, result)
 	}
 	if !dryRun {
 		s.afterCall(ctx, by, i, &result)
@@ -43,8 +46,11 @@ func (s *Service) call(ctx context.Context, c domain.Call) (domain.CallResult, e
 	if unset := s.missingSettings(c.Integration); unset != "" {
 		return domain.CallResult{Error: unset, ErrorCode: domain.CallMisconfigured}, nil
 	}
-	c.Params = toolformat.Arguments(c.Endpoint.ToolSchema(), c.Params)
-	return s.Connectors.Call(ctx, c)
+	c.Params = s.Plain.arguments(c)
+	ctx, span := traceCall(ctx, s.Traces, &c)
+	result, err := s.Connectors.Call(ctx, c)
+	endCall(span, result, err)
+	return result, err
 }
 
 // missingSettings returns a sentence that names the settings of a built-in that the operator has not

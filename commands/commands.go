@@ -12,9 +12,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed677028b5/integrations/approvals"
 	"github.com/seed677028b5/integrations/authorizations"
+	"github.com/seed677028b5/integrations/bodies"
+	"github.com/seed677028b5/integrations/callrecorder"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/tracing"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -25,6 +29,9 @@ type Connectors interface {
 	Call(context.Context, domain.Call) (domain.CallResult, error)
 	// Discover lists what an upstream offers as endpoints.
 	Discover(context.Context, domain.Integration, domain.Keyring, domain.Description) (domain.Discovery, error)
+	// Query makes a request to the MCP server of an integration; a failure of the upstream is
+	// in the reply.
+	Query(context.Context, domain.MCPQuery) (domain.MCPReply, error)
 	// Probe checks whether an integration can be used.
 	Probe(context.Context, domain.Integration, domain.Keyring) domain.Probe
 }
@@ -37,29 +44,39 @@ type Service struct {
 	Rules           domain.Rules
 	PublicKey       func(domain.Auth, domain.Secret) ([]byte, error) // the public part of a private key, as a JWK
 	GenerateKey     func(algorithm string) (domain.GeneratedKey, error)
+	Reshape         func(ctx context.Context, e domain.Endpoint, status int, answer any) domain.CallResult // runs an answer through the steps of an endpoint
 	Builtins        domain.BuiltinSettings
 	OperatorKeys    map[string]domain.Secret // of the built-ins, by name
 	Now             func() time.Time         // UTC, in microseconds
 	NewID           func() string            // unique, of letters, digits and hyphens
 	Log             *slog.Logger
+	Traces          tracing.Tracer                                   // of calls and probes that no request waits for; default: nothing is traced
 	TestsNeedInvoke bool                                             // may only those who may invoke test endpoints whose method is not GET?
 	Called          func(domain.Protocol, domain.IntegrationInvoked) // is called for each call, to measure it; nil: nothing is
 	Deferred        *Deferred                                        // secrets to destroy after a backup; nil: the sweep destroys them
 
-	Authorizations *authorizations.Authorizations // what persons have consented to; nil: nobody can
+	Authorizations *authorizations.Authorizations                           // what persons have consented to; nil: nobody can
+	Asker          func(domain.Workspace, string) (asker Asker, known bool) // what the key with an id may do now that asked for an approval; nil: it is not looked at again
+	Approvals      *approvals.Approvals                                     // calls that wait for a decision; nil: endpoints that need one can't be called
+	Calls          *callrecorder.Recorder                                   // records calls beside their answers; nil: before them
+	Bodies         *bodies.Store                                            // what calls sent and what came back; nil: it is not kept
+	Plain          *PlainEndpoints                                          // so that each call needn't find out whether its arguments have other names; nil: each does
 }
 
 // Caller identifies who sends a command, from where and how.
 type Caller struct {
 	Workspace   domain.Workspace
-	Actor       string // the id of the API key
+	Actor       string // the id of the API key, or of who signed in
 	Address     string
 	RequestID   string
 	TraceParent string
-	MayExec     bool            // may they start processes? The service itself may
-	MayInvoke   bool            // may they call endpoints as a tool?
-	Kind        domain.CallKind // of their invocations; empty: domain.ToolCall
-	OnBehalfOf  string          // the subject whose tokens a call uses. Empty: the workspace's own
+	MayExec     bool                  // may they start processes? The service itself may
+	MayInvoke   bool                  // may they call endpoints as a tool?
+	Kind        domain.CallKind       // of their invocations; empty: domain.ToolCall
+	Progress    func(domain.Progress) // is called as upstreams report how far their calls are; nil: nobody asks
+	OnBehalfOf  string                // the subject whose tokens a call uses. Empty: the workspace's own
+
+	approval string // by which the service makes a call for them
 }
 
 // May refuses with Forbidden an integration that would start a process, now or at a later
@@ -77,6 +94,8 @@ type Condition struct {
 	IfVersions []uint64 // make the change only on one of these versions; nil: on any
 	IfExists   bool     // make the change only if there is an integration; for a create
 	DryRun     bool     // decide without sealing or appending
+
+	isNew bool // the integration probably doesn't exist yet
 
 	// IdempotencyKey makes a repeated request return the result of the first. Request is
 	// a hash of the whole request, to detect a key that is used for different requests. It
@@ -98,8 +117,10 @@ type Outcome struct {
 const attempts = 8
 
 // change makes one change to one integration: load, decide, seal, append; again after a
-// conflict.
+// conflict. What it decides first may be about an earlier event: the append refuses that.
+// Refusals, and that nothing changes, are only decided on what the leader of the log has.
 func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condition, decide func(domain.Integration, domain.Attempt) (domain.Decision, error)) (Outcome, error) {
+	decide = traced(ctx, decide)
 	meta := domain.Metadata{CommandID: s.NewID(), Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent}
 	once := idempotency{Service: s, by: by, id: id, on: on, meta: &meta}
 	if out, err := once.repeated(ctx); err != nil || out.Replayed {
@@ -109,9 +130,9 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		return Outcome{}, err
 	}
 	keys := s.generator()
-	load, mayLag := s.Events.Load, s.Events.Replicated()
+	load := s.loader(on)
 	for range attempts {
-		last, err := load(ctx, by.Workspace, id)
+		last, mayLag, err := load(ctx, by.Workspace, id)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -124,8 +145,10 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		out := Outcome{Integration: domain.Evolve(state, decision.Event), Position: last.Position}
 		out.Removed = domain.RemovedEndpoints(state.Configuration, out.Integration.Configuration)
 		forbidden := by.May(out.Integration)
-		if mayLag && (err != nil || forbidden != nil || decision.Event == nil || on.DryRun) { // no append will detect that a follower was behind
-			load, mayLag = s.Events.LoadFromLeader, false
+		unseen := err != nil || forbidden != nil || decision.Event == nil || on.DryRun // no append will detect that this was not the last event
+		inVain := last.Position == 0 && len(decision.Seal) > 0                         // secrets would be sealed for an append that may well be refused
+		if mayLag && (unseen || inVain) {
+			load = s.fromLeader
 			continue
 		}
 		if err != nil {
@@ -146,7 +169,7 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		}
 		out.Position, err = s.record(ctx, last.Position, out.Integration, decision, meta)
 		if errors.Is(err, eventstore.ErrConflict) {
-			load, mayLag = s.Events.LoadFromLeader, false
+			load = s.fromLeader
 			continue
 		}
 		if err != nil {
@@ -157,6 +180,29 @@ func (s *Service) change(ctx context.Context, by Caller, id domain.ID, on Condit
 		return recorded, nil
 	}
 	return Outcome{}, domain.Errorf(domain.Conflict, "changing_too_fast", "the integration is being changed too often; try again")
+}
+
+// loader returns how the first decision of a change finds out what it changes.
+func (s *Service) loader(on Condition) func(context.Context, domain.Workspace, domain.ID) (eventstore.Commit, bool, error) {
+	return func(ctx context.Context, w domain.Workspace, id domain.ID) (eventstore.Commit, bool, error) {
+		switch {
+		case on.DryRun:
+			return s.fromLeader(ctx, w, id)
+		case on.IdempotencyKey != "": // a claim names the event that it follows
+			last, err := s.Events.Load(ctx, w, id)
+			return last, s.Events.Replicated(), err
+		case on.isNew:
+			last, _ := s.Events.Recent(w, id) // without one there is probably none
+			return last, true, nil
+		}
+		return s.Events.LoadRecent(ctx, w, id)
+	}
+}
+
+// fromLeader loads what the leader of the log has.
+func (s *Service) fromLeader(ctx context.Context, w domain.Workspace, id domain.ID) (eventstore.Commit, bool, error) {
+	last, err := s.Events.LoadFromLeader(ctx, w, id)
+	return last, false, err
 }
 
 // checkVersion refuses with Stale when the state is not the one that a change is for. A
@@ -182,7 +228,7 @@ func (s *Service) record(ctx context.Context, after uint64, next domain.Integrat
 	if err := sealing.Wait(); err != nil {
 		return 0, err
 	}
-	position, err := s.Events.Append(ctx, next.Workspace, next.ID, after, d.Event, m)
+	position, err := appendTo(ctx, s.Events, next, after, d.Event, m)
 	if errors.Is(err, eventstore.ErrConflict) || domain.KindOf(err) == domain.TooLarge {
 		refs := make([]domain.SecretRef, len(d.Seal))
 		for n, secret := range d.Seal {
@@ -196,9 +242,13 @@ func (s *Service) record(ctx context.Context, after uint64, next domain.Integrat
 // superseded returns the secrets that next no longer references.
 func superseded(state, next domain.Integration) []domain.SecretRef {
 	kept := next.Secrets()
-	return slices.DeleteFunc(state.Secrets(), func(old domain.SecretRef) bool {
+	gone := slices.DeleteFunc(state.Secrets(), func(old domain.SecretRef) bool {
 		return slices.ContainsFunc(kept, func(ref domain.SecretRef) bool { return ref.ID == old.ID })
 	})
+	if state.GeneratesKeys() && !next.GeneratesKeys() {
+		gone = append(gone, domain.SecretRef{ID: state.Owner().GeneratedKeys(), Field: "generated keys"})
+	}
+	return gone
 }
 
 // callable is current for a call: it refuses a caller who may not start a process.

@@ -10,7 +10,7 @@ import (
 )
 
 // BackupLease is the lease that a running backup holds. While it is held no secret is
-// destroyed: the log in the backup may reference it.
+// destroyed: the log in the backup may reference it. An erasure holds it too.
 const BackupLease = "backup"
 
 // Deferred holds the secrets to destroy after a backup.

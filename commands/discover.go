@@ -30,3 +30,22 @@ func (s *Service) Discover(ctx context.Context, by Caller, id domain.ID, d domai
 	}
 	return found, i, err
 }
+
+// DiscoverUnsaved is Discover for the configuration in doc, as in TestUnsavedConnection.
+func (s *Service) DiscoverUnsaved(ctx context.Context, by Caller, doc domain.Document, d domain.Description) (domain.Discovery, domain.Integration, error) {
+	i, keyring, err := s.unsaved(ctx, by, doc)
+	if err != nil {
+		return domain.Discovery{}, i, err
+	}
+	if unset := s.missingSettings(i); unset != "" {
+		return domain.Discovery{}, i, domain.Errorf(domain.Conflict, "misconfigured", "%s", unset)
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
+	defer cancel()
+	start := s.Now()
+	found, err := s.Connectors.Discover(ctx, i, keyring, d)
+	if asked := d.URL != "" || !d.Given(); asked && err == nil {
+		s.recordDiscovery(ctx, by, i, s.Now().Sub(start), found)
+	}
+	return found, i, err
+}

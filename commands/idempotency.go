@@ -37,26 +37,35 @@ func (o idempotency) repeated(ctx context.Context) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if claim.Unchanged {
-		c, err := o.Events.Next(ctx, o.by.Workspace, o.id, claim.After-1)
+		c, err := o.next(ctx, o.id, claim.After-1)
 		if err != nil {
 			return Outcome{}, err
 		}
 		return replayed(c)
 	}
 	for after := claim.After; ; {
-		c, err := o.Events.Next(ctx, o.by.Workspace, o.id, after)
+		c, err := o.next(ctx, o.id, after)
 		if err != nil || c.Position == 0 {
 			return Outcome{}, err
 		}
 		if c.Meta.CommandID == claim.CommandID {
 			out, err := replayed(c)
-			if before, failed := o.Events.Next(ctx, o.by.Workspace, o.id, max(after, 1)-1); failed == nil && before.Position == after {
+			if before, failed := o.next(ctx, o.id, max(after, 1)-1); failed == nil && before.Position == after {
 				out.Removed = domain.RemovedEndpoints(domain.Evolve(domain.Integration{}, before.Event).Configuration, out.Integration.Configuration)
 			}
 			return out, err
 		}
 		after = c.Position
 	}
+}
+
+// next returns the first event of an integration after a position, as the leader of the log
+// has it: an event that a follower lacks would be made again.
+func (o idempotency) next(ctx context.Context, id domain.ID, after uint64) (eventstore.Commit, error) {
+	if o.Events.Replicated() {
+		return o.Events.NextFromLeader(ctx, o.by.Workspace, id, after)
+	}
+	return o.Events.Next(ctx, o.by.Workspace, id, after)
 }
 
 func replayed(c eventstore.Commit) (Outcome, error) {
@@ -78,7 +87,7 @@ func (o idempotency) asRecorded(ctx context.Context, out Outcome) Outcome {
 	if o.on.IdempotencyKey == "" {
 		return out
 	}
-	c, err := o.Events.Next(ctx, o.by.Workspace, out.Integration.ID, out.Position-1)
+	c, err := o.next(ctx, out.Integration.ID, out.Position-1)
 	if err != nil || c.Position != out.Position || c.Err != nil {
 		return out // the change is made; a repetition reads it back
 	}

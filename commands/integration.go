@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
@@ -15,6 +16,7 @@ func (s *Service) CreateIntegration(ctx context.Context, by Caller, doc domain.D
 	if err := mayName(ctx, name); err != nil {
 		return Outcome{}, err
 	}
+	on.isNew = true
 	return s.change(ctx, by, domain.NewID(by.Workspace, name), on, func(i domain.Integration, st domain.Attempt) (domain.Decision, error) {
 		return i.Create(by.Workspace, doc, st, s.Rules)
 	})
@@ -51,7 +53,7 @@ func (s *Service) RestoreIntegration(ctx context.Context, by Caller, id domain.I
 	if err != nil {
 		return Outcome{}, err
 	}
-	return s.ReplaceIntegration(ctx, by, id, earlier.Document(), on)
+	return s.ReplaceIntegration(ctx, by, id, earlier.Exact(), on)
 }
 
 // DeleteIntegration deletes an integration and destroys its secrets.
@@ -61,13 +63,29 @@ func (s *Service) DeleteIntegration(ctx context.Context, by Caller, id domain.ID
 		deleted = i
 		return s.orBuiltin(by, id, i).Delete(reason, st)
 	})
-	if err == nil && !on.DryRun && s.Authorizations != nil && deleted.Consents() {
-		if err := s.Authorizations.Forget(context.WithoutCancel(ctx), deleted, by.Actor); err != nil {
-			s.Log.WarnContext(ctx, "destroying the tokens of a deleted integration failed; the sweep destroys them", slog.Any("err", err))
+	if err == nil && !on.DryRun && s.Authorizations != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTime)
+		defer cancel()
+		if err := s.Authorizations.Forget(ctx, by.Workspace, id, out.Integration.Version, by.Actor); err != nil {
+			s.Log.WarnContext(ctx, "ending the authorizations of a deleted integration takes longer; it goes on in the background", slog.Any("err", err))
+		}
+	}
+	if err == nil && !on.DryRun && s.Approvals != nil && deleted.ID != "" {
+		if err := s.Approvals.Forget(context.WithoutCancel(ctx), deleted, s); err != nil {
+			s.Log.WarnContext(ctx, "destroying the parameters of approvals of a deleted integration failed; they are destroyed a day after they were asked for", slog.Any("err", err))
+		}
+	}
+	if err == nil && !on.DryRun && s.Bodies != nil && deleted.ID != "" {
+		if err := s.Bodies.Forget(context.WithoutCancel(ctx), deleted, s.Now(), s); err != nil {
+			s.Log.WarnContext(ctx, "destroying the bodies of calls of a deleted integration failed; the sweep destroys them", slog.Any("err", err))
 		}
 	}
 	return out, err
 }
+
+// forgetTime is how long a deletion waits until the tokens of all subjects are destroyed.
+// ForgetDeleted destroys the rest.
+const forgetTime = 5 * time.Second
 
 // orBuiltin returns the built-in with an id if there is one, else i.
 func (s *Service) orBuiltin(by Caller, id domain.ID, i domain.Integration) domain.Integration {

@@ -19,6 +19,9 @@ var errReplaced = domain.Errorf(domain.Conflict, "secret_replaced", "the secret 
 // that needed the secret has been sent yet.
 func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Integration, do func(domain.Integration, domain.Keyring) (T, error)) (T, error) {
 	var none T
+	if err := mayUse(ctx, i, by.OnBehalfOf); err != nil {
+		return none, err
+	}
 	for range 2 {
 		var replaced atomic.Bool
 		got, err := do(i, s.withTokens(s.watched(i, &replaced), i, by.OnBehalfOf))
@@ -37,6 +40,14 @@ func withSecrets[T any](ctx context.Context, s *Service, by Caller, i domain.Int
 		}
 	}
 	return none, errReplaced
+}
+
+// mayUse refuses with Forbidden tokens of a subject that the API key may not act for.
+func mayUse(ctx context.Context, i domain.Integration, subject string) error {
+	if i.Consents() && !domain.ScopeOf(ctx).ActsFor(subject) {
+		return domain.NotFor(subject)
+	}
+	return nil
 }
 
 // watched returns the keyring of an integration. It sets replaced when a secret is gone
@@ -71,7 +82,7 @@ func (s *Service) keyring(o domain.Owner, given []domain.SealedSecret) domain.Ke
 		}
 		builtin, ok := strings.CutPrefix(ref.ID, domain.OperatorSecret)
 		if !ok {
-			return s.Vault.Open(ctx, o, ref)
+			return s.Vault.OpenRecent(ctx, o, ref)
 		}
 		if key, set := s.OperatorKeys[builtin]; set && key.Reveal() != "" {
 			return key, nil
@@ -88,17 +99,23 @@ func (s *Service) useOf(i domain.Integration, subject string) authorizations.Use
 	return authorizations.Use{Integration: i, Keyring: s.keyring(i.Owner(), nil), Subject: subject}
 }
 
-// withTokens returns a keyring that also opens the access tokens of a subject.
+// withTokens returns a keyring that also opens what a subject has consented to.
 func (s *Service) withTokens(open domain.Keyring, i domain.Integration, subject string) domain.Keyring {
 	return func(ctx context.Context, ref domain.SecretRef) (domain.Secret, error) {
 		switch {
-		case !domain.IsAccessTokenRef(ref):
+		case !domain.IsSignedInRef(ref):
 			return open(ctx, ref)
 		case s.Authorizations == nil:
 			return domain.Secret{}, errNoConsents
 		case !i.Consents():
 			return domain.Secret{}, authorizations.Required("")
+		case !domain.ScopeOf(ctx).ActsFor(subject):
+			return domain.Secret{}, domain.NotFor(subject)
 		}
-		return s.Authorizations.Token(ctx, s.useOf(i, subject), ref)
+		opened, err := s.Authorizations.SignedIn(ctx, s.useOf(i, subject), ref)
+		if err != nil {
+			return domain.Secret{}, err
+		}
+		return opened.Secret()
 	}
 }

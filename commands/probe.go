@@ -3,11 +3,11 @@ package commands
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // probeTimeout bounds every probe.
@@ -78,41 +78,11 @@ func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domai
 // the configuration but its name. If doc has the id of an integration, absent members are taken from it, including secrets that
 // would go to the same destination.
 func (s *Service) TestUnsavedConnection(ctx context.Context, by Caller, doc domain.Document) (domain.Probe, error) {
-	attempt := domain.Attempt{At: s.Now(), ID: s.NewID()}
-	doc = maps.Clone(doc)
-	var stored domain.Integration
-	id, withID := doc["id"].(string)
-	var decision domain.Decision
-	var err error
-	if withID {
-		if stored, err = s.current(ctx, by.Workspace, domain.ParseID(by.Workspace, id)); err != nil {
-			return domain.Probe{}, err
-		}
-		delete(doc, "id")
-		if doc["name"] == stored.Name {
-			delete(doc, "name")
-		}
-		decision, err = stored.Update(doc, attempt, s.Rules)
-	} else {
-		for _, unneeded := range []string{"name", "display_name"} {
-			if doc[unneeded] == nil {
-				doc[unneeded] = "unsaved"
-			}
-		}
-		name, _ := doc["name"].(string)
-		if err := mayName(ctx, name); err != nil {
-			return domain.Probe{}, err
-		}
-		decision, err = stored.Create(by.Workspace, doc, attempt, s.Rules)
-	}
+	wanted, keyring, err := s.unsaved(ctx, by, doc)
 	if err != nil {
 		return domain.Probe{}, err
 	}
-	wanted := domain.Evolve(stored, decision.Event)
-	if err := by.May(wanted); err != nil {
-		return domain.Probe{}, err
-	}
-	probe := s.probe(ctx, wanted, s.withTokens(s.keyring(wanted.Owner(), decision.Seal), wanted, ""))
+	probe := s.probe(domain.WithUnsaved(ctx), wanted, keyring)
 	if probe.Status == "" {
 		return domain.Probe{}, notProbed(probe)
 	}
@@ -135,5 +105,11 @@ func (s *Service) probe(ctx context.Context, i domain.Integration, keyring domai
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return s.Connectors.Probe(ctx, i, keyring)
+	ctx, span := tracing.Start(ctx, "probe", tracing.Internal)
+	p := s.Connectors.Probe(ctx, i, keyring)
+	span.Of(i.Workspace, i.ID)
+	span.SetText(tracing.Protocol, string(i.Protocol))
+	span.SetText(tracing.Outcome, string(p.Status))
+	span.End(nil)
+	return p
 }

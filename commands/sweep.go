@@ -5,8 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed677028b5/integrations/approvals"
 	"github.com/seed677028b5/integrations/authorizations"
+	"github.com/seed677028b5/integrations/bodies"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/persons"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -29,7 +32,7 @@ var ErrTooMany = domain.Errorf(domain.Conflict, "too_many_secrets",
 // for its event to be on its way.
 func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) error {
 	return s.Vault.Each(ctx, func(secret vault.Stored) error {
-		if s.Now().Sub(secret.At) < SweepAfter {
+		if s.Now().Sub(secret.At) < SweepAfter || persons.Owns(secret.Owner.ID) {
 			return nil
 		}
 		last, err := s.Events.LoadFromLeader(ctx, secret.Owner.Workspace, secret.Owner.ID)
@@ -46,7 +49,28 @@ func (s *Service) Orphans(ctx context.Context, visit func(vault.Stored) error) e
 			}
 			return visit(secret)
 		}
+		if approvals.Owns(secret.ID) {
+			if s.Approvals == nil {
+				return nil
+			}
+			if needed, err := s.Approvals.Needs(ctx, i, secret.ID); err != nil || needed {
+				return err
+			}
+			return visit(secret)
+		}
+		if bodies.Owns(secret.ID) {
+			if bodies.Needed(i, secret.ID) {
+				return nil
+			}
+			return visit(secret)
+		}
 		named := i.Secrets()
+		if of, pinned := vault.PinnedSecret(secret.ID); pinned {
+			if of == i.Owner().GeneratedKeys() && i.GeneratesKeys() {
+				return nil
+			}
+			secret.ID = of // it is destroyed with its secret
+		}
 		if slices.ContainsFunc(named, func(ref domain.SecretRef) bool { return ref.ID == secret.ID }) {
 			return nil
 		}
@@ -67,6 +91,9 @@ func (s *Service) needed(ctx context.Context, i domain.Integration, secret strin
 // It destroys nothing and returns an error when there are more (ErrTooMany), when events
 // are missing from the log, when the log is empty, and during a backup.
 func (s *Service) Sweep(ctx context.Context, atMost int) (int, error) {
+	if err := s.destroyExpired(ctx); err != nil {
+		return 0, err
+	}
 	var found []vault.Stored
 	if err := s.Orphans(ctx, func(secret vault.Stored) error {
 		found = append(found, secret)
@@ -105,4 +132,37 @@ func (s *Service) mayDestroy(ctx context.Context) error {
 		err = domain.Errorf(domain.Unavailable, "backup_running", "a backup is running; secrets are destroyed after it")
 	}
 	return err
+}
+
+// Destroy implements approvals.Maker.
+func (s *Service) Destroy(ctx context.Context, o domain.Owner, refs []domain.SecretRef) error {
+	if err := s.mayDestroy(ctx); err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if err := s.Vault.Destroy(ctx, o, ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// destroyExpired destroys the keys of bodies that were kept long enough, however many there
+// are: each names its day.
+func (s *Service) destroyExpired(ctx context.Context) error {
+	var expired []vault.Stored
+	if err := s.Vault.Each(ctx, func(secret vault.Stored) error {
+		if bodies.Expired(secret.ID, s.Now()) {
+			expired = append(expired, secret)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, secret := range expired {
+		if err := s.Destroy(ctx, secret.Owner, []domain.SecretRef{secret.Ref()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

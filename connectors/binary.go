@@ -22,19 +22,21 @@ const (
 
 // describeBinary returns an answer that is no text as JSON: its media type, its size in
 // bytes, and its content in base64 with secrets masked. The content is left out where a
-// secret is in what it packs: it can't be masked there.
-func describeBinary(got egress.Answer, s scrub.Scrubber) map[string]any {
+// secret is in what it packs: it can't be masked there. So is the size, which shows
+// whether something else in it repeats the secret. It reports whether all is shown.
+func describeBinary(got egress.Answer, s scrub.Scrubber) (described map[string]any, whole bool) {
 	size := strconv.Itoa(len(got.Body))
 	if length := got.Header.Get("Content-Length"); got.Truncated && got.Header.Get("Content-Encoding") == "" && length != "" {
 		if n, err := strconv.ParseUint(length, 10, 63); err == nil {
 			size = strconv.FormatUint(n, 10)
 		}
 	}
-	described := map[string]any{"media_type": s.Text(got.Media), "size": json.Number(size)}
+	described = map[string]any{"media_type": s.Text(got.Media)}
 	if packsSecret(got.Body, s) {
 		described["left_out"] = "The content is not shown: it packs a secret of this integration."
-		return described
+		return described, false
 	}
+	described["size"] = json.Number(size)
 	content := string(got.Body)
 	if got.Truncated {
 		content = s.Truncated(content)
@@ -44,10 +46,10 @@ func describeBinary(got egress.Answer, s scrub.Scrubber) map[string]any {
 	encoded := base64.StdEncoding.EncodeToString([]byte(content))
 	if s.Finds(encoded) { // what is base64 of the bytes may be a secret as it is
 		described["left_out"] = "The content is not shown: its base64 is a secret of this integration."
-		return described
+		return described, false
 	}
 	described["base64"] = encoded
-	return described
+	return described, content == string(got.Body)
 }
 
 // perceptible returns a picture or a sound, as describeBinary describes it, as the content

@@ -38,24 +38,52 @@ type reply struct {
 	tool     []byte           // MCP: the whole result of the tool; nil: it has nothing that the answer lacks
 }
 
-// call is Registry.Call for a protocol.
+// call is Registry.Call for a protocol. A call that was not processed, and that the account has
+// changed under, is made once more, for the account as it is then.
 func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain.CallResult, error) {
 	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
+	ctx, cancel := withTimeout(ctx, call.Endpoint)
+	defer cancel()
+	result, e, err := c.make(ctx, p, call)
+	if e != nil && e.Rebuild {
+		earlier := result.Attempts
+		result, e, err = c.make(ctx, p, call)
+		result.Attempts = slices.Concat(earlier, result.Attempts)
+	}
+	if err != nil {
+		return domain.CallResult{}, err
+	}
+	result.Duration = time.Since(start)
+	if e != nil {
+		return failed(result, e), nil
+	}
+	return result, nil
+}
+
+// make makes a call. The sentence of its call error has no secret in it; its error is a refusal
+// of the parameters.
+func (c *caller) make(ctx context.Context, p protocol, call domain.Call) (domain.CallResult, *callerror.Error, error) {
 	i, endpoint := call.Integration, call.Endpoint
 	auth := cmp.Or(endpoint.Auth, i.Auth)
+	filled, unfilled := forAccount(ctx, call)
+	if unfilled != nil {
+		shown := domain.CallRequest{Method: endpoint.Method, URL: cmp.Or(endpoint.BaseURL, i.BaseURL) + endpoint.Path} // as it is configured
+		return domain.CallResult{Request: shown}, unfilled, nil
+	}
+	call = filled
+	i, endpoint = call.Integration, call.Endpoint
 	call.Params = jsonschema.WithoutNulls(endpoint.InputSchema, call.Params)
 	problems, e := c.checkParams(ctx, endpoint.InputSchema, call.Params)
 	exchange, params, unfit := signin.ExchangeHeaders(auth, call.Params)
 	r, more, unbuilt := p.build(ctx, call, auth, params)
 	if err := refuseParams(slices.Concat(problems, unfit, more)); err != nil {
-		return domain.CallResult{}, err
+		return domain.CallResult{}, nil, err
 	}
 	if e = cmp.Or(e, unbuilt); e != nil {
-		return failed(domain.CallResult{Duration: time.Since(start)}, e), nil
+		return domain.CallResult{}, e, nil
 	}
-	ctx, cancel := withTimeout(ctx, endpoint)
-	defer cancel()
 	r.Integration, r.Auth, r.Keyring, r.Exchange, r.DryRun, r.Retry = i, auth, call.Keyring, exchange, call.DryRun, endpoint.Retry
+	r.subject, r.progress = call.Subject, call.Progress
 	r.limit, r.invocation = c.upstreams.Limit(i.Workspace, r.Request.URL), call.Invocation
 	r.Request.SetTraceParent(call.TraceParent)
 	e = p.sign(ctx, r)
@@ -63,7 +91,7 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 	if e == nil && !call.DryRun {
 		var got reply
 		if got, e = p.send(ctx, r, endpoint); got.problems != nil {
-			return domain.CallResult{}, refuseParams(got.problems)
+			return domain.CallResult{}, nil, refuseParams(got.problems)
 		}
 		result.Attempts = got.attempts
 		result.RequestBytes, result.ResponseBytes = len(r.Request.Body), len(got.answer.Body)
@@ -71,12 +99,15 @@ func (c *caller) call(ctx context.Context, p protocol, call domain.Call) (domain
 		if crowded := showTool(ctx, &result, got.tool, e, endpoint, r.Request.Scrubber()); crowded != nil {
 			e = crowded
 		}
+		if e == nil {
+			c.checkOutput(ctx, &result, endpoint)
+		}
+		result.Recorded = recorded(ctx, p, call, auth, params, result)
 	}
-	result.Duration = time.Since(start)
 	if e != nil {
-		return failed(result, &callerror.Error{Code: e.Code, Sentence: e.Shown(r.Request.Scrubber())}), nil
+		e = &callerror.Error{Code: e.Code, Rebuild: e.Rebuild, Sentence: e.Shown(r.Request.Scrubber())}
 	}
-	return result, nil
+	return result, e, nil
 }
 
 // withTimeout bounds a call by the timeout of its endpoint.

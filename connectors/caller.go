@@ -33,6 +33,9 @@ type request struct {
 	credential *signin.Credential // once it is signed
 	program    *program.Program   // what is started instead of sending; nil: nothing
 	params     map[string]any     // what is left of the parameters of a call
+	subject    string             // on whose behalf it is
+
+	progress func(domain.Progress) // is called as an MCP server reports it; nil: nobody asks
 
 	limit      *upstream.Limit // of calls; nil: it doesn't count
 	invocation bool            // it may be refused while the upstream keeps failing

@@ -34,8 +34,17 @@ type Config struct {
 	Profiles      []Profile        // programs that MCP integrations may have started. Default: none
 	Private       []string         // files and folders that no program may read. Default: none
 	Gate          *admission.Gate  // what calls and probes may hold in memory together. Default: no bound
+	MaxConcurrent int              // calls to one upstream at once, for each workspace. Default: 64
+	Pace          Pace             // waits until a request may be sent to a host. Default: at once
+	Pins          Pins             // where secrets were first sent. Default: kept in memory
 	Now           func() time.Time // the clock of probes, tokens and Retry-After dates. Default: time.Now
 }
+
+// Pins keeps where secrets were first sent, for every process and after a restart.
+type Pins = signin.Pins
+
+// Pace waits until a request may be sent to a host. It reports false when that takes too long.
+type Pace = upstream.Pace
 
 // Validate reports everything that is wrong with c at once.
 func (c Config) Validate() error {
@@ -83,7 +92,7 @@ func New(c Config) (*Registry, error) {
 		return nil, err
 	}
 	shared := &caller{
-		client: client, auth: signin.New(client, c.Now), upstreams: upstream.NewRegistry(),
+		client: client, auth: signin.New(client, c.Pins, c.Now), upstreams: upstream.NewRegistry(c.MaxConcurrent, c.Pace),
 		attempts: upstream.Attempts{FirstWait: firstWait, Now: c.Now}, schemas: jsonschema.NewCache(), now: c.Now,
 	}
 	return &Registry{
@@ -128,8 +137,37 @@ func (r *Registry) Probe(ctx context.Context, i domain.Integration, k domain.Key
 	}
 	ctx, release := r.config.Gate.Open(ctx)
 	defer release()
-	return c.probe(ctx, i, k)
+	filled, e := forAccount(ctx, domain.Call{Integration: i, Keyring: k})
+	switch p := newProbing(r.caller, i.Auth); {
+	case e == nil:
+		return c.probe(ctx, filled.Integration, filled.Keyring)
+	case e.Code != domain.CallAuthorizationRequired:
+		return p.failed("resolve_account", e)
+	case domain.HasAccountHost(i.BaseURL):
+		return p.healthy("resolve_account", "Nothing was called: the host is one of the account, and it waits for somebody to sign in.")
+	}
+	return c.probe(ctx, i.WithoutAccount(), k) // for the challenge alone
 }
+
+// Close ends the sessions and the programs that calls left for later ones. Calls may still be
+// made; they leave nothing.
+func (r *Registry) Close() {
+	if m, ok := r.connectors[domain.MCP].(mcpConnector); ok {
+		m.kept.close()
+	}
+}
+
+// ObserveTokens sets who is notified of each request to a token endpoint. It must be
+// called before the first call.
+func (r *Registry) ObserveTokens(observe func(domain.AuthType, domain.CallOutcome)) {
+	r.caller.auth.Observe(observe)
+}
+
+// Running returns how many programs of profiles are running.
+func (r *Registry) Running() int { return r.programs.Running() }
+
+// Pauses returns how often invocations of an upstream were paused, because it kept failing.
+func (r *Registry) Pauses() uint64 { return r.caller.upstreams.Pauses() }
 
 // DenyListener makes a listener of ours a destination that is never dialled. A
 // listener on an unspecified address is denied on every address of this machine.

@@ -32,6 +32,12 @@ func (r *Registry) RequestToken(ctx context.Context, t domain.TokenRequest) doma
 	return r.caller.auth.RequestToken(ctx, t)
 }
 
+// Identify asks an API who has signed in.
+func (r *Registry) Identify(ctx context.Context, i domain.Integration, at string, access domain.Secret) (domain.Identity, error) {
+	who, e := r.caller.auth.Identify(ctx, i, at, access)
+	return who, refusal(e)
+}
+
 func refusal(e *callerror.Error) error {
 	if e == nil {
 		return nil

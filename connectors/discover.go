@@ -38,7 +38,11 @@ func (r *Registry) Discover(ctx context.Context, i domain.Integration, k domain.
 	if !ok {
 		return domain.Discovery{}, domain.Refuse("/openapi_url", "required", "is required for a REST API, or openapi with the document itself, or curl, postman or har")
 	}
-	found, e := c.discover(ctx, i, k)
+	filled, e := forAccount(ctx, domain.Call{Integration: i, Keyring: k})
+	var found domain.Discovery
+	if e == nil {
+		found, e = c.discover(ctx, filled.Integration, filled.Keyring)
+	}
 	if e != nil {
 		found.Error, found.ErrorCode = e.Sentence, e.Code
 	}

@@ -18,23 +18,23 @@ import (
 	"github.com/seed677028b5/integrations/connectors/sandbox"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/connectors/signin"
-	"github.com/seed677028b5/integrations/connectors/upstream"
 	"github.com/seed677028b5/integrations/domain"
 )
 
 const toolsCall = "tools/call" // the method of MCP that a call is shown with
 
 // mcpConnector calls the tools of MCP servers, over HTTP or as programs of this machine. An
-// endpoint is a tool of its name. Each call is a session of its own: what one call does
-// to a server can't affect the next.
+// endpoint is a tool of its name. What calls leave for later ones is in kept, by the mode of
+// the integration.
 type mcpConnector struct {
 	*caller
 	tools    *toolSchemas
+	kept     *keptSessions
 	programs *program.Pool // nil: none is started
 }
 
 func newMCP(c *caller, programs *program.Pool) mcpConnector {
-	return mcpConnector{caller: c, tools: newToolSchemas(c.now), programs: programs}
+	return mcpConnector{caller: c, tools: newToolSchemas(c.now), kept: newKeptSessions(c.now), programs: programs}
 }
 
 func (m mcpConnector) call(ctx context.Context, call domain.Call) (domain.CallResult, error) {
@@ -108,52 +108,16 @@ func (m mcpConnector) sign(ctx context.Context, r *request) *callerror.Error {
 	return nil
 }
 
-// send opens a session and calls the tool, again with a fresh token when the server
-// refuses the one it got after the session was open: what is answered with 401 was not
-// done, not even the call of a tool.
+// send has a conversation in which the tool is called.
 func (m mcpConnector) send(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
-	var got reply
-	e := r.limit.Do(ctx, r.invocation, func() (int, *callerror.Error) {
-		_, e := m.attempts.Run(ctx, r.credential, domain.RetryConfig{}, func() upstream.Outcome {
-			earlier := got.attempts
-			var e *callerror.Error
-			got, e = m.converse(ctx, r, endpoint)
-			got.attempts = append(earlier, got.attempts...)
-			if e == nil || e.Code != domain.CallAuthFailed {
-				return upstream.Outcome{Err: e}
-			}
-			return upstream.Outcome{Status: got.answer.Status, Err: e}
-		}, upstream.Once)
-		return got.answer.Status, e
+	return m.converse(ctx, r, endpoint, func(s *mcp.Session) (reply, *callerror.Error) {
+		problems, e := m.checkByServer(ctx, s, r, endpoint)
+		if problems != nil || e != nil {
+			return reply{problems: problems}, e
+		}
+		got, e := s.CallTool(ctx, toolName(endpoint), r.params)
+		return reply{answer: answerOf(s, got.Body), tool: got.Whole}, e
 	})
-	return got, e
-}
-
-// converse connects, checks the arguments by the server's own schema where the endpoint
-// has none, and calls the tool, once.
-func (m mcpConnector) converse(ctx context.Context, r *request, endpoint domain.Endpoint) (reply, *callerror.Error) {
-	start := time.Now() //nolint:forbidigo // a duration is measured, nothing is decided by it
-	s, attempts, e := m.connect(ctx, r, endpoint.Retry)
-	if e != nil {
-		return reply{answer: answerOf(s, nil), attempts: attempts}, e
-	}
-	defer s.Close()
-	problems, e := m.checkByServer(ctx, s, r, endpoint)
-	if problems != nil {
-		return reply{problems: problems}, nil
-	}
-	var got mcp.Result
-	if e == nil {
-		got, e = s.CallTool(ctx, toolName(endpoint), r.params)
-	}
-	a := domain.CallAttempt{StatusCode: s.Last().Status, Duration: time.Since(start)}
-	for _, earlier := range attempts {
-		a.Duration -= earlier.Duration
-	}
-	if e != nil {
-		a.Error = e.Shown(r.Request.Scrubber())
-	}
-	return reply{answer: answerOf(s, got.Body), attempts: append(attempts, a), tool: got.Whole}, e
 }
 
 // answerOf returns an answer with the status and the headers of the last request.
@@ -166,38 +130,40 @@ func answerOf(s *mcp.Session, body []byte) egress.Answer {
 	return egress.Answer{Status: last.Status, Header: headers, Body: body}
 }
 
-// connect opens a session. Nothing was called by then, so retry decides how often that is
-// tried. It returns the attempts that failed.
-func (m mcpConnector) connect(ctx context.Context, r *request, retry domain.RetryConfig) (*mcp.Session, []domain.CallAttempt, *callerror.Error) {
-	var s *mcp.Session
-	attempts, e := m.attempts.Run(ctx, r.credential, retry, func() upstream.Outcome {
-		var e *callerror.Error
-		server := m.server(r)
-		if s, e = mcp.Connect(ctx, server); e == nil {
-			return upstream.Outcome{}
-		}
-		last := s.Last()
-		return upstream.Outcome{Status: last.Status, Header: last.Header, Err: e, Shown: e.Shown(server.Scrubber)}
-	}, func(o upstream.Outcome, _ bool) bool {
-		return o.Err != nil && (o.Err.Code == domain.CallUnreachable || slices.Contains(retry.RetryOnStatus, o.Status))
-	})
-	if e == nil {
-		attempts = attempts[:len(attempts)-1]
-	}
-	return s, attempts, e
-}
-
 // server returns the server of a signed request.
-func (m mcpConnector) server(r *request) mcp.Server {
+func (m mcpConnector) server(ctx context.Context, r *request) mcp.Server {
 	i := r.Integration
 	server := mcp.Server{
 		URL: i.MCPURL, SSE: i.MCPTransport == domain.SSE, Client: m.client.With(r.Request.ClientCertificate), Version: m.client.Version,
-		Header: r.Request.Header, Query: r.Request.URL.RawQuery, Scrubber: r.Request.Scrubber(), TraceParent: r.Request.TraceParent(),
+		Header: r.Request.Header, Query: r.Request.URL.RawQuery, Scrubber: r.Request.Scrubber(), TraceParent: r.Request.TraceParent(), Progress: r.progress,
+	}
+	if sign := r.Request.Sign; sign != nil {
+		server.Sign = func(sent *http.Request) *callerror.Error { return sign(sent, nil) }
+		server.Answered = r.Request.Answered
 	}
 	if r.program != nil {
-		server.Start = func() (*sandbox.Process, *callerror.Error) { return m.programs.Start(i.Workspace, r.program.Command) }
+		server.Start = func() (*sandbox.Process, *callerror.Error) { return m.start(ctx, i.Workspace, r.program.Command) }
 	}
 	return server
+}
+
+// start starts a program. Programs that no call uses make room for it.
+func (m mcpConnector) start(ctx context.Context, w domain.Workspace, c sandbox.Command) (*sandbox.Process, *callerror.Error) {
+	const patience = 5 * time.Second // for an idle program to be gone
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		freed := m.programs.Freed()
+		process, e := m.programs.Start(w, c)
+		if e == nil || !e.Final || !m.kept.makeRoom(w) {
+			return process, e
+		}
+		select {
+		case <-freed:
+		case <-soon.Done():
+			return nil, e
+		}
+	}
 }
 
 // probe connects and asks for the first page of tools: a server whose front answers and
@@ -226,7 +192,7 @@ func (m mcpConnector) probe(ctx context.Context, i domain.Integration, open doma
 	var introduction string // "" until it is connected
 	var tools mcp.Page
 	e = p.send(ctx, r, func() (int, *callerror.Error) {
-		s, _, e := m.connect(ctx, r, domain.RetryConfig{})
+		s, _, e := m.connect(ctx, r, domain.RetryConfig{}, keptSession{})
 		if e == nil {
 			defer s.Close()
 			introduction = s.Introduction()

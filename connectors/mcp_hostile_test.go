@@ -240,6 +240,43 @@ func TestMCPAListWithoutEndIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestMCPAListThatLeadsInACircleIsListedOnce(t *testing.T) {
+	var pages atomic.Int64
+	at := answering(t, func(w http.ResponseWriter, r *http.Request, method string, id json.RawMessage) {
+		switch {
+		case r.Method != http.MethodPost:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		case method == "server/discover":
+			replies(w, id, `"error":{"code":-32601,"message":"no such method"}`)
+		case method == "initialize":
+			replies(w, id, `"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{}},"serverInfo":{"name":"crooked","version":"0"}}`)
+		case id == nil:
+			w.WriteHeader(http.StatusAccepted)
+		case method == toolsCall:
+			replies(w, id, `"result":{"content":[{"type":"text","text":"called"}]}`)
+		case method == "prompts/list":
+			pages.Add(1)
+			replies(w, id, `"result":{"prompts":[{"name":"greet"}],"nextCursor":"again"}`)
+		default:
+			pages.Add(1)
+			replies(w, id, `"result":{"tools":[{"name":"one","inputSchema":{"type":"object"}}],"nextCursor":"again"}`)
+		}
+	})
+	c := tooling(domain.HTTP, at, "tool", nil)
+	r := onLoopback(t)
+	got, err := r.Query(t.Context(), domain.MCPQuery{Integration: c.Integration, Method: domain.ListPrompts})
+	if listed, _ := got.Result["prompts"].([]any); err != nil || pages.Swap(0) != 2 || len(listed) != 1 || !got.Truncated {
+		t.Errorf("the prompts came to %+v, %v", got, err)
+	}
+	found, err := r.Discover(t.Context(), c.Integration, nil, domain.Description{})
+	if err != nil || pages.Swap(0) != 2 || len(found.Offers) != 1 || !found.Truncated {
+		t.Errorf("the tools came to %+v, %v", found, err)
+	}
+	if got := succeeds(t, r, c); got.FinalResult != "called" || pages.Load() > 2 {
+		t.Errorf("after %d pages the call came to %+v", pages.Load(), got)
+	}
+}
+
 func TestMCPAToolIsOfferedWithASchemaThatAnEndpointMayHave(t *testing.T) {
 	at := crooked(t, func(w http.ResponseWriter, _ *http.Request, _ string, id json.RawMessage) {
 		replies(w, id, `"result":{"tools":[{"name":"absent"},{"name":"null","inputSchema":null},{"name":"true","inputSchema":true},{"name":"text","inputSchema":{"type":"string"}},

@@ -121,6 +121,9 @@ func serveTools(marker ...string) {
 		text, err := os.ReadFile("/proc/self/limits")
 		return string(text), err
 	})
+	calls := 0
+	offer("count", func(string) (string, error) { calls++; return strconv.Itoa(calls), nil })
+	offer("end", func(string) (string, error) { syscall.Exit(3); return "", nil })
 	offer("slow", func(string) (string, error) {
 		time.Sleep(time.Hour)
 		return "", nil
@@ -177,6 +180,7 @@ func inEachSandbox(t *testing.T, profile Profile, test func(*testing.T, *Registr
 // allEnded waits until nothing is left of the programs of r.
 func allEnded(t *testing.T, r *Registry) {
 	t.Helper()
+	r.Close()
 	for deadline := time.Now().Add(20 * time.Second); r.programs.Running() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d programs have not ended", r.programs.Running())

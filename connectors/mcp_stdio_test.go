@@ -183,7 +183,9 @@ func TestStdioNothingThatAProgramStartedOutlivesItsSession(t *testing.T) {
 	inEachSandbox(t, ownProfile(t), func(t *testing.T, r *Registry) {
 		for _, mode := range []string{"tools", "stubborn"} {
 			marker := fmt.Sprintf("%s-%d-%d", mode, os.Getpid(), time.Now().UnixNano())
-			if got := succeeds(t, r, startedBy(mode, marker, "orphan", marker)); got.FinalResult != "left behind" {
+			c := startedBy(mode, marker, "orphan", marker)
+			c.Integration.MCPSession = domain.SessionPerCall
+			if got := succeeds(t, r, c); got.FinalResult != "left behind" {
 				t.Errorf("got %+v", got)
 			}
 			allEnded(t, r)

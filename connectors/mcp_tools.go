@@ -27,7 +27,6 @@ import (
 
 const (
 	toolsList          = "tools/list" // the method of MCP that a discovery is shown with
-	maxToolPages       = 20           // of tools/list that are read for one call
 	maxToolSchemas     = 256          // that are kept
 	maxToolSchema      = 64 << 10     // bytes of one that is kept
 	toolSchemaLifetime = time.Minute  // of one that is kept
@@ -112,6 +111,7 @@ func (m mcpConnector) checkByServer(ctx context.Context, s *mcp.Session, r *requ
 func (m mcpConnector) lookUp(ctx context.Context, s *mcp.Session, r *request, endpoint domain.Endpoint) (json.RawMessage, *callerror.Error) {
 	var names []string
 	var cursor string
+	pages := cursors{}
 	name := toolName(endpoint)
 	for range maxToolPages {
 		page, e := s.ListTools(ctx, cursor)
@@ -134,7 +134,9 @@ func (m mcpConnector) lookUp(ctx context.Context, s *mcp.Session, r *request, en
 		if page.Next == "" {
 			return nil, unknownTool(name, names, r.Request.Scrubber())
 		}
-		cursor = page.Next
+		if cursor = page.Next; pages.repeat(cursor) {
+			break
+		}
 	}
 	return nil, nil
 }
@@ -183,20 +185,21 @@ func (m mcpConnector) discover(ctx context.Context, i domain.Integration, open d
 // list connects and offers the tools. It returns the last status of HTTP too.
 func (m mcpConnector) list(ctx context.Context, r *request) (domain.Discovery, int, *callerror.Error) {
 	found := domain.Discovery{Source: toolsList}
-	s, _, e := m.connect(ctx, r, domain.RetryConfig{})
+	s, _, e := m.connect(ctx, r, domain.RetryConfig{}, keptSession{})
 	if e != nil {
 		return found, s.Last().Status, e
 	}
 	defer s.Close()
 	offers := toolOffers{scrubber: r.Request.Scrubber(), found: &found, tools: map[string]bool{}, names: map[string]bool{}}
 	var cursor string
+	pages := cursors{}
 	for range maxToolPages {
 		page, e := s.ListTools(ctx, cursor)
 		if e != nil {
 			return found, s.Last().Status, e
 		}
 		offers.add(page)
-		if cursor = page.Next; cursor == "" || len(found.Offers) > maxOffers {
+		if cursor = page.Next; cursor == "" || len(found.Offers) > maxOffers || pages.repeat(cursor) {
 			break
 		}
 	}
@@ -290,6 +293,11 @@ func toolOffer(t mcp.Tool, name string, scrubber scrub.Scrubber) domain.Offer {
 	offer := domain.Offer{
 		Name: name, Description: jsonvalue.Abbreviate(scrubber.Text(about), maxToolDescription),
 		Method: "POST", InputSchema: written, BodyFormat: "json", Annotations: t.Annotations,
+	}
+	if output, isJSON := jsonvalue.Decode(t.OutputSchema); isJSON && output != nil {
+		if written, err := json.Marshal(scrubber.Value(output)); err == nil {
+			offer.OutputSchema = written
+		}
 	}
 	if name != t.Name {
 		offer.Tool = t.Name

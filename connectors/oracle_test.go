@@ -1,6 +1,8 @@
 package connectors
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -208,5 +211,93 @@ func TestASecretIsNotLookedForWhereItNeverGoes(t *testing.T) {
 	}
 	if got := succeeds(t, onLoopback(t), c).FinalResult; got != guesses {
 		t.Errorf("who runs a server sees which guess is a secret of another: %s", got)
+	}
+}
+
+func TestHowWellAnAnswerPacksDoesNotRevealTheSecret(t *testing.T) {
+	const secret = "471123"
+	packs := func(media string, within bool) string {
+		return startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+			var packed bytes.Buffer
+			z := gzip.NewWriter(&packed)
+			_, _ = io.WriteString(z, `{"sent": "`+r.Header.Get("Authorization")+`", "asked": "`+r.URL.Query().Get("q")+`"}`)
+			_ = z.Close()
+			if within {
+				w.Header().Set("Content-Encoding", "gzip")
+			}
+			w.Header().Set("Content-Type", media)
+			_, _ = w.Write(packed.Bytes())
+		})
+	}
+	for _, base := range []string{packs("application/json", true), packs("application/gzip", false)} {
+		shown := func(guess string) string {
+			got := succeeds(t, onLoopback(t), signedBy(calling(base, map[string]any{"q": guess}, func(e *domain.Endpoint) { e.Method = "GET" }), domain.Auth{Type: domain.BearerToken}, secret))
+			got.ResponseHeaders.Del("Date")
+			return strings.NewReplacer(guess, "guess", scrub.Mask, "guess").Replace(asJSON(t, []any{got.ResponseHeaders, got.RawResponse, got.FinalResult})) + " " + strconv.Itoa(got.ResponseBytes)
+		}
+		if right, wrong := shown("Bearer 471123"), shown("Bearer 471129"); strings.ReplaceAll(right, "Bearer ", "") != strings.ReplaceAll(wrong, "Bearer ", "") {
+			t.Errorf("the right guess shows %s, a wrong one %s", right, wrong)
+		}
+	}
+}
+
+func TestAHashOfAnAnswerWithTheSecretIsNotShown(t *testing.T) {
+	body := ""
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"ETag", "Content-MD5", "Digest", "Repr-Digest", "X-Amz-Checksum-Sha256"} {
+			w.Header().Set(name, `"hash of the whole body"`)
+		}
+		_, _ = io.WriteString(w, body+r.Header.Get("Authorization"))
+	})
+	for _, tt := range []struct {
+		body   string
+		secret bool
+	}{{"whole ", true}, {strings.Repeat("x", egress.MaxBody), true}, {"whole ", false}} {
+		body = tt.body
+		c := calling(base, nil, nil)
+		if tt.secret {
+			c = signedBy(c, domain.Auth{Type: domain.BearerToken}, canary)
+		}
+		got, err := onLoopback(t).Call(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := strings.Contains(asJSON(t, got.ResponseHeaders), "hash of the whole"); shown == tt.secret {
+			t.Errorf("with the secret in it: %v, its hash is shown: %v", tt.secret, shown)
+		}
+	}
+}
+
+func TestASignatureIsMaskedInThePartsThatAnUpstreamReadOfARequest(t *testing.T) {
+	base := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/digest" && r.Header.Get("Authorization") == "" {
+			w.Header().Set("WWW-Authenticate", `Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256`)
+			w.WriteHeader(401)
+			return
+		}
+		var parts []string
+		for _, name := range []string{"Authorization", "Signature"} {
+			parts = append(parts, strings.FieldsFunc(r.Header.Get(name), func(c rune) bool { return strings.ContainsRune(` ,"=:.`, c) })...)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"last": parts[len(parts)-1], "all": parts})
+	})
+	for path, a := range map[string]domain.Auth{
+		"/sigv4":  {Type: domain.AWSSigV4, AccessKeyID: "AK", Region: "r", Service: "s"},
+		"/oauth1": {Type: domain.OAuth1, ConsumerKey: "ck", SignatureMethod: "HMAC-SHA256"},
+		"/digest": {Type: domain.Digest, Username: "amy"},
+		"/9421":   {Type: domain.HMAC, Signature: &domain.Signature{Algorithm: "hmac-sha256", Components: []string{"@method"}}},
+		"/jwt":    {Type: domain.SignedJWT, AssertionIssuer: "i", AssertionAlgorithm: "HS256"},
+	} {
+		got := succeeds(t, onLoopback(t), signedBy(calling(base, nil, func(e *domain.Endpoint) { e.Method, e.Path = "GET", path }), a, "471123"))
+		shown := got.RawResponse.(map[string]any)
+		long := 0
+		for _, part := range shown["all"].([]any) {
+			if text := part.(string); len(text) > 40 && !strings.HasPrefix(text, "eyJ") && !strings.Contains(text, "aws4_request") {
+				long++
+			}
+		}
+		if long > 0 || !strings.Contains(asJSON(t, shown), scrub.Mask) {
+			t.Errorf("%s: got %s", path, asJSON(t, shown))
+		}
 	}
 }

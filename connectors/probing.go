@@ -173,7 +173,7 @@ func probeStatus(code domain.ErrorCode) domain.ProbeStatus {
 		return domain.SSLError
 	case domain.CallMisconfigured, domain.CallBlockedDestination:
 		return domain.Misconfigured
-	case domain.CallUnreachable, domain.CallUpstreamError, domain.CallToolError, domain.CallResponseTooLarge:
+	case domain.CallUnreachable, domain.CallUpstreamError, domain.CallToolError, domain.CallResponseTooLarge, domain.CallApprovalRequired:
 	}
 	return domain.Unreachable
 }

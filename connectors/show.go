@@ -3,6 +3,9 @@ package connectors
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -21,21 +24,30 @@ import (
 func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *callerror.Error, endpoint domain.Endpoint, verdict func(egress.Answer, any) *callerror.Error, scrubber scrub.Scrubber) *callerror.Error {
 	result.StatusCode, result.Truncated = got.Status, got.Truncated
 	result.ResponseHeaders = scrubber.Headers(got.Header)
-	var isJSON bool
+	var isJSON, masked bool
 	switch {
 	case got.Binary:
 		if admission.Answer(ctx, 6*int64(len(got.Body))) != nil { // as text, in base64 and in a result
 			return callerror.Crowded()
 		}
-		isJSON, result.RawResponse = true, describeBinary(got, scrubber)
+		described, whole := describeBinary(got, scrubber)
+		isJSON, masked, result.RawResponse = true, !whole, described
+		if described["base64"] == nil {
+			result.ResponseBytes = 0
+		}
 	case got.Truncated || e != nil && len(got.Body) > 0:
-		result.RawResponse = jsonvalue.Text([]byte(scrubber.Truncated(string(got.Body))))
+		shown := scrubber.Truncated(string(got.Body))
+		masked, result.RawResponse = shown != string(got.Body), jsonvalue.Text([]byte(shown))
 	default:
 		raw, is, crowded := decodeWithin(ctx, got.Body, reshape.Configured(endpoint))
 		if crowded != nil {
 			return crowded
 		}
-		isJSON, result.RawResponse = is, scrubber.Value(raw)
+		isJSON = is
+		result.RawResponse, masked = scrubber.Clean(raw)
+	}
+	if masked {
+		maskDerived(result.ResponseHeaders)
 	}
 	if e != nil {
 		return e
@@ -63,6 +75,19 @@ func show(ctx context.Context, result *domain.CallResult, got egress.Answer, e *
 		result.Tool = perceptible(described)
 	}
 	return nil
+}
+
+// derived are the headers that are computed from the whole body.
+var derived = []string{"Content-Length", "Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "X-Goog-Hash", "X-Checksum"}
+
+// maskDerived masks the headers that are computed from a body with a secret in it: whoever
+// knows the rest of the body could test guesses of the secret with a hash of the whole.
+func maskDerived(h http.Header) {
+	for name := range h {
+		if slices.Contains(derived, name) || strings.HasPrefix(name, "X-Amz-Checksum-") {
+			h[name] = []string{scrub.Mask}
+		}
+	}
 }
 
 // shapes reports whether an endpoint shapes its answers.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,6 +44,71 @@ func TestManyCallsAskForOneToken(t *testing.T) {
 	}
 	if got := len(from.requests()); got != 1 {
 		t.Errorf("%d tokens were asked for", got)
+	}
+}
+
+// A person's token: TestTwoHundredCallsAtAnExpiredTokenOfAPersonMakeOneRequest.
+func TestTwoHundredCallsAtAnExpiredTokenOfAClientMakeOneRequest(t *testing.T) {
+	var mu sync.Mutex
+	carried := map[string]int{}
+	with := func(token string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return carried["Bearer "+token]
+	}
+	base := startUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		carried[r.Header.Get("Authorization")]++
+	})
+	answers := []chan struct{}{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	from := issues(t, func(n int) string {
+		<-answers[n-1]
+		return fmt.Sprintf(`{"access_token": "token-%d", "expires_in": 600}`, n)
+	})
+	r, clock := atClock(t)
+	c := byToken(calling(base, nil, nil), clientCredentials(from.url), canary)
+	atOnce := func() <-chan domain.CallResult {
+		results := make(chan domain.CallResult, 200)
+		for range cap(results) {
+			go func() {
+				result, _ := r.Call(t.Context(), c)
+				for strings.Contains(result.Error, "64 calls of this workspace") { // a busy machine: nothing was sent
+					result, _ = r.Call(t.Context(), c)
+				}
+				results <- result
+			}()
+		}
+		return results
+	}
+	succeed := func(results <-chan domain.CallResult) {
+		t.Helper()
+		for range cap(results) {
+			if result := <-results; result.Error != "" || len(result.Attempts) != 1 {
+				t.Fatalf("got %+v", result)
+			}
+		}
+	}
+	close(answers[0])
+	succeeds(t, r, c)
+	clock.advance(9*time.Minute + 30*time.Second) // it lasts half a minute more, and is renewed by then
+	succeed(atOnce())                             // none waits: the token endpoint does not answer
+	if with("token-1") != 201 {
+		t.Errorf("the calls carried %v", carried)
+	}
+	until(t, "another token is asked for", func() bool { return len(from.requests()) == 2 })
+	close(answers[1])
+	until(t, "calls sign with it", func() bool { succeeds(t, r, c); return with("token-2") > 0 })
+	clock.advance(time.Hour) // it has expired
+	results := atOnce()
+	until(t, "a token is asked for", func() bool { return len(from.requests()) == 3 })
+	if len(results) > 0 {
+		t.Error("a call did not wait for the token")
+	}
+	close(answers[2])
+	succeed(results)
+	if with("token-3") != 200 || len(from.requests()) != 3 {
+		t.Errorf("the calls carried %v, of %d requests for a token", carried, len(from.requests()))
 	}
 }
 

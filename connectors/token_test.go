@@ -161,6 +161,31 @@ func TestATokenIsKeptUntilShortlyBeforeItEnds(t *testing.T) {
 	}
 }
 
+func TestEveryRequestForATokenIsObserved(t *testing.T) {
+	base, _ := recorder(t)
+	from := issues(t, nil)
+	r := onLoopback(t)
+	var mu sync.Mutex
+	seen := map[domain.CallOutcome]int{}
+	r.ObserveTokens(func(how domain.AuthType, o domain.CallOutcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		if how != domain.ClientCredentials {
+			t.Errorf("the type is %s", how)
+		}
+		seen[o]++
+	})
+	c := byToken(calling(base, nil, nil), clientCredentials(from.url), canary)
+	succeeds(t, r, c)
+	succeeds(t, r, c) // with the same token
+	failsWith(t, r, byToken(calling(base, nil, nil), clientCredentials(answers(t, http.StatusUnauthorized, `{"error": "invalid_client"}`)), canary), domain.CallAuthFailed)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) != 2 || seen[domain.CallOK] != 1 || seen[domain.CallOutcome(domain.CallAuthFailed)] != 1 {
+		t.Errorf("observed %v", seen)
+	}
+}
+
 func TestTheOldTokenServesWhileNoNewOneCanBeHad(t *testing.T) {
 	base, last := recorder(t)
 	var status atomic.Int32

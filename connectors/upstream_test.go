@@ -30,6 +30,7 @@ func registry(t *testing.T, c Config) *Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(r.Close)
 	return r
 }
 

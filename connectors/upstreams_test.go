@@ -1,7 +1,9 @@
 package connectors
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +41,9 @@ func TestInvocationsPauseWhileAnUpstreamKeepsFailing(t *testing.T) {
 	test := c
 	test.Invocation = false
 	failsWith(t, r, test, domain.CallUpstreamError) // a test shows what is
+	if n := r.Pauses(); n != 1 {
+		t.Errorf("invocations were paused %d times, want once", n)
+	}
 	failsWith(t, r, invoking(c, "other"), domain.CallUpstreamError)
 	if n := asked.Load(); n != upstream.MaxFailures+2 {
 		t.Errorf("the upstream was asked %d times: a test and another workspace are not held back", n)
@@ -76,6 +81,36 @@ func TestAnUpstreamThatHangsCostsItsOwnCallersOnly(t *testing.T) {
 	release()
 	callers.Wait()
 	succeeds(t, r, invoking(calling(slow, nil, once), "acme"))
+}
+
+func TestTheOperatorLimitsCallsToAnUpstreamAndToAHost(t *testing.T) {
+	hang := make(chan struct{})
+	waiting := make(chan struct{}, 1)
+	slow := startUpstream(t, func(http.ResponseWriter, *http.Request) { waiting <- struct{}{}; <-hang })
+	var hosts []string
+	allow := true
+	r, err := New(Config{AllowLoopback: true, MaxConcurrent: 1, Pace: func(_ context.Context, host string) bool {
+		hosts = append(hosts, host)
+		return allow
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var callers sync.WaitGroup
+	callers.Go(func() { call(t, r, invoking(calling(slow, nil, once), "acme")) })
+	<-waiting
+	if got := failsWith(t, r, invoking(calling(slow, nil, nil), "acme"), domain.CallUnreachable).Error; !strings.Contains(got, "has 1 calls") {
+		t.Errorf("the refusal is %q", got)
+	}
+	close(hang)
+	callers.Wait()
+	allow = false
+	if got := failsWith(t, r, invoking(calling(slow, nil, nil), "acme"), domain.CallUnreachable).Error; !strings.Contains(got, "operator allows") {
+		t.Errorf("the refusal is %q", got)
+	}
+	if want := []string{"127.0.0.1", "127.0.0.1"}; !slices.Equal(hosts, want) {
+		t.Errorf("asked for %v", hosts)
+	}
 }
 
 // More calls than an upstream may have at once come together: those over the limit

@@ -29,7 +29,7 @@ const (
 // authTypes lists every AuthType.
 var authTypes = []AuthType{
 	APIKeyHeader, BearerToken, Basic, ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange,
-	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate, AuthorizationCode,
+	SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate, AuthorizationCode, TokenExchange,
 }
 
 // authFields are the members of an auth of any type.
@@ -44,9 +44,12 @@ var authFields = []string{
 	"access_key_id", "region", "service", "consumer_key", "token", "realm", "signature_method", "signature", "secret_encoding",
 	"client_certificate",
 	"registration", "issuer", "authorization_url", "revocation_url", "resource", "authorization_params", "token_response", "pkce",
-	"scope_on_refresh", "require_all_scopes", "token_default_seconds",
+	"scope_on_refresh", "require_all_scopes", "token_default_seconds", "keep_alive_seconds", "redirect", "offline_access", "capture", "identity_call", "callback_hmac",
+	"subject_token_type", "actor_token_type", "requested_token_type", "audience",
+	"resource_token_url", "resource_issuer", "resource_client_id", "resource_client_auth_method",
 	"api_key_value", "bearer_token_value", "exchange_secret_value", "secret_access_key_value", "consumer_secret_value",
 	PrivateKeyField, ClientSecretField, ClientKeyField, UsernameField, PasswordField, SharedSecretField, SessionTokenField, TokenSecretField,
+	SubjectTokenField, ActorTokenField, ResourceSecretField,
 }
 
 // Auth describes how calls authenticate. Type decides which of the other fields
@@ -99,7 +102,9 @@ type Auth struct {
 	ExchangeDefaultTTLSeconds int                   `json:"exchange_default_ttl_seconds,omitempty"`
 	ExchangeParamHeaders      []ExchangeParamHeader `json:"exchange_param_headers,omitempty"`
 
-	Consent // oauth2_authorization_code
+	Consent // oauth2_authorization_code. Issuer and Resource: of the types that may discover their token endpoint
+
+	Exchange // oauth2_token_exchange
 
 	AccessKeyID string `json:"access_key_id,omitempty"` // aws_sigv4
 	Region      string `json:"region,omitempty"`        // aws_sigv4
@@ -129,7 +134,7 @@ type ExchangeParamHeader struct {
 // UsesToken reports whether calls carry a token that is issued for the secret.
 func (a Auth) UsesToken() bool {
 	switch a.Type {
-	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange, AuthorizationCode:
+	case ClientCredentials, SMARTBackendServices, JWTBearer, JSONTokenExchange, BearerTokenExchange, AuthorizationCode, TokenExchange:
 		return true
 	case APIKeyHeader, BearerToken, Basic, SignedJWT, AWSSigV4, OAuth1, Digest, HMAC, TLSCertificate:
 	}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,6 +37,11 @@ func (a *Auth) destinationsOf(use SecretUse, baseURLs ...string) []string {
 	tokenURLs := a.tokenURLs(baseURLs)
 	place, called := a.place(), a.place()
 	switch {
+	case use.Field == SubjectTokenField || use.Field == ActorTokenField:
+		place, called = use.Field, TokenPlace+a.TokenIn.place()
+	case use.Resource:
+		called = TokenPlace + a.TokenIn.place()
+		add(a.resourceURLs(baseURLs), "client_secret_"+a.ResourceClientAuthMethod+a.exchangeBinding())
 	case use.Field == ClientKeyField:
 		place = "client certificate " + fingerprint(a.ClientCertificate)
 		called = place
@@ -60,17 +66,34 @@ func (a *Auth) destinationsOf(use SecretUse, baseURLs ...string) []string {
 // is one itself.
 func (a *Auth) tokenURLs(baseURLs []string) []string {
 	switch {
-	case a.TokenURL == "" && a.Type == AuthorizationCode && a.Issuer != "":
+	case a.TokenURL == "" && a.Issuer != "" && (a.Type == AuthorizationCode || a.provesClient()):
 		return []string{a.Issuer}
-	case a.TokenURL == "" && (a.Type == SMARTBackendServices || a.Type == AuthorizationCode):
+	case a.TokenURL == "" && (a.Type == SMARTBackendServices || a.Type == AuthorizationCode || a.provesClient()):
 		return baseURLs
 	}
-	return []string{a.TokenURL, a.ExchangeURL}
+	return a.allPatterns([]string{a.TokenURL, a.ExchangeURL})
+}
+
+// resourceURLs returns where an ID-JAG is used: a server that names its token endpoint is
+// one itself.
+func (a *Auth) resourceURLs(baseURLs []string) []string {
+	if at := cmp.Or(a.ResourceTokenURL, a.ResourceIssuer); at != "" {
+		return []string{at}
+	}
+	return baseURLs
+}
+
+// exchangeBinding returns what the secrets of an exchange are bound to beside where they
+// go: who asks, and for what.
+func (a *Auth) exchangeBinding() string {
+	return fmt.Sprintf(" as %q exchanges %q for %q", a.ClientID, a.SubjectType(), digest([]string{
+		a.ActorTokenType, a.RequestedTokenType, a.Audience, a.Resource, a.ResourceTokenURL, a.ResourceIssuer, a.ResourceClientID,
+	}))
 }
 
 // tokenBinding returns what else a secret is bound to at a token endpoint: the path of
 // the token in the response, so that no other part of it can be read, the identity that
-// a private key asserts, and what else is sent. It returns "" for none.
+// an assertion claims and whom it is for, and what else is sent. It returns "" for none.
 func (a *Auth) tokenBinding() string {
 	var binding string
 	switch a.Type {
@@ -82,6 +105,9 @@ func (a *Auth) tokenBinding() string {
 		binding = fmt.Sprintf("as %q", a.ClientID)
 	case AuthorizationCode:
 		binding = fmt.Sprintf("as %q at %q reads %q", a.ClientID, a.AuthorizationURL, a.Places())
+		if capture := a.captureBinding(); capture != "" {
+			binding += " captures " + capture
+		}
 	case JWTBearer:
 		binding = fmt.Sprintf("as %q for %q", a.AssertionIssuer, a.AssertionSubject)
 	default:
@@ -89,11 +115,25 @@ func (a *Auth) tokenBinding() string {
 	if a.Type == BearerTokenExchange && a.SecretField() == PrivateKeyField {
 		binding += fmt.Sprintf(" as %q for %q", a.AssertionIssuer, a.AssertionSubject)
 	}
-	if a.SecretField() == PrivateKeyField && a.Type == ClientCredentials {
+	if a.provesClient() && a.AssertionAlgorithm != "" {
 		binding = fmt.Sprintf("as %q", a.ClientID)
+	}
+	if a.Type == TokenExchange {
+		binding += a.exchangeBinding()
+	}
+	if a.AssertionAudience != "" {
+		binding += fmt.Sprintf(" to %q", a.AssertionAudience)
 	}
 	if len(a.AssertionClaims) > 0 {
 		binding += " claims " + digest(a.AssertionClaims)
+	}
+	binding += a.encoding()
+	var passed []string
+	for _, p := range a.ExchangeParamHeaders {
+		passed = append(passed, strings.ToLower(p.HeaderName))
+	}
+	if slices.Sort(passed); len(passed) > 0 {
+		binding += fmt.Sprintf(" passing %q", passed)
 	}
 	return strings.TrimSpace(binding + a.tokenFormat())
 }
@@ -117,6 +157,25 @@ func (a *Auth) tokenFormat() string {
 	return format
 }
 
+// encoding returns how a shared secret is decoded: whether that succeeds shows which
+// characters the secret has.
+func (a *Auth) encoding() string {
+	if a.SecretEncoding == "" {
+		return ""
+	}
+	return " in " + a.SecretEncoding
+}
+
+// captureBinding returns what a grant and a secret are bound to of what is captured, "" for
+// nothing: another call to ask who signed in would get the token, and another capture is a
+// value that no consent has given.
+func (c Consent) captureBinding() string {
+	if len(c.Capture) == 0 && c.IdentityCall == nil && c.CallbackHMAC == "" {
+		return ""
+	}
+	return digest([]any{c.Capture, c.IdentityCall, c.CallbackHMAC})
+}
+
 // digest returns a short hash of plain data that is public.
 func digest(v any) string {
 	data, _ := json.Marshal(v) // plain data, which always encodes
@@ -137,20 +196,20 @@ func (a Auth) place() string {
 			return "query " + a.QueryName
 		}
 		return strings.TrimSpace("header " + strings.ToLower(a.HeaderName) + " " + a.HeaderFormat)
-	case ClientCredentials, AuthorizationCode:
+	case ClientCredentials, AuthorizationCode, TokenExchange:
 		return "client_secret_" + a.ClientAuthMethod
 	case JSONTokenExchange:
 		return "member " + a.TokenRequestClientSecretField
 	case BearerTokenExchange:
 		return "header " + strings.ToLower(a.ExchangeSecretHeader) + " " + a.ExchangeSecretFormat
 	case SignedJWT:
-		return fmt.Sprintf("signed_jwt%s as %q for %q to %q claims %s", a.TokenIn.place(), a.AssertionIssuer, a.AssertionSubject, a.AssertionAudience, digest(a.AssertionClaims))
+		return fmt.Sprintf("signed_jwt%s as %q for %q to %q claims %s", a.TokenIn.place(), a.AssertionIssuer, a.AssertionSubject, a.AssertionAudience, digest(a.AssertionClaims)) + a.encoding()
 	case AWSSigV4:
 		return fmt.Sprintf("aws_sigv4 %q %q %q", a.AccessKeyID, a.Region, a.Service)
 	case OAuth1:
 		return fmt.Sprintf("oauth1 %s %q %q", a.SignatureMethod, a.ConsumerKey, a.Token)
 	case HMAC:
-		return "hmac " + digest(a.Signature)
+		return "hmac " + digest(a.Signature) + a.encoding()
 	case BearerToken, Basic, Digest, SMARTBackendServices, JWTBearer, TLSCertificate:
 	}
 	return string(a.Type)

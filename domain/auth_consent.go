@@ -1,6 +1,9 @@
 package domain
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // AuthorizationCode is the type of auth for which a person signs in and consents
 // (RFC 6749, 4.1, with the PKCE of RFC 7636).
@@ -30,7 +33,25 @@ type Consent struct {
 	PKCE                string             `json:"pkce,omitempty"`                  // assume: the server does S256 without naming it
 	ScopeOnRefresh      bool               `json:"scope_on_refresh,omitempty"`      // the granted scopes go with each refresh
 	RequireAllScopes    bool               `json:"require_all_scopes,omitempty"`    // a consent to a part of them is refused
+	KeepAliveSeconds    *int               `json:"keep_alive_seconds,omitempty"`    // how long a refresh token may stay unused; nil: a day; 0: without a limit
 	DefaultTTLSeconds   int                `json:"token_default_seconds,omitempty"` // of a token whose answer names no lifetime. 0: until it is refused
+	Redirect            string             `json:"redirect,omitempty"`              // OwnRedirect, SharedRedirect, or empty: as the client came to be
+	OfflineAccess       string             `json:"offline_access,omitempty"`        // omit: the scope offline_access is never added
+	Capture             map[string]Capture `json:"capture,omitempty"`               // by name
+	IdentityCall        *IdentityCall      `json:"identity_call,omitempty"`         // nil: none
+	CallbackHMAC        string             `json:"callback_hmac,omitempty"`         // the parameter that has an HMAC of the others. Empty: none
+}
+
+// Which address the authorization server sends a person back to.
+const (
+	OwnRedirect    = "own"    // one of the integration alone: the answer of another server is not taken for one of this
+	SharedRedirect = "shared" // the one of the service
+)
+
+// HasOwnRedirect reports whether persons are sent back to an address of the integration
+// alone: the default for a client that the service makes known itself.
+func (c Consent) HasOwnRedirect(clientID string) bool {
+	return c.Redirect == OwnRedirect || c.Redirect == "" && clientID == ""
 }
 
 // TokenResponse is where a token endpoint's answer has its parts: paths of members and
@@ -55,4 +76,18 @@ func (c Consent) Places() TokenResponse {
 	p.ExpiresIn = cmp.Or(p.ExpiresIn, "expires_in")
 	p.Scope = cmp.Or(p.Scope, "scope")
 	return p
+}
+
+// MinKeepAlive is the shortest time after which an unused refresh token is used.
+const MinKeepAlive = time.Hour
+
+// KeepAlive returns for how long a refresh token may stay unused; 0: without a limit.
+func (a Auth) KeepAlive() time.Duration {
+	if a.Type != AuthorizationCode {
+		return 0
+	}
+	if a.KeepAliveSeconds == nil {
+		return 24 * time.Hour
+	}
+	return time.Duration(*a.KeepAliveSeconds) * time.Second
 }

@@ -1,9 +1,5 @@
 package domain
 
-import (
-	"strings"
-)
-
 // readAuth reads the auth member of o over the present one. If the type stays the
 // same, absent fields keep their values; another type starts from its defaults. It
 // returns the secrets that were given.
@@ -71,7 +67,7 @@ func (a Auth) withDefaults() Auth {
 	switch a.Type {
 	case APIKeyHeader:
 		a.HeaderName = "X-API-Key"
-	case ClientCredentials:
+	case ClientCredentials, TokenExchange:
 		a.ClientAuthMethod = "basic"
 	case SMARTBackendServices:
 		a.AssertionAlgorithm = "RS384"
@@ -106,11 +102,9 @@ func (a *Auth) read(in *object, given givenSecrets) {
 	case ClientCredentials:
 		in.boolean("dpop", &a.DPoP)
 		in.text("client_id", &a.ClientID, short, noControl)
-		in.text("token_url", &a.TokenURL, webURL)
-		readScopes(in, &a.Scopes)
-		choice(in, "client_auth_method", &a.ClientAuthMethod, "basic", "basic_raw", "body", "private_key_jwt", "client_secret_jwt", "none", "tls")
+		a.readTokenEndpoint(in)
+		choice(in, "client_auth_method", &a.ClientAuthMethod, clientAuthMethods...)
 		in.required("client_id", a.ClientID != "")
-		in.required("token_url", a.TokenURL != "")
 		a.readClientAssertion(in)
 	case SMARTBackendServices:
 		in.boolean("dpop", &a.DPoP)
@@ -151,6 +145,8 @@ func (a *Auth) read(in *object, given givenSecrets) {
 		a.readSignature(in)
 	case AuthorizationCode:
 		a.readConsent(in)
+	case TokenExchange:
+		a.readTokenExchange(in)
 	case TLSCertificate:
 		in.required("client_certificate", a.ClientCertificate != "")
 	}
@@ -201,7 +197,7 @@ func (a *Auth) readExchange(in *object) {
 		}
 		o := newObject(at, members, in.problems)
 		var h ExchangeParamHeader
-		o.text("header_name", &h.HeaderName, plainHeader)
+		o.text("header_name", &h.HeaderName, freeHeader)
 		o.text("param_name", &h.ParamName, length(1, 128))
 		o.boolean("required", &h.Required)
 		o.boolean("consume", &h.Consume)
@@ -212,16 +208,4 @@ func (a *Auth) readExchange(in *object) {
 	}) {
 		a.ExchangeParamHeaders = headers
 	}
-}
-
-// readScopes reads scopes as an array or as one string separated by spaces (RFC 6749, 3.3).
-func readScopes(in *object, into *[]string) {
-	if s, ok := in.members["scopes"].(string); ok {
-		in.known["scopes"] = true
-		if in.check("scopes", s, length(0, 4096), noControl) {
-			*into = strings.Fields(s)
-		}
-		return
-	}
-	in.texts("scopes", into, 100, length(1, 256), noControl)
 }

@@ -3,9 +3,7 @@ package domain
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strings"
 )
 
 // reservedAuthorizationParams are the parameters of an authorization request that the
@@ -26,16 +24,35 @@ func (a *Auth) readConsent(in *object) {
 	if in.null("pkce") {
 		a.PKCE = ""
 	}
+	if in.null("keep_alive_seconds") {
+		a.KeepAliveSeconds = nil
+	}
+	if v, _ := in.given("keep_alive_seconds"); v != nil {
+		a.KeepAliveSeconds = new(int)
+		in.integer("keep_alive_seconds", a.KeepAliveSeconds, 0, 365*24*3600)
+		if s := *a.KeepAliveSeconds; s != 0 && s < int(MinKeepAlive.Seconds()) {
+			in.problem("keep_alive_seconds", "too_small", "must be 0 or at least 3600")
+		}
+	}
 	if in.null("token_default_seconds") {
 		a.DefaultTTLSeconds = 0
 	}
+	if in.null("redirect") {
+		a.Redirect = ""
+	}
+	if in.null("offline_access") {
+		a.OfflineAccess = ""
+	}
+	in.boolean("dpop", &a.DPoP)
 	choice(in, "registration", &a.Registration, RegistrationAuto, RegistrationPreRegistered, RegistrationDocument, RegistrationDynamic)
 	in.nullableText("client_id", &a.ClientID, short, noControl)
 	choice(in, "client_auth_method", &a.ClientAuthMethod, "basic", "basic_raw", "body", "none")
 	in.nullableText("issuer", &a.Issuer, webURL, secureURL)
-	in.nullableText("authorization_url", &a.AuthorizationURL, webURL, secureURL)
-	in.nullableText("token_url", &a.TokenURL, webURL, secureURL)
-	in.nullableText("revocation_url", &a.RevocationURL, webURL, secureURL)
+	in.nullableText("authorization_url", &a.AuthorizationURL, ofAccount(webURL, secureURL))
+	in.nullableText("token_url", &a.TokenURL, ofAccount(webURL, secureURL))
+	in.nullableText("revocation_url", &a.RevocationURL, ofAccount(webURL, secureURL))
+	choice(in, "redirect", &a.Redirect, OwnRedirect, SharedRedirect)
+	choice(in, "offline_access", &a.OfflineAccess, "omit")
 	in.nullableText("resource", &a.Resource, short, noControl, resourceName)
 	choice(in, "pkce", &a.PKCE, "assume")
 	in.boolean("scope_on_refresh", &a.ScopeOnRefresh)
@@ -44,6 +61,7 @@ func (a *Auth) readConsent(in *object) {
 	readScopes(in, &a.Scopes)
 	a.readAuthorizationParams(in)
 	a.readTokenResponse(in)
+	a.readCapture(in)
 	in.required("authorization_url", a.AuthorizationURL != "" || a.TokenURL == "")
 	in.required("token_url", a.TokenURL != "" || a.AuthorizationURL == "")
 	in.required("client_id", a.ClientID != "" || a.Registration != RegistrationPreRegistered && a.TokenURL == "")
@@ -80,36 +98,6 @@ func (a *Auth) readTokenResponse(in *object) {
 	})
 }
 
-// secureURL is the rule that a URL which a person's browser, or a code, is sent to has TLS,
-// but on the loopback.
-func secureURL(s string) (string, string) {
-	if !SecureURL(s) {
-		return "url_invalid", "must begin with https://, but for a host of this machine"
-	}
-	return "", ""
-}
-
-// SecureURL reports whether a URL is one of https, or one of http on the loopback.
-func SecureURL(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil {
-		return false
-	}
-	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
-}
-
-func resourceName(s string) (string, string) {
-	u, err := url.Parse(s)
-	if s != NoResource && (err != nil || u.Scheme == "" || u.Fragment != "") {
-		return "url_invalid", `must be an absolute URI without a fragment, or "none" (RFC 8707, 2)`
-	}
-	return "", ""
-}
-
 // refuseConsent refuses AuthorizationCode where no authorization could be kept for it: an
 // integration has one for each subject.
 func (i *Integration) refuseConsent(o *object) {
@@ -128,7 +116,7 @@ func (i *Integration) refuseConsent(o *object) {
 	if i.Protocol == MCP && i.MCPTransport == Stdio {
 		at.problem("type", "not_allowed", "can't be used with a program: it has no authorization server")
 	}
-	if i.Protocol != MCP && i.Auth.TokenURL == "" && i.Auth.Issuer == "" {
+	if i.Protocol == REST && i.Auth.TokenURL == "" && i.Auth.Issuer == "" {
 		at.required("authorization_url", false)
 	}
 }

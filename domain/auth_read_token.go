@@ -253,7 +253,7 @@ func (a *Auth) secretRules(use SecretUse) []rule {
 		return []rule{length(low, maxSecret), noEdgeSpace, encoded(a.SecretEncoding)}
 	case AWSSigV4:
 		return []rule{length(low, maxSecret), noControl, noEdgeSpace}
-	case Basic, ClientCredentials, SMARTBackendServices, JSONTokenExchange, OAuth1, Digest, TLSCertificate, AuthorizationCode:
+	case Basic, ClientCredentials, SMARTBackendServices, JSONTokenExchange, OAuth1, Digest, TLSCertificate, AuthorizationCode, TokenExchange:
 	}
 	return []rule{length(low, maxSecret), noEdgeSpace}
 }
@@ -266,4 +266,16 @@ func signingKey(algorithm string) rule {
 		}
 		return "", ""
 	}
+}
+
+// readScopes reads scopes as an array or as one string separated by spaces (RFC 6749, 3.3).
+func readScopes(in *object, into *[]string) {
+	if s, ok := in.members["scopes"].(string); ok {
+		in.known["scopes"] = true
+		if in.check("scopes", s, length(0, 4096), noControl) {
+			*into = strings.Fields(s)
+		}
+		return
+	}
+	in.texts("scopes", into, 100, length(1, 256), noControl)
 }

@@ -35,6 +35,7 @@ var secretField = map[AuthType]string{ //nolint:gosec // names of fields
 	HMAC:                 SharedSecretField,
 	TLSCertificate:       "",
 	AuthorizationCode:    ClientSecretField,
+	TokenExchange:        ClientSecretField,
 }
 
 // impliedTypes maps a lone secret to the type it implies when no type is given.
@@ -48,9 +49,9 @@ var impliedTypes = map[string]AuthType{
 // SecretField names the field that holds the main secret, "" when there is none.
 func (a Auth) SecretField() string {
 	switch {
-	case a.Type == ClientCredentials && a.ClientAuthMethod == "private_key_jwt":
+	case a.provesClient() && a.ClientAuthMethod == "private_key_jwt":
 		return PrivateKeyField
-	case a.Type == ClientCredentials && (a.ClientAuthMethod == "none" || a.ClientAuthMethod == "tls"):
+	case a.provesClient() && (a.ClientAuthMethod == "none" || a.ClientAuthMethod == "tls"):
 		return ""
 	case a.Type == BearerTokenExchange && a.AssertionAlgorithm != "":
 		return PrivateKeyField
@@ -71,7 +72,12 @@ type SecretUse struct {
 	Optional bool
 	Call     bool // calls carry it, or a token that is issued for it
 	Token    bool // the requests for a token carry it
+	Resource bool // the requests to the authorization server of the resource carry it
 }
+
+// IsSentSecret reports whether requests carry the secret of a field of an auth. A private key
+// is none: it signs.
+func IsSentSecret(field string) bool { return field != PrivateKeyField && field != ClientKeyField }
 
 // SecretUses returns the secrets that an auth has or may have, the main one first. One
 // that the service generates is not among them.
@@ -88,6 +94,8 @@ func (a Auth) SecretUses() []SecretUse {
 		uses = append(uses, SecretUse{Field: SessionTokenField, Call: true, Optional: true})
 	case OAuth1:
 		uses = append(uses, SecretUse{Field: TokenSecretField, Call: true, Optional: true})
+	case TokenExchange:
+		uses = append(uses, a.exchangeUses()...)
 	default:
 	}
 	if a.ClientCertificate != "" {
@@ -102,6 +110,26 @@ func (a Auth) SecretUses() []SecretUse {
 				uses = append(uses, SecretUse{Field: group.name + "." + name, Token: true})
 			}
 		}
+	}
+	return uses
+}
+
+// provesClient reports whether the client of a proves itself by client_auth_method, at a
+// token endpoint that may be discovered.
+func (a Auth) provesClient() bool { return a.Type == ClientCredentials || a.Type == TokenExchange }
+
+// DiscoversTokenEndpoint reports whether the token endpoint of a client is named by an
+// authorization server.
+func (a Auth) DiscoversTokenEndpoint() bool { return a.provesClient() && a.TokenURL == "" }
+
+// exchangeUses returns the secrets that TokenExchange has beside that of its client.
+func (a Auth) exchangeUses() []SecretUse {
+	uses := []SecretUse{
+		{Field: SubjectTokenField, Call: true, Token: true},
+		{Field: ActorTokenField, Call: true, Token: true, Optional: true},
+	}
+	if a.AssertsIdentity() && a.ResourceClientAuthMethod != "none" {
+		uses = append(uses, SecretUse{Field: ResourceSecretField, Call: true, Resource: true})
 	}
 	return uses
 }

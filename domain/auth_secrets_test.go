@@ -74,6 +74,30 @@ func TestWhatIsSentWithATokenRequestIsPartOfWhatItsSecretIsGivenFor(t *testing.T
 	require.NotContains(t, string(mustJSON(t, i.Document())), `"secrets"`)
 }
 
+func TestWhatASecretSignsIsPartOfWhatItIsGivenFor(t *testing.T) {
+	key := `"private_key_value": ` + quote(rsaKey)
+	hook := `"signature": {"algorithm": "hmac-sha256", "template": "{body}", "header": "X-Sig"}`
+	for _, tt := range []struct{ auth, field, changes string }{
+		{`"type": "smart_backend_services", "client_id": "c", ` + key, "private_key_value", `{"client_id": "d"}, {"assertion_audience": "https://other.example.com"}`},
+		{`"type": "oauth2_client_credentials", "client_auth_method": "private_key_jwt", "token_url": "https://id.example.com/token", "client_id": "c", "assertion_audience": "a", ` + key, "private_key_value", `{"client_id": "d"}, {"assertion_audience": "b"}, {"assertion_audience": null}`},
+		{`"type": "oauth2_client_credentials", "client_auth_method": "client_secret_jwt", "token_url": "https://id.example.com/token", "client_id": "c", "client_secret_value": "s"`, "client_secret_value", `{"client_id": "d"}, {"assertion_audience": "b"}`},
+		{`"type": "oauth2_jwt_bearer", "token_url": "https://id.example.com/token", "assertion_issuer": "i", "assertion_subject": "s", ` + key, "private_key_value", `{"assertion_issuer": "d"}, {"assertion_subject": "d"}, {"assertion_audience": "b"}`},
+		{`"type": "oauth2_jwt_bearer", "token_url": "https://id.example.com/token", "assertion_issuer": "i", "assertion_subject": "s", "assertion_algorithm": "HS256", "shared_secret_value": "abcd"`, "shared_secret_value", `{"assertion_audience": "b"}, {"secret_encoding": "hex"}`},
+		{`"type": "signed_jwt", "assertion_issuer": "i", "assertion_algorithm": "HS256", "shared_secret_value": "abcd"`, "shared_secret_value", `{"assertion_audience": "b"}, {"secret_encoding": "hex"}`},
+		{`"type": "hmac", ` + hook + `, "shared_secret_value": "abcd"`, "shared_secret_value", `{"secret_encoding": "base64"}`},
+		{`"type": "bearer_token_exchange", "exchange_url": "https://id.example.com", "exchange_secret_header": "X-Key", "exchange_secret_format": "{secret}", "exchange_token_field": "t", "exchange_secret_value": "s"`, "exchange_secret_value", `{"exchange_param_headers": [{"header_name": "X-Act-As", "param_name": "p"}]}`},
+	} {
+		i := created(t, with("{"+tt.auth+"}"))
+		var changes []json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte("["+tt.changes+"]"), &changes))
+		for _, change := range changes {
+			refused(t, i, `{"auth": `+string(change)+`}`, "/auth/"+tt.field, "secret_required")
+		}
+		_, sealed := updated(t, i, `{"display_name": "Other"}`)
+		require.Empty(t, sealed, "a change elsewhere keeps it")
+	}
+}
+
 func mustJSON(t *testing.T, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)

@@ -11,8 +11,11 @@ import (
 // the vault, and a refresh of them is no event.
 type Authorization struct {
 	State         AuthorizationState `json:"state"`
-	Version       uint64             `json:"version"` // counts its events, from 1
+	Version       uint64             `json:"version"`        // counts its events, from 1
+	Name          string             `json:"name,omitempty"` // of the integration
 	Incarnation   uint64             `json:"incarnation"`
+	Subject       string             `json:"subject,omitempty"` // a hash of whose it is, the same for all integrations of a workspace
+	CreatedAt     time.Time          `json:"created_at,omitzero"`
 	Issuer        string             `json:"issuer,omitempty"`
 	ClientID      string             `json:"client_id,omitempty"`
 	Requested     []string           `json:"requested,omitempty"` // scopes, at the consent
@@ -26,6 +29,8 @@ type Authorization struct {
 	ChangedAt     time.Time          `json:"changed_at,omitzero"`
 	Binding       string             `json:"binding,omitempty"` // as in Integration.ConsentBinding
 	StartedScopes []string           `json:"started_scopes,omitempty"`
+	Unproven      bool               `json:"unproven,omitempty"`   // the tokens were imported, and no refresh has proven them yet
+	Revocation    string             `json:"revocation,omitempty"` // what became of revoked tokens at the authorization server
 }
 
 // AuthorizationState is what an authorization can be used for.
@@ -49,6 +54,10 @@ const (
 	LossNoRefresh    LossCause = "no_refresh"    // the access token ended and there is none to refresh it with
 	LossTokenRefused LossCause = "token_refused" // the upstream refused a fresh token
 	LossChanged      LossCause = "changed"       // the integration has changed to what was not consented to
+
+	// LossClientUnknown means that the authorization server has forgotten the client that
+	// the service registered there.
+	LossClientUnknown LossCause = "client_unknown"
 )
 
 // An AuthorizationEvent is a fact about one authorization. The set is closed.
@@ -59,6 +68,7 @@ type AuthorizationEvent interface{ authorizationEvent() }
 // ClientRegistered records that the service registered itself at an authorization server
 // (RFC 7591) for an attempt.
 type ClientRegistered struct {
+	Name     string    `json:"name,omitempty"` // of the integration
 	Issuer   string    `json:"issuer"`
 	ClientID string    `json:"client_id"`
 	At       time.Time `json:"at"`
@@ -66,7 +76,9 @@ type ClientRegistered struct {
 
 // AuthorizationStarted records that somebody asked for a link by which a person may consent.
 type AuthorizationStarted struct {
-	Attempt     string    `json:"attempt"` // a hash of it: its id is the link
+	Attempt     string    `json:"attempt,omitempty"` // a hash of it: its id is the link. Empty: tokens are imported
+	Name        string    `json:"name,omitempty"`    // of the integration
+	Subject     string    `json:"subject,omitempty"` // as in Authorization
 	Incarnation uint64    `json:"incarnation"`
 	By          string    `json:"by"`
 	Scopes      []string  `json:"scopes,omitempty"`
@@ -85,6 +97,7 @@ type Authorized struct {
 	Grant       SecretRef `json:"grant"`
 	CanRefresh  bool      `json:"can_refresh"`
 	Binding     string    `json:"binding"`
+	Unproven    bool      `json:"unproven,omitempty"` // as in Authorization
 	At          time.Time `json:"at"`
 }
 
@@ -101,8 +114,19 @@ type AuthorizationLost struct {
 // AuthorizationRevoked records that the tokens were destroyed on request.
 type AuthorizationRevoked struct {
 	By      string    `json:"by"`
-	Outcome string    `json:"outcome"` // at the authorization server: revoked, unsupported, failed, or not_asked
+	Outcome string    `json:"outcome"` // at the authorization server: revoked, unsupported, retrying, or not_asked
 	At      time.Time `json:"at"`
+}
+
+// RevocationEnded records how a revocation ended that was retried.
+type RevocationEnded struct {
+	Outcome string    `json:"outcome"` // at the authorization server: revoked or failed
+	At      time.Time `json:"at"`
+}
+
+// AuthorizationProven records that imported tokens were refreshed for the first time.
+type AuthorizationProven struct {
+	At time.Time `json:"at"`
 }
 
 func (ClientRegistered) authorizationEvent()      {}
@@ -111,16 +135,22 @@ func (Authorized) authorizationEvent()            {}
 func (AuthorizationRestored) authorizationEvent() {}
 func (AuthorizationLost) authorizationEvent()     {}
 func (AuthorizationRevoked) authorizationEvent()  {}
+func (RevocationEnded) authorizationEvent()       {}
+func (AuthorizationProven) authorizationEvent()   {}
 
 // EvolveAuthorization returns the authorization after e. It never fails.
 func EvolveAuthorization(a Authorization, e AuthorizationEvent) Authorization {
 	a.Version++
 	switch e := e.(type) {
 	case ClientRegistered:
-		a.ChangedAt = e.At
+		a.Name, a.ChangedAt = e.Name, e.At
 	case AuthorizationStarted:
 		if e.Incarnation > a.Incarnation { // of an integration that was deleted since
 			a = Authorization{Version: a.Version, Incarnation: e.Incarnation}
+		}
+		a.Name, a.Subject, a.Revocation = e.Name, e.Subject, ""
+		if a.CreatedAt.IsZero() {
+			a.CreatedAt = e.At
 		}
 		if a.State == "" {
 			a.State = NotAuthorized
@@ -133,14 +163,24 @@ func EvolveAuthorization(a Authorization, e AuthorizationEvent) Authorization {
 	case AuthorizationLost:
 		a.State, a.Lost, a.ChangedAt = ReauthorizationRequired, e.Cause, e.At
 	case AuthorizationRevoked:
-		return Authorization{State: NotAuthorized, Version: a.Version, Incarnation: a.Incarnation, ChangedAt: e.At}
+		a = Authorization{
+			State: NotAuthorized, Version: a.Version, Name: a.Name, Incarnation: a.Incarnation, Subject: a.Subject, CreatedAt: a.CreatedAt, ChangedAt: e.At,
+			Revocation: e.Outcome,
+		}
+	case RevocationEnded:
+		if a.Revocation != "" { // else somebody has asked for another consent since
+			a.Revocation = e.Outcome
+		}
+		a.ChangedAt = e.At
+	case AuthorizationProven:
+		a.Unproven, a.ChangedAt = false, e.At
 	}
 	return a
 }
 
 func (a Authorization) granted(e Authorized) Authorization {
 	return Authorization{
-		State: IsAuthorized, Version: a.Version, Incarnation: e.Incarnation, Issuer: e.Issuer, ClientID: e.ClientID, Requested: e.Requested, Scopes: e.Scopes,
+		State: IsAuthorized, Version: a.Version, Name: a.Name, Subject: a.Subject, CreatedAt: a.CreatedAt, Incarnation: e.Incarnation, Unproven: e.Unproven, Issuer: e.Issuer, ClientID: e.ClientID, Requested: e.Requested, Scopes: e.Scopes,
 		Account: e.Account, AuthorizedBy: e.By, AuthorizedAt: e.At, Grant: e.Grant, CanRefresh: e.CanRefresh, Binding: e.Binding, ChangedAt: e.At,
 	}
 }
@@ -188,18 +228,13 @@ func (a Authorization) Revoke(by, outcome string, at time.Time) AuthorizationEve
 	return AuthorizationRevoked{By: by, Outcome: outcome, At: at}
 }
 
-// Usable reports whether calls of an integration may use the authorization, with the
-// reason why not.
-func (a Authorization) Usable(i Integration) (LossCause, bool) {
-	switch {
-	case a.State != IsAuthorized && a.State != ReauthorizationRequired, a.Incarnation != i.Incarnation:
-		return "", false
-	case a.State == ReauthorizationRequired:
-		return a.Lost, false
-	case a.Binding != i.ConsentBinding():
-		return LossChanged, false
+// End decides to end an authorization of an integration that was deleted. It returns nil for
+// one that has ended.
+func (a Authorization) End(by, outcome string, at time.Time) AuthorizationEvent {
+	if a.Version == 0 || a.State == NotAuthorized && a.Revocation != "" {
+		return nil
 	}
-	return "", true
+	return AuthorizationRevoked{By: by, Outcome: outcome, At: at}
 }
 
 // AuthorizationRequiredCode is the code of an error that only a person's consent ends.
@@ -210,23 +245,3 @@ const AuthorizationRequiredCode = string(CallAuthorizationRequired)
 func SplitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' || r == '\t' })
 }
-
-// accessTokenField is the field of the reference of an access token.
-const accessTokenField = "access_token"
-
-// AccessTokenRef returns the reference by which a keyring opens the access token that a
-// person's consent gave. It names the token that the upstream refused, if any: the keyring
-// then opens another one.
-func AccessTokenRef(refused string) SecretRef {
-	ref := SecretRef{Field: accessTokenField, ID: accessTokenField}
-	if refused != "" {
-		ref.ID += "-" + digest(refused)
-	}
-	return ref
-}
-
-// IsAccessTokenRef reports whether a reference is one of AccessTokenRef.
-func IsAccessTokenRef(ref SecretRef) bool { return ref.Field == accessTokenField }
-
-// Refused reports whether a reference of AccessTokenRef names token as refused.
-func (r SecretRef) Refused(token string) bool { return r.ID == AccessTokenRef(token).ID && token != "" }

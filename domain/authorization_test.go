@@ -109,7 +109,7 @@ func TestAnAuthorizationIsOnlyUsableForWhatWasConsentedTo(t *testing.T) {
 	_, usable := a.Usable(i)
 	require.True(t, usable)
 	for _, change := range []string{
-		`{"base_url": "https://evil.example.com"}`, `{"auth": {"token_url": "https://evil.example.com/token"}}`, `{"auth": {"client_id": "d"}}`,
+		`{"base_url": "https://evil.example.com"}`, `{"auth": {"token_url": "https://evil.example.com/token"}}`,
 		`{"auth": {"resource": "https://other.example.com"}}`, `{"auth": {"token_in": {"query": "t"}}}`, `{"auth": {"issuer": "https://evil.example.com"}}`,
 	} {
 		next, _ := updated(t, i, change)
@@ -120,15 +120,18 @@ func TestAnAuthorizationIsOnlyUsableForWhatWasConsentedTo(t *testing.T) {
 	next, _ := updated(t, i, `{"auth": {"scopes": ["read", "write"]}, "display_name": "CRM 2"}`)
 	_, usable = a.Usable(next)
 	require.True(t, usable, "more scopes are missing, and what there is still works")
+	next, _ = updated(t, i, `{"auth": {"client_id": "d"}}`)
+	_, usable = a.Usable(next)
+	require.True(t, usable, "it keeps its client")
 	i.Incarnation++
 	_, usable = a.Usable(i)
 	require.False(t, usable, "another integration of that name")
 }
 
-func TestAnAccessTokenIsReferencedByTheOneThatWasRefused(t *testing.T) {
-	require.True(t, domain.IsAccessTokenRef(domain.AccessTokenRef("")))
-	require.True(t, domain.AccessTokenRef("t1").Refused("t1"))
-	require.False(t, domain.AccessTokenRef("t1").Refused("t2"))
-	require.False(t, domain.AccessTokenRef("").Refused("t1"))
-	require.NotContains(t, domain.AccessTokenRef("t1-secret").ID, "t1-secret")
+func TestWhatAPersonConsentedToIsReferencedByTheTokenThatWasRefused(t *testing.T) {
+	require.True(t, domain.IsSignedInRef(domain.SignedInRef("")))
+	require.True(t, domain.SignedInRef("t1").Refused("t1"))
+	require.False(t, domain.SignedInRef("t1").Refused("t2"))
+	require.False(t, domain.SignedInRef("").Refused("t1"))
+	require.NotContains(t, domain.SignedInRef("t1-secret").ID, "t1-secret")
 }

@@ -13,7 +13,9 @@ type Call struct {
 	DryRun      bool           // build and show the request, send nothing
 	Invocation  bool           // not a test: refused immediately while the circuit breaker is open
 	Keyring     Keyring
-	TraceParent string // W3C trace context, which the upstream gets; empty: none
+	Progress    func(Progress) // is called as the upstream reports it, by one goroutine at a time, before the call returns; nil: nobody asks
+	Subject     string         // on whose behalf; sessions with the upstream belong to it. Empty: the workspace's own
+	TraceParent string         // W3C trace context, which the upstream gets; empty: none
 }
 
 // ErrorCode is a stable code for why a call failed.
@@ -30,6 +32,9 @@ const (
 	CallUpstreamError      ErrorCode = "upstream_error"
 	CallToolError          ErrorCode = "tool_error"
 	CallResponseTooLarge   ErrorCode = "response_too_large"
+
+	// CallApprovalRequired means that somebody must approve the call first. Nothing was sent.
+	CallApprovalRequired ErrorCode = "approval_required"
 
 	// CallAuthorizationRequired means that a person must sign in first.
 	CallAuthorizationRequired ErrorCode = "authorization_required"
@@ -69,6 +74,8 @@ type CallResult struct {
 	AfterFilter     any
 	AfterMapping    any
 	FinalResult     string
+	Structured      any         // by the output_schema of the endpoint, which it fits; nil: it has none, or Unfit
+	Unfit           []Problem   // why the result doesn't fit the output_schema
 	Tool            *ToolResult // what a model gets in place of FinalResult, where the endpoint doesn't shape it; nil: nothing
 	Duration        time.Duration
 	Attempts        []CallAttempt
@@ -77,6 +84,17 @@ type CallResult struct {
 	Error           string // "" when the call succeeded, else a sentence for a person
 	ErrorCode       ErrorCode
 	AuthorizeURL    string // by which a person can sign in, where that is what is missing
+
+	Recorded *RecordedCall `json:"-"` // what is kept of the bodies, where the caller has given secrets; nil: Request and RawResponse
+
+	Approval *Approval `json:"-"` // that the call waits for, or that it was made by; nil: it needs none
+}
+
+// RecordedCall is what is kept of the bodies of a call, without the secrets that the caller has
+// given.
+type RecordedCall struct {
+	Request  CallRequest
+	Response any
 }
 
 // ToolResult is the result of a tool of an MCP server, as the server wrote it, or a picture

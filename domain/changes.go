@@ -21,7 +21,15 @@ type Change struct {
 // Changes returns every difference between two configurations, sorted by pointer.
 func Changes(from, to Configuration) []Change {
 	var changes []Change
-	compare("", tree(from), tree(to), &changes)
+	compare("", tree(from), tree(to), secretAt.MatchString, &changes)
+	return changes
+}
+
+// DocumentChanges returns every difference between two documents, as Configuration.Document
+// returns them, sorted by pointer. It shows every value: documents with secrets must not be given to it.
+func DocumentChanges(from, to Document) []Change {
+	var changes []Change
+	compare("", map[string]any(from), map[string]any(to), func(string) bool { return false }, &changes)
 	return changes
 }
 
@@ -57,11 +65,11 @@ func decodeExact(data []byte, into any) error {
 	return dec.Decode(into)
 }
 
-func compare(at string, from, to any, changes *[]Change) {
+func compare(at string, from, to any, isSecret func(pointer string) bool, changes *[]Change) {
 	if reflect.DeepEqual(from, to) {
 		return
 	}
-	if secretAt.MatchString(at) {
+	if isSecret(at) {
 		*changes = append(*changes, Change{Pointer: at, Secret: true})
 		return
 	}
@@ -71,7 +79,7 @@ func compare(at string, from, to any, changes *[]Change) {
 		names := maps.Clone(before)
 		maps.Copy(names, after)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			compare(at+"/"+EscapePointer(name), before[name], after[name], changes)
+			compare(at+"/"+EscapePointer(name), before[name], after[name], isSecret, changes)
 		}
 		return
 	}
@@ -79,11 +87,11 @@ func compare(at string, from, to any, changes *[]Change) {
 	b, toList := to.([]any)
 	if fromList && toList && len(a) == len(b) {
 		for n := range a {
-			compare(at+"/"+strconv.Itoa(n), a[n], b[n], changes)
+			compare(at+"/"+strconv.Itoa(n), a[n], b[n], isSecret, changes)
 		}
 		return
 	}
-	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(at, from), New: withoutSecrets(at, to)})
+	*changes = append(*changes, Change{Pointer: at, Old: withoutSecrets(at, from, isSecret), New: withoutSecrets(at, to, isSecret)})
 }
 
 // secretAt matches the pointers of secret references. An object of the same shape
@@ -92,21 +100,21 @@ var secretAt = regexp.MustCompile(`^(?:(?:/endpoints/\d+)?/auth/secrets|/mcp_hea
 
 // withoutSecrets returns v, the value at a pointer, with every secret reference
 // in it replaced by nil.
-func withoutSecrets(at string, v any) any {
-	if secretAt.MatchString(at) {
+func withoutSecrets(at string, v any, isSecret func(pointer string) bool) any {
+	if isSecret(at) {
 		return nil
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		clean := make(map[string]any, len(v))
 		for name, inner := range v {
-			clean[name] = withoutSecrets(at+"/"+EscapePointer(name), inner)
+			clean[name] = withoutSecrets(at+"/"+EscapePointer(name), inner, isSecret)
 		}
 		return clean
 	case []any:
 		clean := make([]any, len(v))
 		for n, inner := range v {
-			clean[n] = withoutSecrets(at+"/"+strconv.Itoa(n), inner)
+			clean[n] = withoutSecrets(at+"/"+strconv.Itoa(n), inner, isSecret)
 		}
 		return clean
 	}

@@ -128,8 +128,9 @@ func relativePath(s string) (string, string) {
 	return "", ""
 }
 
-// fixedPath is relativePath without placeholders.
+// fixedPath is relativePath without placeholders, but for values of the account.
 func fixedPath(s string) (string, string) {
+	s = accountSyntax.ReplaceAllString(s, "x")
 	if placeholderSyntax.MatchString(s) || queryTemplateSyntax.MatchString(s) {
 		return "path_invalid", "must not have placeholders"
 	}
@@ -193,6 +194,20 @@ func plainHeader(s string) (string, string) {
 	return credentialHeader(s)
 }
 
+// methodHeaders name a method in place of that of the request, for servers that follow them.
+var methodHeaders = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+func namesMethod(header string) bool { return slices.Contains(methodHeaders, headerAlike(header)) }
+
+// freeHeader is the rule for the name of a header of every call, or of one whose value
+// callers choose: what a call may do is decided by the method of its endpoint.
+func freeHeader(s string) (string, string) {
+	if namesMethod(s) {
+		return "header_not_allowed", "names another method than that of the endpoint"
+	}
+	return plainHeader(s)
+}
+
 // headerValue is the rule for the value of a header (RFC 9110, 5.5).
 func headerValue(s string) (string, string) {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }) {
@@ -217,4 +232,12 @@ func Origin(raw string) string {
 		host = "[" + host + "]"
 	}
 	return strings.ToLower(u.Scheme) + "://" + host + ":" + port
+}
+
+func resourceName(s string) (string, string) {
+	u, err := url.Parse(s)
+	if s != NoResource && (err != nil || u.Scheme == "" || u.Fragment != "") {
+		return "url_invalid", `must be an absolute URI without a fragment, or "none" (RFC 8707, 2)`
+	}
+	return "", ""
 }

@@ -61,6 +61,15 @@ const (
 	deletedName = "integration.deleted"
 	probedName  = "integration.probed"
 	invokedName = "integration.invoked"
+
+	callRequestedName = "approval.requested"
+	callApprovedName  = "approval.approved"
+	callDeniedName    = "approval.denied"
+	callExpiredName   = "approval.expired"
+	callStartedName   = "approval.started"
+	callMadeName      = "approval.made"
+	callCancelledName = "approval.cancelled"
+	callLostName      = "approval.outcome_unknown"
 )
 
 // Encoded is an event in its stored form.
@@ -84,7 +93,7 @@ func (c Codec) version(name string) int { return len(c.upcastersOf(name)) + 1 }
 
 // NameOf returns the stored name of e, such as integration.created.
 func NameOf(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case IntegrationCreated:
 		return createdName
 	case IntegrationUpdated:
@@ -95,6 +104,24 @@ func NameOf(e Event) string {
 		return probedName
 	case IntegrationInvoked:
 		return invokedName
+	case AuthorizationChanged:
+		return changeName(e.Change)
+	case CallRequested:
+		return callRequestedName
+	case CallApproved:
+		return callApprovedName
+	case CallDenied:
+		return callDeniedName
+	case CallExpired:
+		return callExpiredName
+	case CallStarted:
+		return callStartedName
+	case CallMade:
+		return callMadeName
+	case CallCancelled:
+		return callCancelledName
+	case CallLost:
+		return callLostName
 	}
 	return ""
 }
@@ -117,6 +144,25 @@ func (c Codec) Decode(stored Encoded) (Event, error) {
 		return decode[IntegrationProbed](c, stored.Name, data)
 	case invokedName:
 		return decode[IntegrationInvoked](c, stored.Name, data)
+	case callRequestedName:
+		return decode[CallRequested](c, stored.Name, data)
+	case callApprovedName:
+		return decode[CallApproved](c, stored.Name, data)
+	case callDeniedName:
+		return decode[CallDenied](c, stored.Name, data)
+	case callExpiredName:
+		return decode[CallExpired](c, stored.Name, data)
+	case callStartedName:
+		return decode[CallStarted](c, stored.Name, data)
+	case callMadeName:
+		return decode[CallMade](c, stored.Name, data)
+	case callCancelledName:
+		return decode[CallCancelled](c, stored.Name, data)
+	case callLostName:
+		return decode[CallLost](c, stored.Name, data)
+	}
+	if e, ok, err := decodeAuthorization(c, stored.Name, data); ok {
+		return e, err
 	}
 	return nil, fmt.Errorf("decode event: unknown name %q", stored.Name)
 }
@@ -152,4 +198,11 @@ func (c Codec) upcast(stored Encoded) ([]byte, error) {
 		upcast(old)
 	}
 	return json.Marshal(old)
+}
+
+// ApprovalTypes lists the stored names of the events of approvals.
+func ApprovalTypes() []string {
+	return []string{
+		callRequestedName, callApprovedName, callDeniedName, callExpiredName, callStartedName, callMadeName, callCancelledName, callLostName,
+	}
 }

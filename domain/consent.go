@@ -21,6 +21,7 @@ type TokenRequest struct {
 	Client      OAuthClient
 	Params      url.Values // such as grant_type; those that the auth adds come beside them
 	Secrets     []string   // names of params that nothing may show
+	Proof       Secret     // the private key, in PEM, that the tokens are bound to (RFC 9449); empty: none
 	Revoke      bool       // any answer of success will do: none has a token
 }
 
@@ -44,9 +45,12 @@ type TokenAnswer struct {
 	Lifetime   time.Duration // of the access token. 0: none was named
 	Scopes     []string
 	HasScopes  bool   // false: as requested (RFC 6749, 5.1)
+	Proved     bool   // each use of the access token takes a proof (RFC 9449)
 	Account    string // who consented. Empty: unknown
-	Code       string // the error of a refusal, such as invalid_grant
-	Sentence   string // for people, with no secret in it
+	Captured   map[string]string
+	Unfit      []string // captures whose values are none that they may be
+	Code       string   // the error of a refusal, such as invalid_grant
+	Sentence   string   // for people, with no secret in it
 	RetryAfter time.Duration
 }
 
@@ -78,10 +82,27 @@ type AuthorizationServer struct {
 	ChallengeNamesScopes  bool     `json:"challenge_has_scope,omitempty"`
 }
 
+// An Identity is what an API answered to the question who has signed in.
+type Identity struct {
+	Account  string // "": it names nobody
+	Captured map[string]string
+	Choices  map[string][]Choice // captures that have several values
+	Unfit    []string            // captures whose values are none that they may be
+}
+
 // RegisteredClient is what an authorization server made of a registration (RFC 7591, 3.2.1).
 type RegisteredClient struct {
 	OAuthClient
 	Expires time.Time // of its secret; zero: never
+}
+
+// ApplicationType returns what kind of client comes back to a redirect URI (OpenID Connect
+// Dynamic Client Registration 1.0, 2): one on the machine of the person, or one on the web.
+func ApplicationType(redirectURI string) string {
+	if u, err := url.Parse(redirectURI); err == nil && u.Scheme == "http" && isLoopback(u.Hostname()) {
+		return "native"
+	}
+	return "web"
 }
 
 // ClientMetadata is what the service registers itself as.

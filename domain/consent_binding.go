@@ -6,7 +6,8 @@ import "slices"
 func (i Integration) Consents() bool { return i.Auth != nil && i.Auth.Type == AuthorizationCode }
 
 // ConsentBinding returns what a grant of an integration is bound to: where its tokens go,
-// and who may ask for them. A grant with another binding is not used.
+// and who may ask for them. A grant with another binding is not used. The client is not part
+// of it: a grant keeps the one that it was given to.
 func (i Integration) ConsentBinding() string {
 	a := i.Auth
 	var origins []string
@@ -16,10 +17,14 @@ func (i Integration) ConsentBinding() string {
 		}
 	}
 	slices.Sort(origins)
-	return digest([]any{
-		i.Incarnation, slices.Compact(origins), a.TokenIn.place(), a.Issuer, a.AuthorizationURL, a.TokenURL, a.RevocationURL, a.ClientID, a.Registration,
+	bound := []any{
+		i.Incarnation, slices.Compact(origins), a.TokenIn.place(), a.Issuer, a.AuthorizationURL, a.TokenURL, a.RevocationURL, a.Registration,
 		a.Resource, a.Places(), a.tokenFormat(),
-	})
+	}
+	if capture := a.captureBinding(); capture != "" {
+		bound = append(bound, capture)
+	}
+	return digest(bound)
 }
 
 // SecretOrigins returns the origins that the client secret of a consent was given for.
@@ -31,4 +36,18 @@ func (i Integration) SecretOrigins() []string {
 		}
 	}
 	return all
+}
+
+// Usable reports whether calls of an integration may use the authorization, with the
+// reason why not.
+func (a Authorization) Usable(i Integration) (LossCause, bool) {
+	switch {
+	case a.State != IsAuthorized && a.State != ReauthorizationRequired, a.Incarnation != i.Incarnation:
+		return "", false
+	case a.State == ReauthorizationRequired:
+		return a.Lost, false
+	case a.Binding != i.ConsentBinding():
+		return LossChanged, false
+	}
+	return "", true
 }

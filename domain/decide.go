@@ -91,7 +91,7 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	o.required("display_name", i.DisplayName != "")
 	choice(o, "protocol", &i.Protocol, Protocols()...)
 	if v, _ := o.given("base_url"); i.Protocol != MCP || v != "" { // an MCP server may have none
-		o.text("base_url", &i.BaseURL, baseURL)
+		o.text("base_url", &i.BaseURL, ofAccount(baseURL))
 	}
 	o.required("base_url", i.BaseURL != "" || i.Protocol == MCP)
 	o.boolean("enabled", &i.Enabled)
@@ -106,6 +106,8 @@ func (i *Integration) read(o *object, now Integration, by Attempt, rules Rules) 
 	i.refuseAuthHeaders(o, now)
 	i.refuseSigners(o)
 	i.refuseConsent(o)
+	i.refuseUndiscoverable(o)
+	i.refuseAccount(o)
 	o.done()
 
 	s := sealer{by: by}
@@ -132,14 +134,14 @@ func (i *Integration) authURLs() []string {
 			urls = append(urls, e.BaseURL)
 		}
 	}
-	return urls
+	return i.Auth.allPatterns(urls)
 }
 
 // endpointAuth returns an endpoint's own auth, and where it goes.
 func (i *Integration) endpointAuth(name string) authAt {
 	for _, e := range i.Endpoints {
 		if e.Name == name {
-			return authAt{e.Auth, []string{firstOf(i.MCPURL, e.BaseURL, i.BaseURL)}}
+			return authAt{e.Auth, i.Auth.patterns(firstOf(i.MCPURL, e.BaseURL, i.BaseURL))}
 		}
 	}
 	return authAt{}
@@ -151,7 +153,7 @@ func (i *Integration) headerURLs() []string {
 	for _, e := range i.Endpoints {
 		urls = append(urls, e.BaseURL)
 	}
-	return urls
+	return i.Auth.allPatterns(urls)
 }
 
 func firstOf(texts ...string) string {
@@ -189,14 +191,21 @@ func (i *Integration) readHealthCheck(o *object) {
 // protocol or the transport is refused if given, and otherwise cleared.
 func (i *Integration) readMCP(o *object, rules Rules) givenSecrets {
 	if i.Protocol != MCP {
-		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers"} {
+		for _, name := range []string{"mcp_transport", "mcp_command", "mcp_args", "mcp_url", "mcp_headers", "mcp_session"} {
 			o.refuseGiven(name, "only an integration with protocol mcp has this")
 		}
-		i.MCPTransport, i.MCPCommand, i.MCPArgs, i.MCPURL, i.MCPHeaders = "", "", nil, "", nil
+		i.MCPTransport, i.MCPCommand, i.MCPArgs, i.MCPURL, i.MCPHeaders, i.MCPSession = "", "", nil, "", nil, ""
 		return nil
 	}
 	choice(o, "mcp_transport", &i.MCPTransport, Stdio, SSE, HTTP)
 	o.required("mcp_transport", i.MCPTransport != "")
+	if o.null("mcp_session") {
+		i.MCPSession = SessionAuto
+	}
+	choice(o, "mcp_session", &i.MCPSession, SessionPerCall, SessionKept)
+	if i.MCPTransport == SSE && i.MCPSession == SessionKept {
+		o.problem("mcp_session", "not_allowed", "a session over sse ends with its call")
+	}
 	if i.MCPTransport == Stdio {
 		i.readStdio(o, rules.Stdio)
 		return nil
@@ -248,8 +257,8 @@ func (i *Integration) refuseSigners(o *object) {
 		case AWSSigV4, OAuth1, Digest, HMAC:
 			at.problem("type", "not_allowed", "can't be used with MCP: it signs each request by what is in it")
 		default:
-			if a.DPoP {
-				at.problem("dpop", "not_allowed", "can't be used with MCP: it signs each request by what is in it")
+			if a.DPoP && i.MCPTransport == Stdio {
+				at.problem("dpop", "not_allowed", "can't be used with a program: no requests are sent to it that could carry a proof")
 			}
 		}
 	}

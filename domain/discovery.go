@@ -31,7 +31,9 @@ type Offer struct {
 	Tool        string            `json:"tool,omitempty"` // MCP: the name of the tool, where an endpoint can't have it
 	Title       string            `json:"title,omitempty"`
 	Annotations *Annotations      `json:"annotations,omitempty"`
-	Notes       []string          `json:"-"` // what was simplified, for a person
+
+	OutputSchema json.RawMessage `json:"output_schema,omitempty"` // nil: none
+	Notes        []string        `json:"-"`                       // what was simplified, for a person
 
 	// What a Select looks at, besides what an endpoint has.
 	Tags         []string `json:"-"`
@@ -102,7 +104,7 @@ func (i Integration) SetByAuth() (header, query string) {
 
 // HeaderProblem returns why a caller can't set a header, "" when it can.
 func HeaderProblem(name string) string {
-	_, detail := plainHeader(name)
+	_, detail := freeHeader(name)
 	return detail
 }
 

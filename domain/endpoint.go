@@ -17,9 +17,10 @@ type Endpoint struct {
 	BodyFormat      string            `json:"body_format"`  // json or form; the short form of Body
 	Parameters      Parameters        `json:"parameters,omitempty"`
 	Body            *Body             `json:"body,omitempty"`
-	Tool            string            `json:"tool,omitempty"`        // MCP: the name of the upstream's tool, where it differs from Name
-	Title           string            `json:"title,omitempty"`       // for people; "": the name
-	Annotations     *Annotations      `json:"annotations,omitempty"` // over what the method means
+	Tool            string            `json:"tool,omitempty"`          // MCP: the name of the upstream's tool, where it differs from Name
+	Title           string            `json:"title,omitempty"`         // for people; "": the name
+	Annotations     *Annotations      `json:"annotations,omitempty"`   // over what the method means
+	OutputSchema    json.RawMessage   `json:"output_schema,omitempty"` // JSON Schema 2020-12 of the result, which is an object; nil: none is promised
 	BaseURL         string            `json:"base_url,omitempty"`
 	Auth            *Auth             `json:"auth,omitempty"`
 	ResponseFilter  []string          `json:"response_filter,omitempty"`  // JMESPath, the paths to keep
@@ -30,6 +31,8 @@ type Endpoint struct {
 	ResultDelivery  string            `json:"result_delivery"`   // interrupt or queue; kept for the caller
 	Retry           RetryConfig       `json:"retry_config"`
 	TimeoutMS       int               `json:"timeout_ms"`
+	Approval        ApprovalRule      `json:"approval,omitempty"` // empty: never
+	Record          RecordRule        `json:"record,omitempty"`   // what is kept of its calls; empty: no bodies
 }
 
 // RetryConfig configures how often, and on which statuses, a call is retried.
@@ -57,8 +60,8 @@ func defaultEndpoint() Endpoint {
 func (e Endpoint) Placeholders() []string { return placeholders(e.PlainPath()) }
 
 // readEndpoints reads the endpoints member, which replaces the array. The auth of
-// an endpoint is read over that of the present endpoint with the same name. It
-// returns the secrets that were given, by index of the endpoint.
+// an endpoint is read over that of the present endpoint with the same name, and its
+// approval and record remain unless they are given. It returns the secrets that were given, by index of the endpoint.
 func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]givenSecrets {
 	present := *into
 	endpoints, given := []Endpoint{}, map[int]givenSecrets{}
@@ -72,8 +75,11 @@ func readEndpoints(o *object, into *[]Endpoint, rules Rules) map[int]givenSecret
 		e := defaultEndpoint()
 		in.text("name", &e.Name, length(1, 128), endpointName)
 		var auth *Auth
-		if same := slices.IndexFunc(present, func(p Endpoint) bool { return p.Name == e.Name }); same >= 0 && in.members["auth"] != nil {
-			auth = present[same].Auth
+		if same := slices.IndexFunc(present, e.sameName); same >= 0 {
+			e.Approval, e.Record = present[same].Approval, present[same].Record // nobody ends these by leaving them out
+			if in.members["auth"] != nil {
+				auth = present[same].Auth
+			}
 		}
 		e.Auth, given[len(endpoints)] = readAuth(in, auth)
 		e.read(in, rules)
@@ -137,20 +143,31 @@ func (e *Endpoint) read(in *object, rules Rules) {
 	in.nullableText("tool", &e.Tool, length(1, 256), noControl)
 	in.nullableText("title", &e.Title, length(1, 128), noControl)
 	e.Annotations = readAnnotations(in)
-	in.nullableText("base_url", &e.BaseURL, baseURL)
-	in.texts("response_filter", &e.ResponseFilter, 100, length(1, 512), rules.expression)
-	in.object("response_mapping", func(m *object) { e.readMapping(m, rules) })
-	in.nullableText("result_key", &e.ResultKey, length(1, 512), rules.expression)
-	in.nullableText("result_template", &e.ResultTemplate, length(1, 16_384), rules.template)
-	in.integer("max_result_length", &e.MaxResultLength, 0, 10_000_000)
+	e.readOutputSchema(in, rules)
+	in.nullableText("base_url", &e.BaseURL, ofAccount(baseURL))
+	e.readSteps(in, rules, 1)
 	choice(in, "result_delivery", &e.ResultDelivery, "interrupt", "queue")
 	in.object("retry_config", func(r *object) { e.Retry.read(r) })
 	in.integer("timeout_ms", &e.TimeoutMS, 100, 120_000)
+	e.readOversight(in)
 	in.required("name", e.Name != "")
 	in.required("description", e.Description != "")
 	_, pathGiven := in.given("path")
 	in.required("path", pathGiven)
 	in.done()
+}
+
+// readOversight reads how an operator oversees the calls of an endpoint. The defaults are
+// stored as empty.
+func (e *Endpoint) readOversight(in *object) {
+	choice(in, "approval", &e.Approval, ApproveNever, ApproveWrites, ApproveAlways)
+	choice(in, "record", &e.Record, RecordNone, RecordBodies)
+	if e.Approval == ApproveNever {
+		e.Approval = ""
+	}
+	if e.Record == RecordNone {
+		e.Record = ""
+	}
 }
 
 func (e *Endpoint) readHeaders(in *object) {
@@ -161,7 +178,9 @@ func (e *Endpoint) readHeaders(in *object) {
 	in.each(func(name string) {
 		var value string
 		in.text(name, &value, headerValue)
-		in.check(name, name, plainHeader)
+		if in.check(name, name, plainHeader) && namesMethod(name) && (e.Method == "GET" || placeholderSyntax.MatchString(value)) {
+			in.problem(name, "header_not_allowed", "names another method than that of the endpoint: no endpoint with the method GET can have it, nor one whose callers choose its value")
+		}
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		if _, twice := e.Headers[canonical]; twice {
 			in.problem(name, "duplicate", "is the same header as another one here")
@@ -190,23 +209,64 @@ func (e *Endpoint) readSchema(in *object, rules Rules) {
 	e.InputSchema = data
 }
 
+// readOutputSchema reads the schema of the result. MCP demands that it is of an object.
+func (e *Endpoint) readOutputSchema(in *object, rules Rules) {
+	if in.null("output_schema") {
+		e.OutputSchema = nil
+	}
+	schema, ok := member[map[string]any](in, "output_schema", "an object")
+	if !ok {
+		return
+	}
+	data, err := json.Marshal(schema)
+	if err == nil {
+		err = rules.Schema(data)
+	}
+	if err != nil {
+		in.problem("output_schema", "schema_invalid", "is not a JSON Schema (2020-12): %v", err)
+		return
+	}
+	if schema["type"] != "object" {
+		in.problem("output_schema", "schema_invalid", "must have the type object: MCP has no other structured results")
+		return
+	}
+	e.OutputSchema = data
+}
+
 // takesObject reports whether the type of a schema, one name or several, includes object.
 func takesObject(kind any) bool {
 	among, _ := kind.([]any)
 	return kind == "object" || slices.Contains(among, any("object"))
 }
 
-func (e *Endpoint) readMapping(in *object, rules Rules) {
-	if len(in.members) > 100 {
-		in.problem("", "too_many", "has %d members; at most 100 are allowed", len(in.members))
-		return
-	}
-	e.ResponseMapping = map[string]string{}
-	in.each(func(name string) {
-		var path string
-		in.text(name, &path, length(1, 512), rules.expression)
-		e.ResponseMapping[name] = path
+// Limits of the steps that shape an answer.
+const (
+	maxExpressions  = 100 // in a filter, and in a mapping
+	maxExpression   = 512 // characters
+	maxTemplate     = 16_384
+	maxResultLength = 10_000_000
+)
+
+// readSteps reads the steps of an endpoint that shape answers. Least is how many characters an
+// expression and a template have at least.
+func (e *Endpoint) readSteps(in *object, rules Rules, least int) {
+	expression := length(least, maxExpression)
+	in.texts("response_filter", &e.ResponseFilter, maxExpressions, expression, rules.expression)
+	in.object("response_mapping", func(m *object) {
+		if len(m.members) > maxExpressions {
+			m.problem("", "too_many", "has %d members; at most %d are allowed", len(m.members), maxExpressions)
+			return
+		}
+		e.ResponseMapping = map[string]string{}
+		m.each(func(name string) {
+			var path string
+			m.text(name, &path, expression, rules.expression)
+			e.ResponseMapping[name] = path
+		})
 	})
+	in.nullableText("result_key", &e.ResultKey, expression, rules.expression)
+	in.nullableText("result_template", &e.ResultTemplate, length(least, maxTemplate), rules.template)
+	in.integer("max_result_length", &e.MaxResultLength, 0, maxResultLength)
 }
 
 func (r *RetryConfig) read(in *object) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An Event is a fact about one integration: something that has happened. The set is
-// closed; Evolve handles every member of it.
+// An Event is a fact about one integration, or about an approval of one of its calls:
+// something that has happened. The set is closed; Evolve handles every member of it.
 //
 //sumtype:decl
 type Event interface{ event() }
@@ -43,6 +43,7 @@ type IntegrationProbed struct {
 	Probe       Probe       `json:"probe"`
 	Previous    ProbeStatus `json:"previous,omitempty"` // the status of the previous probe; empty: there was none
 	Days        []ProbeDay  `json:"days"`               // the last 30 days with a probe, including this one, oldest first
+	Hours       ProbeHours  `json:"hours,omitzero"`     // the last 24 hours; absent in older records
 }
 
 // CallKind is the reason why an endpoint was called.
@@ -79,8 +80,11 @@ type IntegrationInvoked struct {
 	Attempts      int           `json:"attempts"`                 // 0: nothing was sent
 	RequestBytes  int           `json:"request_bytes,omitempty"`  // of the body of the last attempt
 	ResponseBytes int           `json:"response_bytes,omitempty"` // of the body that was read, decompressed
+	Authorization string        `json:"authorization,omitempty"`  // the id of the one whose tokens it was made with; empty: none
 	Duration      time.Duration `json:"duration_ns"`
 	At            time.Time     `json:"at"`
+	Approval      string        `json:"approval,omitempty"` // the id of the approval that it was made by; empty: it needed none
+	Bodies        bool          `json:"bodies,omitempty"`   // what was sent and what came back are kept, sealed, for a while
 }
 
 func (IntegrationCreated) event() {}
@@ -94,7 +98,7 @@ func (IntegrationInvoked) event() {}
 type Metadata struct {
 	CommandID   string    // the command that caused it; the same after a retry
 	At          time.Time // UTC
-	Actor       string    // the id of the API key, or "system"
+	Actor       string    // the id of the API key or of who signed in, or "system"
 	Address     string    // the IP address the request came from
 	RequestID   string
 	TraceParent string // W3C trace context, empty when there is none
@@ -110,7 +114,8 @@ func Evolve(i Integration, e Event) Integration {
 		return e.Integration
 	case IntegrationDeleted:
 		return Integration{ID: e.ID, Workspace: e.Workspace, Name: e.Name, Version: e.Version, UpdatedAt: e.At, Deleted: true}
-	case IntegrationProbed, IntegrationInvoked:
+	case IntegrationProbed, IntegrationInvoked, AuthorizationChanged,
+		CallRequested, CallApproved, CallDenied, CallExpired, CallStarted, CallMade, CallCancelled, CallLost:
 		return i
 	}
 	return i
@@ -124,8 +129,9 @@ const probeDays = 30
 func (i Integration) Probed(last IntegrationProbed, p Probe) IntegrationProbed {
 	next := IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: i.Incarnation, Probe: p}
 	if last.Incarnation == i.Incarnation && last.ID == i.ID {
-		next.Previous, next.Days = last.Probe.Status, slices.Clone(last.Days)
+		next.Previous, next.Days, next.Hours = last.Probe.Status, slices.Clone(last.Days), last.Hours
 	}
+	next.Hours = next.Hours.with(p)
 	today := p.At.UTC().Format(time.DateOnly)
 	if n := len(next.Days); n == 0 || next.Days[n-1].Date < today {
 		next.Days = append(next.Days, ProbeDay{Date: today})

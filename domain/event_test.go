@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,10 +31,24 @@ func everything(t testing.TB) domain.Integration {
 func samples(t testing.TB) map[string]domain.Event {
 	t.Helper()
 	i := asFirstStored(everything(t))
-	return map[string]domain.Event{
-		"integration.created": domain.IntegrationCreated{Integration: i},
-		"integration.updated": domain.IntegrationUpdated{Integration: i, Changed: []string{"/base_url", "/enabled"}},
-		"integration.deleted": domain.IntegrationDeleted{ID: i.ID, Workspace: i.Workspace, Name: i.Name, Version: 9, At: noon, Reason: "replaced"},
+	p := domain.Approval{
+		ID: "a-1", Workspace: i.Workspace, Integration: i.ID, Name: "crm", Incarnation: 1, ConfigVersion: 3, Endpoint: "book", Method: "POST", Kind: domain.MCPCall,
+		State: domain.ApprovalMade, Version: 4, Parameters: "hmac", Key: "agent", Subject: "hmac-2", RequestedAt: noon, ExpiresAt: noon, DecidedBy: "boss",
+		DecidedAt: noon, Reason: "fine", Attempt: "x-1", StartedAt: noon, EndedAt: noon, Cause: domain.CancelChanged, Outcome: domain.CallOK, StatusCode: 201, Duration: 1234,
+	}
+	all := authorizationSamples()
+	maps.Copy(all, map[string]domain.Event{
+		"approval.requested":       domain.CallRequested{Approval: p},
+		"approval.approved":        domain.CallApproved{Approval: p},
+		"approval.denied":          domain.CallDenied{Approval: p},
+		"approval.expired":         domain.CallExpired{Approval: p},
+		"approval.started":         domain.CallStarted{Approval: p},
+		"approval.made":            domain.CallMade{Approval: p},
+		"approval.cancelled":       domain.CallCancelled{Approval: p},
+		"approval.outcome_unknown": domain.CallLost{Approval: p},
+		"integration.created":      domain.IntegrationCreated{Integration: i},
+		"integration.updated":      domain.IntegrationUpdated{Integration: i, Changed: []string{"/base_url", "/enabled"}},
+		"integration.deleted":      domain.IntegrationDeleted{ID: i.ID, Workspace: i.Workspace, Name: i.Name, Version: 9, At: noon, Reason: "replaced"},
 		"integration.probed": domain.IntegrationProbed{ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Probe: domain.Probe{
 			Status: domain.AuthFailed, AuthResolved: true, HTTPStatus: 401, Duration: 1234, Message: "HEAD answered 401.", At: noon,
 			Steps: []domain.ProbeStep{{Name: "request", Detail: "HEAD answered 401."}},
@@ -42,7 +57,8 @@ func samples(t testing.TB) map[string]domain.Event {
 			ID: i.ID, Workspace: i.Workspace, Incarnation: 1, Endpoint: "list_slots", Kind: domain.ToolCall, StatusCode: 503, Outcome: domain.OutcomeOf(domain.CallUpstreamError),
 			Attempts: 3, Duration: 1234, At: noon,
 		},
-	}
+	})
+	return all
 }
 
 // asFirstStored is i with its secret destinations as the first version recorded

@@ -49,7 +49,7 @@ func (i *Integration) readHeaders(o *object) givenSecrets {
 	for _, name := range slices.Sorted(maps.Keys(i.Headers)) {
 		value := i.Headers[name]
 		if value != nil {
-			at.check(name, name, plainHeader)
+			at.check(name, name, freeHeader)
 		}
 		if i.Auth.sets(textproto.CanonicalMIMEHeaderKey(name)) {
 			at.problem(name, "header_not_allowed", "is a header that auth sets")

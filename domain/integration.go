@@ -36,6 +36,16 @@ const (
 	HTTP  MCPTransport = "http"
 )
 
+// MCPSession is what calls of an MCP server share.
+type MCPSession string
+
+// The sessions with MCP servers.
+const (
+	SessionAuto    MCPSession = ""         // what has no state that a call could leave behind for the next is kept, and programs are
+	SessionPerCall MCPSession = "per_call" // each call connects anew
+	SessionKept    MCPSession = "kept"     // calls share sessions, for a bounded time
+)
+
 // Integration is the state that the history of an integration adds up to. The zero
 // value is an integration that does not exist yet.
 type Integration struct {
@@ -64,6 +74,7 @@ type Configuration struct {
 	MCPArgs      []string             `json:"mcp_args,omitempty"`
 	MCPURL       string               `json:"mcp_url,omitempty"`
 	MCPHeaders   map[string]SecretRef `json:"mcp_headers,omitempty"`
+	MCPSession   MCPSession           `json:"mcp_session,omitempty"`
 	HealthCheck  *HealthCheck         `json:"health_check,omitempty"`
 
 	Headers       map[string]*string   `json:"headers,omitempty"`        // of every call; nil: a secret
@@ -113,6 +124,28 @@ func (c Configuration) Secrets() []SecretRef {
 	add(c.HeaderSecrets)
 	slices.SortFunc(refs, func(a, b SecretRef) int { return strings.Compare(a.Field, b.Field) })
 	return refs
+}
+
+// SentSecrets returns the secrets that requests carry: all but the private keys, which sign
+// and are never sent.
+func (c Configuration) SentSecrets() []SecretRef {
+	keys := map[string]bool{}
+	c.eachAuth(func(a *Auth) {
+		for field, ref := range a.Secrets {
+			if !IsSentSecret(field) {
+				keys[ref.ID] = true
+			}
+		}
+		for _, key := range a.SigningKeys {
+			keys[key.PrivateKey.ID] = true
+		}
+	})
+	return slices.DeleteFunc(c.Secrets(), func(ref SecretRef) bool { return keys[ref.ID] })
+}
+
+// GeneratesKeys reports whether the service generates keys for an auth.
+func (c Configuration) GeneratesKeys() bool {
+	return slices.ContainsFunc(c.Auths(), func(a Auth) bool { return len(a.SigningKeys) > 0 })
 }
 
 // eachAuth calls visit for the auth of the integration, and for those of its endpoints.

@@ -126,7 +126,9 @@ func (e Endpoint) HeaderPlaceholders() []string {
 func placeholders(template string) []string {
 	var names []string
 	for _, match := range placeholderSyntax.FindAllStringSubmatch(template, -1) {
-		names = append(names, match[1])
+		if !strings.HasPrefix(match[1], accountPrefix) { // which no caller fills
+			names = append(names, match[1])
+		}
 	}
 	return names
 }
@@ -193,7 +195,7 @@ func (e *Endpoint) acceptsParameter(o *object, property string, p Parameter) boo
 			return false
 		}
 	case InHeader:
-		if !o.check(at, name, plainHeader) {
+		if !o.check(at, name, freeHeader) {
 			return false
 		}
 		if _, fixed := e.Headers[textproto.CanonicalMIMEHeaderKey(name)]; fixed {

@@ -45,3 +45,26 @@ func TestAnotherIncarnationStartsNewCounts(t *testing.T) {
 	require.True(t, next.Changed())
 	require.Equal(t, 1, next.Days[0].Total)
 }
+
+func TestProbesAreCountedByTheHour(t *testing.T) {
+	i := created(t, plain)
+	var last domain.IntegrationProbed
+	seen := func(status domain.ProbeStatus, at time.Duration) domain.ProbeHours {
+		last = i.Probed(last, domain.Probe{Status: status, At: noon.Add(at)})
+		return last.Hours
+	}
+	first := seen(domain.Healthy, 0)
+	require.Equal(t, domain.ProbeHours{Last: "2026-05-06T12", Healthy: []int{1}, Total: []int{1}}, first)
+	require.Equal(t, domain.ProbeHours{Last: "2026-05-06T12", Healthy: []int{1}, Total: []int{2}}, seen(domain.Timeout, time.Minute))
+	require.Equal(t, []int{1}, first.Total, "a later probe doesn't modify an earlier record")
+	later := seen(domain.Healthy, 3*time.Hour)
+	require.Equal(t, domain.ProbeHours{Last: "2026-05-06T15", Healthy: []int{1, 0, 0, 1}, Total: []int{2, 0, 0, 1}}, later)
+	require.Equal(t, noon.Truncate(time.Hour), later.Start(0))
+	require.Equal(t, []int{2, 0, 0, 2}, seen(domain.Healthy, 0).Total, "a clock that went back")
+	for hour := range 60 {
+		later = seen(domain.Healthy, time.Duration(4+hour)*time.Hour)
+	}
+	require.Len(t, later.Total, 24)
+	require.Equal(t, domain.ProbeHours{Last: "2026-05-12T12", Healthy: []int{0}, Total: []int{1}}, seen(domain.Timeout, 6*24*time.Hour))
+	require.Zero(t, domain.ProbeHours{}.Start(0))
+}

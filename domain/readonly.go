@@ -34,6 +34,11 @@ func (i Integration) readOnly(o *object) {
 	if v, given := o.given("last_test_status"); given && !slices.ContainsFunc(ProbeStatuses(), func(s ProbeStatus) bool { return v == string(s) }) {
 		o.problem("last_test_status", "read_only", "can't be set; leave it out")
 	}
+	if v, given := o.given("last_test_message"); given {
+		if _, ok := v.(string); !ok {
+			o.problem("last_test_message", "read_only", "can't be set; leave it out")
+		}
+	}
 	if v, given := o.given("last_tested_at"); given {
 		if text, ok := v.(string); !ok || !isRFC3339(text) {
 			o.problem("last_tested_at", "read_only", "can't be set; leave it out")

@@ -16,7 +16,7 @@ func TestWhatIsShownCanBeSentBack(t *testing.T) {
 	by := domain.Attempt{At: later, ID: "a2"}
 	for _, same := range []string{
 		`{"id": "` + string(i.ID) + `", "workspace_id": "acme", "name": "crm", "builtin": false, "version": 1, "created_at": "2026-05-06T12:00:00Z",
-			"updated_at": "2026-05-06T12:00:00.000000Z", "last_test_status": "timeout", "last_tested_at": "2026-05-07T12:00:00Z", "removed_endpoints": ["list"]}`,
+			"updated_at": "2026-05-06T12:00:00.000000Z", "last_test_status": "timeout", "last_test_message": "It timed out.", "last_tested_at": "2026-05-07T12:00:00Z", "removed_endpoints": ["list"]}`,
 		`{"version": 1.0, "created_at": "2026-05-06T14:00:00+02:00", "last_test_status": null, "last_tested_at": null}`,
 		`{"auth": {"type": "api_key_header", "secrets": {"api_key_value": {"set": true, "version": 1, "updated_at": "2026-05-06T12:00:00Z"}}}}`,
 		`{"auth": {"type": "api_key_header", "secrets": null, "username": null, "password_value": null, "exchange_param_headers": null}}`,
@@ -36,6 +36,7 @@ func TestWhatIsShownCanBeSentBack(t *testing.T) {
 		{`{"created_at": "2026-05-06T12:00:01Z"}`, "/created_at", "read_only"},
 		{`{"updated_at": 7}`, "/updated_at", "read_only"},
 		{`{"last_test_status": "fine"}`, "/last_test_status", "read_only"},
+		{`{"last_test_message": 1}`, "/last_test_message", "read_only"},
 		{`{"last_tested_at": "yesterday"}`, "/last_tested_at", "read_only"},
 		{`{"auth": {"secrets": {}}}`, "/auth/secrets", "read_only"},
 		{`{"auth": {"secrets": {"api_key_value": {"set": true, "version": 2, "updated_at": "2026-05-06T12:00:00Z"}}}}`, "/auth/secrets", "read_only"},

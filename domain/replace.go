@@ -1,12 +1,27 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 )
 
+// Exact is Document with what Replace leaves as it is where a request leaves it out.
+func (c Configuration) Exact() Document {
+	doc := c.Document()
+	endpoints, _ := doc["endpoints"].([]any)
+	for n, e := range endpoints {
+		if members, ok := e.(map[string]any); ok {
+			members["approval"] = cmp.Or(string(c.Endpoints[n].Approval), string(ApproveNever))
+			members["record"] = cmp.Or(string(c.Endpoints[n].Record), string(RecordNone))
+		}
+	}
+	return doc
+}
+
 // Document returns the configuration as a request would carry it, without its
-// secrets. Replace turns it back into the same configuration.
+// secrets. Replace turns it back into the same configuration, but for the approval and
+// record of endpoints that the integration has.
 func (c Configuration) Document() Document {
 	doc := documentOf(c)
 	withoutRefs(doc)
@@ -49,16 +64,17 @@ func withoutRefs(members map[string]any) {
 }
 
 // Replace decides to give the integration exactly the configuration in doc: an
-// absent member takes its default. An absent secret keeps its present value if it
-// would go to the same place. It refuses as Update does.
+// absent member takes its default, but the approval and record of an endpoint stay. An
+// absent secret keeps its present value if it would go to the same place. It refuses as
+// Update does.
 func (i Integration) Replace(doc Document, by Attempt, rules Rules) (Decision, error) {
 	if err := i.changeable(); err != nil {
 		return Decision{}, err
 	}
 	blank := i
 	blank.Configuration = Configuration{Protocol: REST, Enabled: true, Auth: i.Auth.blank(), Endpoints: []Endpoint{}, MCPHeaders: i.MCPHeaders, Headers: i.Headers, HeaderSecrets: i.HeaderSecrets}
-	for _, e := range i.Endpoints { // so that the auth of an endpoint that stays keeps its secret
-		blank.Endpoints = append(blank.Endpoints, Endpoint{Name: e.Name, Auth: e.Auth.blank()})
+	for _, e := range i.Endpoints { // so that an endpoint that stays keeps its secret, and nobody ends its oversight by leaving that out
+		blank.Endpoints = append(blank.Endpoints, Endpoint{Name: e.Name, Auth: e.Auth.blank(), Approval: e.Approval, Record: e.Record})
 	}
 	whole := Document{"auth": nil}
 	maps.Copy(whole, doc)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Scope narrows what a caller can see and call in a workspace. What it hides answers as
@@ -17,6 +18,45 @@ type Scope struct {
 	Integrations []string `json:"integrations,omitempty"` // patterns of names
 	Tools        []string `json:"tools,omitempty"`        // patterns of an integration and of an endpoint, joined by two underscores
 	Methods      []string `json:"methods,omitempty"`      // of endpoints; those of MCP have POST
+	Subjects     []string `json:"subjects,omitempty"`     // patterns of the subjects to act for; "-" is the workspace itself
+}
+
+// WorkspaceSubject is what the workspace itself is called where a subject is named.
+const WorkspaceSubject = "-"
+
+// LimitsSubjects reports whether the scope is of some subjects only.
+func (s Scope) LimitsSubjects() bool { return len(s.Subjects) > 0 }
+
+// ActsFor reports whether a caller may act for a subject, "" for the workspace itself.
+func (s Scope) ActsFor(subject string) bool {
+	if subject == "" {
+		subject = WorkspaceSubject
+	}
+	return !s.LimitsSubjects() || slices.ContainsFunc(s.Subjects, func(p string) bool { return coversSubject(p, subject) })
+}
+
+// ForAnySubject returns the scope without a limit of subjects.
+func (s Scope) ForAnySubject() Scope {
+	s.Subjects = nil
+	return s
+}
+
+// NotFor is the error of a subject that a caller may not act for.
+func NotFor(subject string) error {
+	if subject == "" {
+		return Errorf(Forbidden, "forbidden", "this API key may only act for certain subjects, and the workspace itself is not one of them: name the subject")
+	}
+	return Errorf(Forbidden, "forbidden", "this API key may not act for this subject")
+}
+
+// coversSubject reports whether a pattern of subjects covers a subject, or another pattern:
+// a * at its end stands for any characters, and nothing else does.
+func coversSubject(pattern, subject string) bool {
+	prefix, isPrefix := strings.CutSuffix(pattern, "*")
+	if isPrefix && subject != WorkspaceSubject {
+		return strings.HasPrefix(subject, prefix)
+	}
+	return pattern == subject
 }
 
 // Narrow reports whether the scope hides anything.
@@ -74,6 +114,11 @@ func (s Scope) SeesEvent(e Event) bool {
 			return s.Sees(Integration{Name: e.Name})
 		}
 		return s.Shows(e.Name, e.Endpoint, e.Method)
+	case AuthorizationChanged:
+		return s.Sees(Integration{Name: e.State.Name})
+	case CallRequested, CallApproved, CallDenied, CallExpired, CallStarted, CallMade, CallCancelled, CallLost:
+		a, _ := ApprovalOf(e)
+		return s.Shows(a.Name, a.Endpoint, a.Method)
 	case IntegrationProbed:
 	}
 	return false
@@ -82,7 +127,7 @@ func (s Scope) SeesEvent(e Event) bool {
 // Within reports whether the scope shows nothing that another hides, as far as that can be
 // read off their patterns.
 func (s Scope) Within(other Scope) bool {
-	return covered(s.Integrations, other.Integrations, matches) && covered(s.Methods, other.Methods, func(a, b string) bool { return a == b }) &&
+	return covered(s.Integrations, other.Integrations, matches) && covered(s.Subjects, other.Subjects, coversSubject) && covered(s.Methods, other.Methods, func(a, b string) bool { return a == b }) &&
 		covered(s.Tools, other.Tools, func(p, tool string) bool {
 			of, name, _ := strings.Cut(p, toolSeparator)
 			toolOf, toolName, _ := strings.Cut(tool, toolSeparator)
@@ -132,8 +177,15 @@ func (s Scope) Problems() []Problem {
 	}
 	check("integrations", s.Integrations, namePattern.MatchString, "must be the name of an integration, with * for any characters")
 	check("tools", s.Tools, toolPattern.MatchString, "must be an integration and an endpoint joined by two underscores, with * for any characters, such as crm__get_*")
+	check("subjects", s.Subjects, subjectPattern, `must be a subject, or the beginning of subjects and a *, or "-" for the workspace itself`)
 	check("methods", s.Methods, func(m string) bool { return slices.Contains(methods, m) }, "must be GET, POST, PUT, PATCH or DELETE")
 	return problems
+}
+
+// subjectPattern reports whether a text is a pattern of subjects.
+func subjectPattern(s string) bool {
+	return s != "" && len(s) <= 256 && utf8.ValidString(s) && strings.TrimSpace(s) == s && strings.Count(strings.TrimSuffix(s, "*"), "*") == 0 &&
+		!strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c == 0x7f })
 }
 
 type scopeKey struct{}
@@ -148,4 +200,18 @@ func WithScope(ctx context.Context, s Scope) context.Context {
 func ScopeOf(ctx context.Context) Scope {
 	s, _ := ctx.Value(scopeKey{}).(Scope)
 	return s
+}
+
+type unsavedKey struct{}
+
+// WithUnsaved returns a context for trying an integration that is not saved: nothing about
+// it is kept.
+func WithUnsaved(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unsavedKey{}, true)
+}
+
+// IsUnsaved reports whether WithUnsaved made a context.
+func IsUnsaved(ctx context.Context) bool {
+	unsaved, _ := ctx.Value(unsavedKey{}).(bool)
+	return unsaved
 }

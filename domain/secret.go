@@ -68,6 +68,10 @@ type Owner struct {
 	Incarnation uint64
 }
 
+// GeneratedKeys returns what stands for the id of a secret where all keys are meant that the
+// service generates for an integration, one after the other.
+func (o Owner) GeneratedKeys() string { return fmt.Sprintf("generated%d", o.Incarnation) }
+
 // A Keyring opens a secret just before it is used. An error of kind Invalid is
 // shown to the caller: the secret is missing or can't be opened.
 type Keyring func(context.Context, SecretRef) (Secret, error)

@@ -25,6 +25,7 @@ type WebhookDestination struct {
 	PreviousExpires time.Time `json:"previous_expires_at,omitzero"` // until when the previous secret signs too
 	AfterChange     uint64    `json:"after_change"`                 // the head of the log when it was created
 	AfterProbe      uint64    `json:"after_probe"`                  // the head of the probe log at that time
+	AfterApproval   uint64    `json:"after_approval,omitempty"`     // the head of the log of approvals at that time
 	DisabledReason  string    `json:"disabled_reason,omitempty"`    // why the service disabled it; empty: it didn't
 }
 
@@ -35,9 +36,11 @@ const (
 )
 
 // WebhookTypes returns the event types that a destination may subscribe to.
-func WebhookTypes() []string { return []string{createdName, updatedName, deletedName, HealthChanged} }
+func WebhookTypes() []string {
+	return slices.Concat([]string{createdName, updatedName, deletedName, HealthChanged}, AuthorizationNames(), ApprovalTypes())
+}
 
-const anyType, anyOfIntegration = "*", "integration.*"
+const anyType, anyOfIntegration, anyOfApproval = "*", "integration.*", "approval.*"
 
 // NewWebhookDestination decides to create a destination from doc. Without event
 // types it receives all events. It refuses with Invalid, which lists every problem.
@@ -125,7 +128,7 @@ func (d *WebhookDestination) readOnly(o *object) {
 }
 
 func eventPattern(s string) (string, string) {
-	if known := append([]string{anyType, anyOfIntegration}, WebhookTypes()...); !slices.Contains(known, s) {
+	if known := append([]string{anyType, anyOfIntegration, anyOfApproval}, WebhookTypes()...); !slices.Contains(known, s) {
 		return "enum", "must be one of " + strings.Join(known, ", ")
 	}
 	return "", ""

@@ -17,7 +17,8 @@ func TestADestinationReceivesTheTypesThatItsPatternsMatch(t *testing.T) {
 		wants    []string
 	}{
 		{[]string{"*"}, domain.WebhookTypes()},
-		{[]string{"integration.*"}, domain.WebhookTypes()},
+		{[]string{"integration.*"}, append([]string{"integration.created", "integration.updated", "integration.deleted", "integration.health_changed"}, domain.AuthorizationNames()...)},
+		{[]string{"approval.*"}, domain.ApprovalTypes()},
 		{[]string{"integration.updated"}, []string{"integration.updated"}},
 		{[]string{"integration.created", "integration.health_changed"}, []string{"integration.created", "integration.health_changed"}},
 	} {

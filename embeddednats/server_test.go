@@ -67,7 +67,10 @@ func TestAServerRestartsWhenItsDiskIsBack(t *testing.T) {
 	require.NoError(t, os.Rename(dir+".away", dir))
 	require.Eventually(t, nc.IsConnected, time.Minute, 10*time.Millisecond)
 	require.Equal(t, at, s.HostPort())
-	stream, err := js.Stream(t.Context(), "LOG")
-	require.NoError(t, err)
+	var stream jetstream.Stream
+	require.Eventually(t, func() bool { // the server takes connections before it has its streams
+		stream, err = js.Stream(t.Context(), "LOG")
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
 	require.Equal(t, uint64(1), stream.CachedInfo().State.Msgs)
 }

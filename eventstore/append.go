@@ -21,11 +21,14 @@ import (
 // the log, nothing is appended: the error is of kind Unavailable with the code
 // log_incomplete.
 func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, after uint64, e domain.Event, m domain.Metadata) (uint64, error) {
-	to := subject(logPrefix, w, id)
+	return s.appendTo(ctx, subject(logPrefix, w, id), after, e, m)
+}
+
+func (s *Store) appendTo(ctx context.Context, to string, after uint64, e domain.Event, m domain.Metadata) (uint64, error) {
 	if err := s.Intact(); err != nil {
 		return 0, err
 	}
-	msg, err := s.message(to, e, m)
+	msg, err := s.message(ctx, to, e, m)
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", to, err)
 	}
@@ -36,24 +39,24 @@ func (s *Store) Append(ctx context.Context, w domain.Workspace, id domain.ID, af
 	defer cancel()
 	log := s.Lineage().ID()
 	before := s.highest.observe(log, 0)
-	position, err := s.appends.append(ctx, msg, after)
+	position, err := s.appends.append(ctx, msg, after, s.decodeAhead(msg))
 	switch {
 	case err == nil:
 		if s.highest.observe(log, position); position <= before { // the log lost its end in the meantime
 			s.refuseChanges(Integrity{Missing: before - position + 1, Ranges: []Range{{position, before}}}.Err())
 		}
 		return position, nil
-	case errors.Is(err, errNotSent), refusedByServer(err) && !streams.IsConflict(err):
+	case notStored(err):
 		return 0, unavailable(err, "append to "+to)
 	}
-	return s.settle(ctx, w, id, m.CommandID, err)
+	return s.settle(ctx, to, m.CommandID, err)
 }
 
 // settle finds out whether an append without an acknowledgement was stored.
-func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, command string, cause error) (uint64, error) {
+func (s *Store) settle(ctx context.Context, to, command string, cause error) (uint64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	last, err := s.LoadFromLeader(ctx, w, id)
+	last, err := s.loadFromLeader(ctx, to)
 	switch {
 	case err == nil && command != "" && last.Meta.CommandID == command:
 		return last.Position, nil
@@ -62,7 +65,7 @@ func (s *Store) settle(ctx context.Context, w domain.Workspace, id domain.ID, co
 	case err == nil: // the message may still be on its way, so the append has not failed for certain
 		err = cause
 	}
-	return 0, domain.Wrap(fmt.Errorf("append to %s: %w", subject(logPrefix, w, id), errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
+	return 0, domain.Wrap(fmt.Errorf("append to %s: %w", to, errors.Join(cause, err)), domain.Unavailable, "outcome_unknown",
 		"the event log did not confirm the change; the change may or may not have been made. Read the integration, or repeat the request with the same Idempotency-Key")
 }
 
@@ -80,7 +83,7 @@ func (s *Store) RecordCall(ctx context.Context, e domain.IntegrationInvoked, m d
 }
 
 func (s *Store) record(ctx context.Context, to string, e domain.Event, m domain.Metadata, on ...jetstream.PublishOpt) (uint64, error) {
-	msg, err := s.message(to, e, m)
+	msg, err := s.message(ctx, to, e, m)
 	if err != nil {
 		return 0, fmt.Errorf("record on %s: %w", to, err)
 	}

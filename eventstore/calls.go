@@ -12,7 +12,7 @@ const keepCalls = 30 * 24 * time.Hour
 
 func callConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas, MaxAge: keepCalls,
+		Name: callName, Subjects: []string{callPrefix + "*.*"}, AllowDirect: true, AllowAtomicPublish: true, Replicas: cfg.Replicas, MaxAge: keepCalls,
 	}
 }
 
@@ -37,10 +37,18 @@ func (s *Store) KeepCalls(ctx context.Context, age time.Duration) (changed bool,
 }
 
 // CallHead returns the position of the last call, 0 when there is none.
-func (s *Store) CallHead(ctx context.Context) (uint64, error) { return s.head(ctx, callName) }
+func (s *Store) CallHead(ctx context.Context) (uint64, error) {
+	if err := s.callsStored(ctx); err != nil {
+		return 0, err
+	}
+	return s.head(ctx, callName)
+}
 
 // CallPage is Page for the stream of calls.
 func (s *Store) CallPage(ctx context.Context, of Selection, after uint64, limit int) ([]Commit, bool, error) {
+	if err := s.callsStored(ctx); err != nil {
+		return nil, false, err
+	}
 	return s.page(ctx, callName, of.filter(callPrefix), after, limit)
 }
 
@@ -52,6 +60,8 @@ func (s *Store) CallPageBefore(ctx context.Context, of Selection, before uint64,
 			return nil, false, err
 		}
 		before = head + 1
+	} else if err := s.callsStored(ctx); err != nil {
+		return nil, false, err
 	}
 	return s.pageBefore(ctx, callName, of.filter(callPrefix), before, firstStretch, limit)
 }
@@ -59,6 +69,9 @@ func (s *Store) CallPageBefore(ctx context.Context, of Selection, before uint64,
 // FirstCallAt returns the position of the first of the selected calls that was recorded at a
 // time or later, 0 when there is none.
 func (s *Store) FirstCallAt(ctx context.Context, of Selection, at time.Time) (uint64, error) {
+	if err := s.callsStored(ctx); err != nil {
+		return 0, err
+	}
 	first, err := s.firstAt(ctx, callName, of.filter(callPrefix), at)
 	if err != nil {
 		return 0, unavailable(err, "read "+callName)

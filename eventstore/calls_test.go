@@ -1,14 +1,16 @@
 package eventstore_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
@@ -28,15 +30,16 @@ func called(t *testing.T, s *eventstore.Store, w domain.Workspace, name string) 
 func TestCallsAreReadBackwards(t *testing.T) {
 	s := open(t, natstest.Connect(t))
 	rare := []uint64{called(t, s, "acme", "rare"), called(t, s, "acme", "rare")}
-	var many errgroup.Group
-	many.SetLimit(64)
+	var many []eventstore.CallRecord
 	for range 3000 {
-		many.Go(func() error {
-			_, err := s.RecordCall(t.Context(), domain.IntegrationInvoked{ID: domain.NewID("acme", "busy"), Workspace: "acme", Kind: domain.TestCall, Outcome: domain.CallOK, At: noon}, meta("b"))
-			return err
-		})
+		one, err := s.EncodeCall(t.Context(), domain.IntegrationInvoked{ID: domain.NewID("acme", "busy"), Workspace: "acme", Kind: domain.TestCall, Outcome: domain.CallOK, At: noon}, meta("b"))
+		require.NoError(t, err)
+		many = append(many, one)
 	}
-	require.NoError(t, many.Wait())
+	for batch := range slices.Chunk(many, 500) {
+		_, err := s.RecordCalls(t.Context(), batch)
+		require.NoError(t, err)
+	}
 	rare = append(rare, called(t, s, "acme", "rare"))
 	slices.Reverse(rare)
 	of := eventstore.Selection{Workspace: "acme", ID: domain.NewID("acme", "rare")}
@@ -58,6 +61,35 @@ func TestCallsAreReadBackwards(t *testing.T) {
 	got, _, err = s.CallPageBefore(t.Context(), eventstore.Selection{Workspace: "acme"}, 3, 5)
 	require.NoError(t, err)
 	require.Len(t, got, 2)
+}
+
+// A call whose acknowledgement doesn't come may still be on its way: it is found all the same.
+func TestACallThatWasSentToAPausedServerIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it builds a NATS server; run without -short")
+	}
+	server := natstest.Spawn(t, t.TempDir(), true)
+	nc, err := nats.Connect(server.URL)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s := open(t, nc)
+	for n := range 10 {
+		id := fmt.Sprint("call-", n)
+		record, err := s.EncodeCall(t.Context(), domain.IntegrationInvoked{ID: domain.NewID("acme", "crm"), Workspace: "acme", Kind: domain.TestCall, Outcome: domain.CallOK, At: noon}, meta(id))
+		require.NoError(t, err)
+		head, err := s.CallHead(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, server.Running().Signal(syscall.SIGSTOP))
+		require.Eventually(t, func() bool { return nc.FlushTimeout(10*time.Millisecond) != nil }, time.Minute, time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err = s.RecordCalls(ctx, []eventstore.CallRecord{record})
+		cancel()
+		require.Error(t, err)
+		require.NoError(t, server.Running().Signal(syscall.SIGCONT))
+		found, err := s.RecordedCalls(t.Context(), head, []eventstore.CallRecord{record})
+		require.NoError(t, err)
+		require.Contains(t, found, record.ID())
+	}
 }
 
 func TestHowLongCallsAreKeptIsASetting(t *testing.T) {

@@ -19,9 +19,19 @@ type Claim struct {
 	Unchanged bool   `json:"unchanged,omitempty"` // the request changed nothing: the event at After is the result
 }
 
-// Claimed returns the claim under key, if there is one. Key consists of letters,
-// digits, hyphens and underscores.
+// Claimed returns the claim under key, if there is one, as the leader has it. Key consists of
+// letters, digits, hyphens and underscores.
 func (s *Store) Claimed(ctx context.Context, key string) (claim Claim, there bool, err error) {
+	if s.Replicated() {
+		msg, err := s.lastFromLeader(ctx, "KV_"+claimBucket, "$KV."+claimBucket+"."+key)
+		if err != nil || msg == nil {
+			return Claim{}, false, err
+		}
+		if err := json.Unmarshal(msg.Data, &claim); err != nil {
+			return Claim{}, false, fmt.Errorf("read idempotency key: %w", err)
+		}
+		return claim, true, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	entry, err := s.claims.Get(ctx, key)

@@ -12,6 +12,7 @@ import (
 type Commit struct {
 	Workspace domain.Workspace
 	ID        domain.ID
+	Key       string // of the authorization or approval that the event is about; empty: it is about the integration
 	Position  uint64 // the sequence in its stream
 	Event     domain.Event
 	Meta      domain.Metadata

@@ -125,7 +125,7 @@ func readDeadLetter(msg *jetstream.RawStreamMsg) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("dead letter %d: %w", msg.Sequence, err)
 	}
-	w, id := parseSubject(msg.Subject)
+	w, id, _ := parseSubject(msg.Subject)
 	return DeadLetter{Workspace: w, ID: id, Position: position, Reason: msg.Header.Get(headerDeadReason), At: msg.Time}, nil
 }
 

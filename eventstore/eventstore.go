@@ -46,17 +46,24 @@ type Store struct {
 	positions jetstream.KeyValue // of subscribers
 	state     jetstream.KeyValue // the lineage of the log
 	lineage   atomic.Pointer[Lineage]
-	damage    atomic.Pointer[error] // why changes are refused
+	damage    atomic.Pointer[error]  // why changes are refused
+	holder    atomic.Pointer[string] // the log whose tokens nobody else has, as last read
 	highest   highest
 	reading   reading
 	savedIn   sync.Map // by subscriber, the log of the position saved last
 	appends   *group
-	cache     *messageCache // nil: every reader decodes for itself
-	codec     domain.Codec
-	requests  chan struct{} // one for each page being read
-	canary    string
-	required  []string // streams that the service can't run without
-	timeout   time.Duration
+	appended  appended
+	last      lastCommits
+
+	storeCalls func(context.Context) error // stores the calls that this process has made; nil: they are
+	batchCalls bool                        // the stream of calls accepts batches
+	cache      *messageCache               // nil: every reader decodes for itself
+	codec      domain.Codec
+	persons    Persons       // seals what is stored of persons; nil: it is stored as it is
+	requests   chan struct{} // one for each page being read
+	canary     string
+	required   []string // streams that the service can't run without
+	timeout    time.Duration
 }
 
 const (
@@ -85,11 +92,15 @@ func subject(prefix string, w domain.Workspace, id domain.ID) string {
 	return prefix + string(w) + "." + string(id)
 }
 
-// parseSubject is the reverse of subject.
-func parseSubject(s string) (domain.Workspace, domain.ID) {
+// parseSubject is the reverse of subject, and of one that has the key of another aggregate
+// below an integration.
+func parseSubject(s string) (w domain.Workspace, id domain.ID, key string) {
 	parts := strings.Split(s, ".")
-	if len(parts) != 3 {
-		return "", ""
+	switch len(parts) {
+	case 3:
+		return domain.Workspace(parts[1]), domain.ID(parts[2]), ""
+	case 4:
+		return domain.Workspace(parts[1]), domain.ID(parts[2]), parts[3]
 	}
-	return domain.Workspace(parts[1]), domain.ID(parts[2])
+	return "", "", ""
 }

@@ -24,7 +24,7 @@ type Follower struct {
 }
 
 // positionName is the name of a position: subscriber, log, workspace and integration.
-var positionName = regexp.MustCompile(`^.+\.(integrations|probes)\.([^.]+)\.([^.]+)$`)
+var positionName = regexp.MustCompile(`^.+\.(integrations|probes|approvals)\.([^.]+)\.([^.]+)$`)
 
 // Followers returns every reader that saves a position, by name.
 func (s *Store) Followers(ctx context.Context) ([]Follower, error) {
@@ -63,6 +63,10 @@ func (s *Store) measure(ctx context.Context, all []Follower) error {
 		if parts[1] == "probes" {
 			stream, prefix = probeName, probePrefix
 		}
+		below := ""
+		if parts[1] == "approvals" {
+			stream, prefix, below = approvalName, approvalPrefix, ".*"
+		}
 		head, known := heads[stream]
 		if !known {
 			var err error
@@ -74,7 +78,7 @@ func (s *Store) measure(ctx context.Context, all []Follower) error {
 		if f.Head = head; f.Position >= head {
 			continue
 		}
-		filter := prefix + strings.ReplaceAll(parts[2]+"."+parts[3], "_all", "*")
+		filter := prefix + strings.ReplaceAll(parts[2]+"."+parts[3], "_all", "*") + below
 		left, err := s.firstAfter(ctx, stream, filter, f.Position)
 		if err != nil {
 			return err

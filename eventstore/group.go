@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // group commits appends to the log in groups. While few are in flight, each is sent
@@ -21,6 +23,8 @@ type group struct {
 	js      jetstream.JetStream
 	batches bool // whether the stream accepts batches
 	timeout time.Duration
+	observe Observer
+	stored  func([]lastCommit) // is called with what is on disk, in the order of the log
 
 	mu      sync.Mutex
 	single  int       // appends in flight alone
@@ -48,6 +52,7 @@ var errNotSent = errors.New("eventstore: gave up before the append was sent")
 type waiter struct {
 	msg      *nats.Msg
 	after    uint64
+	commit   func(position uint64) lastCommit
 	decided  chan struct{} // closed when the following fields are set
 	alone    bool          // the caller sends it alone
 	position uint64
@@ -56,8 +61,15 @@ type waiter struct {
 
 // append publishes msg after a position on its subject, and returns its position once
 // it is on disk. Its errors are those of jetstream.PublishMsg, or errNotSent.
-func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
-	w := g.enqueue(msg, after)
+func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64, commit func(position uint64) lastCommit) (uint64, error) {
+	start := time.Now() //nolint:forbidigo // measures a duration
+	position, err := g.send(ctx, &waiter{msg: msg, after: after, commit: commit, decided: make(chan struct{})})
+	g.observe.appended(start, err)
+	return position, err
+}
+
+func (g *group) send(ctx context.Context, w *waiter) (uint64, error) {
+	g.enqueue(w)
 	select {
 	case <-w.decided:
 	case <-ctx.Done():
@@ -69,18 +81,19 @@ func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64) (uint64
 	if !w.alone {
 		return w.position, w.err
 	}
-	ack, err := g.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(after))
+	ack, err := g.js.PublishMsg(ctx, w.msg, jetstream.WithExpectLastSequencePerSubject(w.after))
 	if err != nil {
 		g.finish(nil)
 		return 0, err
 	}
-	g.finish(map[string]uint64{msg.Subject: ack.Sequence})
+	g.observe.committed(1)
+	g.finish(map[string]uint64{w.msg.Subject: ack.Sequence})
+	g.stored([]lastCommit{w.commit(ack.Sequence)})
 	return ack.Sequence, nil
 }
 
 // enqueue queues an append, or decides at once that it is sent alone.
-func (g *group) enqueue(msg *nats.Msg, after uint64) *waiter {
-	w := &waiter{msg: msg, after: after, decided: make(chan struct{})}
+func (g *group) enqueue(w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.batches || !g.batched && g.single < maxSingle {
@@ -88,7 +101,6 @@ func (g *group) enqueue(msg *nats.Msg, after uint64) *waiter {
 	} else {
 		g.waiting = append(g.waiting, w)
 	}
-	return w
 }
 
 // dequeue removes an append from the queue. It reports false if it was sent already.
@@ -171,6 +183,11 @@ func (g *group) sendBatch(batch []*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
 	ack, err := jetstreamext.PublishMsgBatch(ctx, g.js, messages(batch), jetstreamext.BatchFlowControl{})
+	var stored []lastCommit
+	if err == nil {
+		g.observe.committed(len(batch))
+	}
+	defer func() { g.stored(stored) }() // after the next batch is on its way
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.batched = false
@@ -185,6 +202,7 @@ func (g *group) sendBatch(batch []*waiter) {
 		default: // they have consecutive positions
 			w.position = ack.Sequence - ack.BatchSize + 1 + uint64(n)
 			made[w.msg.Subject] = w.position
+			stored = append(stored, w.commit(w.position))
 		}
 		close(w.decided)
 	}
@@ -202,6 +220,13 @@ func messages(batch []*waiter) []*nats.Msg {
 		all[n] = &nats.Msg{Subject: w.msg.Subject, Header: header, Data: w.msg.Data}
 	}
 	return all
+}
+
+// notStored reports whether an append that failed was certainly not stored: it was not sent,
+// no server had the stream, or the server refused it for another reason than a conflict.
+func notStored(err error) bool {
+	return errors.Is(err, errNotSent) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		refusedByServer(err) && !streams.IsConflict(err)
 }
 
 // refusedByServer reports whether the server replied with an error.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -235,4 +236,34 @@ func TestTheLargestAcceptedEventFailsNoOther(t *testing.T) {
 	for range 200 {
 		require.NoError(t, <-errs)
 	}
+}
+
+func TestAnObserverSeesEveryAppendAndEveryCommit(t *testing.T) {
+	s := open(t, natstest.Connect(t))
+	var mu sync.Mutex
+	outcomes, commits, events := map[eventstore.AppendOutcome]int{}, 0, 0
+	s.Observe(eventstore.Observer{
+		Appended: func(took time.Duration, o eventstore.AppendOutcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			require.Positive(t, took)
+			outcomes[o]++
+		},
+		Committed: func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			commits, events = commits+1, events+n
+		},
+	})
+	appendMany(t.Context(), s, named("crm", 200), nothing)
+	appendMany(t.Context(), s, named("other", 1), func(string) uint64 { return 1_000_000 }) // nothing is there
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Append(canceled, "acme", domain.NewID("acme", "late"), 0, domain.IntegrationCreated{Integration: crm(1)}, meta("late"))
+	require.Error(t, err)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, map[eventstore.AppendOutcome]int{eventstore.AppendOK: 200, eventstore.AppendConflict: 1, eventstore.AppendFailed: 1}, outcomes)
+	require.Equal(t, 200, events)
+	require.Less(t, commits, 200, "some are stored together")
 }

@@ -1,6 +1,10 @@
 package eventstore
 
-import "context"
+import (
+	"context"
+
+	"github.com/seed677028b5/integrations/streams"
+)
 
 // Head returns the position of the last event in the log, 0 when it is empty.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
@@ -17,11 +21,11 @@ func (s *Store) ProbeHead(ctx context.Context) (uint64, error) {
 func (s *Store) head(ctx context.Context, stream string) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	st, err := s.js.Stream(ctx, stream) // a fresh handle: Info would write to a shared one
+	info, err := streams.Info(ctx, s.js, stream)
 	if err != nil {
 		return 0, unavailable(err, "read head")
 	}
-	return st.CachedInfo().State.LastSeq, nil
+	return info.State.LastSeq, nil
 }
 
 // Closed reports whether the connection to NATS is closed for good: nothing works again.

@@ -136,7 +136,11 @@ func (r *latestReader) next(ctx context.Context) ([]Commit, error) {
 				return nil, unavailable(errGap, "read the last events of "+r.stream)
 			}
 			r.lastSequence = meta.Sequence.Stream
-			commits = append(commits, r.store.commit(msg.Subject(), meta.Sequence.Stream, msg.Headers(), msg.Data()))
+			c := r.store.commit(msg.Subject(), meta.Sequence.Stream, msg.Headers(), msg.Data())
+			if err := c.unknown(); err != nil {
+				return nil, err
+			}
+			commits = append(commits, c)
 			size += len(msg.Data())
 		}
 		if batch.Error() != nil {

@@ -12,14 +12,7 @@ import (
 func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	stream, err := s.js.Stream(ctx, logName) // a new handle: Info would modify a shared one
-	if err != nil {
-		return nil, unavailable(err, "read the state of the log")
-	}
-	if len(opts) == 0 {
-		return stream.CachedInfo(), nil
-	}
-	info, err := stream.Info(ctx, opts...)
+	info, err := streams.Info(ctx, s.js, logName, opts...)
 	if err != nil {
 		return nil, unavailable(err, "read the state of the log")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,17 +31,25 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if s.log, err = streams.Ensure(ctx, js, logConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
+	if err := s.addSubjects(ctx, logConfig(cfg).Subjects); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
 	if err := checkLog(s.log.CachedInfo().Config); err != nil {
 		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
 	}
-	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout}
+	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout, stored: s.stored}
 	if s.probes, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: probeName, Subjects: []string{probePrefix + "*.*"}, AllowDirect: true, Replicas: cfg.Replicas,
 		MaxMsgsPerSubject: 1000, MaxAge: 30 * 24 * time.Hour,
 	}); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if _, err = streams.Ensure(ctx, js, callConfig(cfg)); err != nil {
+	calls, err := streams.Ensure(ctx, js, callConfig(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	s.batchCalls = s.batched(ctx, calls)
+	if _, err = streams.Ensure(ctx, js, approvalConfig(cfg)); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if _, err = streams.Ensure(ctx, js, jetstream.StreamConfig{
@@ -67,7 +76,8 @@ func Attach(ctx context.Context, nc *nats.Conn, timeout time.Duration) (*Store, 
 	if err != nil {
 		return nil, fmt.Errorf("attach to the event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, appends: &group{js: js}, codec: Codec(), requests: make(chan struct{}, maxRequests), timeout: orDefault(timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, codec: Codec(), requests: make(chan struct{}, maxRequests), timeout: orDefault(timeout, 5*time.Second)}
+	s.appends = &group{js: js, stored: s.stored}
 	if s.log, err = js.Stream(ctx, logName); err != nil {
 		return nil, fmt.Errorf("attach to the event store: stream %s: %w", logName, err)
 	}
@@ -103,9 +113,27 @@ func (s *Store) openBuckets(ctx context.Context, replicas int) error {
 	return nil
 }
 
+// addSubjects adds the subjects that a log of an earlier version lacks.
+func (s *Store) addSubjects(ctx context.Context, subjects []string) error {
+	c := s.log.CachedInfo().Config
+	missing := slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool { return slices.Contains(c.Subjects, subject) })
+	if len(missing) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	c.Subjects = append(slices.Clone(c.Subjects), missing...)
+	log, err := s.js.UpdateStream(ctx, c)
+	if err != nil {
+		return fmt.Errorf("stream %s: add the subjects %v: %w", logName, missing, err)
+	}
+	s.log = log
+	return nil
+}
+
 func logConfig(cfg Config) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: logName, Subjects: []string{logPrefix + "*.*"}, Replicas: cfg.Replicas,
+		Name: logName, Subjects: []string{logPrefix + "*.*", logPrefix + "*.*.*"}, Replicas: cfg.Replicas,
 		AllowDirect: true, AllowAtomicPublish: true, DenyDelete: true, DenyPurge: true,
 	}
 }

@@ -18,11 +18,28 @@ import (
 type Selection struct {
 	Workspace domain.Workspace
 	ID        domain.ID
+
+	// Authorizations selects the events of the authorizations too, which are about what
+	// persons have permitted the integrations to do.
+	Authorizations bool
 }
 
-// filter returns the subject of the selected events.
+// filter returns the subject of the selected events, without those of authorizations.
 func (of Selection) filter(prefix string) string {
 	return prefix + orDefault(string(of.Workspace), "*") + "." + orDefault(string(of.ID), "*")
+}
+
+// logFilters returns the subjects of the selected events of the log.
+func (of Selection) logFilters() []string {
+	switch {
+	case !of.Authorizations:
+		return []string{of.filter(logPrefix)}
+	case of.ID != "": // of which no wildcard has both
+		return []string{of.filter(logPrefix), of.filter(logPrefix) + ".*"}
+	case of.Workspace != "":
+		return []string{logPrefix + string(of.Workspace) + ".>"}
+	}
+	return []string{logPrefix + ">"}
 }
 
 // The limits of one request. A server closes a connection that has more than 64 MiB
@@ -40,7 +57,17 @@ const maxPageBytes = 8 << 20
 // whether there are more. A page of large events is shorter. An unreadable event has
 // its Err set.
 func (s *Store) Page(ctx context.Context, of Selection, after uint64, limit int) ([]Commit, bool, error) {
-	return s.page(ctx, logName, of.filter(logPrefix), after, limit)
+	filters := of.logFilters()
+	commits, more, err := s.page(ctx, logName, filters[0], after, limit)
+	if err != nil || len(filters) == 1 {
+		return commits, more, err
+	}
+	others, moreOthers, err := s.page(ctx, logName, filters[1], after, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	all, cut := interleave(limit, more, moreOthers, commits, others, func(a, b uint64) bool { return a < b })
+	return all, cut, nil
 }
 
 // ProbePage is Page for the stream of probe results.
@@ -93,8 +120,15 @@ func (s *Store) request(ctx context.Context, stream, filter string, after uint64
 			return commits, false, nil
 		case err != nil:
 			return nil, false, unavailable(err, "read "+filter)
+		case msg.Sequence <= after:
+			return nil, false, unavailable(errMisnamed, "read "+filter)
 		}
-		commits = append(commits, sized{s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data), len(msg.Data)})
+		after = msg.Sequence
+		c := s.commit(msg.Subject, msg.Sequence, msg.Header, msg.Data)
+		if err := c.unknown(); err != nil {
+			return nil, false, err
+		}
+		commits = append(commits, sized{c, len(msg.Data)})
 		more = isPending(msg)
 	}
 	if err := ctx.Err(); err != nil { // at the deadline the sequence ends without an error
@@ -139,7 +173,16 @@ func (s *Store) PageBefore(ctx context.Context, of Selection, before uint64, lim
 		}
 		stretch = before - min(first, before)
 	}
-	return s.pageBefore(ctx, logName, of.filter(logPrefix), before, stretch, limit)
+	commits, more, err := s.pageBefore(ctx, logName, of.logFilters()[0], before, stretch, limit)
+	if err != nil || len(of.logFilters()) == 1 {
+		return commits, more, err
+	}
+	others, moreOthers, err := s.pageBefore(ctx, logName, of.logFilters()[1], before, firstStretch, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	all, cut := interleave(limit, more, moreOthers, commits, others, func(a, b uint64) bool { return a > b })
+	return all, cut, nil
 }
 
 // pageBefore is PageBefore for any stream. Stretch is how many positions it reads at first.

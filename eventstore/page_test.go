@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -115,4 +116,31 @@ func TestAPageWithoutNATSIsUnavailable(t *testing.T) {
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
 	_, _, err = s.PageBefore(t.Context(), eventstore.Selection{}, 9, 10)
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+}
+
+// A message that was published with the header in which a server names a position would be read
+// for ever.
+func TestAMessageThatNamesAnotherPositionEndsAReading(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t)
+	s := open(t, nc)
+	last := appendTo(t, s, 0, domain.IntegrationCreated{Integration: crm(1)}, "c1")
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	first, err := js.Stream(t.Context(), "INTEGRATIONS")
+	require.NoError(t, err)
+	stored, err := first.GetMsg(t.Context(), last)
+	require.NoError(t, err)
+	again := nats.NewMsg(stored.Subject)
+	again.Data, again.Header = stored.Data, nats.Header{"Nats-Sequence": {"1"}}
+	for _, name := range []string{"ce-id", "ce-type", "ce-time"} {
+		again.Header[name] = stored.Header[name]
+	}
+	_, err = js.PublishMsg(t.Context(), again)
+	require.NoError(t, err)
+	_, err = s.Next(t.Context(), "acme", crm(1).ID, last)
+	require.Equal(t, domain.Unavailable, domain.KindOf(err))
+	require.ErrorContains(t, errors.Unwrap(err), "another position")
+	_, _, err = s.Page(t.Context(), eventstore.Selection{Workspace: "acme"}, 0, 10)
+	require.ErrorContains(t, errors.Unwrap(err), "another position")
 }

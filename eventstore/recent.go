@@ -7,9 +7,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// messageCache caches the messages that were read last from the end of the streams. All
-// followers of a log in a process read the same messages at about the same time, so each
-// is decoded once. Readers must not modify events.
+// messageCache caches the messages that were read last from the end of the streams, and those
+// that were loaded last. All followers of a log in a process read the same messages at about
+// the same time, and calls load the same integrations again, so each is decoded once. What is
+// sealed of persons is sealed here too: it may be erased meanwhile. Readers must not modify
+// events.
 type messageCache struct {
 	slots [256]slot
 }

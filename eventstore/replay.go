@@ -14,11 +14,13 @@ import (
 // A Replay selects stored events to read.
 type Replay struct {
 	Of     Selection
-	Probes bool      // read the probe results instead
-	Calls  bool      // read the calls instead
-	After  uint64    // start after this position
-	From   time.Time // start with the first event stored at this time or later; zero: the first event
-	Follow bool      // continue with new events; else end with the last event at the start
+	Probes bool // read the probe results instead
+	Calls  bool // read the calls instead
+
+	Approvals bool      // read the events of approvals instead
+	After     uint64    // start after this position
+	From      time.Time // start with the first event stored at this time or later; zero: the first event
+	Follow    bool      // continue with new events; else end with the last event at the start
 }
 
 // Replay yields the events that r selects in log order, without decoding them. A batch
@@ -28,12 +30,14 @@ func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error]
 	return func(yield func([]Stored, error) bool) {
 		ctx, end := s.startReading(ctx)
 		defer end()
-		p := replaying{store: s, Replay: r, stream: logName, filter: r.Of.filter(logPrefix), at: r.After}
+		p := replaying{store: s, Replay: r, stream: logName, filters: r.Of.logFilters(), at: r.After}
 		switch {
 		case r.Probes:
-			p.stream, p.filter = probeName, r.Of.filter(probePrefix)
+			p.stream, p.filters = probeName, []string{r.Of.filter(probePrefix)}
 		case r.Calls:
-			p.stream, p.filter = callName, r.Of.filter(callPrefix)
+			p.stream, p.filters = callName, []string{r.Of.filter(callPrefix)}
+		case r.Approvals:
+			p.stream, p.filters = approvalName, []string{r.Of.approvalFilter()}
 		}
 		err := p.run(ctx, func(batch []Stored) bool { return yield(batch, nil) })
 		switch {
@@ -48,10 +52,11 @@ func (s *Store) Replay(ctx context.Context, r Replay) iter.Seq2[[]Stored, error]
 // replaying is a running replay.
 type replaying struct {
 	Replay
-	store          *Store
-	stream, filter string
-	at             uint64 // the position it has reached
-	head           uint64 // where it ends, unless it follows
+	store   *Store
+	stream  string
+	filters []string
+	at      uint64 // the position it has reached
+	head    uint64 // where it ends, unless it follows
 }
 
 func (p *replaying) run(ctx context.Context, take func([]Stored) bool) error {
@@ -59,7 +64,7 @@ func (p *replaying) run(ctx context.Context, take func([]Stored) bool) error {
 	if err != nil || !more && !p.Follow {
 		return err
 	}
-	messages, err := p.store.consume(ctx, p.stream, []string{p.filter}, p.at)
+	messages, err := p.store.consume(ctx, p.stream, p.filters, p.at)
 	if err != nil {
 		return err
 	}
@@ -82,12 +87,15 @@ func (p *replaying) begin(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if !p.From.IsZero() {
-		first, err := p.store.firstAt(ctx, p.stream, p.filter, p.From)
-		if err != nil {
-			return false, err
-		}
-		if first == 0 || first > p.head {
-			first = p.head + 1
+		first := p.head + 1
+		for _, filter := range p.filters {
+			position, err := p.store.firstAt(ctx, p.stream, filter, p.From)
+			if err != nil {
+				return false, err
+			}
+			if position > 0 {
+				first = min(first, position)
+			}
 		}
 		p.at = max(p.at, first-1)
 	}
@@ -100,8 +108,13 @@ func (p *replaying) left(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	// A replica may be behind, so its last event isn't necessarily the end.
-	first, err := streams.NextFromLeader(ctx, p.store.nc, p.stream, p.filter, p.at+1)
-	return first != nil && first.Sequence <= p.head, err
+	for _, filter := range p.filters {
+		first, err := streams.NextFromLeader(ctx, p.store.nc, p.stream, filter, p.at+1)
+		if err != nil || first != nil && first.Sequence <= p.head {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // firstAt returns the position of the first message on a filter that was stored at a time or

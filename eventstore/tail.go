@@ -36,7 +36,7 @@ func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, 
 
 // AfterIn is After for the selected events only.
 func (s *Store) AfterIn(ctx context.Context, of Selection, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, logName, []string{of.filter(logPrefix)}, position)
+	return s.tail(ctx, logName, of.logFilters(), position)
 }
 
 // ProbesAfter is After for the stream of probe results. Results that its limits dropped
@@ -85,11 +85,18 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 				}
 				position = batch[len(batch)-1].sequence
 			}
-			commits := make([]Commit, len(batch))
+			commits, now := make([]Commit, len(batch)), s.era()
 			for n, m := range batch {
-				commits[n] = s.cache.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
-					return s.commit(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
-				})
+				commits[n] = s.opened(s.cache.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
+					return s.decode(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
+				}))
+				if err := commits[n].unknown(); err != nil {
+					fail(err)
+					return
+				}
+				if stream == logName {
+					s.last.follow(now, lastCommit{commits[n], len(m.msg.Data())})
+				}
 			}
 			if !yield(commits, nil) {
 				return

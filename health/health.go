@@ -92,7 +92,7 @@ func (c *Checker) check(ctx context.Context, by commands.Caller, maxAge time.Dur
 
 // enabled calls do for each page of the enabled integrations of a workspace.
 func (c *Checker) enabled(ctx context.Context, w domain.Workspace, do func([]projections.Integration)) error {
-	q := projections.Query{Filter: projections.Filter{Enabled: new(true)}, Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: pageSize}
+	q := projections.Query{Filter: projections.Filter{Enabled: new(true)}, Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: pageSize, NoTotal: true}
 	for {
 		page, err := c.Read.List(ctx, w, q)
 		if err != nil {

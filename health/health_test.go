@@ -173,7 +173,10 @@ func hold(t *testing.T) *held {
 	h.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		h.asked.Add(1)
 		h.started <- struct{}{}
-		<-h.answer
+		select {
+		case <-h.answer:
+		case <-t.Context().Done(): // the test has failed
+		}
 	}))
 	t.Cleanup(h.Close)
 	return h
@@ -333,7 +336,7 @@ func TestAnUnreadableIntegrationIsUnknownAndTheOthersAreChecked(t *testing.T) {
 func TestACheckAfterAChangeDoesNotShareAnEarlierOne(t *testing.T) {
 	f := start(t)
 	slow := hold(t)
-	f.create(t, "slow", slow.URL, true)
+	id := f.create(t, "slow", slow.URL, true)
 	var checks sync.WaitGroup
 	checks.Go(func() {
 		_, err := f.Check(t.Context(), ann, 0)
@@ -346,10 +349,8 @@ func TestACheckAfterAChangeDoesNotShareAnEarlierOne(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, report.Integrations, 2+3)
 	})
-	require.Eventually(t, func() bool { // both wait for the slow one
-		var stacks strings.Builder
-		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
-	}, time.Minute, time.Millisecond)
+	wait := func() bool { return f.Results.Waiting(domain.Ref{Workspace: "acme", ID: id}) == 2 }
+	require.Eventually(t, wait, time.Minute, time.Millisecond, "both wait for the slow one")
 	close(slow.answer)
 	checks.Wait()
 }
@@ -398,7 +399,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 	f.run(t, results.Run)
 	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Position: f.projector.Position, Within: 10 * time.Second, Now: f.clock.now}
 	slow := hold(t)
-	f.create(t, "slow", slow.URL, true)
+	id := f.create(t, "slow", slow.URL, true)
 	var checks sync.WaitGroup
 	check := func(c *health.Checker) {
 		checks.Go(func() {
@@ -412,11 +413,9 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 	check(f.Checker)
 	<-slow.started
 	check(other)
-	require.Eventually(t, func() bool { // the other waits for the running probe
-		var stacks strings.Builder
-		return pprof.Lookup("goroutine").WriteTo(&stacks, 2) == nil && strings.Count(stacks.String(), "health.(*Checker).probed(") >= 2
-	}, time.Minute, time.Millisecond)
-	require.NoError(t, f.queue.Request(t.Context(), "acme", domain.NewID("acme", "slow"), 0), "which changes nothing")
+	waits := func() bool { return results.Waiting(domain.Ref{Workspace: "acme", ID: id}) == 1 }
+	require.Eventually(t, waits, time.Minute, time.Millisecond, "the other waits for the running probe")
+	require.NoError(t, f.queue.Request(t.Context(), "acme", id, 0), "which changes nothing")
 	close(slow.answer)
 	checks.Wait()
 	require.Equal(t, int32(1), slow.asked.Load())

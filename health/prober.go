@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/tracing"
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -93,8 +94,11 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 	if topic == Asked && p.answered(msg, w, id) {
 		return nil
 	}
-	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true} // the caller who configured it had the permission
-	probe, _, err := p.Commands.ProbeEnabled(msg.Context(), by, id, msg.UUID)
+	ctx, span := p.Commands.Traces.Begin(msg.Context(), "probe."+topic, tracing.Consumer, msg.Metadata[metaTrace])
+	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true, TraceParent: tracing.Parent(ctx)} // the caller who configured it had the permission
+	probe, _, err := p.Commands.ProbeEnabled(ctx, by, id, msg.UUID)
+	span.Of(w, id)
+	span.End(err)
 	if kind := domain.KindOf(err); kind == domain.NotFound || kind == domain.Conflict {
 		return nil
 	}

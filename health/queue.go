@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/tracing"
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -52,6 +53,7 @@ const (
 	metaWorkspace = "workspace_id"
 	metaID        = "integration_id"
 	metaSince     = "since" // when it became due, RFC 3339
+	metaTrace     = "traceparent"
 )
 
 // OpenQueue returns the queue and creates its stream if it doesn't exist.
@@ -101,7 +103,11 @@ func subjectOf(topic string, w domain.Workspace, id domain.ID) string {
 func (q *Queue) Request(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
-	_, err := q.js.Publish(ctx, subjectOf(Asked, w, id), strconv.AppendUint(nil, after, 10),
+	msg := &nats.Msg{Subject: subjectOf(Asked, w, id), Data: strconv.AppendUint(nil, after, 10)}
+	if parent := tracing.Parent(ctx); parent != "" {
+		msg.Header = nats.Header{tracing.Header: {parent}}
+	}
+	_, err := q.js.PublishMsg(ctx, msg,
 		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(askedFor))
 	if err != nil && !streams.IsConflict(err) {
 		return unavailable(err, "ask for a probe")
@@ -207,7 +213,7 @@ func newMessage(ctx context.Context, msg jetstream.Msg) *message.Message {
 	probe := message.NewMessage(fmt.Sprintf("probe-%d", meta.Sequence.Stream), msg.Data())
 	probe.SetContext(ctx)
 	if parts := strings.Split(msg.Subject(), "."); len(parts) == 4 {
-		probe.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano)}
+		probe.Metadata = message.Metadata{metaWorkspace: parts[2], metaID: parts[3], metaSince: meta.Timestamp.Format(time.RFC3339Nano), metaTrace: msg.Headers().Get(tracing.Header)}
 	}
 	return probe
 }

@@ -108,7 +108,9 @@ func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}
 		}
 		s.mu.Lock()
 		for _, c := range commits {
-			s.table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), s.Now())
+			if c.Key == "" { // else it is about an authorization, which changes no integration
+				s.table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), s.Now())
+			}
 			s.table.at = c.Position
 		}
 		s.mu.Unlock()

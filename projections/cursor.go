@@ -46,10 +46,10 @@ func (c Cursors) aead(salt []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block) // which is part of what it seals
 }
 
-// Next returns the token of the page that follows p, which answered q; empty when p is the
-// last.
-func (c Cursors) Next(w domain.Workspace, q Query, p Page) string {
-	return c.SealKey(p.Next, scope(w, q)...)
+// Next returns the token of the page of q that starts at next; empty for nil, when there is
+// none.
+func (c Cursors) Next(w domain.Workspace, q Query, next *Key) string {
+	return c.SealKey(next, scope(w, q)...)
 }
 
 // After returns the start of the page of a token, for q.After. The limit of q may have

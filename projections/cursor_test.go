@@ -22,7 +22,7 @@ func TestATokenOpensToItsPlace(t *testing.T) {
 	c := cursors(t, 1)
 	for _, key := range []projections.Key{{Name: "crm", ID: "x"}, {At: -5, ID: "y"}, {Name: "ä\x00\"", At: 1 << 60}} {
 		for _, limit := range []int{1, 50} {
-			token := c.Next("acme", projections.Query{Limit: 50}, projections.Page{Next: &key})
+			token := c.Next("acme", projections.Query{Limit: 50}, &key)
 			after, err := c.After("acme", projections.Query{Limit: limit}, token)
 			require.NoError(t, err)
 			require.Equal(t, &key, after)
@@ -31,7 +31,7 @@ func TestATokenOpensToItsPlace(t *testing.T) {
 			require.NotContains(t, token, "/")
 		}
 	}
-	require.Empty(t, c.Next("acme", projections.Query{}, projections.Page{}))
+	require.Empty(t, c.Next("acme", projections.Query{}, nil))
 }
 
 func TestNoTokenIsTheFirstPage(t *testing.T) {
@@ -45,7 +45,7 @@ func TestNoTokenIsTheFirstPage(t *testing.T) {
 func TestATokenOfAnotherListingIsRefused(t *testing.T) {
 	yes, no := true, false
 	asked := projections.Query{Filter: projections.Filter{Enabled: &yes, Builtin: &no, Protocol: domain.REST, Search: "clinic"}, Limit: 5}
-	token := cursors(t, 1).Next("acme", asked, projections.Page{Next: &projections.Key{ID: "x"}})
+	token := cursors(t, 1).Next("acme", asked, &projections.Key{ID: "x"})
 	for what, change := range map[string]func(*projections.Query){
 		"enabled":     func(q *projections.Query) { q.Enabled = &no },
 		"any enabled": func(q *projections.Query) { q.Enabled = nil },
@@ -98,7 +98,7 @@ func TestAKeyOfAnotherLengthIsRefused(t *testing.T) {
 // Any token that was not issued is refused.
 func FuzzToken(f *testing.F) {
 	c := cursors(f, 1)
-	token := c.Next("acme", projections.Query{}, projections.Page{Next: &projections.Key{ID: "x"}})
+	token := c.Next("acme", projections.Query{}, &projections.Key{ID: "x"})
 	for _, seed := range []string{"", "0", "1", "!", "AA", token, token[1:], token[:len(token)-1], token + "A", strings.ToLower(token), strings.Repeat("A", 5000)} {
 		f.Add(seed)
 	}

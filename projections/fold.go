@@ -7,12 +7,28 @@ import (
 
 // fold returns the documents that commits lead to, in the order of the log of integrations.
 // An event carries the resulting state, so only the last of each integration counts. An event
-// that can't be applied leaves the integration unchanged and parks it. Fold returns all such
-// events in refused, whatever follows them.
+// that can't be applied leaves the integration unchanged and parks it; one of an authorization
+// leaves that unchanged. Fold returns all such events in refused, whatever follows them.
 func fold(commits []eventstore.Commit) (b Batch, refused []Parked) {
 	at, parked := map[domain.Ref]int{}, map[domain.Ref]Parked{}
+	changed := map[domain.AuthorizationRef]int{}
 	for _, c := range commits {
 		b.Reached.Integrations = c.Position
+		if c.Key != "" {
+			a, err := appliedAuthorization(c)
+			if err != nil { // which says nothing about its integration
+				refused = append(refused, Parked{Position: c.Position, Workspace: c.Workspace, ID: c.ID, Reason: err.Error(), At: c.Meta.At})
+				continue
+			}
+			n, seen := changed[a.AuthorizationRef]
+			if !seen {
+				n = len(b.Authorizations)
+				changed[a.AuthorizationRef] = n
+				b.Authorizations = append(b.Authorizations, Authorization{})
+			}
+			b.Authorizations[n] = a
+			continue
+		}
 		state, err := applied(c)
 		if err != nil {
 			refusal := Parked{Position: c.Position, Workspace: c.Workspace, ID: c.ID, Reason: err.Error(), At: c.Meta.At}
@@ -45,6 +61,19 @@ func applied(c eventstore.Commit) (domain.Integration, error) {
 		return domain.Integration{}, errOtherSubject
 	}
 	return state, nil
+}
+
+// appliedAuthorization returns the authorization that an event leads to.
+func appliedAuthorization(c eventstore.Commit) (Authorization, error) {
+	if c.Err != nil {
+		return Authorization{}, c.Err
+	}
+	changed, ok := c.Event.(domain.AuthorizationChanged)
+	ref := domain.AuthorizationRef{Workspace: c.Workspace, ID: c.ID, Key: c.Key}
+	if !ok || changed.Ref() != ref {
+		return Authorization{}, errOtherSubject
+	}
+	return Authorization{AuthorizationRef: ref, Position: c.Position, State: changed.State}, nil
 }
 
 // foldProbes returns the probe results of commits, in the order of the log of probes. It

@@ -37,7 +37,7 @@ func (g *generation) end() error {
 }
 
 func (g *generation) positions() Positions {
-	return Positions{Integrations: g.projector.Position(), Probes: g.projector.probes.Position()}
+	return Positions{Integrations: g.projector.Position(), Probes: g.projector.probes.Position(), Approvals: g.projector.approvals.Position()}
 }
 
 // ended returns why the projector of g has ended for good, nil while it runs.
@@ -59,7 +59,7 @@ func (g *generation) check(ctx context.Context, again func()) error {
 	switch {
 	case err != nil:
 		return err
-	case at.Integrations < before.Integrations, at.Probes < before.Probes:
+	case at.Integrations < before.Integrations, at.Probes < before.Probes, at.Approvals < before.Approvals:
 		g.stop()
 		g.projector.setPositions(at)
 		again()
@@ -86,7 +86,7 @@ func (g *generation) reach(ctx context.Context, at Positions) error {
 		case <-ctx.Done():
 		}
 	}()
-	if err := errors.Join(g.started.Wait(ctx, 1), g.projector.Wait(ctx, at.Integrations), g.projector.WaitForProbe(ctx, at.Probes)); err != nil {
+	if err := errors.Join(g.started.Wait(ctx, 1), g.projector.Wait(ctx, at.Integrations), g.projector.WaitForProbe(ctx, at.Probes), g.projector.WaitForApproval(ctx, at.Approvals)); err != nil {
 		return fmt.Errorf("catch up generation %d of the read model with the previous one: %w", g.number, errors.Join(context.Cause(ctx), err))
 	}
 	return nil

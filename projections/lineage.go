@@ -33,7 +33,8 @@ func checkLog(ctx context.Context, events *eventstore.Store, s Store, at Positio
 	}
 	_, same := lineage.Locate(from, at.Integrations)
 	_, sameProbes := lineage.LocateProbe(from, at.Probes)
-	if !same || !sameProbes {
+	_, sameApprovals := lineage.LocateApproval(from, at.Approvals)
+	if !same || !sameProbes || !sameApprovals {
 		return fmt.Errorf("%w: the log was restored, or a loss was accepted", ErrOtherLog)
 	}
 	return fillFrom(ctx, events, s)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // Live is the live generation, kept current with the logs. When another generation is promoted
@@ -18,7 +19,8 @@ type Live struct {
 	Generations Generations
 	Mode        Mode // how this process keeps it current; default Writer
 	Log         *slog.Logger
-	Every       time.Duration // how often to check for another generation; 0: half a second
+	Traces      tracing.Tracer // default: nothing is traced
+	Every       time.Duration  // how often to check for another generation; 0: half a second
 
 	mu      sync.RWMutex
 	current *generation // nil before the first
@@ -26,9 +28,10 @@ type Live struct {
 	parked  time.Time // when the parked integrations were last counted
 	counted Positions // the positions at that time
 
-	started  progress // at 1 once there is a generation
-	progress progress
-	probes   progress
+	started   progress // at 1 once there is a generation
+	progress  progress
+	probes    progress
+	approvals progress
 }
 
 // Status describes the read model.
@@ -55,7 +58,7 @@ func (l *Live) Run(ctx context.Context) error {
 	defer l.leave()
 	l.mu.Lock()
 	l.status.Moved = now()
-	l.progress.wanted, l.probes.wanted = l.wake, l.wake
+	l.progress.wanted, l.probes.wanted, l.approvals.wanted = l.wake, l.wake, l.wake
 	l.mu.Unlock()
 	for pause := firstPause; ctx.Err() == nil; {
 		wait := every
@@ -152,7 +155,7 @@ func now() time.Time { return time.Now() } //nolint:forbidigo // only for interv
 // start creates the projector of a generation.
 func (l *Live) start(ctx context.Context, n uint64, store Store) *generation {
 	g := &generation{number: n, store: store, projector: &Projector{
-		Events: l.Events, Store: store, Mode: l.Mode, Log: l.Log, asked: make(chan struct{}, 1),
+		Events: l.Events, Store: store, Mode: l.Mode, Log: l.Log, Traces: l.Traces, asked: make(chan struct{}, 1),
 	}}
 	g.projector.moved = func(at Positions, anyway bool) { l.follow(g, at, anyway); g.started.move(1) }
 	g.run(ctx)
@@ -179,10 +182,12 @@ func (l *Live) follow(g *generation, at Positions, anyway bool) {
 	if anyway {
 		l.progress.move(at.Integrations)
 		l.probes.move(at.Probes)
+		l.approvals.move(at.Approvals)
 		return
 	}
 	l.progress.advance(at.Integrations)
 	l.probes.advance(at.Probes)
+	l.approvals.advance(at.Approvals)
 }
 
 // show makes g the generation that is read.
@@ -193,6 +198,7 @@ func (l *Live) show(g *generation) {
 	at := g.positions()
 	l.progress.move(at.Integrations)
 	l.probes.move(at.Probes)
+	l.approvals.move(at.Approvals)
 	l.mu.Unlock()
 	l.started.move(1)
 }

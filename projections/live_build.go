@@ -66,7 +66,7 @@ func (l *Live) overtake(ctx context.Context, shown, next *generation) error {
 	shown.stop()
 	at := shown.positions()
 	if stored, err := shown.store.Positions(ctx); err == nil { // other processes write to it too
-		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes)}
+		at = Positions{Integrations: max(at.Integrations, stored.Integrations), Probes: max(at.Probes, stored.Probes), Approvals: max(at.Approvals, stored.Approvals)}
 	}
 	still, cancel := context.WithTimeout(ctx, overtakeWithin)
 	defer cancel()

@@ -38,6 +38,26 @@ func (l *Live) List(ctx context.Context, w domain.Workspace, q Query) (Page, err
 	return store.List(ctx, w, q)
 }
 
+// Answer implements Model.
+func (l *Live) Answer(ctx context.Context, w domain.Workspace, id domain.ID) (Answer, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return Answer{}, err
+	}
+	defer done()
+	return store.Answer(ctx, w, id)
+}
+
+// Answers implements Model.
+func (l *Live) Answers(ctx context.Context, w domain.Workspace, q Query) (AnswerPage, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return AnswerPage{}, err
+	}
+	defer done()
+	return store.Answers(ctx, w, q)
+}
+
 // Probed implements Model.
 func (l *Live) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error) {
 	store, done, err := l.use()
@@ -48,6 +68,16 @@ func (l *Live) Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) 
 	return store.Probed(ctx, w, ids)
 }
 
+// Authorizations implements AuthorizationModel.
+func (l *Live) Authorizations(ctx context.Context, w domain.Workspace, q AuthorizationQuery) (AuthorizationPage, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return AuthorizationPage{}, err
+	}
+	defer done()
+	return store.Authorizations(ctx, w, q)
+}
+
 // Parked implements Model.
 func (l *Live) Parked(ctx context.Context) ([]Parked, error) {
 	store, done, err := l.use()
@@ -56,6 +86,26 @@ func (l *Live) Parked(ctx context.Context) ([]Parked, error) {
 	}
 	defer done()
 	return store.Parked(ctx)
+}
+
+// Approvals implements Model.
+func (l *Live) Approvals(ctx context.Context, w domain.Workspace, q ApprovalQuery) (ApprovalPage, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return ApprovalPage{}, err
+	}
+	defer done()
+	return store.Approvals(ctx, w, q)
+}
+
+// Workspaces implements Model.
+func (l *Live) Workspaces(ctx context.Context, after domain.Workspace, limit int) ([]WorkspaceSize, error) {
+	store, done, err := l.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return store.Workspaces(ctx, after, limit)
 }
 
 // Ping verifies that the live generation can be read.
@@ -88,13 +138,22 @@ func (l *Live) WaitForProbe(ctx context.Context, position uint64) error {
 	return l.probes.Wait(ctx, position)
 }
 
+// WaitForApproval is Wait for a position in the log of approvals.
+func (l *Live) WaitForApproval(ctx context.Context, position uint64) error {
+	if err := l.started.Wait(ctx, 1); err != nil {
+		return err
+	}
+	return l.approvals.Wait(ctx, position)
+}
+
 // Status returns the status without making requests.
 func (l *Live) Status() Status {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	status := l.status
-	status.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position()}
+	status.Shown = Positions{Integrations: l.progress.Position(), Probes: l.probes.Position(), Approvals: l.approvals.Position()}
 	status.Head.Integrations = max(status.Head.Integrations, status.Shown.Integrations)
 	status.Head.Probes = max(status.Head.Probes, status.Shown.Probes)
+	status.Head.Approvals = max(status.Head.Approvals, status.Shown.Approvals)
 	return status
 }

@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/representation"
 )
 
 // Model is the read interface of a Store.
 type Model interface {
+	AuthorizationModel
+
 	// Get returns the integration of that workspace, or
 	// domain.NoSuchIntegration when there is none or it is deleted.
 	Get(ctx context.Context, w domain.Workspace, id domain.ID) (Integration, error)
@@ -24,13 +27,32 @@ type Model interface {
 	// List returns a page of the integrations of a workspace.
 	List(ctx context.Context, w domain.Workspace, q Query) (Page, error)
 
+	// Answer returns what the API answers of an integration. It refuses as Get does.
+	Answer(ctx context.Context, w domain.Workspace, id domain.ID) (Answer, error)
+
+	// Answers returns what the API answers of the integrations on the page that List returns.
+	Answers(ctx context.Context, w domain.Workspace, q Query) (AnswerPage, error)
+
 	// Probed returns the last probe of each of these integrations that had one, whether or
 	// not the store has the integration. Built-ins, which are not stored, get theirs this way.
 	Probed(ctx context.Context, w domain.Workspace, ids []domain.ID) (map[domain.ID]LastProbe, error)
 
+	// Approvals returns a page of the approvals of a workspace, newest first.
+	Approvals(ctx context.Context, w domain.Workspace, q ApprovalQuery) (ApprovalPage, error)
+
 	// Parked returns the integrations of all workspaces whose last event could not be
 	// applied, by position.
 	Parked(ctx context.Context) ([]Parked, error)
+
+	// Workspaces returns the workspaces with an integration, by name, after one; "" is before
+	// the first. There are at most limit.
+	Workspaces(ctx context.Context, after domain.Workspace, limit int) ([]WorkspaceSize, error)
+}
+
+// WorkspaceSize is how many integrations a workspace has; built-ins are not counted.
+type WorkspaceSize struct {
+	Workspace    domain.Workspace
+	Integrations int
 }
 
 // Store stores one generation of read models. There are two implementations, in the folders
@@ -82,13 +104,23 @@ type LastProbe struct {
 	Message    string             `json:"message"`
 }
 
+// Shown returns the part of the probe that the API shows; nil for nil.
+func (p *LastProbe) Shown() *representation.Probe {
+	if p == nil {
+		return nil
+	}
+	return &representation.Probe{Status: p.Status, Message: p.Message, At: p.At}
+}
+
 // Batch has the changes of a range of the logs.
 type Batch struct {
-	Documents []Document    // at most one for each integration
-	Probes    []ProbeResult // at most one for each integration
-	Parked    []Parked
-	From      *Positions // the required positions of the store in each log that Reached moves; nil: any
-	Reached   Positions  // stored last; zero keeps the position of that log
+	Documents      []Document         // at most one for each integration
+	Probes         []ProbeResult      // at most one for each integration
+	Authorizations []Authorization    // at most one for each
+	Approvals      []ApprovalDocument // at most one for each approval
+	Parked         []Parked
+	From           *Positions // the required positions of the store in each log that Reached moves; nil: any
+	Reached        Positions  // stored last; zero keeps the position of that log
 }
 
 // Document is the state of an integration after the event at a position. Deleted integrations
@@ -96,6 +128,7 @@ type Batch struct {
 type Document struct {
 	Position    uint64
 	Integration domain.Integration
+	Encoded     *Encoded // by EncodeAll, to save the store doing it; nil: not yet
 }
 
 // ProbeResult is the last probe of an integration. It is stored separately from the document,
@@ -124,6 +157,7 @@ type Parked struct {
 type Positions struct {
 	Integrations uint64
 	Probes       uint64
+	Approvals    uint64
 }
 
 // ErrMoved means that a store is not at the positions where a batch starts: it went back to an
@@ -140,7 +174,9 @@ func (b Batch) CanFollow(at Positions) error {
 		return nil
 	}
 	for _, log := range []struct{ from, at, to uint64 }{
-		{b.From.Integrations, at.Integrations, b.Reached.Integrations}, {b.From.Probes, at.Probes, b.Reached.Probes},
+		{b.From.Integrations, at.Integrations, b.Reached.Integrations},
+		{b.From.Probes, at.Probes, b.Reached.Probes},
+		{b.From.Approvals, at.Approvals, b.Reached.Approvals},
 	} {
 		if log.to != 0 && log.at != log.from && log.at != log.to {
 			return Unavailable(fmt.Errorf("%w: it is at %d, not at %d", ErrMoved, log.at, log.from))

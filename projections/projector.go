@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // A Mode decides whether a projector writes to a store that several processes share.
@@ -31,16 +32,23 @@ type Projector struct {
 	Mode   Mode          // default Writer
 	Every  time.Duration // how often a reader checks the store while it moves or somebody waits; default 20 ms
 	Log    *slog.Logger
+	Traces tracing.Tracer // default: nothing is traced
 
 	progress
-	probes progress                        // in the log of probes
-	moved  func(at Positions, anyway bool) // called at each move of one log, and whether it may go back; may be nil
-	asked  chan struct{}                   // somebody waits for a move
+	probes    progress                        // in the log of probes
+	approvals progress                        // in the log of approvals
+	moved     func(at Positions, anyway bool) // called at each move of one log, and whether it may go back; may be nil
+	asked     chan struct{}                   // somebody waits for a move
 }
 
 // WaitForProbe is Wait for a position in the log of probes.
 func (p *Projector) WaitForProbe(ctx context.Context, position uint64) error {
 	return p.probes.Wait(ctx, position)
+}
+
+// WaitForApproval is Wait for a position in the log of approvals.
+func (p *Projector) WaitForApproval(ctx context.Context, position uint64) error {
+	return p.approvals.Wait(ctx, position)
 }
 
 // The pause after a failure doubles each time.
@@ -85,7 +93,7 @@ func (p *Projector) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow applies both logs from the positions of the store until something fails.
+// follow applies the logs from the positions of the store until something fails.
 func (p *Projector) follow(ctx context.Context) error {
 	at, err := p.start(ctx)
 	if err != nil {
@@ -107,7 +115,7 @@ func (p *Projector) follow(ctx context.Context) error {
 // two servers may have databases with the same name.
 func leaseOf(s Store) string { return "projector-" + s.Identity() }
 
-// lead applies both logs while the lease is held.
+// lead applies the logs while the lease is held.
 func (p *Projector) lead(ctx context.Context) error {
 	at, err := p.start(ctx)
 	if err != nil {
@@ -116,14 +124,18 @@ func (p *Projector) lead(ctx context.Context) error {
 	return p.apply(ctx, at)
 }
 
-// apply applies both logs after the positions.
+// apply applies the logs after the positions.
 func (p *Projector) apply(ctx context.Context, at Positions) error {
 	tails, ctx := errgroup.WithContext(ctx)
 	tails.Go(func() error {
-		return p.tail(ctx, p.Events.After(ctx, at.Integrations), Positions{Integrations: at.Integrations}, fold)
+		h := &handover{projector: p, ctx: ctx, at: at.Integrations, waiting: map[uint64]eventstore.Commit{}}
+		return h.follow(p.Events.After(ctx, at.Integrations))
 	})
 	tails.Go(func() error {
 		return p.tail(ctx, p.Events.ProbesAfter(ctx, at.Probes), Positions{Probes: at.Probes}, foldProbes)
+	})
+	tails.Go(func() error {
+		return p.tail(ctx, p.Events.ApprovalsAfter(ctx, at.Approvals), Positions{Approvals: at.Approvals}, foldApprovals)
 	})
 	return tails.Wait()
 }
@@ -176,9 +188,9 @@ func (p *Projector) start(ctx context.Context) (Positions, error) {
 	if err != nil {
 		return Positions{}, err
 	}
-	if at.Integrations > head.Integrations || at.Probes > head.Probes {
-		return Positions{}, fmt.Errorf("%w: it shows %d of %d events and %d of %d probes", ErrOtherLog,
-			at.Integrations, head.Integrations, at.Probes, head.Probes)
+	if at.Integrations > head.Integrations || at.Probes > head.Probes || at.Approvals > head.Approvals {
+		return Positions{}, fmt.Errorf("%w: it shows %d of %d events, %d of %d probes and %d of %d events of approvals", ErrOtherLog,
+			at.Integrations, head.Integrations, at.Probes, head.Probes, at.Approvals, head.Approvals)
 	}
 	return at, checkLog(ctx, p.Events, p.Store, at)
 }
@@ -190,13 +202,18 @@ func heads(ctx context.Context, events *eventstore.Store) (Positions, error) {
 		return Positions{}, err
 	}
 	probes, err := events.ProbeHead(ctx)
-	return Positions{Integrations: integrations, Probes: probes}, err
+	if err != nil {
+		return Positions{}, err
+	}
+	approvals, err := events.ApprovalHead(ctx)
+	return Positions{Integrations: integrations, Probes: probes, Approvals: approvals}, err
 }
 
 // advanceTo advances the positions. Zero changes nothing.
 func (p *Projector) advanceTo(at Positions) {
 	p.advance(at.Integrations)
 	p.probes.advance(at.Probes)
+	p.approvals.advance(at.Approvals)
 	if p.moved != nil {
 		p.moved(at, false)
 	}
@@ -206,6 +223,7 @@ func (p *Projector) advanceTo(at Positions) {
 func (p *Projector) setPositions(at Positions) {
 	p.move(at.Integrations)
 	p.probes.move(at.Probes)
+	p.approvals.move(at.Approvals)
 	if p.moved != nil {
 		p.moved(at, true)
 	}
@@ -218,16 +236,27 @@ func (p *Projector) tail(ctx context.Context, log iter.Seq2[[]eventstore.Commit,
 		if err != nil {
 			return err
 		}
-		b, refused := fold(commits)
-		b.From = &from
-		if err := p.Store.Apply(ctx, b); err != nil {
+		if from, err = p.applyAfter(ctx, from, commits, fold); err != nil {
 			return err
 		}
-		from = b.Reached
-		p.advanceTo(b.Reached)
-		recordRefused(ctx, p.Events, p.Log, refused)
 	}
 	return fmt.Errorf("the log ended: %w", context.Cause(ctx))
+}
+
+// applyAfter applies events on the condition that the store is at a position, and returns the
+// position that it has reached.
+func (p *Projector) applyAfter(ctx context.Context, from Positions, commits []eventstore.Commit, fold func([]eventstore.Commit) (Batch, []Parked)) (Positions, error) {
+	b, refused := fold(commits)
+	b.From = &from
+	end := traceBatch(ctx, p.Traces, commits)
+	err := p.Store.Apply(ctx, b)
+	end(err)
+	if err != nil {
+		return from, err
+	}
+	p.advanceTo(b.Reached)
+	recordRefused(ctx, p.Events, p.Log, refused)
+	return b.Reached, nil
 }
 
 // recordRefused records the events that could not be applied as dead letters. A failure is only

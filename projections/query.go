@@ -14,6 +14,9 @@ type Query struct {
 	Sort  Sort
 	Limit int  // at least 1
 	After *Key // where the previous page ended; nil for the first page
+
+	CountTo int  // how many matches of a search are counted; 0: all. A listing without a search is always counted whole
+	NoTotal bool // nothing is counted; the total is 0
 }
 
 // Filter restricts a listing; the zero value matches everything.
@@ -119,21 +122,61 @@ func (s Sort) Compare(a, b Key) int {
 }
 
 // Page is a page of a listing.
-type Page struct {
-	Items   []Integration
+type Page = PageOf[Integration]
+
+// AnswerPage is a page of what the API answers.
+type AnswerPage = PageOf[Answer]
+
+// PageOf is a page of a listing.
+type PageOf[Item Placed] struct {
+	Items   []Item
 	HasMore bool
-	Total   int  // of all pages, at the time of this one
 	Next    *Key // where the next page starts; nil when there is none
+	Total   int  // of all pages, at the time of this one
+	AtLeast bool // there may be more than Total: not all matches of a search were counted
+}
+
+// Placed is what has a place in an order.
+type Placed interface{ Place(s Sort) Key }
+
+// Place returns the place of i in the order s.
+func (i Integration) Place(s Sort) Key { return s.KeyOf(i.Integration) }
+
+// Place returns the place of a in the order that it was listed in.
+func (a Answer) Place(Sort) Key { return a.Key }
+
+// Counted is how many integrations a query selects.
+type Counted struct {
+	Total   int
+	AtLeast bool // there may be more
+}
+
+// AtMost returns how many matches a store has to count for q; 0: all.
+func (q Query) AtMost() int {
+	if q.CountTo > 0 && q.Search != "" {
+		return q.CountTo + 1
+	}
+	return 0
+}
+
+// Counted returns the total of what a store counted for q, which is at most AtMost.
+func (q Query) Counted(found int) Counted {
+	if most := q.AtMost(); most > 0 && found >= most {
+		return Counted{Total: q.CountTo, AtLeast: true}
+	}
+	return Counted{Total: found}
 }
 
 // NewPage returns the page for q from rows that were read with one more than its limit.
-func NewPage(q Query, rows []Integration, total int) Page {
+func NewPage[Item Placed](q Query, rows []Item, of Counted) PageOf[Item] {
+	page := PageOf[Item]{Items: rows, Total: of.Total, AtLeast: of.AtLeast}
 	if len(rows) <= q.Limit {
-		return Page{Items: rows, Total: total}
+		return page
 	}
-	rows = rows[:q.Limit]
-	next := q.Sort.KeyOf(rows[q.Limit-1].Integration)
-	return Page{Items: rows, HasMore: true, Total: total, Next: &next}
+	page.Items, page.HasMore = rows[:q.Limit], true
+	next := rows[q.Limit-1].Place(q.Sort)
+	page.Next = &next
+	return page
 }
 
 // Matches reports whether i matches the filter.

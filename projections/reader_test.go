@@ -104,8 +104,12 @@ func TestBuiltinsAreListedLikeOtherIntegrations(t *testing.T) {
 			require.NoError(rt, err)
 			require.Equal(rt, len(want), page.Total)
 			require.LessOrEqual(rt, pages, len(want))
-			for _, i := range page.Items {
+			answers, err := r.Answers(t.Context(), workspace, q)
+			require.NoError(rt, err)
+			require.Equal(rt, []any{page.Total, page.HasMore, page.Next, len(page.Items)}, []any{answers.Total, answers.HasMore, answers.Next, len(answers.Items)})
+			for n, i := range page.Items {
 				got = append(got, i.Integration)
+				require.Contains(rt, string(answers.Items[n].Body), `"name":"`+i.Name+`"`)
 			}
 			require.Equal(rt, len(got) < len(want), page.HasMore)
 			require.Equal(rt, page.HasMore, page.Next != nil)

@@ -12,7 +12,7 @@ import (
 // the operator isn't callable.
 func (r Reader) Tools(ctx context.Context, w domain.Workspace, after *Key, limit int) ([]domain.Tool, *Key, error) {
 	page, err := r.List(ctx, w, Query{
-		Filter: Filter{Enabled: new(true)}, Sort: Sort{By: Name, Ascending: true}, Limit: limit, After: after,
+		Filter: Filter{Enabled: new(true)}, Sort: Sort{By: Name, Ascending: true}, Limit: limit, After: after, NoTotal: true,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -40,6 +40,41 @@ func (r Reader) ToolsOf(ctx context.Context, w domain.Workspace, integrations []
 		}
 	}
 	return tools, nil
+}
+
+// MCPServers returns up to limit callable integrations of the protocol mcp, in the order of
+// their names, after a place in that order, and the start of the next ones. A key that is
+// narrowed to some endpoints sees nothing else of an MCP server, so it gets none.
+func (r Reader) MCPServers(ctx context.Context, w domain.Workspace, after *Key, limit int) ([]domain.Integration, *Key, error) {
+	if domain.ScopeOf(ctx).NarrowsEndpoints() {
+		return nil, nil, nil
+	}
+	page, err := r.List(ctx, w, Query{
+		Filter: Filter{Enabled: new(true), Protocol: domain.MCP}, Sort: Sort{By: Name, Ascending: true}, Limit: limit, After: after, NoTotal: true,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var servers []domain.Integration
+	for _, i := range page.Items {
+		if r.callable(i.Integration) {
+			servers = append(servers, i.Integration)
+		}
+	}
+	return servers, page.Next, nil
+}
+
+// MCPServer returns a callable integration of the protocol mcp, by id or name. Any other is
+// refused with NotFound.
+func (r Reader) MCPServer(ctx context.Context, w domain.Workspace, named string) (domain.Integration, error) {
+	i, err := r.Get(ctx, w, domain.ParseID(w, named))
+	if err != nil {
+		return domain.Integration{}, err
+	}
+	if i.Protocol != domain.MCP || !r.callable(i.Integration) || domain.ScopeOf(ctx).NarrowsEndpoints() {
+		return domain.Integration{}, domain.NoSuchIntegration()
+	}
+	return i.Integration, nil
 }
 
 func (r Reader) callable(i domain.Integration) bool {

@@ -42,11 +42,11 @@ func NextFromLeader(ctx context.Context, nc *nats.Conn, stream, subject string, 
 // LastSequence returns the last sequence that the leader of a stream has, 0 when the
 // stream is empty.
 func LastSequence(ctx context.Context, js jetstream.JetStream, stream string) (uint64, error) {
-	s, err := js.Stream(ctx, stream) // a fresh handle: its info is the leader's
-	if err != nil || s.CachedInfo().State.Msgs == 0 {
+	info, err := Info(ctx, js, stream)
+	if err != nil || info.State.Msgs == 0 {
 		return 0, err
 	}
-	return s.CachedInfo().State.LastSeq, nil
+	return info.State.LastSeq, nil
 }
 
 // fromLeader asks the leader of a stream for a message, nil when it has none.

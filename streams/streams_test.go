@@ -108,3 +108,53 @@ func TestAPermanentErrorIsReturnedImmediately(t *testing.T) {
 	require.True(t, refused, err)
 	require.ErrorContains(t, err, "stream S: ")
 }
+
+// Cut off, a leader goes on answering for a while as if it led. The others have another
+// leader by then, and what that one has acknowledged counts.
+func TestALeaderThatIsCutOffIsNotBelieved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds; run without -short")
+	}
+	c := natstest.NewCluster(t)
+	near, far := on(t, c.Connect(t, 0)), on(t, c.Connect(t, 2))
+	_, err := streams.Ensure(t.Context(), near, three("LOG"))
+	require.NoError(t, err)
+	c.LeadLast(t, "LOG")
+	require.Eventually(t, func() bool {
+		_, err := near.Publish(t.Context(), "LOG.a", nil)
+		return err == nil
+	}, 30*time.Second, 10*time.Millisecond)
+	last := func(js jetstream.JetStream) (uint64, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		info, err := streams.Info(ctx, js, "LOG")
+		if err != nil {
+			return 0, err
+		}
+		return info.State.LastSeq, nil
+	}
+	before, err := last(far)
+	require.NoError(t, err)
+
+	c.CutOff()
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := near.Publish(ctx, "LOG.a", nil)
+		return err == nil
+	}, 30*time.Second, 10*time.Millisecond, "the others elect another leader")
+	asked, err := far.Stream(t.Context(), "LOG")
+	require.NoError(t, err)
+	require.Equal(t, before, asked.CachedInfo().State.LastSeq, "the server itself answers with what it had")
+	_, err = last(far)
+	require.ErrorIs(t, err, streams.ErrNoLeader)
+
+	c.Mend()
+	for {
+		at, err := last(far)
+		if err == nil {
+			require.Greater(t, at, before)
+			return
+		}
+	}
+}

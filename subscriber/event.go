@@ -26,8 +26,8 @@ type Event struct {
 	Time        time.Time // UTC
 	Workspace   string    // id of the workspace
 	Integration string    // id of the integration; Name returns its name
-	Actor       string    // id of the API key that caused it, or "system"
-	Address     string    // IP address of the request that caused it
+	Actor       string    // id of the API key that caused it, "system", or "person:" and an alias of who signed in
+	Address     string    // IP address of the request that caused it, sealed: only the service can open it
 	RequestID   string    // id of that request
 	TraceParent string    // W3C trace context of that request; empty: none
 
@@ -47,6 +47,11 @@ func (e Event) Name() string {
 		return is.Integration.Name
 	case domain.IntegrationDeleted:
 		return is.Name
+	case domain.AuthorizationChanged:
+		return is.State.Name
+	case domain.CallRequested, domain.CallApproved, domain.CallDenied, domain.CallExpired, domain.CallStarted, domain.CallMade, domain.CallCancelled, domain.CallLost:
+		a, _ := domain.ApprovalOf(is)
+		return a.Name
 	case domain.IntegrationProbed, domain.IntegrationInvoked:
 	}
 	return ""

@@ -94,6 +94,12 @@ func rename(root object, k keys, allowed *regexp.Regexp) {
 	})
 }
 
+// Renames reports whether a format has to rename a property of an input schema.
+func Renames(schema json.RawMessage) bool {
+	root, err := read(schema)
+	return err == nil && len(keysOf(root)) > 0
+}
+
 // Arguments returns the arguments of a call under the names that the input schema of the
 // endpoint has: properties that a format had to rename are accepted under both names. It
 // depends on its arguments alone and changes none of them.

@@ -15,6 +15,9 @@ func mcpTool(t domain.Tool, schema object) map[string]any {
 	if hints := Hints(t); len(hints) > 0 {
 		tool["annotations"] = hints
 	}
+	if len(t.Endpoint.OutputSchema) > 0 {
+		tool["outputSchema"] = t.Endpoint.OutputSchema
+	}
 	return tool
 }
 

@@ -24,12 +24,30 @@ import (
 	"github.com/seed677028b5/integrations/transport"
 )
 
+func of(change domain.AuthorizationEvent) domain.Event {
+	return domain.AuthorizationChanged{Change: change}
+}
+
 // eventTypes returns an event of each stored type, by name with the present version.
 func eventTypes(t *testing.T) map[string]domain.Event {
 	t.Helper()
 	types := map[string]domain.Event{}
 	for _, e := range []domain.Event{
-		domain.IntegrationCreated{}, domain.IntegrationUpdated{}, domain.IntegrationDeleted{}, domain.IntegrationProbed{}, domain.IntegrationInvoked{},
+		domain.IntegrationCreated{},
+		domain.IntegrationUpdated{},
+		domain.IntegrationDeleted{},
+		domain.IntegrationProbed{},
+		domain.IntegrationInvoked{},
+		of(domain.ClientRegistered{}), of(domain.AuthorizationStarted{}), of(domain.Authorized{}), of(domain.AuthorizationRestored{}),
+		of(domain.AuthorizationLost{}), of(domain.AuthorizationRevoked{}), of(domain.RevocationEnded{}), of(domain.AuthorizationProven{}),
+		domain.CallRequested{},
+		domain.CallApproved{},
+		domain.CallDenied{},
+		domain.CallExpired{},
+		domain.CallStarted{},
+		domain.CallMade{},
+		domain.CallCancelled{},
+		domain.CallLost{},
 	} {
 		stored, err := domain.Codec{}.Encode(e)
 		require.NoError(t, err)
@@ -103,7 +121,7 @@ func TestExactlyTheStoredEventsAreDescribed(t *testing.T) {
 
 	carried := []string{} // by a message of a channel that is a subject
 	for name, channel := range in(t, document, "channels") {
-		if name == "stream" || name == "callStream" {
+		if name == "stream" || name == "callStream" || name == "probeStream" || name == "approvalStream" {
 			continue
 		}
 		messages := in(t, map[string]any{"channel": channel}, "channel", "messages")
@@ -132,6 +150,13 @@ func TestStoredEventsMatchTheirDescription(t *testing.T) {
 func TestTheSchemasHaveTheFieldsOfTheEvents(t *testing.T) {
 	for name, e := range eventTypes(t) {
 		sameFields(t, asyncAPI(t), name, reflect.TypeOf(e))
+		if changed, ok := e.(domain.AuthorizationChanged); ok {
+			change := reflect.TypeOf(changed.Change)
+			data, err := json.Marshal(in(t, asyncAPI(t), "components", "schemas", name, "properties", "change"))
+			require.NoError(t, err)
+			require.Contains(t, string(data), `"#/components/schemas/`+change.Name()+`"`)
+			sameFields(t, asyncAPI(t), change.Name(), change)
+		}
 	}
 }
 
@@ -171,6 +196,9 @@ func TestStreamedEventsMatchTheirDescription(t *testing.T) {
 	for _, e := range []audit.Entry{
 		{Position: 7, ID: domain.NewID("acme", "crm"), Name: "crm", Version: 2, Type: "integration.updated", At: time.Unix(1, 0), Actor: "k", Changed: []string{"/enabled"}},
 		{Position: 8, ID: domain.NewID("acme", "crm"), Unread: "it can't be read"},
+		{Position: 9, ID: domain.NewID("acme", "crm"), Name: "crm", Type: "integration.authorization_lost", Actor: "system", Authorization: &domain.AuthorizationChanged{
+			Key: "7f", State: domain.Authorization{State: domain.ReauthorizationRequired, Lost: domain.LossRefused},
+		}},
 	} {
 		_, data, _ := strings.Cut(string(transport.EncodeEvent(e)), "\ndata: ")
 		holds(t, "Told", []byte(data))

@@ -1,7 +1,10 @@
 package transport
 
 import (
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,10 +15,12 @@ import (
 )
 
 // ownSubject is what the workspace itself is called in a path.
-const ownSubject = "-"
+const ownSubject = domain.WorkspaceSubject
 
 // authorizationAnswer is the representation of an authorization.
 type authorizationAnswer struct {
+	ID            string                    `json:"id"`
+	IntegrationID domain.ID                 `json:"integration_id"`
 	Subject       *string                   `json:"subject"` // null: the workspace itself
 	State         domain.AuthorizationState `json:"state"`
 	Reason        *domain.LossCause         `json:"reason"` // why it must be given again
@@ -29,6 +34,18 @@ type authorizationAnswer struct {
 	AuthorizedAt  *time.Time                `json:"authorized_at"`
 	ExpiresAt     *time.Time                `json:"expires_at"` // of the access token, which is renewed before
 	Renewable     bool                      `json:"renewable"`
+	Unproven      bool                      `json:"unproven"`
+	Revocation    *string                   `json:"revocation"`   // what became of revoked tokens
+	Captured      map[string]string         `json:"captured"`     // values of the account
+	Choices       map[string][]choiceAnswer `json:"choices"`      // of which one is, or must be, chosen
+	Hint          *string                   `json:"hint"`         // what has probably ended it
+	RedirectURI   string                    `json:"redirect_uri"` // that the authorization server must know
+}
+
+// choiceAnswer is one of several values of an account.
+type choiceAnswer struct {
+	Value string  `json:"value"`
+	Label *string `json:"label"`
 }
 
 type consentAttemptAnswer struct {
@@ -41,8 +58,16 @@ type consentAttemptAnswer struct {
 
 func showAuthorization(a authorizations.Answer) authorizationAnswer {
 	shown := authorizationAnswer{
+		ID: a.Key, IntegrationID: a.ID, Unproven: a.Unproven, Revocation: nullable(a.Revocation),
 		Subject: nullable(a.Subject), State: a.State, Reason: nullable(a.Lost), Issuer: nullable(a.Issuer), ClientID: nullable(a.ClientID), Scopes: orEmpty(a.Scopes),
 		MissingScopes: orEmpty(a.MissingScopes), Account: nullable(a.Account), AuthorizedBy: nullable(a.AuthorizedBy), Renewable: a.CanRefresh,
+		Captured: map[string]string{}, Choices: map[string][]choiceAnswer{}, Hint: nullable(a.Hint), RedirectURI: a.Redirect,
+	}
+	maps.Copy(shown.Captured, a.Captured)
+	for name, choices := range a.Choices {
+		for _, one := range choices {
+			shown.Choices[name] = append(shown.Choices[name], choiceAnswer{one.Value, nullable(one.Label)})
+		}
 	}
 	if !a.AuthorizedAt.IsZero() {
 		shown.AuthorizedAt = new(instant(a.AuthorizedAt))
@@ -63,6 +88,7 @@ type startedAnswer struct {
 	AuthorizeURL string             `json:"authorize_url"`
 	ExpiresAt    time.Time          `json:"expires_at"`
 	Status       string             `json:"status"`
+	RedirectURI  string             `json:"redirect_uri"`
 	Steps        []domain.ProbeStep `json:"steps"`
 }
 
@@ -84,9 +110,10 @@ func (s *Server) startAuthorization(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, withSteps(err, started.Steps)
 	}
+	s.waitForWrite(r, s.Wait, started.Position)
 	return answer{status: http.StatusCreated, body: startedAnswer{
-		AuthorizeURL: started.URL, ExpiresAt: instant(started.ExpiresAt), Status: string(authorizations.Pending), Steps: orEmpty(started.Steps),
-	}}, nil
+		AuthorizeURL: started.URL, ExpiresAt: instant(started.ExpiresAt), Status: string(authorizations.Pending), RedirectURI: started.Redirect, Steps: orEmpty(started.Steps),
+	}, header: map[string]string{positionHeader: strconv.FormatUint(started.Position, 10)}}, nil
 }
 
 // withSteps adds what was done to the error of an authorization server that can't be used.
@@ -102,7 +129,7 @@ func withSteps(err error, steps []domain.ProbeStep) error {
 }
 
 func readStart(doc domain.Document) (subject string, start authorizations.Start, err error) {
-	problems := unknownMembers("", doc, "subject", "replace_account", "reregister")
+	problems := unknownMembers("", doc, "subject", "replace_account", "reregister", "account", "return_url", "confirm")
 	for name, value := range doc {
 		ok := true
 		switch {
@@ -115,12 +142,36 @@ func readStart(doc domain.Document) (subject string, start authorizations.Start,
 			start.ReplaceAccount, ok = value.(bool)
 		case name == "reregister":
 			start.Reregister, ok = value.(bool)
+		case name == "confirm":
+			start.Confirm, ok = value.(bool)
+		case name == "return_url":
+			start.ReturnURL, ok = value.(string)
+		case name == "account":
+			start.Account = readTexts(doc, name, &problems)
 		}
 		if !ok {
-			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "type", Detail: "subject must be a string, replace_account and reregister true or false"})
+			problems = append(problems, domain.Problem{Pointer: pointer(name), Code: "type", Detail: "subject and return_url must be strings, replace_account, reregister and confirm true or false"})
 		}
 	}
 	return subject, start, domain.RefuseAll(problems)
+}
+
+// readTexts reads an object of texts.
+func readTexts(doc domain.Document, name string, problems *[]domain.Problem) map[string]string {
+	members, ok := doc[name].(map[string]any)
+	if !ok {
+		*problems = append(*problems, domain.Problem{Pointer: pointer(name), Code: "type", Detail: "must be an object of strings"})
+		return nil
+	}
+	texts := map[string]string{}
+	for _, member := range slices.Sorted(maps.Keys(members)) {
+		text, ok := members[member].(string)
+		if !ok {
+			*problems = append(*problems, domain.Problem{Pointer: pointer(name) + pointer(member), Code: "type", Detail: "must be a string"})
+		}
+		texts[member] = text
+	}
+	return texts
 }
 
 // checkSubject returns what is wrong with a subject.
@@ -128,8 +179,8 @@ func checkSubject(at, subject string) []domain.Problem {
 	switch {
 	case subject == "" || len(subject) > authorizations.MaxSubject || !utf8.ValidString(subject):
 		return []domain.Problem{{Pointer: at, Code: "subject_invalid", Detail: "must be UTF-8 of 1 to 256 bytes"}}
-	case subject == ownSubject || strings.TrimSpace(subject) != subject || strings.ContainsFunc(subject, func(c rune) bool { return c < 0x20 || c == 0x7f }):
-		return []domain.Problem{{Pointer: at, Code: "subject_invalid", Detail: `must not be "-", begin or end with white space, or have control characters`}}
+	case subject == ownSubject || strings.TrimSpace(subject) != subject || strings.ContainsFunc(subject, domain.IsInvisible):
+		return []domain.Problem{{Pointer: at, Code: "subject_invalid", Detail: `must not be "-", begin or end with white space, or have control or invisible characters`}}
 	}
 	return nil
 }
@@ -151,37 +202,6 @@ func (r *request) subject() (string, error) {
 	return subject, domain.RefuseAll(checkSubject("", subject))
 }
 
-func (s *Server) listAuthorizations(r *request) (answer, error) {
-	q := r.query()
-	limit := q.integer("limit", 50, 1, authorizations.MaxPage)
-	state, _ := q.text("state")
-	token, _ := q.text("continuation_token")
-	switch domain.AuthorizationState(state) {
-	case "", domain.NotAuthorized, domain.IsAuthorized, domain.ReauthorizationRequired:
-	default:
-		q.problem("state", "enum", "must be none, authorized or reauthorization_required")
-	}
-	if strings.ContainsFunc(token, func(c rune) bool { return !strings.ContainsRune("0123456789abcdef", c) }) {
-		q.problem("continuation_token", "cursor_invalid", "is not one of this list")
-	}
-	if err := domain.RefuseAll(q.problems); err != nil {
-		return answer{}, err
-	}
-	all, next, err := s.Commands.ListAuthorizations(r, r.workspace, r.id(), domain.AuthorizationState(state), token, limit)
-	if err != nil {
-		return answer{}, err
-	}
-	body := struct {
-		Items             []authorizationAnswer `json:"items"`
-		HasMore           bool                  `json:"has_more"`
-		ContinuationToken *string               `json:"continuation_token"`
-	}{Items: make([]authorizationAnswer, len(all)), HasMore: next != "", ContinuationToken: nullable(next)}
-	for n, one := range all {
-		body.Items[n] = showAuthorization(one)
-	}
-	return answer{status: http.StatusOK, body: body}, nil
-}
-
 func (s *Server) getAuthorization(r *request) (answer, error) {
 	subject, err := r.subject()
 	if err != nil {
@@ -192,6 +212,61 @@ func (s *Server) getAuthorization(r *request) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: http.StatusOK, body: showAuthorization(a)}, nil
+}
+
+// confirmAuthorization makes the tokens that a person has given those of the subject whom the
+// host application knows them as.
+func (s *Server) confirmAuthorization(r *request) (answer, error) {
+	doc, _, err := r.body(maxTestBody, false)
+	if err != nil {
+		return answer{}, err
+	}
+	problems := unknownMembers("", doc, "code")
+	code, ok := doc["code"].(string)
+	if !ok || code == "" {
+		problems = append(problems, domain.Problem{Pointer: "/code", Code: "required", Detail: "must be the confirmation_code that the person came back with"})
+	}
+	subject, err := r.changedSubject(problems)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := s.Commands.ConfirmAuthorization(r, r.workspace, r.id(), subject, code)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: showAuthorization(a)}, nil
+}
+
+// updateAuthorization chooses among the values of an account.
+func (s *Server) updateAuthorization(r *request) (answer, error) {
+	doc, _, err := r.body(maxTestBody, false)
+	if err != nil {
+		return answer{}, err
+	}
+	problems := unknownMembers("", doc, "account")
+	wanted := readTexts(doc, "account", &problems)
+	subject, err := r.changedSubject(problems)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := s.Commands.ChooseAccount(r, r.workspace, r.id(), subject, wanted)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: showAuthorization(a)}, nil
+}
+
+// changedSubject returns the subject that a path names, of a request that changes its
+// authorization and has problems.
+func (r *request) changedSubject(problems []domain.Problem) (string, error) {
+	subject, err := r.subject()
+	if err == nil {
+		err = domain.RefuseAll(problems)
+	}
+	if err == nil {
+		err = r.mayAuthorize(subject)
+	}
+	return subject, err
 }
 
 func (s *Server) revokeAuthorization(r *request) (answer, error) {
@@ -211,10 +286,11 @@ func (s *Server) revokeAuthorization(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	s.waitForWrite(r, s.Wait, done.Position)
 	return answer{status: http.StatusOK, body: struct {
 		Revocation string `json:"revocation"`
 		Siblings   int    `json:"siblings"`
-	}{done.Outcome, done.Siblings}}, nil
+	}{done.Outcome, done.Siblings}, header: map[string]string{positionHeader: strconv.FormatUint(done.Position, 10)}}, nil
 }
 
 // onBehalfOfHeader names whose tokens a call uses. It comes from the host application that
@@ -235,6 +311,9 @@ func (r *request) actFor() error {
 	}
 	if err := domain.RefuseAll(checkSubject("", values[0])); err != nil {
 		return domain.Refuse("", "subject_invalid", "the header %s must be a subject: UTF-8 of 1 to 256 bytes", onBehalfOfHeader)
+	}
+	if !r.key.ActsFor(values[0]) {
+		return domain.NotFor(values[0])
 	}
 	r.caller.OnBehalfOf = values[0]
 	return nil

@@ -349,13 +349,24 @@ func TestParallelCallsAtAnExpiredTokenMakeOneRequestForAnother(t *testing.T) {
 func TestATokenThatTheUpstreamRefusesIsRenewedOnce(t *testing.T) {
 	t.Parallel()
 	as := authservertest.New(t)
-	s := serve(t)
+	var ahead atomic.Int64
+	s := serve(t, func(set *settings) {
+		set.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond).Add(time.Duration(ahead.Load())) }
+	})
 	s.create(consenting(as, nil))
 	s.signIn(nil)
 	as.EndAll(false)
 	require.Equal(t, "amy", s.calledAs("").at("raw_response", "account"))
 	require.Equal(t, 1, as.Seen().Refreshes)
 	as.EndAll(true)
+	for range 3 { // each with a link, and without a request for another token
+		got := s.calledAs("")
+		require.Equal(t, "authorization_required", got.at("error_code"))
+		require.NotNil(t, got.at("authorize_url"))
+	}
+	require.Equal(t, 1, as.Seen().Refreshes, "the token that was refused is a fresh one")
+	require.Equal(t, "authorized", s.get("/integrations/notes/authorizations/-").is(200).at("state"))
+	ahead.Store(int64(2 * time.Minute))
 	got := s.calledAs("")
 	require.Equal(t, "authorization_required", got.at("error_code"))
 	require.NotNil(t, got.at("authorize_url"))
@@ -435,7 +446,7 @@ func TestWhatConsentNeedsIsRefusedWithASentence(t *testing.T) {
 		s.get(path).is(409, "no_consent_needed")
 	}
 	s.create(consenting(as, nil))
-	for body, code := range map[string]string{`{"subject": 1}`: "type", `{"subject": "-"}`: "subject_invalid", `{"subject": ""}`: "subject_invalid", `{"who": "amy"}`: "unknown_member"} {
+	for body, code := range map[string]string{`{"subject": 1}`: "type", `{"subject": "-"}`: "subject_invalid", `{"subject": ""}`: "subject_invalid", `{"subject": "a\u202eb"}`: "subject_invalid", `{"subject": "a\u200bb"}`: "subject_invalid", `{"who": "amy"}`: "unknown_member"} {
 		s.send(request{method: "POST", path: "/integrations/notes/authorizations", body: body, wrong: true}).is(422, code)
 	}
 	s.send(request{method: "GET", path: "/integrations/notes/authorizations?state=x", wrong: true}).is(422)

@@ -27,10 +27,13 @@ type calledAnswer struct {
 	DurationMS    milliseconds        `json:"duration_ms"`
 	RequestBytes  int                 `json:"request_bytes"`
 	ResponseBytes int                 `json:"response_bytes"`
+	Authorization *string             `json:"authorization"`
 	Time          time.Time           `json:"time"`
 	Address       *string             `json:"address"`
 	RequestID     *string             `json:"request_id"`
 	TraceID       *string             `json:"trace_id"`
+	ApprovalID    *string             `json:"approval_id"` // that the call was made by
+	Bodies        bool                `json:"bodies"`
 	Problem       *string             `json:"problem"` // why the call can't be shown
 }
 
@@ -41,7 +44,9 @@ func showCalled(e audit.Entry) calledAnswer {
 	}
 	if c := e.Call; c != nil {
 		a.Endpoint, a.Method, a.Kind, a.StatusCode, a.Outcome = nullable(c.Endpoint), nullable(c.Method), nullable(c.Kind), nullable(c.StatusCode), nullable(c.Outcome)
+		a.Authorization = nullable(c.Authorization)
 		a.Attempts, a.DurationMS, a.RequestBytes, a.ResponseBytes = c.Attempts, milliseconds(c.Duration), c.RequestBytes, c.ResponseBytes
+		a.ApprovalID, a.Bodies = nullable(c.Approval), c.Bodies
 	}
 	return a
 }
@@ -75,6 +80,9 @@ func (s *Server) listCalls(r *request) (answer, error) {
 	entries, next, err := s.Audit.Feed(r, r.workspace, f, beyond, limit)
 	if err != nil {
 		return answer{}, err
+	}
+	if r.accepts(fhirJSON) {
+		return s.showAuditEvents(r, entries, s.nextToken(next, scope)), nil
 	}
 	body := calledPage{Items: make([]calledAnswer, len(entries)), HasMore: next > 0}
 	for n, e := range entries {

@@ -47,7 +47,7 @@ func (s *Server) testEndpoint(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: showCall(result)}, nil
+	return called(result), nil
 }
 
 // test reads the body of a test: params and dry_run only.

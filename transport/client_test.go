@@ -82,7 +82,7 @@ func (s *service) send(r request) reply {
 		require.NoError(s.t, err)
 	}
 	path := r.path
-	if strings.HasPrefix(path, "/integration") || strings.HasPrefix(path, "/api-keys") || strings.HasPrefix(path, "/webhook") {
+	if strings.HasPrefix(path, "/integration") || strings.HasPrefix(path, "/approvals") || strings.HasPrefix(path, "/api-keys") || strings.HasPrefix(path, "/access-events") || strings.HasPrefix(path, "/webhook") {
 		path = "/v1/acme" + path
 	}
 	made := func() *http.Request {

@@ -25,27 +25,35 @@ type problemListener struct {
 // Accept implements net.Listener.
 func (l problemListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
-		return problemConn{tcp, l.newID}, nil
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		return problemConn{conn, conn, l.newID}, err
+	case interface{ TCPConn() (*net.TCPConn, bool) }: // of the PROXY protocol
+		if tcp, ok := conn.TCPConn(); ok {
+			return problemConn{conn.(net.Conn), tcp, l.newID}, err
+		}
 	}
 	return conn, err
 }
 
-// problemConn is embedded as a TCPConn, so that net/http can close its two halves.
 type problemConn struct {
-	*net.TCPConn
+	net.Conn
+	tcp   *net.TCPConn
 	newID func() string
 }
+
+// CloseWrite is for net/http, which closes the two halves of a connection apart.
+func (c problemConn) CloseWrite() error { return c.tcp.CloseWrite() }
 
 // Write implements net.Conn. net/http writes each of its refusals at once.
 func (c problemConn) Write(data []byte) (int, error) {
 	if status := refusalOf(data); status != 0 {
-		if _, err := c.TCPConn.Write(problemResponse(status, c.newID())); err != nil {
+		if _, err := c.Conn.Write(problemResponse(status, c.newID())); err != nil {
 			return 0, err
 		}
 		return len(data), nil
 	}
-	return c.TCPConn.Write(data)
+	return c.Conn.Write(data)
 }
 
 var (

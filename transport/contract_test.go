@@ -58,11 +58,15 @@ func TestAnAlgorithmThatTheStoredKeyLacksIsRefused(t *testing.T) {
 
 func TestHEADIsGETWithoutABody(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serve(t, proven)
 	s.create(rest("crm", "https://a.example"))
+	s.signed("integrations", 1)
 	for _, path := range []string{
+		"/transparency", "/transparency/integrations/checkpoint", "/transparency/integrations/checkpoint/proof", "/transparency/integrations/tile/0/000.p/1",
+		"/v1/acme/transparency/integrations/export", "/v1/acme/integrations/events/1/proof", "/v1/acme/access-events",
 		"/", "/docs", "/openapi.yaml", "/asyncapi.yaml", "/livez", "/readyz", "/metrics", "/v1/auth/me", "/v1/acme/integrations", "/v1/acme/integrations/crm",
-		"/v1/acme/integrations/events", "/v1/acme/integrations/events/stream", "/v1/acme/integrations/calls", "/v1/acme/integrations/crm/calls", "/v1/acme/integrations/calls/stream", "/v1/acme/integrations/crm/usage",
+		"/v1/acme/integrations/events", "/v1/acme/integrations/events/stream", "/v1/acme/integrations/calls", "/v1/acme/integrations/crm/calls", "/v1/acme/integrations/calls/stream", "/v1/acme/integrations/crm/usage", "/v1/acme/integrations/crm/health/stream",
+		"/v1/acme/approvals", "/v1/acme/approvals/events", "/v1/acme/approvals/events/stream",
 		"/v1/acme/integrations/health-check", "/v1/acme/integration-tools", "/jwks/none", "/v1/acme/api-keys",
 	} {
 		for _, accept := range []string{"*/*", "application/x-ndjson"} {
@@ -111,7 +115,8 @@ func TestAnotherMethodOfAPathIsAnsweredWithAllow(t *testing.T) {
 		{"OPTIONS", "/v1/acme/integrations/events", "GET, HEAD"},
 		{"POST", "/v1/auth/me", "GET, HEAD"},
 		{"DELETE", "/livez", "GET, HEAD"},
-		{"GET", "/v1/acme/mcp", "POST"},
+		{"DELETE", "/v1/acme/mcp", "GET, HEAD, POST"},
+		{"GET", "/v1/acme/integration-tools/resolve", "POST"},
 	} {
 		got := s.plain(c.method, c.path, "*/*")
 		require.Equal(t, 405, got.StatusCode, c)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -52,6 +53,43 @@ func (s *Server) discover(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return s.offers(r, doc, func(d domain.Description) (domain.Discovery, domain.Integration, error) {
+		return s.Commands.Discover(r, r.caller, r.id(), d)
+	})
+}
+
+// discoverUnsaved lists what the upstream of an integration that is not saved yet offers.
+func (s *Server) discoverUnsaved(r *request) (answer, error) {
+	doc, _, err := r.body(maxDescribing, false)
+	if err != nil {
+		return answer{}, err
+	}
+	unsaved, ok := doc["integration"].(map[string]any)
+	if !ok {
+		return answer{}, domain.Refuse("/integration", "required", "must be an object, as in the request that creates it")
+	}
+	delete(doc, "integration")
+	return s.offers(r, doc, func(d domain.Description) (domain.Discovery, domain.Integration, error) {
+		found, i, err := s.Commands.DiscoverUnsaved(r, r.caller, unsaved, d)
+		return found, i, below(err, "/integration")
+	})
+}
+
+// below moves the problems of a document to where it is in the body.
+func below(err error, at string) error {
+	refused, ok := errors.AsType[*domain.Error](err)
+	if !ok || len(refused.Problems) == 0 {
+		return err
+	}
+	moved := slices.Clone(refused.Problems)
+	for n := range moved {
+		moved[n].Pointer = at + moved[n].Pointer
+	}
+	return domain.RefuseAll(moved)
+}
+
+// offers answers with what ask finds by the description in doc.
+func (s *Server) offers(r *request, doc domain.Document, ask func(domain.Description) (domain.Discovery, domain.Integration, error)) (answer, error) {
 	d, token, err := readDescription(doc)
 	if err != nil {
 		return answer{}, err
@@ -68,7 +106,7 @@ func (s *Server) discover(r *request) (answer, error) {
 			return answer{}, fmt.Errorf("read the place in a discovery: %w", err)
 		}
 	}
-	found, i, err := s.Commands.Discover(r, r.caller, r.id(), d)
+	found, i, err := ask(d)
 	if err != nil {
 		return answer{}, err
 	}

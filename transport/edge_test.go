@@ -47,6 +47,20 @@ func TestAKeyOverItsRateLimitGetsRetryAfter(t *testing.T) {
 	soon(t, func() bool { return s.get("/integrations").status == 200 })
 }
 
+func TestTheKeysOfAWorkspaceShareItsLimit(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(set *settings) {
+		set.adjust = func(api *transport.Server) { api.Limits = transport.Limits{Read: 1000, Workspace: 0.001} } // one request
+	})
+	got := s.get("/integrations").is(200)
+	require.Equal(t, []string{`"read";r=1999;t=1`, `"workspace";r=0;t=1000`}, got.header.Values("RateLimit"))
+	require.Equal(t, []string{`"read";q=2000;w=2`, `"workspace";q=1;w=1000`}, got.header.Values("RateLimit-Policy"))
+	limited := s.send(request{method: "GET", path: "/integrations", key: s.issue("acme", "Integration.view")}).is(429, "rate_limited")
+	require.Equal(t, "1000", limited.header.Get("Retry-After"))
+	require.Equal(t, "1999", limited.header.Get("X-RateLimit-Remaining"), "of the key")
+	s.send(request{method: "GET", path: "/v1/globex/integrations", key: s.issue("globex", "Integration.view")}).is(200)
+}
+
 func TestOnlyAllowedHostsAreServed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {
@@ -196,7 +210,7 @@ func TestWithoutNATSWritesAreUnavailableAndRecover(t *testing.T) {
 	})
 	s.create(rest("crm", "https://a.example"))
 	ready := s.send(request{method: "GET", path: "/readyz", key: "none"}).is(200)
-	require.JSONEq(t, `{"ready": true, "position": 7, "head": 9, "lag": 2}`, ready.text)
+	require.JSONEq(t, `{"ready": true, "token_renewals": "active", "position": 7, "head": 9, "lag": 2}`, ready.text)
 	proxy.Stop()
 	soon(t, func() bool { return !nc.IsConnected() })
 	s.post("/integrations", rest("new", "https://a.example")).is(503)

@@ -58,7 +58,7 @@ func abandon(c *gin.Context) {
 // who disconnected is not an error.
 func (s *Server) refuse(c *gin.Context, err error) {
 	if c.Request.Context().Err() != nil && domain.KindOf(err) != domain.TooSlow {
-		s.Log.DebugContext(c, "the caller disconnected", slog.String("request_id", requestID(c)), slog.Any("err", err))
+		s.Log.DebugContext(c.Request.Context(), "the caller disconnected", slog.String("request_id", requestID(c)), slog.Any("err", err))
 		c.Status(callerGone)
 		c.Abort()
 		return
@@ -74,13 +74,13 @@ func (s *Server) refuseAs(c *gin.Context, status int, err error) {
 	c.Set(errorCodeAttribute, refusal.Code)
 	switch refusal.Kind {
 	case domain.Internal:
-		s.Log.ErrorContext(c, "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))
+		s.Log.ErrorContext(c.Request.Context(), "request failed", slog.String("request_id", requestID(c)), slog.Any("err", err))
 	case domain.Unavailable:
 		c.Header("Retry-After", "1")
 		cause := cmp.Or[error](errors.Unwrap(refusal), refusal)
-		s.Log.WarnContext(c, "request failed for lack of a dependency", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", cause))
+		s.Log.WarnContext(c.Request.Context(), "request failed for lack of a dependency", slog.String("request_id", requestID(c)), slog.String("code", refusal.Code), slog.Any("err", cause))
 	case domain.Unauthenticated:
-		c.Header("WWW-Authenticate", `Bearer realm="integrations"`)
+		c.Header("WWW-Authenticate", s.challenge(c, refusal))
 	case domain.TooSlow:
 		c.Header("Connection", "close") // the rest of the body may still come
 	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:

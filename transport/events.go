@@ -28,15 +28,28 @@ type eventAnswer struct {
 	Changed       []string  `json:"changed"` // JSON pointers; the history has the values
 	Reason        *string   `json:"reason"`
 	Problem       *string   `json:"problem"` // why the event can't be shown
+
+	Authorization *authorizationChange `json:"authorization"` // null: the event is about the integration
 }
 
-// ShowEvent returns an event as JSON, as in every list of events.
-func ShowEvent(e audit.Entry) ([]byte, error) { return json.Marshal(showEvent(e)) }
+// ShowEvent returns an event as JSON, as in every list of events. One of an authorization
+// also names its subject, if that is not empty.
+func ShowEvent(e audit.Entry, subject string) ([]byte, error) {
+	if e.Approval != nil {
+		return json.Marshal(showApprovalEvent(e))
+	}
+	shown := showEvent(e)
+	if shown.Authorization != nil {
+		shown.Authorization.Subject = nullable(subject)
+	}
+	return json.Marshal(shown)
+}
 
 func showEvent(e audit.Entry) eventAnswer {
 	a := eventAnswer{
 		Position: e.Position, IntegrationID: e.ID, Name: nullable(e.Name), Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor,
 		Address: nullable(e.Address), RequestID: nullable(e.RequestID), Changed: e.Changed, Reason: nullable(e.Reason), Problem: nullable(e.Unread),
+		Authorization: showAuthorizationChange(e),
 	}
 	if a.Changed == nil {
 		a.Changed = []string{}
@@ -69,6 +82,9 @@ func (s *Server) listEvents(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if r.accepts(fhirJSON) {
+		return s.showAuditEvents(r, entries, s.nextToken(next, scope)), nil
+	}
 	body := eventsAnswer{Items: make([]eventAnswer, len(entries)), HasMore: next > 0}
 	for n, e := range entries {
 		body.Items[n] = showEvent(e)
@@ -79,9 +95,11 @@ func (s *Server) listEvents(r *request) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// eventTypes are the types in the feed of a workspace.
-var eventTypes = []string{
-	domain.NameOf(domain.IntegrationCreated{}), domain.NameOf(domain.IntegrationUpdated{}), domain.NameOf(domain.IntegrationDeleted{}),
+// eventTypes returns the types in the feed of a workspace.
+func eventTypes() []string {
+	return append([]string{
+		domain.NameOf(domain.IntegrationCreated{}), domain.NameOf(domain.IntegrationUpdated{}), domain.NameOf(domain.IntegrationDeleted{}),
+	}, domain.AuthorizationNames()...)
 }
 
 func (r *request) eventFilter() (f audit.Filter, limit int, token string, err error) {
@@ -91,8 +109,8 @@ func (r *request) eventFilter() (f audit.Filter, limit int, token string, err er
 	if types, given := q.text("type"); given {
 		f.Types = strings.Split(types, ",")
 		for _, t := range f.Types {
-			if !slices.Contains(eventTypes, t) {
-				q.problem("type", "enum", "must be one or more of "+strings.Join(eventTypes, ", ")+", separated by commas")
+			if !slices.Contains(eventTypes(), t) {
+				q.problem("type", "enum", "must be one or more of "+strings.Join(eventTypes(), ", ")+", separated by commas")
 				break
 			}
 		}

@@ -154,7 +154,7 @@ func TestAListenerThatReconnectsMissesNothing(t *testing.T) {
 		}
 	}
 	first.end()
-	const changes = 1000
+	const changes = 300
 	changed := make(chan struct{})
 	go func() {
 		defer close(changed)
@@ -167,7 +167,7 @@ func TestAListenerThatReconnectsMissesNothing(t *testing.T) {
 	want, last := 0, first.last
 	for want < changes { // disconnected repeatedly
 		l := s.listen(s.key, last)
-		for range 1 + rand.IntN(120) {
+		for range 1 + rand.IntN(40) {
 			name, data, ok := l.next()
 			require.True(t, ok)
 			require.Equal(t, []string{"integration.created", "integration.updated"}[want%2], name, data)

@@ -29,6 +29,8 @@ type entryAnswer struct {
 	Changed   []changeAnswer `json:"changed"`
 	Reason    *string        `json:"reason"`
 	Problem   *string        `json:"problem"` // why the event can't be shown
+
+	Authorization *authorizationChange `json:"authorization"` // null: the event is about the integration
 }
 
 func (s *Server) history(r *request) (answer, error) {
@@ -52,6 +54,7 @@ func (s *Server) history(r *request) (answer, error) {
 		body.Items[n] = entryAnswer{
 			Position: e.Position, Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor, Address: nullable(e.Address),
 			RequestID: nullable(e.RequestID), Changed: showChanges(e.Changes), Reason: nullable(e.Reason), Problem: nullable(e.Unread),
+			Authorization: showAuthorizationChange(e),
 		}
 	}
 	if more {
@@ -63,6 +66,14 @@ func (s *Server) history(r *request) (answer, error) {
 // sealPosition returns the token of the page that continues from a position.
 func (s *Server) sealPosition(position uint64, scope []string) string {
 	return s.Cursors.Seal(strconv.AppendUint(nil, position, 10), scope...)
+}
+
+// nextToken is sealPosition, "" for 0: there is no next page.
+func (s *Server) nextToken(position uint64, scope []string) string {
+	if position == 0 {
+		return ""
+	}
+	return s.sealPosition(position, scope)
 }
 
 // openPosition is the reverse of sealPosition; the first page is at 0.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +17,7 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/representation"
 )
 
 const positionHeader = "Event-Position"
@@ -77,6 +78,9 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		if !out.Integration.Deleted {
 			body.Integration = new(show(projections.Integration{Integration: out.Integration}))
 			body.Integration.RemovedEndpoints = out.Removed
+			if body.OtherClient, err = s.otherClient(r, out.Integration); err != nil {
+				return answer{}, err
+			}
 		}
 		return answer{status: http.StatusOK, body: body}, nil
 	}
@@ -90,12 +94,24 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 	body := show(shown)
 	body.RemovedEndpoints = out.Removed
 	a := answer{status: status, body: body, header: map[string]string{
-		positionHeader: position(out), "ETag": etag(out.Integration),
+		positionHeader: position(out), "ETag": etag(out.Integration.Version),
 	}}
 	if out.Replayed {
 		a.header["Idempotent-Replayed"] = "true"
 	}
 	return a, nil
+}
+
+// otherClient counts the authorizations that keep a client which is not the one of an
+// integration. It returns nil for an integration without one.
+func (s *Server) otherClient(r *request, i domain.Integration) (*int, error) {
+	if !i.Consents() || i.Auth.ClientID == "" {
+		return nil, nil
+	}
+	page, err := s.Read.Authorizations(r, r.workspace, projections.AuthorizationQuery{
+		AuthorizationFilter: projections.AuthorizationFilter{ID: i.ID, Incarnation: i.Incarnation, NotClientID: i.Auth.ClientID}, Limit: 1,
+	})
+	return &page.Total, err
 }
 
 // belongs reports whether the probe of stored may be shown with an outcome: a repeated
@@ -141,33 +157,34 @@ func (s *Server) waitForRead(r *request) error {
 }
 
 func (s *Server) getIntegration(r *request) (answer, error) {
-	i, err := s.integration(r)
+	body, version, err := s.integration(r)
 	if err != nil {
 		return answer{}, err
 	}
-	tag := etag(i.Integration)
+	tag := etag(version)
 	header := map[string]string{"ETag": tag, gzhttp.HeaderNoCompression: "true"}
 	if matches(r.tags("If-None-Match"), tag) {
 		return answer{status: http.StatusNotModified, header: header}, nil
 	}
-	return answer{status: http.StatusOK, body: show(i), header: header}, nil
+	return answer{status: http.StatusOK, body: body, header: header}, nil
 }
 
-// integration returns the integration of the path, at present or as of the
-// as_of parameter.
-func (s *Server) integration(r *request) (projections.Integration, error) {
+// integration returns the representation of the integration of the path, at present or as of
+// the as_of parameter, and its version.
+func (s *Server) integration(r *request) (any, uint64, error) {
 	at, err := r.asOf()
 	if err != nil {
-		return projections.Integration{}, err
+		return nil, 0, err
 	}
 	if at != nil {
 		then, err := s.Audit.AsOf(r, r.workspace, r.id(), *at)
-		return projections.Integration{Integration: then}, err
+		return representation.Of(then, nil), then.Version, err
 	}
 	if err := s.waitForRead(r); err != nil {
-		return projections.Integration{}, err
+		return nil, 0, err
 	}
-	return s.Read.Get(r, r.workspace, r.id())
+	a, err := s.Read.Answer(r, r.workspace, r.id())
+	return encoded(append(a.Body, '\n')), a.Version, err
 }
 
 func (s *Server) listIntegrations(r *request) (answer, error) {
@@ -181,16 +198,37 @@ func (s *Server) listIntegrations(r *request) (answer, error) {
 	if err := s.waitForRead(r); err != nil {
 		return answer{}, err
 	}
-	page, err := s.Read.List(r, r.workspace, q)
+	page, err := s.Read.Answers(r, r.workspace, q)
 	if err != nil {
 		return answer{}, err
 	}
-	body := listAnswer{Items: make([]integrationAnswer, len(page.Items)), HasMore: page.HasMore, Total: page.Total}
-	for n, i := range page.Items {
-		body.Items[n] = show(i)
+	body, err := showList(page, s.Cursors.Next(r.workspace, q, page.Next))
+	return answer{status: http.StatusOK, body: body}, err
+}
+
+// maxCounted is how many matches of a search are counted, unless exact_total asks for all.
+const maxCounted = 1000
+
+// showList joins the answers of a page.
+func showList(page projections.AnswerPage, next string) (encoded, error) {
+	const around = 200 // more than the members after the items take
+	size := around
+	for _, item := range page.Items {
+		size += len(item.Body) + 1
 	}
-	body.ContinuationToken = nullable(s.Cursors.Next(r.workspace, q, page))
-	return answer{status: http.StatusOK, body: body}, nil
+	body := append(make([]byte, 0, size), `{"items":[`...)
+	for n, item := range page.Items {
+		if n > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, item.Body...)
+	}
+	end, err := json.Marshal(listAnswer{HasMore: page.HasMore, ContinuationToken: nullable(next), Total: page.Total, TotalIsAtLeast: page.AtLeast})
+	if err != nil {
+		return nil, err
+	}
+	end[0] = ','
+	return append(append(append(body, ']'), end...), '\n'), nil
 }
 
 func (r *request) listQuery() (projections.Query, string, error) {
@@ -203,6 +241,9 @@ func (r *request) listQuery() (projections.Query, string, error) {
 		p.problem("search", "length", "must have 1 to 200 characters")
 	}
 	q.Search = search
+	if exact := p.boolean("exact_total"); exact == nil || !*exact {
+		q.CountTo = maxCounted
+	}
 	sortBy, given := p.text("sort_by")
 	var err error
 	// A + that was not escaped arrives as a space.
@@ -251,39 +292,4 @@ func (r *request) condition() (commands.Condition, error) {
 // tags returns a list of tags that may span several lines (RFC 9110, 5.3).
 func (r *request) tags(header string) string {
 	return strings.Join(r.Request.Header.Values(header), ",")
-}
-
-// etag returns the strong validator of an integration: its version, which every change
-// increments (RFC 9110, 8.8.3).
-func etag(i domain.Integration) string { return fmt.Sprintf(`"v%d"`, i.Version) }
-
-var etagSyntax = regexp.MustCompile(`^"v([1-9][0-9]*)"$`)
-
-// versions reads If-Match: nil when any version matches. A tag that isn't an ETag of this
-// service matches nothing.
-func versions(ifMatch string) []uint64 {
-	if ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
-		return nil
-	}
-	wanted := []uint64{}
-	for tag := range strings.SplitSeq(ifMatch, ",") {
-		if m := etagSyntax.FindStringSubmatch(strings.TrimSpace(tag)); m != nil {
-			if v, err := strconv.ParseUint(m[1], 10, 64); err == nil {
-				wanted = append(wanted, v)
-			}
-		}
-	}
-	return wanted
-}
-
-// matches reports whether If-None-Match has tag, compared weakly
-// (RFC 9110, 13.1.2).
-func matches(ifNoneMatch, tag string) bool {
-	for one := range strings.SplitSeq(ifNoneMatch, ",") {
-		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
-		if one == tag || one == "*" {
-			return true
-		}
-	}
-	return false
 }

@@ -22,6 +22,7 @@ type keyAnswer struct {
 	Integrations []string `json:"integrations"` // null: all
 	Tools        []string `json:"tools"`        // null: all
 	Methods      []string `json:"methods"`      // null: all
+	Subjects     []string `json:"subjects"`     // null: all
 
 	CreatedAt  time.Time  `json:"created_at"`
 	CreatedBy  string     `json:"created_by"`
@@ -34,7 +35,7 @@ type keyAnswer struct {
 func (s *Server) showKey(k access.Key, text string) keyAnswer {
 	return keyAnswer{
 		ID: k.ID, WorkspaceID: k.Workspace, Name: k.Name, Permissions: k.Permissions,
-		Integrations: k.Integrations, Tools: k.Tools, Methods: k.Methods, CreatedAt: instant(k.CreatedAt), CreatedBy: k.CreatedBy,
+		Integrations: k.Integrations, Tools: k.Tools, Methods: k.Methods, Subjects: k.Subjects, CreatedAt: instant(k.CreatedAt), CreatedBy: k.CreatedBy,
 		ExpiresAt: nullable(instant(k.ExpiresAt)), RotatedAt: nullable(instant(k.RotatedAt)), LastUsedAt: nullable(instant(s.Keys.LastUsed(k.ID))), Key: text,
 	}
 }
@@ -48,10 +49,11 @@ func (s *Server) issueKey(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := r.mayGive(key); err != nil {
+	if err := r.mayGive(key, s.Now()); err != nil {
 		return answer{}, err
 	}
 	key.Workspace, key.CreatedBy = r.workspace, r.key.ID
+	key = key.IssuedBy(r.key)
 	key, text, err := s.Keys.Issue(r, key)
 	if err != nil {
 		return answer{}, err
@@ -61,7 +63,7 @@ func (s *Server) issueKey(r *request) (answer, error) {
 
 // mayGive refuses to issue a key with more permissions than the caller's, that sees more, or
 // with a longer validity.
-func (r *request) mayGive(key access.Key) error {
+func (r *request) mayGive(key access.Key, now time.Time) error {
 	for _, p := range key.Permissions {
 		if !r.key.May(p) {
 			return domain.Errorf(domain.Forbidden, "forbidden", "a key can't grant the permission %s, which it doesn't have itself", p)
@@ -70,8 +72,8 @@ func (r *request) mayGive(key access.Key) error {
 	if !key.Within(r.key.Scope) {
 		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't issue a key that sees more than itself: narrow it by the same lists")
 	}
-	if key.Outlives(r.key) {
-		return domain.Errorf(domain.Forbidden, "forbidden", "a key can't issue a key that is valid for longer than itself")
+	if end := r.key.IssuesUntil(now); key.Outlives(end) {
+		return domain.Errorf(domain.Forbidden, "forbidden", "this %s can't issue a key that is valid beyond %s", r.key.Kind(), end.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -143,11 +145,12 @@ func readKey(doc domain.Document, now time.Time) (access.Key, error) {
 	key.Integrations = patterns(doc, "integrations", &problems)
 	key.Tools = patterns(doc, "tools", &problems)
 	key.Methods = patterns(doc, "methods", &problems)
+	key.Subjects = patterns(doc, "subjects", &problems)
 	problems = append(problems, key.Problems()...)
 	if detail := key.ScopeProblem(); detail != "" {
 		problem("permissions", "not_allowed", detail)
 	}
-	problems = append(problems, unknownMembers("", doc, "name", "permissions", "integrations", "tools", "methods", "expires_at", "duration_days")...)
+	problems = append(problems, unknownMembers("", doc, "name", "permissions", "integrations", "tools", "methods", "subjects", "expires_at", "duration_days")...)
 	return key, domain.RefuseAll(problems)
 }
 
@@ -204,11 +207,11 @@ func (s *Server) rotateKey(r *request) (answer, error) {
 		if k.ID != r.Param("key") {
 			continue
 		}
-		if err := r.mayGive(k); err != nil { // the caller who rotates a key gets it
+		if err := r.mayGive(k, s.Now()); err != nil { // the caller who rotates a key gets it
 			return answer{}, err
 		}
 	}
-	key, text, err := s.Keys.Rotate(r, r.workspace, r.Param("key"), overlap)
+	key, text, err := s.Keys.Rotate(r, r.workspace, r.Param("key"), overlap, r.key)
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/time/rate"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/ratelimit"
 )
 
 // class groups routes with the same cost.
@@ -25,67 +24,68 @@ const (
 // String names the class in headers.
 func (c class) String() string { return [...]string{read: "read", write: "write", call: "call"}[c] }
 
-// Limits is how many requests per second one API key may make of each class; 0 is unlimited.
-// Bursts of twice as many are allowed.
+// Limits is how many requests per second one API key may make of each class, and all those of a
+// workspace together; 0 is unlimited. Bursts of twice as many are allowed.
 type Limits struct {
 	Read, Write, Call float64
+	Workspace         float64
 }
 
-// limiters holds a token bucket for each key and class.
-type limiters struct {
-	perSecond map[class]float64
-	mu        sync.Mutex
-	buckets   map[bucketOf]*rate.Limiter
+// workspaceLimit is the kind of the limit of a workspace.
+const workspaceLimit = "workspace"
+
+// Rates returns the limits by their kinds.
+func (l Limits) Rates() map[string]float64 {
+	return map[string]float64{read.String(): l.Read, write.String(): l.Write, call.String(): l.Call, workspaceLimit: l.Workspace}
 }
 
-type bucketOf struct {
-	key   string
-	class class
-}
+// limiters limits requests.
+type limiters struct{ *ratelimit.Limiter }
 
-// maxBuckets bounds the memory for buckets. Dropping all of them only allows every key one
-// more burst.
-const maxBuckets = 100_000
-
-func newLimiters(l Limits) *limiters {
-	return &limiters{perSecond: map[class]float64{read: l.Read, write: l.Write, call: l.Call}, buckets: map[bucketOf]*rate.Limiter{}}
+// newLimiters returns shared, or limiters of this process alone if that is nil.
+func newLimiters(shared *ratelimit.Limiter, l Limits) *limiters {
+	if shared == nil {
+		shared = ratelimit.New(l.Rates())
+	}
+	return &limiters{shared}
 }
 
 // allow takes one request from the bucket of a key and sets the rate limit headers, or refuses
 // with Limited. X-RateLimit-Reset is a time in Unix seconds; the headers of
 // draft-ietf-httpapi-ratelimit-headers count the seconds from now.
 func (l *limiters) allow(c *gin.Context, key string, of class, now time.Time) error {
-	perSecond := l.perSecond[of]
-	if perSecond <= 0 {
+	state, allowed, limited := l.Take(ratelimit.Subject{Kind: of.String(), Name: key}, now)
+	if !limited {
 		return nil
 	}
-	bucket := l.bucket(bucketOf{key, of}, perSecond)
-	allowed := bucket.AllowN(now, 1)
-	left := bucket.TokensAt(now)
-	seconds := func(tokens float64) int64 { return int64(math.Ceil(max(tokens, 0) / perSecond)) }
-	full, remaining := seconds(float64(bucket.Burst())-left), max(int(left), 0)
-	c.Header("X-RateLimit-Limit", strconv.Itoa(bucket.Burst()))
+	full, remaining := seconds(float64(state.Burst)-state.Left, state), max(int(state.Left), 0)
+	c.Header("X-RateLimit-Limit", strconv.Itoa(state.Burst))
 	c.Header("X-RateLimit-Remaining", strconv.Itoa(remaining))
 	c.Header("X-RateLimit-Reset", strconv.FormatInt(now.Unix()+full, 10))
-	c.Header("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", of, bucket.Burst(), max(seconds(float64(bucket.Burst())), 1)))
-	c.Header("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", of, remaining, full))
+	return showLimit(c, of.String(), state, allowed, "this API key makes")
+}
+
+// allowIn takes one request from the bucket of a workspace, as allow does.
+func (l *limiters) allowIn(c *gin.Context, w domain.Workspace, now time.Time) error {
+	state, allowed, limited := l.Take(ratelimit.Subject{Kind: workspaceLimit, Name: string(w)}, now)
+	if !limited {
+		return nil
+	}
+	return showLimit(c, workspaceLimit, state, allowed, "the API keys of this workspace make")
+}
+
+// showLimit adds a limit to the headers of an answer, and returns the error of one that is exceeded.
+func showLimit(c *gin.Context, kind string, s ratelimit.State, allowed bool, who string) error {
+	c.Writer.Header().Add("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", kind, s.Burst, max(seconds(float64(s.Burst), s), 1)))
+	c.Writer.Header().Add("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", kind, max(int(s.Left), 0), seconds(float64(s.Burst)-s.Left, s)))
 	if !allowed {
-		c.Header("Retry-After", strconv.FormatInt(seconds(1-left), 10))
-		return domain.Errorf(domain.Limited, "rate_limited", "this API key makes too many requests; wait as long as Retry-After specifies")
+		c.Header("Retry-After", strconv.FormatInt(max(seconds(1-s.Left, s), 1), 10))
+		return domain.Errorf(domain.Limited, "rate_limited", "%s too many requests; wait as long as Retry-After specifies", who)
 	}
 	return nil
 }
 
-func (l *limiters) bucket(of bucketOf, perSecond float64) *rate.Limiter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.buckets[of]
-	if b == nil {
-		if len(l.buckets) >= maxBuckets {
-			clear(l.buckets)
-		}
-		b = rate.NewLimiter(rate.Limit(perSecond), max(int(2*perSecond), 1))
-		l.buckets[of] = b
-	}
-	return b
+// seconds returns how long a bucket takes for some tokens.
+func seconds(tokens float64, s ratelimit.State) int64 {
+	return int64(math.Ceil(max(tokens, 0) / s.PerSecond))
 }

@@ -15,7 +15,8 @@ import (
 func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
 	t.Parallel()
 	u := listen(t, nil)
-	s := serve(t)
+	s := serve(t, proven)
+	s.signed("integrations", 0)
 	expired, text, err := s.stores.keys.Issue(t.Context(), access.Key{
 		Workspace: "acme", Name: "expired", Permissions: []access.Permission{access.Admin}, ExpiresAt: time.Now().Add(-time.Second),
 	})
@@ -27,18 +28,25 @@ func TestEveryRouteAsksForAKeyWithItsPermissionInItsWorkspace(t *testing.T) {
 
 	set := s.publicKeySet()
 	for _, o := range operations(t) {
-		if o.path == "/v1/auth/me" { // open to every key
-			s.send(request{method: o.method, path: o.path, key: "none", wrong: true}).is(401)
-			s.send(request{method: o.method, path: o.path, key: text}).is(401)
+		if o.path == "/v1/auth/me" || strings.HasPrefix(o.path, "/transparency") { // open to every key
+			path := strings.NewReplacer("{tree}", "integrations", "{level}", "0", "{index}", "000").Replace(o.path)
+			s.send(request{method: o.method, path: path, key: "none", wrong: true}).is(401)
+			s.send(request{method: o.method, path: path, key: text}).is(401)
+			continue
+		}
+		if o.path == "/v1/workspaces" { // of the operator
+			for key, want := range map[string]int{"none": 401, text: 401, s.key: 403, s.issue("", access.Invoke): 403, s.issue("", access.View): 200} {
+				s.send(request{method: o.method, path: o.path, key: key, wrong: want == 401}).is(want)
+			}
 			continue
 		}
 		if o.permission == "" { // open to all
 			wanted := []int{http.StatusOK, http.StatusSeeOther}
-			if strings.HasPrefix(o.path, "/oauth/") { // a link that is not valid is no matter of keys
+			if strings.HasPrefix(o.path, "/oauth/") || strings.HasPrefix(o.path, "/.well-known/") { // a link that is not valid is no matter of keys, nor is an issuer that there is not
 				wanted = []int{http.StatusNotFound}
 			}
 			for _, key := range []string{"none", "garbage", s.key} {
-				open := s.send(request{method: o.method, path: strings.NewReplacer("{file}", "swagger-ui.css", "{key_set_id}", set).Replace(o.path), key: key})
+				open := s.send(request{method: o.method, path: strings.NewReplacer("{file}", "swagger-ui.css", "{key_set_id}", set, "{workspace_id}", "acme", "{id}", "crm").Replace(o.path), key: key})
 				require.Contains(t, wanted, open.status, "%s: %s", o.path, open.text)
 			}
 			continue
@@ -99,7 +107,7 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	}
 	d, _, err := s.hooks.Create(t.Context(), "acme", domain.Document{"url": base})
 	require.NoError(t, err)
-	r := request{method: o.method, path: strings.NewReplacer("{destination_id}", d.ID, "{delivery_id}", "msg_c0", "{workspace_id}", "acme", "{id}", "crm", "{endpoint_name}", "list", "{key_id}", key.ID).Replace(o.path)}
+	r := request{method: o.method, path: strings.NewReplacer("{destination_id}", d.ID, "{delivery_id}", "msg_c0", "{workspace_id}", "acme", "{id}", "crm", "{endpoint_name}", "list", "{key_id}", key.ID, "{approval_id}", "none", "{call_position}", "1", "{position}", "999999", "{log}", "integrations").Replace(o.path)}
 	status := 200
 	switch route := o.method + " " + strings.TrimPrefix(o.path, "/v1/{workspace_id}"); route {
 	case "POST /integrations":
@@ -108,12 +116,20 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		r.body = members{"display_name": "Other"}
 	case "DELETE /integrations/{id}", "DELETE /api-keys/{key_id}", "DELETE /webhook-destinations/{destination_id}":
 		status = 204
+	case "POST /integrations/reshape":
+		r.body = members{"response": members{"a": 1}, "result_key": "a"}
+	case "GET /activity":
+		r.path += "?integration_id=crm"
 	case "POST /integrations/test-connection":
 		r.body = members{"base_url": base}
+	case "POST /integrations/discover":
+		r.body = members{"integration": members{"base_url": base}, "openapi": members{"openapi": "3.1.0", "paths": members{"/a": members{"get": members{}}}}}
 	case "POST /integrations/{id}/restore":
 		r.body = members{"version": 1}
 	case "POST /integrations/{id}/discover":
 		r.body = members{"openapi": members{"openapi": "3.1.0", "paths": members{"/a": members{"get": members{}}}}}
+	case "POST /webhook-destinations/{destination_id}/verify":
+		r.body = members{"id": "msg_1", "timestamp": "1", "signature": "v1,x", "body": "{}"}
 	case "POST /webhook-destinations":
 		r.body, status = members{"url": base}, 201
 	case "PUT /webhook-destinations/{destination_id}":
@@ -122,11 +138,19 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 		status = 404 // there is none yet
 	case "GET /integrations/{id}/jwks":
 		status = 404 // it has no private key
-	case "POST /integrations/{id}/authorizations", "GET /integrations/{id}/authorizations", "GET /integrations/{id}/authorizations/{subject}", "DELETE /integrations/{id}/authorizations/{subject}":
+	case "POST /integrations/{id}/authorizations/import":
+		r.body, status = members{"subject": "amy", "refresh_token": "rt"}, 409 // as below
+	case "POST /integrations/{id}/authorizations", "GET /integrations/{id}/authorizations", "GET /integrations/{id}/authorizations/{subject}", "DELETE /integrations/{id}/authorizations/{subject}",
+		"PUT /integrations/{id}/authorizations/{subject}", "POST /integrations/{id}/authorizations/{subject}/confirm":
 		r.path = strings.Replace(r.path, "{subject}", "amy", 1)
 		status = 409 // nobody needs to sign in to it
-		if o.method == "POST" {
+		switch {
+		case strings.HasSuffix(r.path, "/confirm"):
+			r.body = members{"code": "x"}
+		case o.method == "POST":
 			r.body = members{"subject": "amy"}
+		case o.method == "PUT":
+			r.body = members{"account": members{"site": "x"}}
 		}
 	case "POST /integrations/{id}/signing-keys/rotate":
 		status = 409 // it has no generated key
@@ -135,6 +159,13 @@ func (s *service) prepared(t *testing.T, o operation, base string) (request, int
 	case "POST /mcp", "POST /mcp/{id}":
 		r.body = members{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": members{}}
 		r.header = map[string]string{"Accept": "application/json, text/event-stream"}
+	case "GET /mcp", "GET /mcp/{id}":
+		r.header = map[string]string{"Accept": "text/event-stream"}
+	case "GET /approvals/{approval_id}", "POST /approvals/{approval_id}/approve", "GET /integrations/{id}/calls/{call_position}/bodies",
+		"GET /integrations/events/{position}/proof", "GET /integrations/calls/{position}/proof":
+		status = 404 // there is none
+	case "POST /approvals/{approval_id}/deny":
+		r.body, status = members{"reason": "no"}, 404
 	case "POST /api-keys":
 		r.body, status = members{"name": "n", "permissions": []string{"ApiKey.manage"}}, 201
 	}
@@ -147,12 +178,12 @@ func TestAnIntegrationOfAnotherWorkspaceIsNotFound(t *testing.T) {
 	id := s.create(rest("crm", "https://a.example", members{"endpoints": []any{endpoint("list")}}))
 	outsider := s.issue("other", access.Admin)
 	for _, o := range operations(t) {
-		if !strings.Contains(o.path, "{id}") {
+		if !strings.Contains(o.path, "{id}") || o.permission == "" {
 			continue
 		}
 		ask := func(id string) reply {
 			r, _ := s.prepared(t, o, "https://a.example")
-			r.path = strings.NewReplacer("{workspace_id}", "other", "{id}", id, "{endpoint_name}", "list", "{subject}", "amy").Replace(o.path)
+			r.path = strings.NewReplacer("{workspace_id}", "other", "{id}", id, "{endpoint_name}", "list", "{subject}", "amy", "{call_position}", "1").Replace(o.path)
 			r.key = outsider
 			return s.send(r).is(404, "integration_not_found")
 		}

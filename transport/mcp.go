@@ -9,8 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -28,15 +30,20 @@ type askedBy struct{}
 type mcpRequest struct {
 	*request
 	view mcpView
+
+	end       context.CancelFunc // ends the request
+	listening *sync.WaitGroup    // what must end before the request does
 }
 
 // newMCP serves each workspace as an MCP server (streamable HTTP, without sessions) whose
 // tools are the endpoints of its enabled integrations. A call is an invocation: the same
 // permissions, limits, pipeline and record. Each request gets its own server, because the
 // tools depend on the caller.
-func (s *Server) newMCP() http.Handler {
+//
+// It answers in JSON; in a stream of events where it has more to send than the answer.
+func (s *Server) newMCP(streams bool) http.Handler {
 	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcpServer() }, &mcp.StreamableHTTPOptions{
-		Stateless: true, JSONResponse: true,
+		Stateless: true, JSONResponse: !streams,
 		DisableLocalhostProtection: true, // checkHost does this, and knows the allowed names
 	})
 }
@@ -46,9 +53,13 @@ func (s *Server) newMCP() http.Handler {
 // the SDK pages through tools in memory, and a workspace may have too many for that.
 func (s *Server) mcpServer() *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: cmp.Or(s.Version, "dev")}, &mcp.ServerOptions{
-		Instructions: "The tools call the external systems that this workspace is connected to.",
-		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
-		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = cacheScope },
+		Instructions: "The tools call the external systems that this workspace is connected to. Its resources and prompts are those of its MCP servers.",
+		Capabilities: &mcp.ServerCapabilities{
+			Tools: &mcp.ToolCapabilities{ListChanged: true}, Resources: &mcp.ResourceCapabilities{ListChanged: true},
+			Prompts: &mcp.PromptCapabilities{ListChanged: true}, Completions: &mcp.CompletionCapabilities{},
+		},
+		CompletionHandler: s.mcpComplete,
+		SetCacheable:      func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = cacheScope },
 	})
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
@@ -62,6 +73,21 @@ func (s *Server) mcpServer() *mcp.Server {
 			case *mcp.CallToolParamsRaw:
 				// The arguments are checked by the endpoint, not by this schema.
 				server.AddTool(&mcp.Tool{Name: params.Name, InputSchema: map[string]any{"type": "object"}}, s.mcpCallTool)
+			case *mcp.ListResourcesParams:
+				return s.mcpListResources(ctx, r, params)
+			case *mcp.ListResourceTemplatesParams:
+				return s.mcpListResourceTemplates(ctx, r, params)
+			case *mcp.ReadResourceParams:
+				if at, err := url.Parse(params.URI); err != nil || !at.IsAbs() {
+					return nil, mcp.ResourceNotFoundError(params.URI)
+				}
+				server.AddResource(&mcp.Resource{Name: "resource", URI: params.URI}, s.mcpReadResource)
+			case *mcp.ListPromptsParams:
+				return s.mcpListPrompts(ctx, r, params)
+			case *mcp.GetPromptParams:
+				server.AddPrompt(&mcp.Prompt{Name: params.Name}, s.mcpGetPrompt)
+			case *mcp.SubscriptionsListenParams:
+				r.listening.Go(func() { s.mcpNotify(r, server) })
 			}
 			return next(ctx, method, req)
 		}
@@ -93,10 +119,27 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if err := checkEnvelopes(data); err != nil {
+		s.refuseAs(r.Context, http.StatusBadRequest, err)
+		return answer{done: true}, nil
+	}
+	if refused := badParams(data); refused != nil {
+		return answer{status: http.StatusOK, body: refused}, nil
+	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
 	r.caller.Kind = domain.MCPCall
-	out := &plainErrors{ResponseWriter: r.Writer}
-	s.mcp.ServeHTTP(out, r.Request.WithContext(context.WithValue(r.ctx, askedBy{}, &mcpRequest{r, view})))
+	ctx, end := context.WithCancel(r.ctx)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	defer end() // before waiting
+	inner := *r
+	inner.ctx = ctx
+	handler := s.mcp
+	if asksForProgress(data) {
+		handler = s.mcpStreams
+	}
+	out := &plainErrors{ResponseWriter: r.Writer, extend: s.streamOf(r).extend}
+	handler.ServeHTTP(out, r.Request.WithContext(context.WithValue(ctx, askedBy{}, &mcpRequest{&inner, view, end, &listening})))
 	if out.status != 0 {
 		r.Writer.Header().Del("Content-Length")
 		s.refuseAs(r.Context, out.status, domain.Errorf(domain.Invalid, "mcp_request_invalid", "%s", cmp.Or(strings.TrimSpace(string(out.text)), http.StatusText(out.status))))
@@ -108,7 +151,8 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 // JSON-RPC passes.
 type plainErrors struct {
 	gin.ResponseWriter
-	status int // of an error that was held back
+	extend func() // sets the deadline of a write
+	status int    // of an error that was held back
 	text   []byte
 }
 
@@ -124,6 +168,7 @@ func (p *plainErrors) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (p *plainErrors) Write(data []byte) (int, error) {
 	if p.status == 0 {
+		p.extend()
 		return p.ResponseWriter.Write(data)
 	}
 	const most = 512
@@ -157,6 +202,9 @@ func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.Li
 	}
 	for _, t := range tools {
 		if one, ok := mcpTool(t); ok {
+			if r.view.own {
+				one.Name = cmp.Or(t.Endpoint.Tool, t.Endpoint.Name)
+			}
 			result.Tools = append(result.Tools, one)
 		}
 	}
@@ -188,7 +236,9 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	called, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	ctx, r = called, r.inTraceOf(req.Params.Meta)
+	asked := ctx // by which the SDK knows the request that a notification belongs to
+	ctx, r, end := s.inTraceOf(called, r, req.Params.Meta, "tools/call")
+	defer end()
 	if r.view.search {
 		switch req.Params.Name {
 		case findToolsName:
@@ -201,11 +251,24 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
+	if token := req.Params.GetProgressToken(); token != nil {
+		own := *r.request
+		r = &mcpRequest{&own, r.view, r.end, r.listening}
+		r.caller.Progress = func(p domain.Progress) {
+			_ = req.Session.NotifyProgress(asked, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: p.Done, Total: p.Total, Message: p.Message})
+		}
+	}
 	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments, "/arguments")
 }
 
 // mcpTool returns the tool with a name, among those of the request.
 func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
+	if r.view.own {
+		if at := slices.IndexFunc(r.view.tools, func(t domain.Tool) bool { return cmp.Or(t.Endpoint.Tool, t.Endpoint.Name) == name }); at >= 0 {
+			return r.view.tools[at], nil
+		}
+		return domain.Tool{}, errNoTool
+	}
 	name = toolformat.ToolName(name)
 	if r.view.integrations == nil {
 		return s.Read.FindTool(ctx, r.workspace, name)
@@ -213,8 +276,10 @@ func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domai
 	if at := slices.IndexFunc(r.view.tools, func(t domain.Tool) bool { return t.Name == name }); at >= 0 {
 		return r.view.tools[at], nil
 	}
-	return domain.Tool{}, domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
+	return domain.Tool{}, errNoTool
 }
+
+var errNoTool = domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
 
 // mcpInvoke invokes the endpoint of a tool with arguments that are at a place in the params
 // of the call. What the model can correct is a result.
@@ -227,13 +292,17 @@ func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool,
 		}
 	}
 	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
-	if refusal, ok := errors.AsType[*domain.Error](err); ok && refusal.Kind == domain.Invalid {
+	refusal, ok := errors.AsType[*domain.Error](err)
+	if ok && refusal.Kind == domain.Invalid {
 		return toolText(ofArguments(refusal, at), true), nil
+	}
+	if ok && strings.HasPrefix(refusal.Code, "approval_") && refusal.Kind != domain.Unavailable {
+		return toolText(refusal.Message, true), nil
 	}
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	return showResult(result), nil
+	return r.view.shown(showResult(result), tool.Integration), nil
 }
 
 func asker(ctx context.Context) (*mcpRequest, error) {
@@ -255,16 +324,4 @@ func (s *Server) mcpError(ctx context.Context, err error) error {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: refusal.Message}
 	}
 	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: refusal.Error()}
-}
-
-// inTraceOf returns r in the trace that the params of a call name (MCP, _meta.traceparent),
-// if they do, else in that of the HTTP request.
-func (r *mcpRequest) inTraceOf(meta mcp.Meta) *mcpRequest {
-	named, _ := meta["traceparent"].(string)
-	if named = domain.ParseTraceParent(named); named == "" {
-		return r
-	}
-	traced := *r.request
-	traced.caller.TraceParent = named
-	return &mcpRequest{&traced, r.view}
 }

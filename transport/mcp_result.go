@@ -14,16 +14,34 @@ import (
 // maxReason is how many characters of a failed answer a model is shown.
 const maxReason = 4000
 
+// approvalMeta is the member of _meta with the approval that a call waits for.
+const approvalMeta = "integrations/approval"
+
 // showResult returns the result of a call as a model sees it. The content of an MCP tool
 // passes as it is. A failure has what the upstream answered, a success where it put what
 // was created.
 func showResult(call domain.CallResult) *mcp.CallToolResult {
 	result := &mcp.CallToolResult{IsError: call.Error != ""}
+	if p := call.Approval; p != nil && call.ErrorCode == domain.CallApprovalRequired {
+		return &mcp.CallToolResult{Content: []mcp.Content{text(call.Error)}, IsError: true, Meta: mcp.Meta{approvalMeta: map[string]any{
+			"id": p.ID, "state": p.State, "expires_at": instant(p.ExpiresAt),
+		}}}
+	}
+	if len(call.Unfit) > 0 {
+		unfit := domain.RefuseAll(call.Unfit)
+		return &mcp.CallToolResult{IsError: true, Content: []mcp.Content{
+			text("The upstream answered, and its answer does not fit the output_schema of the endpoint: " + unfit.Error()), text(call.FinalResult),
+		}}
+	}
+	result.StructuredContent = call.Structured
 	if tool := call.Tool; tool != nil && (!result.IsError || call.ErrorCode == domain.CallToolError) {
 		for _, c := range tool.Content {
 			result.Content = append(result.Content, content(c))
 		}
-		if result.StructuredContent = tool.Structured; len(result.Content) == 0 {
+		if tool.Structured != nil {
+			result.StructuredContent = tool.Structured
+		}
+		if len(result.Content) == 0 {
 			result.Content = []mcp.Content{text(call.FinalResult)}
 		}
 		return result

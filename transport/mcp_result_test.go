@@ -120,7 +120,8 @@ func TestTheContentOfAToolPassesAsItIsWhereTheEndpointShapesNothing(t *testing.T
 	for name, result := range results {
 		got := callTool(t, session, "tools__"+name, nil)
 		var want mcp.CallToolResult
-		require.NoError(t, json.Unmarshal([]byte(result), &want))
+		own := strings.ReplaceAll(result, `"uri":"file:`, `"uri":"integrations://tools/file:`) // by which the client can read it
+		require.NoError(t, json.Unmarshal([]byte(own), &want))
 		require.Equal(t, want.Content, got.Content, name)
 		require.Equal(t, want.StructuredContent, got.StructuredContent, name)
 		require.Equal(t, want.IsError, got.IsError, name)

@@ -17,6 +17,7 @@ import (
 
 // mcpView is what a client of MCP gets to see of a workspace, by the URL that it uses.
 type mcpView struct {
+	own          bool          // of one integration: with the names and URIs of the upstream
 	search       bool          // two tools, which find and call the others
 	integrations []string      // by id or name; nil: all
 	tools        []domain.Tool // of these integrations
@@ -46,6 +47,14 @@ func (r *request) mcpView() (view mcpView, err error) {
 	}
 	if one := r.Param("id"); one != "" {
 		view.integrations = []string{one}
+	}
+	if mode, given := q.text("names"); given {
+		if view.own = mode == "own"; !view.own && mode != "workspace" {
+			q.problem("names", "enum", "must be workspace or own")
+		}
+		if view.own && (len(view.integrations) != 1 || view.search) {
+			q.problem("names", "not_allowed", "can be own for one integration, and without tools=search")
+		}
 	}
 	return view, domain.RefuseAll(q.problems)
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/access/oidcauth"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -73,23 +73,39 @@ func (s *Server) checkOrigin(protection *http.CrossOriginProtection) gin.Handler
 	}
 }
 
-// authenticate returns the key of the caller.
+// authenticate returns the key of the caller, or what their token permits here.
 func (s *Server) authenticate(c *gin.Context) (access.Key, error) {
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = ""
 	}
-	key, err := s.Keys.Authenticate(c.Request.Context(), strings.TrimSpace(token))
-	if err == nil {
+	key, err := s.authenticateToken(c, strings.TrimSpace(token))
+	if key.ID != "" {
 		c.Set(keyIDAttribute, key.ID)
+		c.Set(keyWorkspaceAttribute, string(key.Workspace))
 	}
 	return key, err
+}
+
+func (s *Server) authenticateToken(c *gin.Context, token string) (access.Key, error) {
+	if s.Tokens != nil && oidcauth.IsSession(token) {
+		return s.Tokens.AuthenticateSession(token)
+	}
+	if s.Tokens == nil || !oidcauth.IsJWT(token) {
+		key, err := s.Keys.Authenticate(c.Request.Context(), token)
+		if err != nil && s.Tokens != nil {
+			err = domain.Errorf(domain.Unauthenticated, "unauthenticated", "pass a valid API key or access token as a bearer token")
+		}
+		return key, err
+	}
+	return s.Tokens.Authenticate(c.Request.Context(), token, c.Request.URL.EscapedPath())
 }
 
 // authorize authenticates the caller and checks the permission.
 func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, error) {
 	key, err := s.authenticate(c)
 	if err != nil {
+		s.askForScope(c, key, needs)
 		return nil, err
 	}
 	ctx := c.Request.Context()
@@ -98,13 +114,10 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 		return nil, err
 	}
 	if !key.MayEnter(w) || !key.May(needs) {
-		return nil, domain.Errorf(domain.Forbidden, "forbidden", "this API key lacks the permission %s in this workspace", needs)
+		s.askForScope(c, key, needs)
+		return nil, domain.Errorf(domain.Forbidden, "forbidden", "this %s lacks the permission %s in this workspace", key.Kind(), needs)
 	}
-	address, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		address = c.Request.RemoteAddr
-	}
-	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: address, RequestID: requestID(c), MayExec: key.May(access.Exec), MayInvoke: key.May(access.Invoke)}
-	caller.TraceParent = cmp.Or(domain.ParseTraceParent(c.GetHeader("Traceparent")), newTraceParent())
+	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: s.Proxies.caller(c.Request), RequestID: requestID(c), MayExec: key.May(access.Exec), MayInvoke: key.May(access.Invoke)}
+	caller.TraceParent = traceOf(c)
 	return &request{Context: c, ctx: domain.WithScope(ctx, key.Scope), key: key, workspace: w, caller: caller}, nil
 }

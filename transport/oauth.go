@@ -6,8 +6,10 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +32,12 @@ func (s *Server) serveOAuth(r *gin.Engine, limits *limiters) {
 	}
 	r.GET("/oauth/authorize/:link", limited(s.browserPage(s.authorizationPage)))
 	r.POST("/oauth/authorize/:link", limited(s.browserPage(s.continueAuthorization)))
-	r.GET(authorizations.CallbackPath, limited(s.browserPage(s.finishAuthorization)))
+	for _, path := range []string{authorizations.CallbackPath, authorizations.CallbackPath + "/:callback"} {
+		r.GET(path, limited(s.browserPage(s.finishAuthorization)))
+		r.POST(path, limited(s.browserPage(s.chooseAccount)))
+	}
 	r.GET("/oauth/clients/:document", limited(s.clientDocument))
+	s.serveResource(r, limited)
 }
 
 const pageStyle = `body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}dt{color:#555}dd{margin:0 0 .7rem;overflow-wrap:anywhere}button{font:inherit;padding:.5rem 1.2rem}`
@@ -55,6 +61,11 @@ var pages = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <dt>What is asked for</dt><dd>{{range .Scopes}}<code>{{.}}</code> {{else}}what the service grants by default{{end}}</dd>
 </dl>
 <form method="post"><button>Continue to {{.Host}}</button></form>
+{{end}}{{with .Choices}}<form method="post">
+{{range .}}<fieldset><legend>{{.Name}}</legend>
+{{$name := .Name}}{{range .Choices}}<p><label><input type="radio" name="{{$name}}" value="{{.Value}}" required> {{if .Label}}{{.Label}} <code>{{.Value}}</code>{{else}}{{.Value}}{{end}}</label></p>
+{{end}}</fieldset>
+{{end}}<p><button>Use these</button></p></form>
 {{end}}</body></html>
 `))
 
@@ -62,6 +73,14 @@ type shownPage struct {
 	Title string
 	Text  []string
 	Page  *authorizations.Page
+
+	Choices []shownChoice
+}
+
+// shownChoice is a value of an account that a person chooses.
+type shownChoice struct {
+	Name    string
+	Choices []domain.Choice
 }
 
 // browserPage prepares the answer to a browser. What a browser fetches in advance is
@@ -157,27 +176,74 @@ func (s *Server) cookieName(name string) string {
 	return name
 }
 
-func (s *Server) finishAuthorization(c *gin.Context) {
+// returned reads what a browser comes back with.
+func (s *Server) returned(c *gin.Context) (authorizations.Return, error) {
 	q, err := url.ParseQuery(c.Request.URL.RawQuery)
 	if err != nil {
-		s.failedPage(c, domain.Errorf(domain.Invalid, "query_invalid", "the address of this page is malformed"))
-		return
+		return authorizations.Return{}, domain.Errorf(domain.Invalid, "query_invalid", "the address of this page is malformed")
 	}
-	out, err := s.Commands.FinishAuthorization(c.Request.Context(), q, func(name string) string {
+	return authorizations.Return{Path: c.Request.URL.Path, Query: q, Cookie: func(name string) string {
 		value, _ := c.Cookie(s.cookieName(name))
 		return value
-	})
+	}}, nil
+}
+
+func (s *Server) finishAuthorization(c *gin.Context) {
+	back, err := s.returned(c)
+	var out authorizations.Outcome
+	if err == nil {
+		out, err = s.Commands.FinishAuthorization(c.Request.Context(), back)
+	}
 	if err != nil {
 		s.failedPage(c, err)
 		return
 	}
+	s.outcomePage(c, out)
+}
+
+// chooseAccount takes what a person chooses of their account, in the browser that they have
+// just signed in with.
+func (s *Server) chooseAccount(c *gin.Context) {
+	back, err := s.returned(c)
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxTestBody)
+	if err == nil && c.Request.ParseForm() != nil {
+		err = domain.Errorf(domain.Invalid, "form_invalid", "the form of this page is malformed")
+	}
+	var out authorizations.Outcome
+	if err == nil {
+		wanted := map[string]string{}
+		for name := range c.Request.PostForm {
+			wanted[name] = c.Request.PostForm.Get(name)
+		}
+		out, err = s.Commands.ChooseInBrowser(c.Request.Context(), back, wanted)
+	}
+	if err != nil {
+		s.failedPage(c, err)
+		return
+	}
+	s.outcomePage(c, out)
+}
+
+// outcomePage shows a person what their sign-in led to, or sends them on.
+func (s *Server) outcomePage(c *gin.Context, out authorizations.Outcome) {
+	if out.To != "" {
+		c.Redirect(http.StatusSeeOther, out.To)
+		return
+	}
 	switch out.State {
 	case authorizations.Succeeded:
-		text := []string{"You have signed in to " + out.Integration + ". You can close this page."}
+		page := shownPage{Title: "Signed in", Text: []string{"You have signed in to " + out.Integration + ". You can close this page."}}
 		if len(out.MissingScopes) > 0 {
-			text = append(text, "Not everything was permitted that was asked for. Missing: "+strings.Join(out.MissingScopes, ", ")+".")
+			page.Text = append(page.Text, "Not everything was permitted that was asked for. Missing: "+strings.Join(out.MissingScopes, ", ")+".")
 		}
-		s.page(c, http.StatusOK, shownPage{Title: "Signed in", Text: text})
+		if len(out.Choices) > 0 {
+			page.Title = "Choose"
+			page.Text[0] = "You have signed in to " + out.Integration + ". Your account has several of these: choose which of them to use."
+		}
+		for _, name := range slices.Sorted(maps.Keys(out.Choices)) {
+			page.Choices = append(page.Choices, shownChoice{Name: name, Choices: out.Choices[name]})
+		}
+		s.page(c, http.StatusOK, page)
 	case authorizations.Pending:
 		s.page(c, http.StatusOK, shownPage{Title: "Signing in", Text: []string{"This takes a moment. Reload the page."}})
 	default:

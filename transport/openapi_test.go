@@ -50,7 +50,7 @@ func operations(t *testing.T) []operation {
 	return all
 }
 
-var parameter = regexp.MustCompile(`:[a-z_]+|\{[a-z_]+\}`)
+var parameter = regexp.MustCompile(`[:*][a-z_]+|\{[a-z_]+\}`)
 
 func TestTheDescriptionIsValidOpenAPI(t *testing.T) {
 	var problems []string

@@ -27,8 +27,9 @@ const readyTimeout = 2 * time.Second
 
 // Readiness has the positions of a service that is ready.
 type Readiness struct {
-	Position uint64
-	Head     uint64
+	Position     uint64
+	Head         uint64
+	TokensPaused bool // tokens from before a restore are not renewed
 }
 
 // ready answers 200 when the service can write and read, else 503.
@@ -40,13 +41,21 @@ func (s *Server) ready(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"ready": true, "position": r.Position, "head": r.Head, "lag": r.Head - min(r.Position, r.Head)})
+	c.JSON(http.StatusOK, gin.H{"ready": true, "position": r.Position, "head": r.Head, "lag": r.Head - min(r.Position, r.Head), "token_renewals": renewals(r.TokensPaused)})
+}
+
+func renewals(paused bool) string {
+	if paused {
+		return "paused"
+	}
+	return "active"
 }
 
 // metrics counts and times the requests of each route.
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	running  prometheus.Gauge
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
@@ -58,17 +67,22 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Name: "integrations_http_request_duration_seconds", Help: "Time from a request's headers to its answer, by route and method.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "method"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "integrations_http_requests_in_flight", Help: "Requests that are being answered, event streams included.",
+		}),
 	}
-	registry.MustRegister(m.requests, m.duration)
+	registry.MustRegister(m.requests, m.duration, m.running)
 	return m
 }
 
 func (m *metrics) observe(c *gin.Context) {
 	start := time.Now() //nolint:forbidigo // only for a metric
+	m.running.Inc()
+	defer m.running.Dec()
 	c.Next()
 	route := c.FullPath() // empty for an unknown route, so that callers can't add labels
 	m.requests.WithLabelValues(route, method(c), strconv.Itoa(c.Writer.Status())).Inc()
-	m.duration.WithLabelValues(route, method(c)).Observe(time.Since(start).Seconds())
+	observe(c.Request.Context(), m.duration.WithLabelValues(route, method(c)), time.Since(start))
 }
 
 // method returns the method of a request, or "other" for an unknown route.
@@ -80,5 +94,5 @@ func method(c *gin.Context) string {
 }
 
 func (m *metrics) serve(registry *prometheus.Registry) gin.HandlerFunc {
-	return gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 }

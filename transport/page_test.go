@@ -4,11 +4,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/projections"
 )
 
 func TestAnIntegrationIsCreatedReadChangedAndDeleted(t *testing.T) {
@@ -221,4 +227,51 @@ func TestOneOf32RacingCreatorsWins(t *testing.T) {
 func soon(t *testing.T, holds func() bool) {
 	t.Helper()
 	require.Eventually(t, holds, time.Minute, 10*time.Millisecond)
+}
+
+// What is read in lists and by itself is what the change was answered with, byte for byte,
+// whether the read model joins it or it is made for the caller.
+func TestAnIntegrationIsTheSameInEveryAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	u := listen(t, nil)
+	created := s.post("/integrations", rest("crm", u.url, members{
+		"display_name": "<CRM> & \"more\"", "auth": members{"bearer_token_value": "k"}, "endpoints": []any{endpoint("list", nil)},
+	})).is(201)
+	s.post("/integrations/crm/test-connection", nil).is(200)
+	require.Equal(t, strings.TrimSuffix(created.text, `,"last_test_status":null,"last_test_message":null,"last_tested_at":null}`+"\n"),
+		strings.Split(s.get("/integrations/crm").is(200).text, `,"last_test_status":"`)[0])
+	one := strings.TrimSpace(s.get("/integrations/crm").is(200).text)
+	require.Contains(t, one, `"last_test_status":"healthy"`)
+	require.Contains(t, s.get("/integrations?builtin=false").is(200).text, `{"items":[`+one+`],"has_more":false,"continuation_token":null,"total":1}`)
+	require.Contains(t, s.get("/integrations?limit=4").is(200).text, one)
+	narrow := s.narrowed(domain.Scope{Integrations: []string{"crm"}}, access.View)
+	require.Equal(t, one, strings.TrimSpace(s.as(narrow, "GET", "/integrations/crm", nil).is(200).text))
+	require.Contains(t, s.as(narrow, "GET", "/integrations", nil).is(200).text, `{"items":[`+one+`],"has_more":false`)
+	builtin := strings.TrimSpace(s.get("/integrations/google-maps").is(200).text)
+	require.Contains(t, s.get("/integrations").is(200).text, builtin)
+}
+
+func TestASearchIsCountedUpToABound(t *testing.T) {
+	if os.Getenv("MONGODB_URI") != "" {
+		t.Skip("SKIPPED: a server that has no indexes takes minutes; the suite of the stores counts up to a bound there")
+	}
+	t.Parallel()
+	s := serve(t, func(set *settings) { set.noProjector = true })
+	var b projections.Batch
+	for n := range 1001 {
+		name := fmt.Sprintf("clinic-%04d", n)
+		b.Documents = append(b.Documents, projections.Document{Position: uint64(n + 1), Integration: domain.Integration{
+			ID: domain.NewID("acme", name), Workspace: "acme", Name: name, Version: 1, Incarnation: 1,
+			Configuration: domain.Configuration{DisplayName: name, Protocol: domain.REST, Enabled: true, Endpoints: []domain.Endpoint{}},
+		}})
+	}
+	require.NoError(t, s.stores.read.Apply(t.Context(), b))
+	for query, want := range map[string][]any{
+		"search=clinic": {1000., true}, "search=clinic&exact_total=false": {1000., true}, "search=clinic&exact_total=true": {1001., nil},
+		"search=clinic-099": {10., nil}, "": {1004., nil}, "exact_total=true&enabled=true": {1004., nil},
+	} {
+		page := s.get("/integrations?limit=5&" + query).is(200)
+		require.Equal(t, want, []any{page.at("total"), page.at("total_is_at_least")}, query)
+	}
 }

@@ -76,13 +76,40 @@ func (s *Server) listProbes(r *request) (answer, error) {
 		Uptime: uptimesAnswer{Day: showUptime(past.Day), Month: showUptime(past.Month)},
 	}
 	for n, p := range past.Items {
-		body.Items[n] = probedAnswer{
-			Position: p.Position, Status: p.Probe.Status, Previous: nullable(p.Previous), Changed: p.Changed(), HTTPStatus: nullable(p.Probe.HTTPStatus),
-			DurationMS: milliseconds(p.Probe.Duration), Message: p.Probe.Message, TestedAt: instant(p.Probe.At), Actor: p.Actor,
-		}
+		body.Items[n] = showProbed(p.Position, p.Actor, p.IntegrationProbed)
 	}
 	if past.Next > 0 {
 		body.ContinuationToken = new(s.sealPosition(past.Next, scope))
 	}
 	return answer{status: http.StatusOK, body: body}, nil
+}
+
+func showProbed(position uint64, actor string, p domain.IntegrationProbed) probedAnswer {
+	return probedAnswer{
+		Position: position, Status: p.Probe.Status, Previous: nullable(p.Previous), Changed: p.Changed(), HTTPStatus: nullable(p.Probe.HTTPStatus),
+		DurationMS: milliseconds(p.Probe.Duration), Message: p.Probe.Message, TestedAt: instant(p.Probe.At), Actor: actor,
+	}
+}
+
+// EncodeProbe is EncodeEvent for the result of a probe.
+func EncodeProbe(e audit.Entry) []byte {
+	if e.Probed == nil { // it can't be read
+		return nil
+	}
+	return encode(e.Type, showProbed(e.Position, e.Actor, *e.Probed))
+}
+
+// streamProbes streams the results of the probes of an integration, from now on or after the
+// position in Last-Event-ID.
+func (s *Server) streamProbes(r *request) (answer, error) {
+	id := r.id()
+	if err := s.Audit.Known(r, r.workspace, id); err != nil {
+		return answer{}, err
+	}
+	return s.followOnly(r, s.LiveProbes, func(note audit.Notification) audit.Notification {
+		if note.Entry.ID != id {
+			return audit.Notification{Position: note.Position}
+		}
+		return note
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
 )
 
 func TestTheProbeHistoryOfAnIntegration(t *testing.T) {
@@ -52,4 +54,24 @@ func TestTheProbeHistoryOfAnIntegration(t *testing.T) {
 	s.create(rest("crm", u.url))
 	require.Empty(t, s.get("/integrations/crm/health").is(200).at("items"), "the probes of an earlier incarnation are not shown")
 	s.get("/integrations/google-maps/health").is(200)
+}
+
+func TestTheHealthOfAnIntegrationIsFollowedLive(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	u := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	s.create(rest("crm", u.url))
+	s.create(rest("other", u.url))
+	path := "/v1/acme/integrations/crm/health/stream"
+	viewer := s.issue("acme", access.View)
+	stream := s.listenTo(path, viewer, "0")
+	s.post("/integrations/other/test-connection", nil).is(200)
+	s.post("/integrations/crm/test-connection", nil).is(200)
+	name, data, ok := stream.next()
+	require.True(t, ok)
+	require.Equal(t, "integration.probed", name)
+	require.Contains(t, data, `"position":2,"status":"healthy"`, "that of another integration is left out")
+	holds(t, "Probed", []byte(data))
+	stream.end()
+	s.send(request{method: "GET", path: "/integrations/none/health/stream", key: viewer}).is(404, "integration_not_found")
 }

@@ -66,6 +66,7 @@ func (l *requestLog) record(c *gin.Context) {
 		{"id", c.Param("id")},
 		{keyIDAttribute, c.GetString(keyIDAttribute)},
 		{errorCodeAttribute, c.GetString(errorCodeAttribute)},
+		{traceIDAttribute, c.GetString(traceIDAttribute)},
 	} {
 		if known.value != "" {
 			attributes = append(attributes, slog.String(known.name, loggable(known.value)))
@@ -93,8 +94,9 @@ const maxLogged = 128
 
 // What the request log reads from a request's context.
 const (
-	keyIDAttribute     = "key_id"
-	errorCodeAttribute = "error_code"
+	keyIDAttribute        = "key_id"
+	keyWorkspaceAttribute = "key_workspace"
+	errorCodeAttribute    = "error_code"
 )
 
 func isStatusRoute(path string) bool {

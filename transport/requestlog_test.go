@@ -22,7 +22,7 @@ func TestEachRequestIsLoggedWithItsStatus(t *testing.T) {
 	lines := s.requestLines()
 	require.Len(t, lines, 3)
 	for n, want := range []string{
-		`"method":"GET","route":"/v1/:workspace/integrations","status":200,"duration_ms":[0-9.]+,"request_id":"[^"]+","workspace_id":"acme","key_id":"[^"]+"}$`,
+		`"method":"GET","route":"/v1/:workspace/integrations","status":200,"duration_ms":[0-9.]+,"request_id":"[^"]+","workspace_id":"acme","key_id":"[^"]+","trace_id":"[0-9a-f]{32}"}$`,
 		`"method":"DELETE","route":"/v1/:workspace/integrations/:id","status":403,.*"id":"crm","key_id":"[^"]+","error_code":"forbidden"}$`,
 		`"method":"GET","route":"/v1/:workspace/integrations","status":401,.*"workspace_id":"acme","error_code":"[a-z_]+"}$`,
 	} {

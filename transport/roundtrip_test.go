@@ -85,6 +85,7 @@ var everyType = map[string][]string{
 			"private_key_value": "<RSA KEY>", "token_in": {"header": "X-Token", "format": "T {token}"}}`,
 		`{"client_id": "c", "token_url": "https://a.example/t", "client_auth_method": "client_secret_jwt", "client_secret_value": "sssssssssssssssssssssssssssssssss", "token_in": {"query": "t"}}`,
 		`{"client_id": "c", "token_url": "https://a.example/t", "client_auth_method": "private_key_jwt", "private_key_generate": "ES256"}`,
+		`{"client_id": "c", "issuer": "https://a.example", "resource": "https://b.example", "client_secret_value": "s"}`,
 		`{"client_id": "c", "token_url": "https://a.example/t", "client_auth_method": "tls", "client_certificate": "<CERTIFICATE>", "client_key_value": "<RSA KEY>"}`,
 	},
 	"smart_backend_services": {
@@ -124,6 +125,18 @@ var everyType = map[string][]string{
 			"revocation_url": "https://id.example/revoke", "scopes": ["read"], "resource": "none", "authorization_params": {"access_type": "offline"}, "token_response": {"access_token": "user.token", "ok": "ok"},
 			"scope_on_refresh": true, "require_all_scopes": true, "token_default_seconds": 3600}`,
 		`{"registration": "dynamic", "issuer": "https://id.example", "pkce": "assume"}`,
+		`{"client_id": "c", "client_secret_value": "s", "authorization_url": "https://{account.shop}/authorize", "token_url": "https://{account.shop}/token", "redirect": "own",
+			"offline_access": "omit", "callback_hmac": "hmac", "identity_call": {"url": "https://id.example/{token}", "ok": "ok", "account": "user"}, "capture": {
+			"shop": {"from": "callback", "path": "shop", "hosts": ["*.shops.example"], "optional": false}, "site": {"from": "call", "path": "[*].id", "label": "name", "optional": true},
+			"tenant": {"from": "start"}}}`,
+	},
+	"oauth2_token_exchange": {
+		`{"client_id": "c", "client_secret_value": "s", "token_url": "https://id.example/token", "subject_token_value": "t", "subject_token_type": "jwt", "audience": "a",
+			"actor_token_value": "u", "actor_token_type": "urn:x:y", "requested_token_type": "access_token", "resource": "https://b.example/x", "scopes": ["r"]}`,
+		`{"client_id": "c", "client_auth_method": "none", "issuer": "https://id.example", "subject_token_value": "t", "requested_token_type": "id-jag",
+			"resource_issuer": "https://as.example", "resource_client_id": "d", "resource_client_auth_method": "body", "resource_client_secret_value": "s"}`,
+		`{"client_id": "c", "token_url": "https://id.example/token", "client_auth_method": "private_key_jwt", "private_key_value": "<P-256 KEY>", "subject_token_value": "t",
+			"requested_token_type": "id-jag", "audience": "a", "resource_token_url": "https://as.example/token", "resource_client_id": "d", "resource_client_auth_method": "none"}`,
 	},
 }
 
@@ -173,8 +186,8 @@ func TestWhatAGETShowsCanBePutBack(t *testing.T) {
 		}
 	}
 	all = append(all, members{
-		"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://m.example", "mcp_headers": members{"X-A": "1"},
-		"endpoints": []any{members{"name": "t", "description": "T.", "path": "", "tool": "t/x", "title": "T", "annotations": members{"idempotent": true}}},
+		"protocol": "mcp", "mcp_transport": "http", "mcp_url": "https://m.example", "mcp_headers": members{"X-A": "1"}, "mcp_session": "kept",
+		"endpoints": []any{members{"name": "t", "description": "T.", "path": "", "tool": "t/x", "title": "T", "annotations": members{"idempotent": true}, "output_schema": members{"type": "object"}}},
 	})
 	for n, doc := range all {
 		doc["name"], doc["display_name"] = "i-"+string(rune('a'+n/26))+string(rune('a'+n%26)), "I"
@@ -192,6 +205,12 @@ func TestWhatAGETShowsCanBePutBack(t *testing.T) {
 		pad(signature, []string{"template", "key_id", "components", "label", "tag", "encoding", "header", "format", "query", "headers", "params"})
 		tokenIn, _ := auth["token_in"].(members)
 		pad(tokenIn, []string{"header", "format", "query"})
+		captures, _ := auth["capture"].(members)
+		for _, one := range captures {
+			pad(one.(members), []string{"path", "label", "hosts", "optional"})
+		}
+		identity, _ := auth["identity_call"].(members)
+		pad(identity, []string{"ok", "account"})
 		same = s.put(path, padded)
 		require.Equal(t, 200, same.status, "%v: %s", padded, same.text)
 		require.Equal(t, shown.text, same.text, "nothing has changed")

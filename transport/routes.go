@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,36 +25,59 @@ type route struct {
 // routes is the whole API below a workspace.
 var routes = []route{
 	{"POST", "/integrations", access.Create, write, (*Server).createIntegration, "dry_run"},
-	{"GET", "/integrations", access.View, read, (*Server).listIntegrations, "enabled protocol builtin search sort_by limit continuation_token"},
+	{"GET", "/integrations", access.View, read, (*Server).listIntegrations, "enabled protocol builtin search exact_total sort_by limit continuation_token"},
 	{"GET", "/integrations/events", access.View, read, (*Server).listEvents, "type actor integration_id from to order limit continuation_token"},
 	{"GET", "/integrations/events/stream", access.View, read, (*Server).streamEvents, ""},
+	{"GET", "/integrations/events/:position/proof", access.Admin, read, (*Server).proveEvent, ""},
+	{"GET", "/integrations/calls/:position/proof", access.Admin, read, (*Server).proveCall, ""},
+	{"GET", "/transparency/:log/export", access.Admin, read, (*Server).exportLog, "checkpoint_size"},
 	{"GET", "/integrations/calls", access.View, read, (*Server).listCalls, callQuery},
 	{"GET", "/integrations/calls/stream", access.View, read, (*Server).streamCalls, ""},
 	{"GET", "/integrations/health-check", access.View, call, (*Server).checkHealth, "max_age_ms details"},
 	{"POST", "/integrations/test-connection", access.View, call, (*Server).testUnsavedConnection, ""},
+	{"POST", "/integrations/reshape", access.View, call, (*Server).reshape, ""},
+	{"POST", "/integrations/discover", access.View, call, (*Server).discoverUnsaved, ""},
 	{"GET", "/integrations/:id", access.View, read, (*Server).getIntegration, "as_of"},
 	{"PUT", "/integrations/:id", access.Update, write, (*Server).updateIntegration, "dry_run merge"},
 	{"DELETE", "/integrations/:id", access.Delete, write, (*Server).deleteIntegration, "dry_run"},
 	{"GET", "/integrations/:id/history", access.View, read, (*Server).history, "limit continuation_token"},
 	{"GET", "/integrations/:id/calls", access.View, read, (*Server).listCalls, callQuery},
+	{"GET", "/integrations/:id/calls/:call/bodies", access.ReadBodies, read, (*Server).getBodies, ""},
 	{"GET", "/integrations/:id/usage", access.View, read, (*Server).getUsage, ""},
+	{"GET", "/integrations/:id/timeline", access.View, read, (*Server).integrationTimeline, "from to buckets"},
+	{"GET", "/activity", access.View, read, (*Server).getActivity, "integration_id"},
+	{"GET", "/timeline", access.View, read, (*Server).workspaceTimeline, "from to buckets"},
 	{"GET", "/integrations/:id/health", access.View, read, (*Server).listProbes, "limit continuation_token"},
+	{"GET", "/integrations/:id/health/stream", access.View, read, (*Server).streamProbes, ""},
 	{"POST", "/integrations/:id/restore", access.Update, write, (*Server).restoreIntegration, "dry_run"},
 	{"GET", "/integrations/:id/jwks", access.View, read, (*Server).publicKeys, ""},
 	{"GET", "/integrations/:id/signing-keys", access.View, read, (*Server).listSigningKeys, ""},
 	{"POST", "/integrations/:id/signing-keys/rotate", access.Update, write, (*Server).rotateSigningKeys, "dry_run"},
 	{"POST", "/integrations/:id/authorizations", access.Authorize, call, (*Server).startAuthorization, ""},
-	{"GET", "/integrations/:id/authorizations", access.Authorize, read, (*Server).listAuthorizations, "state limit continuation_token"},
+	{"GET", "/integrations/:id/authorizations", access.Authorize, read, (*Server).listAuthorizations, "state subject account other_client limit continuation_token"},
+	{"POST", "/integrations/:id/authorizations/import", access.Authorize, call, (*Server).importAuthorization, ""},
 	{"GET", "/integrations/:id/authorizations/:subject", access.Authorize, read, (*Server).getAuthorization, ""},
+	{"PUT", "/integrations/:id/authorizations/:subject", access.Authorize, write, (*Server).updateAuthorization, ""},
+	{"POST", "/integrations/:id/authorizations/:subject/confirm", access.Authorize, write, (*Server).confirmAuthorization, ""},
 	{"DELETE", "/integrations/:id/authorizations/:subject", access.Authorize, call, (*Server).revokeAuthorization, "cascade"},
 	{"POST", "/integrations/:id/test-connection", access.View, call, (*Server).testConnection, ""},
 	{"POST", "/integrations/:id/discover", access.View, call, (*Server).discover, ""},
 	{"POST", "/integrations/:id/endpoints/:name/test", access.View, call, (*Server).testEndpoint, ""},
 	{"POST", "/integrations/:id/endpoints/:name/invoke", access.Invoke, call, (*Server).invokeEndpoint, ""},
+	{"GET", "/authorizations", access.Authorize, read, (*Server).listAllAuthorizations, "state subject account integration_id limit continuation_token"},
 	{"GET", "/integration-tools", access.View, read, (*Server).listTools, "format strict limit continuation_token"},
 	{"POST", "/integration-tools/resolve", access.View, read, (*Server).resolveTools, "format strict"},
-	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP, "tools integrations"},
-	{"POST", "/mcp/:id", access.Invoke, call, (*Server).serveMCP, "tools"},
+	{"POST", "/mcp", access.Invoke, call, (*Server).serveMCP, "tools integrations names"},
+	{"GET", "/mcp", access.Invoke, read, (*Server).notifyMCP, "tools integrations names"},
+	{"POST", "/mcp/:id", access.Invoke, call, (*Server).serveMCP, "tools names"},
+	{"GET", "/mcp/:id", access.Invoke, read, (*Server).notifyMCP, "tools names"},
+	{"GET", "/approvals", access.View, read, (*Server).listApprovals, "state integration_id key limit continuation_token"},
+	{"GET", "/approvals/events", access.View, read, (*Server).listApprovalEvents, "integration_id actor from to limit continuation_token"},
+	{"GET", "/approvals/events/stream", access.View, read, (*Server).streamApprovals, ""},
+	{"GET", "/approvals/:approval", access.View, read, (*Server).getApproval, ""},
+	{"POST", "/approvals/:approval/approve", access.Decide, write, (*Server).approve, ""},
+	{"POST", "/approvals/:approval/deny", access.Decide, write, (*Server).deny, ""},
+	{"GET", "/access-events", access.Admin, read, (*Server).listAccesses, "type key from to limit continuation_token"},
 	{"POST", "/api-keys", access.ManageKeys, write, (*Server).issueKey, ""},
 	{"GET", "/api-keys", access.ManageKeys, read, (*Server).listKeys, ""},
 	{"DELETE", "/api-keys/:key", access.ManageKeys, write, (*Server).revokeKey, ""},
@@ -66,6 +90,7 @@ var routes = []route{
 	{"GET", "/webhook-destinations/:destination/deliveries", access.ManageHooks, read, (*Server).listDeliveries, "status limit continuation_token"},
 	{"POST", "/webhook-destinations/:destination/deliveries/:delivery/redeliver", access.ManageHooks, write, (*Server).redeliver, ""},
 	{"POST", "/webhook-destinations/:destination/rotate-secret", access.ManageHooks, write, (*Server).rotateDestination, ""},
+	{"POST", "/webhook-destinations/:destination/verify", access.ManageHooks, read, (*Server).verifyWebhook, ""},
 	{"POST", "/webhook-destinations/:destination/test", access.ManageHooks, call, (*Server).testDestination, ""},
 }
 
@@ -90,15 +115,17 @@ func (s *Server) Handler() http.Handler { return compressed(s.routed()) }
 // routed returns the API, uncompressed.
 func (s *Server) routed() *gin.Engine {
 	r := s.engine()
-	get(r, "/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/docs") })
+	get(r, "/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, cmp.Or(s.Home, "/docs")) })
 	get(r, "/openapi.yaml", serveOpenAPI)
 	get(r, "/asyncapi.yaml", serveAsyncAPI)
 	s.serveDocs(r)
-	s.mcp = s.newMCP()
-	limits := newLimiters(s.Limits)
+	s.mcp, s.mcpStreams = s.newMCP(false), s.newMCP(true)
+	limits := newLimiters(s.Rates, s.Limits)
 	get(r, "/jwks/:key_set", s.serveKeySet(limits))
 	get(r, "/v1/auth/me", s.serveMe(limits))
+	get(r, "/v1/workspaces", s.serveWorkspaces(limits))
 	s.serveOAuth(r, limits)
+	s.serveTransparency(r, limits)
 	v1 := r.Group("/v1/:workspace")
 	for _, route := range routes {
 		handle := s.serve(route, limits)
@@ -143,7 +170,7 @@ func (s *Server) engine() *gin.Engine {
 	r.UseEscapedPath = true         // an escaped slash doesn't end the name of an integration
 	_ = r.SetTrustedProxies(nil)    // nil never fails: no proxy is trusted
 	m := newMetrics(s.Metrics)
-	r.Use(abandon, s.identify, m.observe, newRequestLog(s.Log).record, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
+	r.Use(abandon, s.identify, s.trace, m.observe, newRequestLog(s.Log).record, s.recordAccess, s.recover, s.checkHost, s.checkOrigin(http.NewCrossOriginProtection()))
 	r.NoRoute(func(c *gin.Context) {
 		s.refuse(c, domain.Errorf(domain.NotFound, "route_not_found", "there is no such route"))
 	})
@@ -165,6 +192,9 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 			r.ctx, release = s.Gate.Open(r.ctx)
 			defer release() // once the answer is written
 			err = limits.allow(c, r.key.ID, route.class, s.Now())
+		}
+		if err == nil {
+			err = limits.allowIn(c, r.workspace, s.Now())
 		}
 		if err == nil {
 			err = r.refuseOtherParameters(route.query)

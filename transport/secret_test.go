@@ -78,6 +78,7 @@ func TestNoAnswerAndNoLogEverShowsASecret(t *testing.T) {
 		"smart":   {"client_id": "c", "token_url": token, "assertion_algorithm": "ES384", "private_key_value": pemKey},
 		"jwt":     {"type": "oauth2_jwt_bearer", "token_url": token, "assertion_issuer": "me", "assertion_algorithm": "ES384", "private_key_value": pemKey, "scopes": "a b"},
 		"json":    {"type": "json_token_exchange", "client_id": "c", "token_url": token, "client_secret_value": canary},
+		"swap":    {"type": "oauth2_token_exchange", "client_id": "c", "token_url": token, "client_secret_value": canary, "subject_token_value": plainCanary, "actor_token_value": canary},
 		"bearerx": {"type": "bearer_token_exchange", "exchange_url": token, "exchange_secret_value": plainCanary, "exchange_param_headers": []any{members{"header_name": "X-A", "param_name": "a", "consume": true}}},
 	} {
 		doc := rest(name, u.url, members{"auth": auth, "endpoints": []any{endpoint("own"), endpoint("other", members{"auth": auth})}})

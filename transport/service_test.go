@@ -26,8 +26,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/accesslog"
+	"github.com/seed677028b5/integrations/approvals"
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/authorizations"
+	"github.com/seed677028b5/integrations/bodies"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/connectors"
 	"github.com/seed677028b5/integrations/connectors/sandbox"
@@ -35,7 +38,10 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/persons"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency"
+	"github.com/seed677028b5/integrations/transparency/trees"
 	"github.com/seed677028b5/integrations/transport"
 	"github.com/seed677028b5/integrations/usage"
 	"github.com/seed677028b5/integrations/vault"
@@ -100,6 +106,34 @@ type settings struct {
 	operatorKeys map[string]domain.Secret
 	profiles     []connectors.Profile
 	now          func() time.Time
+	returnOrigin string
+	proofs       bool // the trees of the logs, and the record of accesses
+}
+
+// proven has the trees of the logs, and the record of accesses.
+func proven(set *settings) { set.proofs = true }
+
+// openProofs opens what proven asks for, and returns what runs.
+func openProofs(t *testing.T, ctx context.Context, nc *nats.Conn, api *transport.Server, secrets *vault.Vault) []func(context.Context) error {
+	t.Helper()
+	var err error
+	api.Accesses, err = accesslog.Open(ctx, nc, 1, api.Now, rand.Text, api.Log)
+	require.NoError(t, err)
+	api.Accesses.Persons, err = persons.New(secrets)
+	require.NoError(t, err)
+	seed, err := secrets.DeriveKey("checkpoints")
+	require.NoError(t, err)
+	signing, err := transparency.NewKey(seed)
+	require.NoError(t, err)
+	grown, err := trees.Open(ctx, nc, 1)
+	require.NoError(t, err)
+	events := api.Audit.Events
+	api.Proofs = &trees.Reader{Events: events, Trees: grown, Key: signing, Streams: map[transparency.Log]string{
+		transparency.Integrations: eventstore.StreamOfIntegrations, transparency.Approvals: eventstore.StreamOfApprovals,
+		transparency.Calls: eventstore.StreamOfCalls, transparency.Access: accesslog.Stream,
+	}}
+	follower := &trees.Follower{Events: events, Trees: grown, Streams: api.Proofs.Streams, Key: signing, Log: api.Log}
+	return []func(context.Context) error{api.Accesses.Run, follower.Run}
 }
 
 // serve starts a service that stops with the test.
@@ -126,6 +160,9 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	dir := t.TempDir()
 	secrets, err := vault.Open(ctx, nc, vault.RootKeys{File: filepath.Join(dir, "root.keyset")}, 1)
 	require.NoError(t, err)
+	known, err := persons.New(secrets)
+	require.NoError(t, err)
+	events.SealPersons(known)
 	keys, err := access.Open(ctx, nc, 1, time.Now, logger)
 	require.NoError(t, err)
 	store := readStore(t, dir, logger)
@@ -140,13 +177,19 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	if set.now != nil {
 		now = set.now
 	}
-	consents, err := authorizations.Open(ctx, nc, authorizations.Config{Vault: secrets, Upstream: outside, Replicas: 1, Now: now, NewID: rand.Text, Log: logger})
+	consents, err := authorizations.Open(ctx, nc, authorizations.Config{Events: events, Model: store, Wait: projector.Wait, Vault: secrets, Upstream: outside, Replicas: 1, Now: now, NewID: rand.Text, Log: logger})
+	require.NoError(t, err)
+	reader := projections.Reader{Store: store, Builtins: set.builtins}
+	waiting, err := approvals.Open(ctx, nc, approvals.Config{
+		Events: events, Vault: secrets, Shown: projector.WaitForApproval, Replicas: 1, Now: now, NewID: rand.Text, Log: logger,
+	})
+	require.NoError(t, err)
+	kept, err := bodies.Open(ctx, nc, secrets, 1)
 	require.NoError(t, err)
 	commands := &commands.Service{
-		Authorizations: consents, Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Builtins: set.builtins,
-		OperatorKeys: set.operatorKeys, Now: now, NewID: rand.Text, Log: logger,
+		Approvals: waiting, Bodies: kept, Authorizations: consents, Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), PublicKey: connectors.PublicKey, GenerateKey: connectors.GenerateKey, Reshape: connectors.Reshape, Builtins: set.builtins,
+		OperatorKeys: set.operatorKeys, Now: now, NewID: rand.Text, Log: logger, Asker: transport.Asker(keys),
 	}
-	reader := projections.Reader{Store: store, Builtins: set.builtins}
 	queue, err := health.OpenQueue(ctx, nc, 1)
 	require.NoError(t, err)
 	results := health.NewResults(events, logger)
@@ -156,24 +199,37 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	past := audit.Log{Events: events, Builtins: set.builtins}
 	live := &audit.Live{Log: past, Encode: transport.EncodeEvent, Every: 50 * time.Millisecond, Logger: logger}
 	calls := &audit.Live{Log: past, Calls: true, Encode: transport.EncodeCall, Every: 50 * time.Millisecond, Logger: logger}
+	liveApprovals := &audit.Live{Log: past, Approvals: true, Encode: transport.EncodeApprovalEvent, Every: 50 * time.Millisecond, Logger: logger}
+	liveProbes := &audit.Live{Log: past, Probes: true, Encode: transport.EncodeProbe, Every: 50 * time.Millisecond, Logger: logger}
 	hookKey, err := secrets.DeriveKey("webhooks")
 	require.NoError(t, err)
 	hooks, err := webhooks.Open(ctx, nc, webhooks.Config{
-		Events: events, Key: hookKey, Send: outside.Send, Show: func(c eventstore.Commit) ([]byte, error) { return transport.ShowEvent(audit.EntryOf(c)) },
+		Events: events, Key: hookKey, Send: outside.Send, Show: func(c eventstore.Commit) ([]byte, error) {
+			var subject string
+			if e, ok := c.Event.(domain.AuthorizationChanged); ok {
+				if subject, _, err = consents.SubjectOf(ctx, e.Ref(), e.State.Incarnation); err != nil {
+					return nil, err
+				}
+			}
+			return transport.ShowEvent(audit.EntryOf(c), subject)
+		},
 		First: 5 * time.Millisecond, Longest: 5 * time.Millisecond, NewID: rand.Text, Now: time.Now, Log: logger,
 	})
 	require.NoError(t, err)
 	used, err := usage.Open(ctx, nc, 1)
 	require.NoError(t, err)
 	counter := &usage.Counter{Events: events, Usage: used, Log: logger}
-	runs = append(runs, counter.Run, live.Run, calls.Run, hooks.Run)
+	runs = append(runs, counter.Run, live.Run, calls.Run, liveApprovals.Run, liveProbes.Run, hooks.Run, func(ctx context.Context) error { return waiting.Run(ctx, commands) })
 	api := &transport.Server{
-		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, Usage: used, Keys: keys, Webhooks: hooks, Health: checker.Check,
-		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WriteWait: 10 * time.Second,
+		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, LiveApprovals: liveApprovals, LiveProbes: liveProbes, Usage: used, Keys: keys, Webhooks: hooks, Health: checker.Check,
+		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WaitForApproval: projector.WaitForApproval, WriteWait: 10 * time.Second,
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
 		},
 		Metrics: prometheus.NewRegistry(), NewID: rand.Text, Now: time.Now, Log: logger,
+	}
+	if set.proofs {
+		runs = append(runs, openProofs(t, ctx, nc, api, secrets)...)
 	}
 	if set.adjust != nil {
 		set.adjust(api)
@@ -191,7 +247,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 		assert.False(t, strings.Contains(log.String(), `"err":null`), "a log line has no cause")
 	})
 	require.Eventually(t, func() bool {
-		for _, one := range []*audit.Live{live, calls} {
+		for _, one := range []*audit.Live{live, calls, liveApprovals} {
 			for _, err := range one.Listen(ctx, "nobody", nil) {
 				if err != nil {
 					return false
@@ -204,6 +260,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	srv := httptest.NewServer(api.Handler())
 	t.Cleanup(srv.Close)
 	consents.SetPublicURL(srv.URL)
+	consents.SetReturnOrigins([]string{set.returnOrigin})
 	outside.DenyListener(srv.Listener.Addr().(*net.TCPAddr).AddrPort())
 	s := &service{t: t, url: srv.URL, api: api, hooks: hooks, log: log, stores: &stores{keys: keys, events: events, read: store, projector: projector}}
 	s.key = s.issue("acme", access.Admin)

@@ -5,32 +5,16 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/representation"
 )
 
 // signingKeysAnswer is the key pairs that the service generated for an integration.
 type signingKeysAnswer struct {
-	KeySetPath string             `json:"key_set_path"` // below the URL of the service
-	Items      []signingKeyAnswer `json:"items"`
-}
-
-type signingKeyAnswer struct {
-	ID        string     `json:"kid"`
-	Algorithm string     `json:"algorithm"`
-	SignsFrom time.Time  `json:"signs_from"`
-	Until     *time.Time `json:"published_until"` // null: until it is replaced
-}
-
-func showSigningKey(k domain.PublishedKey) signingKeyAnswer {
-	a := signingKeyAnswer{ID: k.ID, Algorithm: k.Algorithm, SignsFrom: instant(k.SignsFrom)}
-	if !k.Until.IsZero() {
-		a.Until = new(instant(k.Until))
-	}
-	return a
+	KeySetPath string                      `json:"key_set_path"` // below the URL of the service
+	Items      []representation.SigningKey `json:"items"`
 }
 
 // publicKeys answers with the JSON Web Key Set of an integration (RFC 7517).
@@ -51,9 +35,9 @@ func (s *Server) listSigningKeys(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body := signingKeysAnswer{KeySetPath: "/jwks/" + id, Items: make([]signingKeyAnswer, len(keys))}
+	body := signingKeysAnswer{KeySetPath: "/jwks/" + id, Items: make([]representation.SigningKey, len(keys))}
 	for n, key := range keys {
-		body.Items[n] = showSigningKey(key)
+		body.Items[n] = representation.OfSigningKey(key)
 	}
 	return answer{status: http.StatusOK, body: body}, nil
 }

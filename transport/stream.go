@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/seed677028b5/integrations/access"
@@ -30,6 +31,11 @@ func (s *Server) newStream(r *request, media string) stream {
 	r.Header("Cache-Control", "no-store")
 	r.Header("X-Accel-Buffering", "no") // proxies must not buffer it
 	r.Status(http.StatusOK)
+	return s.streamOf(r)
+}
+
+// streamOf returns the response of a request as a stream, whose headers are not set.
+func (s *Server) streamOf(r *request) stream {
 	return stream{r.Writer, http.NewResponseController(r.Writer), cmp.Or(s.TakeWithin, takeWithin)}
 }
 
@@ -73,12 +79,25 @@ func encode(typ string, shown any) []byte {
 // effect immediately.
 const recheckEvery = time.Second
 
+// accessChanges counts the changes of keys and of what tokens permit.
+func (s *Server) accessChanges() uint64 {
+	if s.Tokens == nil {
+		return s.Keys.Changes()
+	}
+	return s.Keys.Changes() + s.Tokens.Changes()
+}
+
 // streamEvents streams the events of the workspace, from now on or after the position in
 // Last-Event-ID.
 func (s *Server) streamEvents(r *request) (answer, error) { return s.follow(r, s.Live) }
 
-// follow streams what live notifies of.
+// follow streams what live notifies of, as far as the key sees it.
 func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
+	return s.followOnly(r, live, func(note audit.Notification) audit.Notification { return live.Seen(note, r.key.Scope) })
+}
+
+// followOnly streams what live notifies of, as seen shows it.
+func (s *Server) followOnly(r *request, live *audit.Live, seen func(audit.Notification) audit.Notification) (answer, error) {
 	var after *uint64
 	if last := r.GetHeader("Last-Event-ID"); last != "" {
 		position, err := live.ParsePosition(last)
@@ -94,7 +113,7 @@ func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
 		return answer{status: http.StatusOK, header: map[string]string{"Content-Type": "text/event-stream"}}, nil
 	}
 	var out *stream
-	known, checked := s.Keys.Changes(), s.Now()
+	known, checked := s.accessChanges(), s.Now()
 	for note, err := range live.Listen(r, r.workspace, after) {
 		if err != nil {
 			return s.streamEnded(r, out, err)
@@ -102,17 +121,24 @@ func (s *Server) follow(r *request, live *audit.Live) (answer, error) {
 		if out == nil {
 			out = new(s.newStream(r, "text/event-stream"))
 		}
-		if changes, now := s.Keys.Changes(), s.Now(); changes != known || now.Sub(checked) >= recheckEvery {
-			if _, err := s.authorize(r.Context, access.View); err != nil { // the key was revoked or has expired
+		if changes, now := s.accessChanges(), s.Now(); changes != known || now.Sub(checked) >= recheckEvery {
+			if !s.stillMay(r, access.View) {
 				return answer{done: true}, nil
 			}
 			known, checked = changes, now
 		}
-		if out.send(live.Seen(note, r.key.Scope), live.NamePosition(note.Position)) != nil {
+		if out.send(seen(note), live.NamePosition(note.Position)) != nil {
 			break
 		}
 	}
 	return answer{done: true}, nil
+}
+
+// stillMay reports whether a request that goes on would be accepted again, for a caller who sees
+// the same: a key may have been revoked or have expired, and what a token permits have changed.
+func (s *Server) stillMay(r *request, needs access.Permission) bool {
+	again, err := s.authorize(r.Context, needs)
+	return err == nil && reflect.DeepEqual(again.key.Scope, r.key.Scope)
 }
 
 // streamEnded answers if the stream has not started. Otherwise the end of the stream is enough:

@@ -179,5 +179,5 @@ func (s *Server) invokeEndpoint(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: showCall(result)}, nil
+	return called(result), nil
 }

@@ -13,11 +13,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/access/oidcauth"
+	"github.com/seed677028b5/integrations/accesslog"
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/ratelimit"
+	"github.com/seed677028b5/integrations/internal/tracing"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency/trees"
 	"github.com/seed677028b5/integrations/usage"
 	"github.com/seed677028b5/integrations/webhooks"
 )
@@ -31,28 +36,40 @@ type Server struct {
 	Live     *audit.Live
 
 	LiveCalls *audit.Live // of calls
-	Usage     *usage.Store
-	Keys      *access.Keys
-	Webhooks  *webhooks.Webhooks
-	Health    func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
 
-	Wait         func(ctx context.Context, position uint64) error // returns once the read model shows a position
-	WaitForProbe func(ctx context.Context, position uint64) error // the same in the log of probes
-	WriteWait    time.Duration                                    // how long a write waits for the read model; 0: it doesn't
-	Ready        func(context.Context) (Readiness, error)         // whether the service can write and read
+	LiveProbes *audit.Live // of results of probes
+
+	LiveApprovals *audit.Live // of approvals
+	Usage         *usage.Store
+	Proofs        *trees.Reader
+	Accesses      *accesslog.Log // nil: denied requests and the use of keys are not recorded
+	Keys          *access.Keys
+	Tokens        *oidcauth.Tokens // of those who sign in with an OpenID provider; nil: API keys only
+	Webhooks      *webhooks.Webhooks
+	Health        func(context.Context, commands.Caller, time.Duration) (domain.HealthReport, error)
+
+	Wait            func(ctx context.Context, position uint64) error // returns once the read model shows a position
+	WaitForProbe    func(ctx context.Context, position uint64) error // the same in the log of probes
+	WaitForApproval func(ctx context.Context, position uint64) error // the same in the log of approvals
+	WriteWait       time.Duration                                    // how long a write waits for the read model; 0: it doesn't
+	Ready           func(context.Context) (Readiness, error)         // whether the service can write and read
 
 	TakeWithin time.Duration // how long a listener of live events may take nothing; 0: 10 s
 
 	Gate    *admission.Gate // what requests may hold in memory together; nil: no bound
 	Limits  Limits
-	Hosts   []string // the Host names that are answered; empty: any
-	Version string   // of the product, for MCP clients; "": dev
+	Rates   *ratelimit.Limiter // of Limits, with those of other processes; nil: of this one alone
+	Hosts   []string           // the Host names that are answered; empty: any
+	Home    string             // where GET / leads; empty: /docs
+	Proxies Proxies            // who may report the address of a caller
+	Version string             // of the product, for MCP clients; "": dev
 	Metrics *prometheus.Registry
+	Traces  tracing.Tracer // default: nothing is traced
 	NewID   func() string
 	Now     func() time.Time
 	Log     *slog.Logger
 
-	mcp http.Handler
+	mcp, mcpStreams http.Handler // the second answers in a stream of events
 }
 
 // request is a request from someone who may make it. As a context it is the one
@@ -89,12 +106,19 @@ type answer struct {
 	done   bool // the handler has written the response itself
 }
 
+// encoded is a body that is JSON already.
+type encoded []byte
+
 func (a answer) write(c *gin.Context) {
 	if a.done {
 		return
 	}
 	for name, value := range a.header {
 		c.Header(name, value)
+	}
+	if data, is := a.body.(encoded); is {
+		c.Data(a.status, "application/json; charset=utf-8", data)
+		return
 	}
 	if a.body == nil {
 		c.Status(a.status)

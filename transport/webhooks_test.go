@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -100,11 +101,52 @@ func TestAWebhookDestinationOfAnotherWorkspaceIsNotFound(t *testing.T) {
 			continue
 		}
 		var body any
-		if o.method == "PUT" {
+		switch {
+		case o.method == "PUT":
 			body = members{}
+		case strings.HasSuffix(o.path, "/verify"):
+			body = members{"id": "msg_c1", "timestamp": "1", "signature": "v1,x", "body": "{}"}
 		}
 		path := strings.NewReplacer("{workspace_id}", "other", "{destination_id}", id, "{delivery_id}", "msg_c1").Replace(o.path)
 		s.send(request{method: o.method, path: path, key: outsider, body: body}).is(404, "webhook_destination_not_found")
 	}
 	s.get(hooks + "/" + id).is(200)
+}
+
+func TestASignatureIsCheckedWithTheSecretsOfItsDestination(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	got := make(chan *http.Request, 1)
+	bodies := make(chan string, 1)
+	u := listen(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- r.Clone(context.Background())
+		bodies <- string(body)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	d := s.post("/webhook-destinations", members{"url": u.url}).is(201).at("id").(string)
+	path := "/webhook-destinations/" + d
+	s.post(path+"/test", nil).is(200)
+	r, body := <-got, <-bodies
+	right := members{"id": r.Header.Get("webhook-id"), "timestamp": r.Header.Get("webhook-timestamp"), "signature": r.Header.Get("webhook-signature"), "body": body}
+	verify := func(change members) []any {
+		sent := members{}
+		for name, value := range right {
+			sent[name] = value
+		}
+		for name, value := range change {
+			sent[name] = value
+		}
+		a := s.post(path+"/verify", sent).is(200)
+		return []any{a.at("valid"), a.at("secret_version"), a.at("current")}
+	}
+	require.Equal(t, []any{true, 1., true}, verify(nil))
+	require.Equal(t, []any{false, nil, false}, verify(members{"body": body + " "}))
+	require.Equal(t, []any{false, nil, false}, verify(members{"id": "msg_other"}))
+	require.Equal(t, []any{false, nil, false}, verify(members{"timestamp": "soon"}))
+	s.post(path+"/rotate-secret", members{"overlap_seconds": 0}).is(200)
+	require.Equal(t, []any{true, 1., false}, verify(nil), "by the previous secret")
+	other := s.post("/webhook-destinations", members{"url": u.url}).is(201).at("id").(string)
+	require.Equal(t, false, s.post("/webhook-destinations/"+other+"/verify", right).is(200).at("valid"))
+	s.send(request{method: "POST", path: path + "/verify", body: members{"id": 1, "odd": true}, wrong: true}).is(422, "validation_failed")
 }

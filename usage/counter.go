@@ -105,17 +105,11 @@ func (b *book) begin(ctx context.Context, log string) (uint64, error) {
 	if err != nil {
 		return 0, unavailable(err)
 	}
-	msg, err := stream.GetLastMsgForSubject(ctx, countedSubject)
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, unavailable(err)
-	}
-	var last counted
-	if err == nil {
-		if err := json.Unmarshal(msg.Data, &last); err != nil {
-			return 0, fmt.Errorf("read up to where calls are counted: %w", err)
-		}
-	}
-	if err == nil && last.Log == log {
+	last, msg, err := lastCounted(ctx, stream)
+	switch {
+	case err != nil:
+		return 0, err
+	case msg != nil && last.Log == log:
 		b.counted = msg.Sequence
 		return last.Position, nil
 	}
@@ -123,6 +117,38 @@ func (b *book) begin(ctx context.Context, log string) (uint64, error) {
 		return 0, unavailable(err)
 	}
 	return 0, b.mark(ctx, counted{Log: log})
+}
+
+// lastCounted returns up to where calls are counted, and the message with it; nil: they
+// never were.
+func lastCounted(ctx context.Context, stream jetstream.Stream) (last counted, msg *jetstream.RawStreamMsg, err error) {
+	msg, err = stream.GetLastMsgForSubject(ctx, countedSubject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return counted{}, nil, nil
+	case err != nil:
+		return counted{}, nil, unavailable(err)
+	}
+	if err := json.Unmarshal(msg.Data, &last); err != nil {
+		return counted{}, nil, fmt.Errorf("read up to where calls are counted: %w", err)
+	}
+	return last, msg, nil
+}
+
+// Counted returns the position of a log up to which its calls are counted, and when that
+// was stored; 0 and the zero time: none is.
+func (s *Store) Counted(ctx context.Context, log string) (position uint64, at time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, streamName)
+	if err != nil {
+		return 0, time.Time{}, unavailable(err)
+	}
+	last, msg, err := lastCounted(ctx, stream)
+	if err != nil || msg == nil || last.Log != log {
+		return 0, time.Time{}, err
+	}
+	return last.Position, msg.Time, nil
 }
 
 // add counts a call, unless it is counted already.

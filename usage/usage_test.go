@@ -124,6 +124,15 @@ func TestCallsAreCountedByHour(t *testing.T) {
 	require.InDelta(t, 96, hours[0].Durations.Quantile(0.95).Milliseconds(), 3)
 	require.Len(t, c.counted(other, 1, noon), 1)
 	require.Empty(t, c.counted(domain.Ref{Workspace: "acme", ID: other.ID}, 0, noon))
+
+	require.Eventually(t, func() bool {
+		position, at, err := c.usage.Counted(t.Context(), c.events.Lineage().ID())
+		return err == nil && position == 104 && time.Since(at) < time.Minute
+	}, time.Minute, 10*time.Millisecond)
+	position, at, err := c.usage.Counted(t.Context(), "another log")
+	require.NoError(t, err)
+	require.Zero(t, position)
+	require.Zero(t, at)
 }
 
 // The counter is stopped again and again, two run at once, and the counts are deleted: each

@@ -24,7 +24,14 @@ import (
 type RootKeys struct {
 	File   string
 	Keyset string
+
+	// Master encrypts the keyset, wherever it comes from, such as a key in a KMS. It is used when the
+	// keyset is read and written, and for no secret. Default: the keyset is in clear text.
+	Master tink.AEAD
 }
+
+// ErrClearText is returned for a keyset in clear text where there is a Master.
+var ErrClearText = errors.New("vault: the root keyset is not encrypted")
 
 // source names the source of a keyset that is in a file, empty otherwise.
 func (k RootKeys) source() string {
@@ -95,16 +102,23 @@ func makeRootFile(keys RootKeys) error {
 	if err != nil {
 		return err
 	}
-	return writeRootFile(keys.File, handle)
+	return keys.write(handle)
 }
 
-// writeRootFile replaces the file atomically.
-func writeRootFile(file string, handle *keyset.Handle) error {
+// write replaces the file atomically.
+func (k RootKeys) write(handle *keyset.Handle) error {
 	var text bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
-		return err
+	to := keyset.NewJSONWriter(&text)
+	var err error
+	if k.Master != nil {
+		err = handle.Write(to, k.Master)
+	} else {
+		err = insecurecleartextkeyset.Write(handle, to)
 	}
-	if err := durablefile.Write(file, text.Bytes(), 0o400); err != nil {
+	if err != nil {
+		return fmt.Errorf("write root keyset: %w", err)
+	}
+	if err := durablefile.Write(k.File, text.Bytes(), 0o400); err != nil {
 		return fmt.Errorf("write root keyset: %w", err)
 	}
 	return nil
@@ -122,7 +136,10 @@ func (r *root) load() error {
 			return fmt.Errorf("read root keyset: %w", err)
 		}
 	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
+	handle, err := r.keys.decode(text)
+	if r.keys.Master != nil && err != nil {
+		return fmt.Errorf("read root keyset: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s holds no root keyset (Tink JSON; it has %d bytes); restore the right one from a copy: %w",
 			cmp.Or(r.keys.source(), "the configuration"), len(text), err)
@@ -133,6 +150,45 @@ func (r *root) load() error {
 	}
 	r.handle, r.cipher = handle, cipher
 	return nil
+}
+
+// decode reads a keyset, which the Master has encrypted if there is one.
+func (k RootKeys) decode(text []byte) (*keyset.Handle, error) {
+	from := keyset.NewJSONReader(bytes.NewReader(text))
+	encrypted := bytes.Contains(text, []byte(`"encryptedKeyset"`))
+	switch {
+	case k.Master == nil && encrypted:
+		return nil, errors.New("it is encrypted by a key that is kept elsewhere: set --root-key-uri")
+	case k.Master == nil:
+		return insecurecleartextkeyset.Read(from)
+	case !encrypted:
+		return nil, ErrClearText
+	}
+	return keyset.Read(from, k.Master)
+}
+
+// EncryptRoot has the Master encrypt a keyset file that is in clear text. It reports false if it was
+// encrypted before. The keys stay the same.
+func EncryptRoot(keys RootKeys) (bool, error) {
+	release, err := keys.lock()
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	clearText := keys
+	clearText.Master = nil
+	text, err := os.ReadFile(keys.File)
+	if err != nil {
+		return false, fmt.Errorf("read root keyset: %w", err)
+	}
+	if _, err := keys.decode(text); !errors.Is(err, ErrClearText) {
+		return false, err
+	}
+	handle, err := clearText.decode(text)
+	if err != nil {
+		return false, fmt.Errorf("read root keyset: %w", err)
+	}
+	return true, keys.write(handle)
 }
 
 // refresh reads the file again if it was replaced. The caller holds mu.
@@ -239,7 +295,7 @@ func (r *root) change(do func(*keyset.Manager) error) error {
 	if err != nil {
 		return err
 	}
-	if err := writeRootFile(r.keys.File, handle); err != nil {
+	if err := r.keys.write(handle); err != nil {
 		return err
 	}
 	return r.load()

@@ -44,6 +44,7 @@ type Vault struct {
 	stream  jetstream.Stream
 	root    *root
 	derived []byte // the known value
+	recent  recent
 	timeout time.Duration
 }
 
@@ -137,6 +138,12 @@ func (v *Vault) Seal(ctx context.Context, o domain.Owner, s domain.SealedSecret)
 // secret_missing when the value doesn't exist, and secret_unreadable when it was sealed
 // for something else.
 func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) (domain.Secret, error) {
+	_, secret, err := v.read(ctx, o, ref)
+	return secret, err
+}
+
+// read is Open that also returns the sealed value.
+func (v *Vault) read(ctx context.Context, o domain.Owner, ref domain.SecretRef) (*jetstream.RawStreamMsg, domain.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
 	msg, err := v.stream.GetLastMsgForSubject(ctx, subject(o, ref))
@@ -145,16 +152,16 @@ func (v *Vault) Open(ctx context.Context, o domain.Owner, ref domain.SecretRef) 
 	}
 	switch {
 	case err == nil && msg == nil:
-		return domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; set it again", ref.Field)
+		return nil, domain.Secret{}, domain.Errorf(domain.Invalid, "secret_missing", "the secret of %s is not in the vault; set it again", ref.Field)
 	case err != nil:
-		return domain.Secret{}, unavailable(err, "open "+ref.Field)
+		return nil, domain.Secret{}, unavailable(err, "open "+ref.Field)
 	}
 	text, err := v.open(msg, associated(o, ref))
 	if err != nil {
-		return domain.Secret{}, domain.Wrap(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
+		return nil, domain.Secret{}, domain.Wrap(fmt.Errorf("open %s: %w", ref.Field, err), domain.Invalid, "secret_unreadable",
 			"the secret of "+ref.Field+" can't be opened; set it again")
 	}
-	return domain.NewSecret(string(text)), nil
+	return msg, domain.NewSecret(string(text)), nil
 }
 
 func (v *Vault) open(msg *jetstream.RawStreamMsg, aad []byte) ([]byte, error) {
@@ -177,11 +184,22 @@ func (v *Vault) open(msg *jetstream.RawStreamMsg, aad []byte) ([]byte, error) {
 	return cipher.Decrypt(msg.Data, aad)
 }
 
-// Destroy overwrites every revision of a secret on disk. It succeeds if the secret is
-// already gone.
+// Destroy overwrites every revision of a secret on disk, and its pins. It succeeds if the
+// secret is already gone.
 func (v *Vault) Destroy(ctx context.Context, o domain.Owner, ref domain.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, v.timeout)
 	defer cancel()
+	for _, one := range []domain.SecretRef{ref, pinsOf(ref.ID)} {
+		v.recent.forget(subject(o, one))
+		defer v.recent.forget(subject(o, one)) // what was read meanwhile
+		if err := v.destroy(ctx, o, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Vault) destroy(ctx context.Context, o domain.Owner, ref domain.SecretRef) error {
 	for {
 		msg, err := streams.LastFromLeader(ctx, v.js.Conn(), streamName, subject(o, ref))
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
 	"pgregory.net/rapid"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -50,6 +53,39 @@ func TestASealedSecretOpens(t *testing.T) {
 	got, err := v.Open(t.Context(), owner, s.Ref)
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", got.Reveal())
+}
+
+func TestTheFirstPinOfASecretStaysUntilTheSecretIsDestroyed(t *testing.T) {
+	nc, keys := natstest.Connect(t), fileIn(t)
+	all := []*vault.Vault{open(t, nc, keys), open(t, nc, keys)}
+	pin := func(v *vault.Vault, name, value string) string {
+		t.Helper()
+		kept, err := v.Pin(t.Context(), owner, "s1", name, value)
+		require.NoError(t, err)
+		return kept
+	}
+	require.Empty(t, pin(all[0], "a", ""))
+	var first [20]string
+	var at sync.WaitGroup
+	for n := range first {
+		at.Go(func() { first[n], _ = all[n%2].Pin(t.Context(), owner, "s1", "a", strconv.Itoa(n)) })
+	}
+	at.Wait()
+	for _, kept := range first {
+		require.Equal(t, first[0], kept)
+	}
+	require.Equal(t, "x", pin(all[1], "b", "x"))
+	require.Equal(t, first[0], pin(all[1], "a", ""))
+	kept, err := all[0].Pin(t.Context(), owner, "s2", "a", "")
+	require.NoError(t, err)
+	require.Empty(t, kept, "another secret")
+	require.NoError(t, all[0].Destroy(t.Context(), owner, domain.SecretRef{ID: "s1"}))
+	require.Empty(t, pin(all[1], "a", ""))
+	for n := range 64 {
+		require.Equal(t, "x", pin(all[0], strconv.Itoa(n), "x"))
+	}
+	_, err = all[0].Pin(t.Context(), owner, "s1", "one more", "x")
+	require.Equal(t, "too_many_pins", domain.CodeOf(err))
 }
 
 func TestASecretOpensOnlyForWhatItWasSealedFor(t *testing.T) {
@@ -382,4 +418,40 @@ func TestOfSeveralProcessesThatReplaceASecretOneSucceeds(t *testing.T) {
 	require.NoError(t, v.Destroy(t.Context(), owner, s.Ref))
 	_, err = v.Replace(t.Context(), owner, s, next)
 	require.ErrorIs(t, err, vault.ErrReplaced, "what was destroyed stays destroyed")
+}
+
+func TestTheRootKeysetIsEncryptedByAMasterKey(t *testing.T) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	require.NoError(t, err)
+	master, err := aead.New(handle)
+	require.NoError(t, err)
+	nc := natstest.Connect(t)
+	keys, sealed := fileIn(t), secret("s1", "hunter2")
+	require.NoError(t, open(t, nc, keys).Seal(t.Context(), owner, sealed))
+
+	encrypted := keys
+	encrypted.Master = master
+	_, err = vault.Open(t.Context(), nc, encrypted, 1)
+	require.ErrorIs(t, err, vault.ErrClearText)
+	for _, changed := range []bool{true, false} {
+		is, err := vault.EncryptRoot(encrypted)
+		require.NoError(t, err)
+		require.Equal(t, changed, is)
+	}
+	text, err := os.ReadFile(keys.File)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "encryptedKeyset")
+	_, err = vault.Open(t.Context(), nc, keys, 1)
+	require.ErrorContains(t, err, "--root-key-uri")
+	again := open(t, nc, encrypted)
+	opened, err := again.Open(t.Context(), owner, sealed.Ref)
+	require.NoError(t, err)
+	require.Equal(t, "hunter2", opened.Reveal())
+
+	_, err = again.RotateRoot(t.Context(), func(vault.Rotation) {})
+	require.NoError(t, err)
+	rotated, err := os.ReadFile(keys.File)
+	require.NoError(t, err)
+	require.NotEqual(t, text, rotated)
+	require.Contains(t, string(rotated), "encryptedKeyset")
 }

@@ -49,18 +49,24 @@ func (v *verification) catchUp(ctx context.Context, shown readModel) error {
 
 // compare compares the read model with the state that the log leads to.
 func (v *verification) compare(ctx context.Context, shown projections.Model) error {
-	workspaces := map[domain.Workspace]bool{}
+	workspaces := map[domain.Workspace]map[group]int{}
 	for k, f := range v.folded {
-		workspaces[k.Workspace] = true
+		if workspaces[k.Workspace] == nil {
+			workspaces[k.Workspace] = map[group]int{}
+		}
 		if !f.deleted {
 			v.report.Integrations++
+			workspaces[k.Workspace][f.group]++
 		}
 	}
 	progress := terminal.NewProgress(v.Progress, "workspaces", len(workspaces))
 	defer progress.Done()
 	compared := 0
-	for w := range workspaces {
+	for w, groups := range workspaces {
 		if err := v.compareWorkspace(ctx, shown, w); err != nil {
+			return err
+		}
+		if err := v.compareTotals(ctx, shown, w, groups); err != nil {
 			return err
 		}
 		compared++
@@ -75,7 +81,7 @@ func (v *verification) compare(ctx context.Context, shown projections.Model) err
 }
 
 func (v *verification) compareWorkspace(ctx context.Context, shown projections.Model, w domain.Workspace) error {
-	q := projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 200}
+	q := projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 200, NoTotal: true}
 	for {
 		page, err := shown.List(ctx, w, q)
 		if err != nil {

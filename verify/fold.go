@@ -59,6 +59,10 @@ func (v *verification) event(c eventstore.Commit) {
 		v.problem("%v", c.Err)
 		return
 	}
+	if c.Key != "" {
+		v.authorization(c)
+		return
+	}
 	k := c.Ref()
 	f := v.folded[k]
 	if f == nil {
@@ -72,7 +76,7 @@ func (v *verification) event(c eventstore.Commit) {
 	if i.ID != c.ID || i.Workspace != c.Workspace {
 		v.problem("%s/%s: event %d is about another integration", c.Workspace, c.ID, c.Position)
 	}
-	*f = state{position: c.Position, version: i.Version, deleted: i.Deleted, hash: hashOf(i), owner: i.Owner(), secrets: i.Secrets()}
+	*f = state{position: c.Position, version: i.Version, deleted: i.Deleted, group: group{i.Enabled, i.Protocol}, hash: hashOf(i), owner: i.Owner(), secrets: i.Secrets()}
 }
 
 func hashOf(i domain.Integration) [sha256.Size]byte {

@@ -17,6 +17,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency/trees"
 	"github.com/seed677028b5/integrations/vault"
 )
 
@@ -28,28 +29,33 @@ type Config struct {
 	Followed    bool          // a running service keeps the read model current; else Run applies what is missing
 	CatchUp     time.Duration // how long to wait until the read model shows the whole log
 	Now         func() time.Time
+	Proofs      *trees.Reader // compares the logs with their trees; nil: they are not compared
+	Held        []byte        // checkpoints that were held elsewhere
 	Progress    io.Writer
 	Log         *slog.Logger
 }
 
 // Report is what Run found.
 type Report struct {
-	Events       int      `json:"events"`
-	Integrations int      `json:"integrations"` // that exist
-	Secrets      int      `json:"secrets"`      // that events name
-	Accepted     uint64   `json:"accepted"`     // events that are missing and that an operator accepted as lost
-	Problems     []string `json:"problems"`
+	Events         int      `json:"events"`
+	Integrations   int      `json:"integrations"`    // that exist
+	Authorizations int      `json:"authorizations"`  // that are not revoked
+	Secrets        int      `json:"secrets"`         // that events name
+	Accepted       uint64   `json:"accepted"`        // events that are missing and that an operator accepted as lost
+	Trees          []Tree   `json:"trees,omitempty"` // that were compared with their logs
+	Problems       []string `json:"problems"`
 }
 
 // Run verifies that versions have no gaps, that every secret can be opened, that none
-// is left over, and that the read model shows the state that the log leads to.
+// is left over, and that the read model shows the state that the log leads to. It compares the logs with
+// their trees.
 func Run(ctx context.Context, c Config) (report Report, err error) {
 	shown, err := openReadModel(ctx, c)
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, shown.Close()) }()
-	v := &verification{Config: c, folded: map[domain.Ref]*state{}, report: Report{Problems: []string{}}}
+	v := &verification{Config: c, folded: map[domain.Ref]*state{}, authorizations: map[domain.AuthorizationRef]*authorizationState{}, report: Report{Problems: []string{}}}
 	if v.head, err = c.Events.Head(ctx); err != nil {
 		return report, err
 	}
@@ -57,10 +63,17 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		return report, err
 	}
 	v.openSecrets(ctx)
+	v.openGrants(ctx)
 	if err := v.catchUp(ctx, shown); err != nil {
 		return report, err
 	}
 	if err := v.compare(ctx, shown); err != nil {
+		return report, err
+	}
+	if err := v.compareAuthorizations(ctx, shown); err != nil {
+		return report, err
+	}
+	if err := v.compareTrees(ctx); err != nil {
 		return report, err
 	}
 	service := &commands.Service{Events: c.Events, Vault: c.Vault, Now: c.Now}
@@ -73,7 +86,10 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 
 // WriteText writes the report for people.
 func (r Report) WriteText(to io.Writer) error {
-	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d secrets\n", r.Events, r.Integrations, r.Secrets)
+	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d authorizations, %d secrets\n", r.Events, r.Integrations, r.Authorizations, r.Secrets)
+	for _, t := range r.Trees {
+		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Unchanged, t.Held)
+	}
 	for _, p := range r.Problems {
 		_, err = fmt.Fprintln(to, "wrong:", p)
 	}
@@ -92,6 +108,8 @@ type verification struct {
 	last   uint64 // position of the event that was folded last
 	gap    uint64 // last position that has no event
 	folded map[domain.Ref]*state
+
+	authorizations map[domain.AuthorizationRef]*authorizationState
 }
 
 // state is what the log leads to. It keeps a hash instead of the integration, so that
@@ -101,6 +119,7 @@ type state struct {
 	version  uint64
 	hash     [sha256.Size]byte
 	deleted  bool
+	group    group
 	owner    domain.Owner
 	secrets  []domain.SecretRef
 	shown    bool // by the read model

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -17,6 +18,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/natstest"
+	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/projections/sqlite"
 	"github.com/seed677028b5/integrations/vault"
 	"github.com/seed677028b5/integrations/verify"
@@ -78,4 +80,56 @@ func TestASecretThatIsGoneOrLeftOverIsAProblem(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, report.Problems, 2)
 	require.Contains(t, report.Problems[0], "secret auth.bearer_token_value")
+}
+
+func TestATotalOfTheReadModelThatIsWrongIsAProblem(t *testing.T) {
+	_, c := open(t)
+	report, err := verify.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Empty(t, report.Problems)
+	file, err := filepath.Glob(filepath.Join(c.Generations.(*sqlite.Generations).Folder, "read-*.db"))
+	require.NoError(t, err)
+	db, err := driver.Open("file:" + file[0])
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), `UPDATE counts SET number = number + 1 WHERE enabled AND protocol = 'rest'`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	report, err = verify.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Len(t, report.Problems, 4)
+	require.Contains(t, report.Problems[0], "acme: a total of the read model differs from the log: 2 integrations, and not 1")
+}
+
+func TestAnAuthorizationThatTheReadModelLacksOrThatHasNoTokensIsAProblem(t *testing.T) {
+	_, c := open(t)
+	change := func(after uint64, e domain.AuthorizationEvent, state domain.Authorization) uint64 {
+		position, err := c.Events.AppendAuthorization(t.Context(), after, domain.AuthorizationChanged{
+			Workspace: "acme", ID: domain.NewID("acme", "crm"), Key: "7f", Change: e, State: domain.EvolveAuthorization(state, e),
+		}, domain.Metadata{CommandID: rand.Text(), At: time.Now(), Actor: "key-ann"})
+		require.NoError(t, err)
+		return position
+	}
+	started := domain.AuthorizationStarted{Name: "crm", Subject: "s", Incarnation: 1, By: "key-ann", At: time.Now().UTC()}
+	given := domain.Authorized{Incarnation: 1, ClientID: "us", By: "key-ann", Grant: domain.SecretRef{ID: "grant-7f-1", Field: "authorization", Version: 1}, At: started.At}
+	first := change(0, started, domain.Authorization{})
+	report, err := verify.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, verify.Report{Events: 2, Integrations: 1, Authorizations: 1, Secrets: 1, Problems: []string{}}, report)
+
+	state := domain.EvolveAuthorization(domain.Authorization{}, started)
+	change(first, given, state)
+	report, err = verify.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Len(t, report.Problems, 1)
+	require.Contains(t, report.Problems[0], "the tokens of the authorization 7f")
+
+	_, store, err := projections.OpenLive(t.Context(), c.Generations)
+	require.NoError(t, err)
+	other := projections.Authorization{AuthorizationRef: domain.AuthorizationRef{Workspace: "acme", ID: domain.NewID("acme", "crm"), Key: "7f"}, Position: 99, State: state}
+	require.NoError(t, store.Apply(t.Context(), projections.Batch{Authorizations: []projections.Authorization{other}}))
+	require.NoError(t, store.Close())
+	report, err = verify.Run(t.Context(), c)
+	require.NoError(t, err)
+	require.Len(t, report.Problems, 2)
+	require.Contains(t, report.Problems[1], "the read model differs from the log at the authorization 7f")
 }

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/retryafter"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // maxAnswer is how many bytes of a response are read and discarded. A connection can
@@ -36,9 +38,22 @@ func (w *Webhooks) attempt(ctx context.Context, d domain.WebhookDestination, m m
 	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	defer cancel()
 	began := time.Now() //nolint:forbidigo // measures a duration
+	ctx, span := w.config.Traces.Begin(ctx, "deliver", tracing.Consumer, m.TraceParent)
 	o := w.send(ctx, d, m)
+	endAttempt(span, d, m, o)
 	o.took = time.Since(began)
 	return o
+}
+
+func endAttempt(span tracing.Span, d domain.WebhookDestination, m message, o outcome) {
+	span.Of(d.Workspace, m.Integration)
+	span.SetText("integrations.destination_id", d.ID)
+	span.SetText("integrations.webhook_id", m.ID)
+	span.SetText(tracing.Event, m.Type)
+	if !o.delivered() {
+		span.Fail(string(cmp.Or(o.code, domain.CallUpstreamError)))
+	}
+	span.End(nil)
 }
 
 func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m message) outcome {
@@ -50,6 +65,9 @@ func (w *Webhooks) send(ctx context.Context, d domain.WebhookDestination, m mess
 		return outcome{problem: "The request could not be made.", code: domain.CallMisconfigured}
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if parent := cmp.Or(tracing.Parent(ctx), m.TraceParent); parent != "" {
+		req.Header.Set(tracing.Header, parent)
+	}
 	resp, err := w.config.Send(req)
 	if err != nil {
 		o := outcome{problem: "The receiver could not be reached.", code: domain.CallUnreachable}

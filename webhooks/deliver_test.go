@@ -132,6 +132,9 @@ func TestWhatCanNotBeDeliveredInADayIsDeadAndCanBeSentAgain(t *testing.T) {
 	require.Equal(t, first, dead.Position)
 	require.Equal(t, "The receiver answered 500 Internal Server Error.", dead.Problem)
 	s.eventually("it is counted", func() bool { return s.hooks.Count(webhooks.Dead) == 1 })
+	letters, err := s.hooks.DeadLetters(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), letters)
 
 	r.set(nil)
 	second := s.change("acme", "crm")

@@ -79,6 +79,9 @@ func (w *Webhooks) Create(ctx context.Context, of domain.Workspace, doc domain.D
 		d.AfterProbe, err = w.config.Events.ProbeHead(ctx)
 	}
 	if err == nil {
+		d.AfterApproval, err = w.config.Events.ApprovalHead(ctx)
+	}
+	if err == nil {
 		err = w.store(ctx, d, 0)
 	}
 	if err != nil {

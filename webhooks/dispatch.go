@@ -64,7 +64,7 @@ func (d *dispatcher) follow(ctx context.Context) error {
 	d.mu.Lock()
 	read := d.read
 	d.mu.Unlock()
-	for commits, err := range d.after(ctx, eventstore.Selection{}, read) {
+	for commits, err := range d.after(ctx, eventstore.Selection{Authorizations: true}, read) {
 		if err == nil {
 			err = d.catchUp(ctx) // so that no destination older than the events is missed
 		}

@@ -50,7 +50,7 @@ func (d *dispatcher) take(q *eventQueue) (events []eventstore.Commit, behind boo
 func (d *dispatcher) readUp(ctx context.Context, q *eventQueue) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for commits, err := range d.after(ctx, eventstore.Selection{Workspace: q.workspace}, q.done) {
+	for commits, err := range d.after(ctx, eventstore.Selection{Workspace: q.workspace, Authorizations: true}, q.done) {
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (d *dispatcher) deliveriesOf(ctx context.Context, events []eventstore.Commi
 			return nil, fmt.Errorf("make a webhook of event %d: %w", e.Position, err)
 		}
 		for _, to := range wanted {
-			m := message{ID: messageID(to, d.sort, d.config.Events.Lineage().Name(e.Position)), Type: typeOf(e.Event), Integration: e.ID, Position: e.Position, EnqueuedAt: d.config.Now(), Body: body}
+			m := message{ID: messageID(to, d.sort, d.config.Events.Lineage().Name(e.Position)), Type: typeOf(e.Event), Integration: e.ID, Position: e.Position, EnqueuedAt: d.config.Now(), Body: body, TraceParent: e.Meta.TraceParent}
 			// The id of the command distinguishes an event from another one that a log which
 			// lost its end has at the same position.
 			stored, err := json.Marshal(m)
@@ -173,12 +173,14 @@ func (d *dispatcher) wanted(e eventstore.Commit) []domain.WebhookDestination {
 // typeOf returns the type of webhook for an event; empty: there is none.
 func typeOf(e domain.Event) string {
 	switch is := e.(type) {
-	case domain.IntegrationCreated, domain.IntegrationUpdated, domain.IntegrationDeleted:
+	case domain.IntegrationCreated, domain.IntegrationUpdated, domain.IntegrationDeleted, domain.AuthorizationChanged:
 		return domain.NameOf(e)
 	case domain.IntegrationProbed:
 		if is.Changed() {
 			return domain.HealthChanged
 		}
+	case domain.CallRequested, domain.CallApproved, domain.CallDenied, domain.CallExpired, domain.CallStarted, domain.CallMade, domain.CallCancelled, domain.CallLost:
+		return domain.NameOf(e)
 	case domain.IntegrationInvoked:
 	}
 	return ""

@@ -15,7 +15,8 @@ type message struct {
 	Integration domain.ID       `json:"integration_id"`
 	Position    uint64          `json:"position"`
 	EnqueuedAt  time.Time       `json:"enqueued_at"`
-	Body        json.RawMessage `json:"body"` // as it is signed and sent
+	Body        json.RawMessage `json:"body"`                  // as it is signed and sent
+	TraceParent string          `json:"traceparent,omitempty"` // of the event; empty: none
 }
 
 // payload is the body of a webhook.

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +25,9 @@ func Open(ctx context.Context, nc *nats.Conn, c Config) (*Webhooks, error) {
 		}
 	}
 	c.Replicas = max(c.Replicas, 1)
+	if c.Spread == nil {
+		c.Spread = rand.Float64 // hides nothing
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open webhooks: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 )
 
-// topic is one of the two logs whose events webhooks are made of.
+// topic is one of the logs whose events webhooks are made of.
 type topic struct {
 	name string // of its lease, and of the position up to which all is dispatched
 	sort string // in the ids of its webhooks
@@ -36,6 +36,11 @@ func (w *Webhooks) topics() []topic {
 			since: func(d domain.WebhookDestination) uint64 {
 				return events.Lineage().ProbesSince(d.CreatedAt, d.AfterProbe)
 			},
+		},
+		{
+			name: "webhooks.approvals._all._all", sort: "a", gaps: true, head: events.ApprovalHead, after: events.ApprovalsAfterIn,
+			position: events.ApprovalPosition, locate: eventstore.Lineage.LocateApproval,
+			since: func(d domain.WebhookDestination) uint64 { return d.AfterApproval },
 		},
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // Config holds the dependencies, limits and delays of webhooks.
@@ -37,9 +37,11 @@ type Config struct {
 	GiveUp   time.Duration                               // how old a delivery becomes before it is a dead letter; default 24 h
 	Timeout  time.Duration                               // of one attempt; default 15 s
 	Compare  time.Duration                               // how often what is pending is compared with what is being delivered; default 5 s
+	Spread   func() float64                              // from 0 to 1, spreads attempts; default: at random
 	NewID    func() string
 	Now      func() time.Time
 	Log      *slog.Logger
+	Traces   tracing.Tracer // default: nothing is traced
 }
 
 const (
@@ -94,6 +96,15 @@ func PendingOn(ctx context.Context, nc *nats.Conn) (count uint64, oldest time.Ti
 	return count, oldest, err
 }
 
+// DeadLetters returns how many webhooks could not be delivered, and were not sent again.
+func (w *Webhooks) DeadLetters(ctx context.Context) (uint64, error) {
+	stream, err := w.js.Stream(ctx, deadName)
+	if err != nil {
+		return 0, unavailable(err, "count dead webhooks")
+	}
+	return stream.CachedInfo().State.Msgs, nil
+}
+
 func pendingIn(ctx context.Context, js jetstream.JetStream) (count uint64, oldest time.Time, err error) {
 	stream, err := js.Stream(ctx, pendingName) // a fresh handle: Info would write to a shared one
 	if err != nil {
@@ -114,7 +125,7 @@ func (w *Webhooks) pause(attempts int) time.Duration {
 		wait *= 2
 	}
 	wait = min(wait, w.config.Longest)
-	return min(wait+time.Duration((rand.Float64()-0.5)*float64(wait)/5), w.config.Longest) //nolint:gosec // spreads attempts, hides nothing
+	return min(wait+time.Duration((w.config.Spread()-0.5)*float64(wait)/5), w.config.Longest)
 }
 
 func unavailable(err error, doing string) error {

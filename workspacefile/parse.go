@@ -1,5 +1,5 @@
-// Package workspacefile reads and writes the configuration of a workspace as YAML, and
-// plans and applies the changes that make a workspace match a file.
+// Package workspacefile reads and writes the configuration of a workspace as YAML,
+// plans and applies the changes that make a workspace match a file or another workspace, and compares two.
 //
 // Its one promise: a file never contains a secret that this package wrote, and a plan
 // is applied only to the versions that it was decided on.
@@ -23,8 +23,10 @@ type Entry struct {
 	Name     string
 	Document domain.Document // without the name
 
-	lines   map[string]int // of the file, by JSON pointer
-	secrets []secretField
+	lines    map[string]int // of the file, by JSON pointer
+	secrets  []secretField
+	texts    []secretField // texts that look like the variable of a secret
+	expected []expectedSecret
 }
 
 // secretField is the place of a secret in a document.
@@ -180,7 +182,7 @@ func (e *Entry) findSecrets() {
 	e.findWrapped(e.Document, "headers", "headers", "/headers")
 	headers, _ := e.Document["mcp_headers"].(map[string]any)
 	for name := range headers {
-		e.addSecret(headers, name, "mcp_headers."+strings.ToLower(name), "/mcp_headers/"+name)
+		e.addSecret(headers, name, "mcp_headers."+strings.ToLower(name), "/mcp_headers/"+domain.EscapePointer(name))
 	}
 }
 
@@ -188,7 +190,7 @@ func (e *Entry) findIn(parent map[string]any, field, pointer string) {
 	auth, _ := parent["auth"].(map[string]any)
 	for name := range auth {
 		if strings.HasSuffix(name, "_value") {
-			e.addSecret(auth, name, field+"auth."+name, pointer+"/auth/"+name)
+			e.addSecret(auth, name, field+"auth."+name, pointer+"/auth/"+domain.EscapePointer(name))
 		}
 	}
 	for _, group := range []string{"token_params", "token_headers"} {
@@ -197,12 +199,16 @@ func (e *Entry) findIn(parent map[string]any, field, pointer string) {
 }
 
 // findWrapped records the secrets among the members of a group: those given as
-// {value: …}. The others are texts.
+// {value: …}. The others are texts, which are no variables.
 func (e *Entry) findWrapped(parent map[string]any, group, field, pointer string) {
 	members, _ := parent[group].(map[string]any)
 	for name, value := range members {
+		at := pointer + "/" + domain.EscapePointer(name)
 		if _, wrapped := value.(map[string]any); wrapped {
-			e.addSecret(members, name, field+"."+name, pointer+"/"+domain.EscapePointer(name))
+			e.addSecret(members, name, field+"."+name, at)
+		}
+		if text, ok := value.(string); ok && variable.MatchString(text) {
+			e.texts = append(e.texts, secretField{field: field + "." + name, pointer: at, parent: members, member: name})
 		}
 	}
 }
@@ -227,14 +233,25 @@ func (s secretField) text() (string, bool) {
 var variable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
 // ExpandSecrets replaces variables such as ${CRM_API_KEY} by the secrets that lookup
-// returns. It returns a problem for each variable that is not set, and one for each
-// secret that the file contains as plain text.
+// returns. It returns a problem for each variable that is not set or that no secret may be
+// written as, and one for each secret that the file contains as plain text.
 func (e Entry) ExpandSecrets(lookup func(name string) (string, bool)) (missing, literal []Problem) {
+	for _, s := range e.texts {
+		text, _ := s.text()
+		missing = append(missing, Problem{domain.Problem{Pointer: s.pointer, Code: "variable_misplaced", Detail: fmt.Sprintf("is a text here, which is not secret: write {value: %q}", text)}, e.line(s.pointer)})
+	}
 	for _, s := range e.secrets {
 		text, _ := s.text()
 		match := variable.FindStringSubmatch(text)
+		if text == "" { // no secret
+			continue
+		}
 		if match == nil {
 			literal = append(literal, Problem{domain.Problem{Pointer: s.pointer, Code: "literal_secret", Detail: "is a secret that everyone who can read the file can read"}, e.line(s.pointer)})
+			continue
+		}
+		if own := ownVariable(match[1]); own != "" {
+			missing = append(missing, Problem{domain.Problem{Pointer: s.pointer, Code: "variable_refused", Detail: "variables that begin with " + own + " are not for integrations"}, e.line(s.pointer)})
 			continue
 		}
 		value, set := lookup(match[1])
@@ -249,6 +266,17 @@ func (e Entry) ExpandSecrets(lookup func(name string) (string, bool)) (missing, 
 		s.parent[s.member] = value
 	}
 	return missing, literal
+}
+
+// ownVariable returns the beginning of a name that makes a variable one of the service or of the
+// tools that it uses, "" for all others: who writes a file must not get their secrets.
+func ownVariable(name string) string {
+	for _, own := range []string{"INTEGRATIONS_", "VAULT_", "BAO_", "AWS_", "GOOGLE_", "GCE_", "CLOUDSDK_", "OTEL_"} {
+		if strings.HasPrefix(name, own) {
+			return own
+		}
+	}
+	return ""
 }
 
 // withoutSecrets returns the document without the secrets of some fields.

@@ -56,6 +56,17 @@ func TestASecretOfAFileComesFromTheEnvironment(t *testing.T) {
 	require.Equal(t, map[string]any{"bearer_token_value": "value of TOKEN"}, all[0].Document["auth"])
 }
 
+// Who writes a file and gives the address that the secret is sent to must not get the root key.
+func TestTheSecretsOfTheServiceAreNotThoseOfAFile(t *testing.T) {
+	for _, name := range []string{"INTEGRATIONS_ROOT_KEYSET", "VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY"} {
+		all, err := workspacefile.Parse([]byte("integrations:\n- name: crm\n  auth:\n    bearer_token_value: ${" + name + "}\n"))
+		require.NoError(t, err)
+		refused, _ := all[0].ExpandSecrets(func(string) (string, bool) { return "s3cret", true })
+		require.Len(t, refused, 1, name)
+		require.Equal(t, "variable_refused", refused[0].Code)
+	}
+}
+
 func TestASecretAmongTextsComesFromTheEnvironmentToo(t *testing.T) {
 	const file = "integrations:\n- name: crm\n  headers: {X-Version: '2', X-Key: {value: '${KEY}'}}\n  auth:\n    client_secret_value: ${SECRET}\n" +
 		"    token_params: {audience: crm, password: {value: plain}}\n"
@@ -68,4 +79,20 @@ func TestASecretAmongTextsComesFromTheEnvironmentToo(t *testing.T) {
 	missing, _ = all[0].ExpandSecrets(func(name string) (string, bool) { return "value of " + name, true })
 	require.Empty(t, missing)
 	require.Equal(t, map[string]any{"X-Version": "2", "X-Key": map[string]any{"value": "value of KEY"}}, all[0].Document["headers"])
+}
+
+func TestAVariableThatIsNoSecretIsRefused(t *testing.T) {
+	for pointer, text := range map[string]string{
+		"/headers/X-A":                            "headers: {X-A: '${P1}', X-B: 'a ${P1}'}",
+		"/auth/token_params/p~1n":                 "auth: {token_params: {p/n: '${P1}'}}",
+		"/endpoints/0/auth/token_headers/X-Token": "endpoints: [{name: list, auth: {token_headers: {X-Token: '${P1}'}}}]",
+	} {
+		all, err := workspacefile.Parse([]byte("integrations:\n- name: crm\n  " + text + "\n"))
+		require.NoError(t, err)
+		refused, _ := all[0].ExpandSecrets(func(string) (string, bool) { return "s3cret", true })
+		require.Len(t, refused, 1, text)
+		require.Equal(t, pointer, refused[0].Pointer)
+		require.Equal(t, 3, refused[0].Line)
+		require.Equal(t, `is a text here, which is not secret: write {value: "${P1}"}`, refused[0].Detail)
+	}
 }

@@ -12,11 +12,12 @@ import (
 	"github.com/seed677028b5/integrations/internal/terminal"
 )
 
-// Plan is the changes that make a workspace match a file.
+// Plan is the changes that make a workspace match a file, or another workspace.
 type Plan struct {
 	Workspace domain.Workspace `json:"workspace_id"`
 	Steps     []*Step          `json:"steps"`
-	Applied   bool             `json:"applied"` // steps that were not refused are done
+	Applied   bool             `json:"applied"`             // steps that were not refused are done
+	Remaining int              `json:"remaining,omitempty"` // steps that are not, since the program was interrupted
 
 	service *commands.Service
 	by      commands.Caller
@@ -28,6 +29,7 @@ type Step struct {
 	Action   Action          `json:"action"`
 	Version  uint64          `json:"version,omitempty"` // that it was decided on; it is applied to no other
 	Changed  []domain.Change `json:"changed"`
+	Lost     []string        `json:"lost_secrets,omitempty"` // pointers of secrets that the integration has, and that it destroys
 	Refusal  string          `json:"refusal,omitempty"`
 	Problems []Problem       `json:"problems,omitempty"`
 	Done     bool            `json:"done"`
@@ -61,49 +63,61 @@ func NewPlan(ctx context.Context, service *commands.Service, by commands.Caller,
 		p.Steps = append(p.Steps, s)
 		i, exists := present[e.Name]
 		delete(present, e.Name)
+		var after domain.Integration
 		if exists {
 			s.Action, s.Version = Change, i.Version
-			err = p.decideChange(ctx, s, i)
+			after, err = p.decideChange(ctx, s, i)
 		} else {
-			_, err = p.run(ctx, s, true)
+			var created commands.Outcome
+			created, err = p.run(ctx, s, true)
+			after = created.Integration
 		}
 		if err := s.refuse(err); err != nil {
 			return nil, err
 		}
+		stay := fieldsOf(after)
+		if s.Refusal == "" {
+			s.Lost = e.lost(i, after)
+		} else {
+			stay = e.staying(i)
+		}
+		s.refuseWithout(e.missing(stay))
 	}
 	for _, name := range slices.Sorted(maps.Keys(present)) {
 		if deleteOthers {
-			p.Steps = append(p.Steps, &Step{Name: name, Action: Delete, Version: present[name].Version, Changed: []domain.Change{}})
+			p.Steps = append(p.Steps, &Step{Name: name, Action: Delete, Version: present[name].Version, Changed: []domain.Change{}, Lost: Entry{}.lost(present[name], domain.Integration{})})
 		}
 	}
 	return p, nil
 }
 
-// decideChange decides what to change of i. A secret that i already has is no change.
-func (p *Plan) decideChange(ctx context.Context, s *Step, i domain.Integration) error {
+// decideChange decides what to change of i, and returns what it will be. A secret that i already has
+// is no change.
+func (p *Plan) decideChange(ctx context.Context, s *Step, i domain.Integration) (domain.Integration, error) {
 	whole, err := p.run(ctx, s, true)
 	if err != nil {
-		return err
+		return i, err
 	}
 	s.Changed = whole.Changes
+	after := whole.Integration
 	unchanged, err := p.unchangedSecrets(ctx, s.entry, i)
 	if err != nil {
-		return err
+		return i, err
 	}
 	if len(unchanged) > 0 {
 		without := *s
 		without.doc = s.entry.withoutSecrets(unchanged)
 		rest, err := p.run(ctx, &without, true)
 		if err == nil && reflect.DeepEqual(publicChanges(rest.Changes), publicChanges(whole.Changes)) {
-			s.doc, s.Changed = without.doc, rest.Changes
+			s.doc, s.Changed, after = without.doc, rest.Changes, rest.Integration
 		} else if err != nil && domain.KindOf(err) != domain.Invalid { // Invalid: its destination changes, so it is sealed again
-			return err
+			return i, err
 		}
 	}
 	if len(s.Changed) == 0 {
 		s.Action, s.Changed = Keep, []domain.Change{}
 	}
-	return nil
+	return after, nil
 }
 
 // publicChanges returns the changes that are not of secrets.
@@ -150,7 +164,7 @@ func (p *Plan) run(ctx context.Context, s *Step, dry bool) (commands.Outcome, er
 	case Change:
 		return p.service.ReplaceIntegration(ctx, p.by, id, s.doc, on)
 	case Delete:
-		return p.service.DeleteIntegration(ctx, p.by, id, "not in the imported file", on)
+		return p.service.DeleteIntegration(ctx, p.by, id, "not in what was imported", on)
 	case Keep:
 	}
 	return commands.Outcome{}, nil
@@ -169,20 +183,45 @@ func (s *Step) refuse(err error) error {
 	return nil
 }
 
+// refuseWithout refuses the step for secrets that are missing.
+func (s *Step) refuseWithout(missing []Problem) {
+	if len(missing) > 0 && s.Refusal == "" {
+		s.Refusal = "secrets are missing"
+	}
+	for _, m := range missing {
+		if !slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.Pointer == m.Pointer }) {
+			s.Problems = append(s.Problems, m)
+		}
+	}
+}
+
 // Refused reports whether a step was refused.
 func (p *Plan) Refused() bool {
 	return slices.ContainsFunc(p.Steps, func(s *Step) bool { return s.Refusal != "" })
 }
 
-// Apply runs every step. A step that fails doesn't stop the others, which change
+// Failed reports whether a step was refused, or is not done since the program was interrupted.
+func (p *Plan) Failed() bool { return p.Refused() || p.Remaining > 0 }
+
+// Apply runs every step until ctx ends. A step that fails doesn't stop the others, which change
 // other integrations.
 func (p *Plan) Apply(ctx context.Context) {
 	p.Applied = true
 	for _, s := range p.Steps {
-		_, err := p.run(ctx, s, false)
+		if s.Action == Keep {
+			continue
+		}
+		err := ctx.Err()
+		if err == nil {
+			_, err = p.run(ctx, s, false)
+		}
+		if err != nil && ctx.Err() != nil {
+			p.Remaining++
+			continue
+		}
 		if err := s.refuse(err); err != nil {
 			s.Refusal = terminal.OperatorError(err).Error()
 		}
-		s.Done = s.Refusal == "" && s.Action != Keep
+		s.Done = s.Refusal == ""
 	}
 }

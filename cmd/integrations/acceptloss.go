@@ -31,7 +31,11 @@ func (c acceptLossCommand) Run(s console) error {
 		return err
 	}
 	if c.Apply {
-		if err := loss.Accept(s.ctx, conn.NATS, events, c.rootKeys(), c.Replicas, clock()); err != nil {
+		keys, err := c.rootKeys()
+		if err != nil {
+			return err
+		}
+		if err := loss.Accept(s.ctx, conn.NATS, events, keys, c.Replicas, clock()); err != nil {
 			return err
 		}
 	}

@@ -127,7 +127,11 @@ func (c restoreCommand) Run(s console) (err error) {
 		}
 	}()
 	to := backup.Target{NATS: conn.NATS, Replicas: c.Replicas, Again: c.Again, Now: clock, Progress: progress, Secrets: func(ctx context.Context) error {
-		_, err := vault.Open(ctx, conn.NATS, c.rootKeys(), c.Replicas)
+		keys, err := c.rootKeys()
+		if err != nil {
+			return err
+		}
+		_, err = vault.Open(ctx, conn.NATS, keys, c.Replicas)
 		return err
 	}}
 	if c.RootKeyset == "" {
@@ -140,7 +144,8 @@ func (c restoreCommand) Run(s console) (err error) {
 	if c.JSON {
 		return s.writeJSON(restoreResult{Backup: manifest, Streams: done})
 	}
-	_, err = fmt.Fprintf(s.out, "restored %d streams of %s; the read model is built at the next start\n", len(done), manifest.CreatedAt.Format(time.RFC3339))
+	_, err = fmt.Fprintf(s.out, "restored %d streams of %s; the read model is built at the next start\n"+
+		"tokens that persons have given are not renewed until `integrations resume-tokens --sole-holder`\n", len(done), manifest.CreatedAt.Format(time.RFC3339))
 	return err
 }
 

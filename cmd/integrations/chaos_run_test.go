@@ -135,11 +135,17 @@ func (c *chaosRun) load() (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// progress waits until some more writes are acknowledged.
+// progress waits until some more writes are acknowledged, however long that takes. It
+// fails when none is for a minute.
 func (c *chaosRun) progress(writes int) {
 	c.t.Helper()
-	enough := c.history.Counts().Writes + writes
-	require.Eventually(c.t, func() bool { return c.history.Counts().Writes >= enough }, time.Minute, time.Millisecond, "writes are acknowledged")
+	for enough := c.history.Counts().Writes + writes; ; {
+		before := c.history.Counts().Writes
+		if before >= enough {
+			return
+		}
+		require.Eventually(c.t, func() bool { return c.history.Counts().Writes > before }, time.Minute, time.Millisecond, "writes are acknowledged")
+	}
 }
 
 // check holds the read model, the vault and the answers to the log.

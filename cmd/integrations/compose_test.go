@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seed677028b5/integrations/internal/flagvalues"
 )
@@ -167,8 +168,9 @@ func TestTheComposeFilesHoldNoSecret(t *testing.T) {
 	}
 }
 
-// What the image sets is not a setting of the compose file.
-var setByTheImage = []string{"INTEGRATIONS_LISTEN", "INTEGRATIONS_DATA"}
+// What the image sets is not a setting of the compose file, and neither is a file that
+// would have them instead.
+var setByTheImage = []string{"INTEGRATIONS_LISTEN", "INTEGRATIONS_DATA", "INTEGRATIONS_CONFIG"}
 
 var value = regexp.MustCompile(`(?m)^ +(?:# )?(INTEGRATIONS_\w+): (\S+)`)
 
@@ -221,4 +223,54 @@ func TestTheOperatorOfTheComposeFileMakesBackups(t *testing.T) {
 	exit, out = tool(t, "backup", file, "--data", data, "--nats-url=nats://operator:0perator@"+srv.Addr().String())
 	require.Zero(t, exit, out)
 	require.FileExists(t, file)
+}
+
+func TestTheProfileForObservabilityFindsItsFilesAndTheService(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Profiles []string
+			Volumes  []string
+		}
+		Volumes map[string]any
+	}
+	read := func(file string, into any) {
+		t.Helper()
+		text, err := os.ReadFile("../../" + file)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(text, into))
+	}
+	read("docker-compose.yml", &compose)
+	mounted := map[string]string{}
+	for name, service := range compose.Services {
+		if !slices.Contains(service.Profiles, "observability") {
+			continue
+		}
+		for _, volume := range service.Volumes {
+			from, to, _ := strings.Cut(volume, ":")
+			mounted[name+":"+strings.TrimSuffix(to, ":ro")] = from
+			if file, ok := strings.CutPrefix(from, "./"); ok {
+				require.FileExists(t, "../../"+file)
+			} else {
+				require.Contains(t, compose.Volumes, from)
+			}
+		}
+	}
+	dashboards, err := filepath.Glob("../../deploy/grafana/*.json")
+	require.NoError(t, err)
+	for _, file := range dashboards {
+		require.Equal(t, "./deploy/grafana/"+filepath.Base(file), mounted["grafana:/var/lib/grafana/dashboards/"+filepath.Base(file)])
+	}
+	var prometheus struct {
+		RuleFiles     []string `yaml:"rule_files"`
+		ScrapeConfigs []struct {
+			JobName       string                       `yaml:"job_name"`
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	read("deploy/prometheus/prometheus.yml", &prometheus)
+	require.Equal(t, "./deploy/prometheus/alerts.yml", mounted["prometheus:"+prometheus.RuleFiles[0]])
+	require.Equal(t, "integrations", prometheus.ScrapeConfigs[0].JobName)
+	host, _, err := net.SplitHostPort(prometheus.ScrapeConfigs[0].StaticConfigs[0].Targets[0])
+	require.NoError(t, err)
+	require.Contains(t, compose.Services, host)
 }

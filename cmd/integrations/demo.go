@@ -24,25 +24,30 @@ func (c demoCommand) Run(s console) error {
 }
 
 // startService starts a service on dir and on a free port.
-func startService(ctx context.Context, dir string) (url string, ended <-chan error, err error) {
+func startService(ctx context.Context, dir string) (demo.Service, error) {
+	return startServiceWith(ctx, dir, "--listen=127.0.0.1:0")
+}
+
+// startServiceWith starts a service on dir, with further flags.
+func startServiceWith(ctx context.Context, dir string, flags ...string) (demo.Service, error) {
 	var command serveCommand
 	parser, err := kong.New(&command, flagvalues.Mappers(), kong.DefaultEnvars("INTEGRATIONS_DEMO"))
 	if err != nil {
-		return "", nil, err
+		return demo.Service{}, err
 	}
-	if _, err := parser.Parse([]string{"--listen=127.0.0.1:0", "--data=" + dir, "--egress-allow-loopback"}); err != nil {
-		return "", nil, err
+	if _, err := parser.Parse(append([]string{"--data=" + dir, "--egress-allow-loopback"}, flags...)); err != nil {
+		return demo.Service{}, err
 	}
-	ready, done := make(chan string, 1), make(chan error, 1)
+	ready, done := make(chan started, 1), make(chan error, 1)
 	go func() {
-		done <- serve(ctx, command, slog.New(slog.DiscardHandler), func(url string) { ready <- url })
+		done <- serve(ctx, command, slog.New(slog.DiscardHandler), func(at started) { ready <- at })
 	}()
 	select {
-	case url := <-ready:
-		return url, done, nil
+	case at := <-ready:
+		return demo.Service{URL: at.url, Ended: done, SignIn: func(key string) string { return at.url + at.console.Link(key) }}, nil
 	case err := <-done:
-		return "", nil, fmt.Errorf("start the service: %w", err)
+		return demo.Service{}, fmt.Errorf("start the service: %w", err)
 	case <-time.After(time.Minute):
-		return "", nil, errors.New("start the service: not ready within a minute")
+		return demo.Service{}, errors.New("start the service: not ready within a minute")
 	}
 }

@@ -11,13 +11,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/cmd/integrations/demo"
 )
 
 var pastedLines = regexp.MustCompile(`(?m)^  (export |curl |  -H )`)
 
 // runDemo runs the demo until it waits for Ctrl-C, and returns what it has written. It
-// keeps running until the test ends.
-func runDemo(t *testing.T) (lines []string) {
+// keeps running until the test ends; next returns the next line that it writes.
+func runDemo(t *testing.T) (lines []string, next func() string) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, to := io.Pipe()
@@ -31,23 +33,25 @@ func runDemo(t *testing.T) (lines []string) {
 		_, _ = io.Copy(io.Discard, out)
 		require.Zero(t, <-exit)
 	})
-	for in := bufio.NewScanner(out); in.Scan(); {
-		lines = append(lines, in.Text())
-		if strings.Contains(in.Text(), "Ctrl-C") {
-			break
-		}
+	in := bufio.NewScanner(out)
+	next = func() string {
+		require.True(t, in.Scan(), "the demo has ended")
+		return in.Text()
 	}
-	return lines
+	for len(lines) == 0 || !strings.Contains(lines[len(lines)-1], "Ctrl-C") {
+		lines = append(lines, next())
+	}
+	return lines, next
 }
 
 func TestTheDemoIsShortAndItsPastedLinesWork(t *testing.T) {
-	lines := runDemo(t)
+	lines, next := runDemo(t)
 	out := strings.Join(lines, "\n")
 	require.Contains(t, out, "until Ctrl-C", out)
 	require.LessOrEqual(t, len(lines), 60, out)
-	require.Equal(t, 8, strings.Count(out, "\n── "), out)
+	require.Equal(t, 9, strings.Count(out, "\n── "), out)
 	require.Contains(t, out, "── 1. An AI agent ")
-	require.Contains(t, out, "All 30 steps passed.")
+	require.Contains(t, out, "All 31 steps passed.")
 
 	var script []string
 	for _, line := range lines {
@@ -64,6 +68,14 @@ func TestTheDemoIsShortAndItsPastedLinesWork(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "1 found: Ada Lovelace")
 
+	link := regexp.MustCompile(`http://\S+/oauth/authorize/\S+`).FindAllString(out, -1)
+	require.NotEmpty(t, link, out)
+	title, err := demo.ClickThrough(t.Context(), link[len(link)-1])
+	require.NoError(t, err)
+	require.Equal(t, "Signed in", title)
+	for !strings.Contains(next(), "The agent calls records__my_next_visit: Ada visits on 2026-12-01 at 09:00.") { // until the test's time is over
+	}
+
 	page := regexp.MustCompile(`http://\S+/docs`).FindString(out)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, http.NoBody)
 	require.NoError(t, err)
@@ -76,6 +88,6 @@ func TestTheDemoIsShortAndItsPastedLinesWork(t *testing.T) {
 func TestTheDemoShowsAllStepsOnRequest(t *testing.T) {
 	exit, out := tool(t, "demo", "--all", "--exit")
 	require.Zero(t, exit, out)
-	require.Equal(t, 30, strings.Count(out, "\n── "))
-	require.Contains(t, out, "All 30 steps passed.\n")
+	require.Equal(t, 31, strings.Count(out, "\n── "))
+	require.Contains(t, out, "All 31 steps passed.\n")
 }

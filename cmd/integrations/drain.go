@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/seed677028b5/integrations/transport"
 )
 
 // maxDrain bounds how long requests in flight may take after SIGTERM. The rest of the
@@ -37,7 +35,7 @@ func listenAndDrain(ctx context.Context, l net.Listener, h http.Handler, delay t
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(transport.ProblemListener(l, newID)) }()
+	go func() { served <- srv.Serve(l) }()
 	select {
 	case err := <-served:
 		return err

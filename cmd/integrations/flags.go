@@ -25,14 +25,14 @@ func (f egressFlags) config(now func() time.Time) connectors.Config {
 // builtinFlags configure the built-in integrations.
 type builtinFlags struct {
 	Disabled             []string `name:"builtins-disabled" help:"Built-in integrations to disable." type:"builtins"`
-	GoogleMapsKey        string   `help:"Key for Google Maps."`
+	GoogleMapsKey        string   `help:"Key for Google Maps." secret:""`
 	GoogleMapsGeocodeURL string   `name:"google-maps-geocode-url" default:"https://geocode.googleapis.com" help:"Geocoding API." schemes:"http,https" example:"https://geocode.googleapis.com"`
 	GoogleMapsPlacesURL  string   `name:"google-maps-places-url" default:"https://places.googleapis.com" help:"Places API." schemes:"http,https" example:"https://places.googleapis.com"`
 	GoogleMapsRoutesURL  string   `name:"google-maps-routes-url" default:"https://routes.googleapis.com" help:"Routes API." schemes:"http,https" example:"https://routes.googleapis.com"`
-	GoogleSearchKey      string   `help:"Key for Google Search."`
+	GoogleSearchKey      string   `help:"Key for Google Search." secret:""`
 	GoogleSearchEngineID string   `name:"google-search-engine-id" help:"Search engine id (cx) for Google Search."`
 	GoogleSearchURL      string   `name:"google-search-url" default:"https://customsearch.googleapis.com" help:"Custom Search API." schemes:"http,https" example:"https://customsearch.googleapis.com"`
-	AmigoFHIRKey         string   `name:"amigo-fhir-key" help:"Bearer token for Amigo FHIR."`
+	AmigoFHIRKey         string   `name:"amigo-fhir-key" help:"Bearer token for Amigo FHIR." secret:""`
 	AmigoFHIRURL         string   `name:"amigo-fhir-url" help:"Base URL of Amigo FHIR; {workspace_id} is replaced by the workspace." schemes:"http,https" example:"https://fhir.example.com/{workspace_id}"`
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -37,7 +38,7 @@ func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 	data := t.TempDir()
 	p := startProcess(t, data)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
-	want := []string{"webhooks/integrations", "probe-schedules/integrations", "read-model/integrations", "live-events/integrations"}
+	want := []string{"webhooks/integrations", "probe-schedules/integrations", "read-model/integrations", "live-events/integrations", "live-calls/calls", "probe-results/probes", "usage/calls"}
 	require.Eventually(t, func() bool {
 		lag := p.measured("integrations_follower_lag_events")
 		progress := p.measured("integrations_follower_last_progress_timestamp_seconds")
@@ -49,6 +50,18 @@ func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 		}
 		return true
 	}, time.Minute, 50*time.Millisecond)
+
+	res, err := http.Get(p.url + "/metrics")
+	require.NoError(t, err)
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, errors.Join(err, res.Body.Close()))
+	for _, line := range []string{
+		`integrations_log_append_duration_seconds_count{outcome="ok"} 1`, `integrations_log_commit_events_sum 1`, `integrations_http_requests_in_flight 1`,
+		`integrations_event_stream_listeners{stream="calls"} 0`, `integrations_webhooks_dead_letters 0`, `integrations_overload_refusals_total{pool="calls"} 0`,
+		`integrations_programs_running 0`, `integrations_upstream_pauses_total 0`,
+	} {
+		require.Contains(t, string(body), "\n"+line+"\n")
+	}
 
 	exit, out := tool(t, "status", "--json", "--data", data)
 	require.Zero(t, exit, out)

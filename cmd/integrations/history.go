@@ -40,6 +40,9 @@ func (c historyCommand) Run(s console) error {
 		return err
 	}
 	defer conn.Close()
+	if err := c.openNames(s.ctx, conn, events); err != nil {
+		return err
+	}
 	log := audit.Log{Events: events}
 	var after uint64
 	for more := true; more; {

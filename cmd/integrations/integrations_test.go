@@ -166,7 +166,7 @@ func TestTheToolsWorkWhetherOrNotTheServiceRuns(t *testing.T) {
 
 	exit, out := tool(t, "keys", "rotate-root", "--data", data)
 	require.Zero(t, exit, out)
-	require.Contains(t, out, "1 of 1 secrets rewrapped, 0 remain")
+	require.Contains(t, out, "3 of 3 secrets rewrapped, 0 remain", "also the key of the workspace, and what leads to it")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("after-rotation", "t"))
 	exit, out = tool(t, "verify", "--data", data)
 	require.Zero(t, exit, out)

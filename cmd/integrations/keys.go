@@ -23,6 +23,8 @@ type keysCommand struct {
 	Rotate     rotateKeyCommand  `cmd:"" help:"Rotate the secret of an API key and show it once."`
 	Revoke     revokeKeyCommand  `cmd:"" help:"Revoke an API key at once."`
 	RotateRoot rotateRootCommand `cmd:"" help:"Create a new root key and rewrap the key of every secret with it."`
+
+	EncryptRoot encryptRootCommand `cmd:"" help:"Encrypt the file root.keyset with the key of --root-key-uri."`
 }
 
 // keyFlags select a workspace or the operator.
@@ -77,6 +79,7 @@ type createKeyCommand struct {
 	Integration []string      `help:"Narrow the key to integrations with this name; * stands for any characters; can be repeated."`
 	Tool        []string      `help:"Narrow the key to tools, such as crm__get_*; can be repeated."`
 	Method      []string      `help:"Narrow the key to endpoints with this method, such as GET; can be repeated."`
+	Subject     []string      `help:"Limit the key to acting for this subject, or for those that begin with what is before a *; - is the workspace itself; can be repeated."`
 	Expires     time.Duration `help:"How long it is valid, such as 720h; 0: unlimited."`
 }
 
@@ -92,7 +95,7 @@ func (c createKeyCommand) Run(s console) error {
 		}
 		key.Permissions = append(key.Permissions, p)
 	}
-	key.Scope = domain.Scope{Integrations: c.Integration, Tools: c.Tool, Methods: c.Method}
+	key.Scope = domain.Scope{Integrations: c.Integration, Tools: c.Tool, Methods: c.Method, Subjects: c.Subject}
 	if err := domain.RefuseAll(key.Problems()); err != nil {
 		return err
 	}

@@ -25,14 +25,14 @@ func nodeName() string {
 	}, name)
 }
 
-// listeners returns the addresses of this process and of its stores, which no
-// integration may call. The servers behind a mongodb+srv URI are not known here.
-func listeners(ctx context.Context, l net.Listener, conn *natsconn.Conn, mongoURI string) []netip.AddrPort {
+// listeners returns the addresses of this process, of its stores and of what else it reports to,
+// which no integration may call. The servers behind a mongodb+srv URI are not known here.
+func listeners(ctx context.Context, l net.Listener, conn *natsconn.Conn, stores []string) []netip.AddrPort {
 	var own []netip.AddrPort
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 		own = append(own, tcp.AddrPort())
 	}
-	for _, hostPort := range append(conn.HostPorts(), mongoHostPorts(mongoURI)...) {
+	for _, hostPort := range append(conn.HostPorts(), stores...) {
 		host, port, err := net.SplitHostPort(hostPort)
 		if err != nil {
 			continue

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -50,6 +51,8 @@ type process struct {
 	key  string
 	done chan struct{}
 	logs []string // the last lines it logged, once it has ended
+
+	client *http.Client // default: http.DefaultClient
 }
 
 // startProcess starts a service on a data folder and waits until it is ready.
@@ -139,7 +142,7 @@ func (p *process) do(method, path, body string) (status int, answer string, err 
 	}
 	req.Header.Set("Authorization", "Bearer "+p.key)
 	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
+	res, err := cmp.Or(p.client, http.DefaultClient).Do(req)
 	if err != nil {
 		return 0, "", err
 	}

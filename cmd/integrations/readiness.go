@@ -47,6 +47,10 @@ func readiness(ending context.Context, events *eventstore.Store, live *projectio
 			return transport.Readiness{}, domain.Errorf(domain.Unavailable, "projection_stalled", "the read model has shown %d of %d events for %s",
 				now.Shown.Integrations, now.Head.Integrations, clock().Sub(now.Moved).Round(time.Second))
 		}
-		return transport.Readiness{Position: now.Shown.Integrations, Head: now.Head.Integrations}, nil
+		shared, err := events.TokensSharedSince(ctx)
+		if err != nil {
+			return transport.Readiness{}, err
+		}
+		return transport.Readiness{Position: now.Shown.Integrations, Head: now.Head.Integrations, TokensPaused: !shared.IsZero()}, nil
 	}
 }

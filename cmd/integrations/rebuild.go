@@ -6,25 +6,28 @@ import (
 
 	"github.com/seed677028b5/integrations/internal/terminal"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency"
 )
 
 // rebuildCommand builds another generation of the read model beside the live one, and
 // makes it live. A running service switches to it.
 type rebuildCommand struct {
-	JSON       bool `name:"json" help:"Write JSON."`
-	storeFlags `embed:""`
+	JSON        bool `name:"json" help:"Write JSON."`
+	archiveFlag `embed:""`
+	storeFlags  `embed:""`
 }
 
 // rebuilt is what --json writes.
 type rebuilt struct {
-	Generation    uint64  `json:"generation"`
-	Integrations  int     `json:"integrations"` // written, deleted ones included
-	Probes        int     `json:"probes"`
-	Refused       int     `json:"refused"` // events that can't be applied
-	Position      uint64  `json:"position"`
-	ProbePosition uint64  `json:"probe_position"`
-	Seconds       float64 `json:"seconds"`
-	PerSecond     float64 `json:"events_per_second"`
+	Generation     uint64  `json:"generation"`
+	Integrations   int     `json:"integrations"` // written, deleted ones included
+	Authorizations int     `json:"authorizations"`
+	Probes         int     `json:"probes"`
+	Refused        int     `json:"refused"` // events that can't be applied
+	Position       uint64  `json:"position"`
+	ProbePosition  uint64  `json:"probe_position"`
+	Seconds        float64 `json:"seconds"`
+	PerSecond      float64 `json:"events_per_second"`
 }
 
 func (c rebuildCommand) Run(s console) error {
@@ -33,6 +36,9 @@ func (c rebuildCommand) Run(s console) error {
 		return err
 	}
 	defer conn.Close()
+	if err := c.openNames(s.ctx, conn, events); err != nil {
+		return err
+	}
 	generations, err := c.openGenerations(s.ctx, s.log)
 	if err != nil {
 		return err
@@ -46,13 +52,20 @@ func (c rebuildCommand) Run(s console) error {
 		}
 		progress.Set(b.Integrations)
 	}}
+	if c.Archive != "" {
+		from, err := c.openArchive(s, c.storeFlags, conn, events, transparency.Integrations)
+		if err != nil {
+			return err
+		}
+		builder.Archived = from.latest
+	}
 	built, err := builder.Run(s.ctx)
 	if err != nil {
 		return err
 	}
 	took := time.Since(since)
 	r := rebuilt{
-		Generation: built.Generation, Integrations: built.Integrations, Probes: built.Probes, Refused: built.Refused,
+		Generation: built.Generation, Integrations: built.Integrations, Authorizations: built.Authorizations, Probes: built.Probes, Refused: built.Refused,
 		Position: built.Reached.Integrations, ProbePosition: built.Reached.Probes,
 		Seconds: took.Seconds(), PerSecond: float64(built.Integrations+built.Probes) / took.Seconds(),
 	}

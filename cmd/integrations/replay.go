@@ -14,6 +14,7 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/flagvalues"
 	"github.com/seed677028b5/integrations/internal/terminal"
+	"github.com/seed677028b5/integrations/transparency"
 )
 
 // replayCommand writes the events of the log, as they were stored.
@@ -24,7 +25,9 @@ type replayCommand struct {
 	From        time.Time           `help:"Start with events stored at this time or later, such as 2026-05-06T12:00:00Z." xor:"start"`
 	Probes      bool                `help:"Replay the results of probes instead." xor:"stream"`
 	Calls       bool                `help:"Replay the calls of upstreams instead." xor:"stream"`
+	Approvals   bool                `help:"Replay the events of approvals instead." xor:"stream"`
 	Follow      bool                `help:"Follow the log and write new events, until interrupted."`
+	archiveFlag `embed:""`
 	storeFlags  `embed:""`
 }
 
@@ -34,6 +37,7 @@ func (c replayCommand) Help() string {
 
 // selection returns which events to replay.
 func (c replayCommand) selection() (of eventstore.Selection, err error) {
+	of.Authorizations = true
 	if c.Workspace != "" {
 		if of.Workspace, err = domain.ParseWorkspace(c.Workspace); err != nil {
 			return of, err
@@ -65,12 +69,23 @@ func (c replayCommand) Run(s console) error {
 	if err := c.checkAfter(s.ctx, events); err != nil {
 		return err
 	}
+	read := events.Replay
+	if c.Archive != "" {
+		if c.Probes {
+			return errors.New("--archive: the results of probes are not archived")
+		}
+		from, err := c.openArchive(s, c.storeFlags, conn, events, c.log())
+		if err != nil {
+			return err
+		}
+		read = from.replay
+	}
 	broken := make(chan os.Signal, 1) // so that a write to a closed pipe fails instead of ending the program
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
 	r := &eventWriter{to: s.out, rate: terminal.NewRate(s.err), position: uint64(c.After)}
-	for batch, failed := range events.Replay(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, Calls: c.Calls, After: r.position, From: c.From, Follow: c.Follow}) {
+	for batch, failed := range read(s.ctx, eventstore.Replay{Of: of, Probes: c.Probes, Calls: c.Calls, Approvals: c.Approvals, After: r.position, From: c.From, Follow: c.Follow}) {
 		if err = failed; err == nil {
 			err = r.write(batch)
 		}
@@ -97,6 +112,17 @@ func (c replayCommand) Run(s console) error {
 	return err
 }
 
+// log returns the log to replay.
+func (c replayCommand) log() transparency.Log {
+	switch {
+	case c.Calls:
+		return transparency.Calls
+	case c.Approvals:
+		return transparency.Approvals
+	}
+	return transparency.Integrations
+}
+
 // checkAfter returns an error for a position beyond the log, which is of another log.
 func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store) error {
 	head := events.Head
@@ -105,6 +131,8 @@ func (c replayCommand) checkAfter(ctx context.Context, events *eventstore.Store)
 		head = events.ProbeHead
 	case c.Calls:
 		head = events.CallHead
+	case c.Approvals:
+		head = events.ApprovalHead
 	}
 	end, err := head(ctx)
 	if err == nil && uint64(c.After) > end {

@@ -91,13 +91,21 @@ func TestProcessesShareTheWork(t *testing.T) {
 	require.Zero(t, standby.stop())
 }
 
+// The clients speak TLS and HTTP/2.
 func TestARollingRestartFailsNoRequest(t *testing.T) {
 	slow(t)
 	d := deploy(t)
-	args := []string{"--roles=api,projector", "--drain-delay=500ms"}
+	folder := t.TempDir()
+	writeCertificate(t, folder, 1)
+	trusting := client(nil)
+	start := func() *process {
+		p := d.start("--roles=api,projector", "--drain-delay=500ms", "--tls-cert="+filepath.Join(folder, "tls.pem"), "--tls-key="+filepath.Join(folder, "tls.key"))
+		p.client = trusting
+		return p
+	}
 	var fleet balancer
 	for range 2 {
-		fleet.add(d.start(args...))
+		fleet.add(start())
 	}
 	end := make(chan struct{})
 	var load sync.WaitGroup
@@ -131,7 +139,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 		old := fleet.retire()
 		require.Zero(t, old.stop())
 		grow(20)
-		fleet.add(d.start(args...))
+		fleet.add(start())
 		grow(20)
 	}
 	close(end)

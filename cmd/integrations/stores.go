@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/datafolder"
+	"github.com/seed677028b5/integrations/internal/kms"
 	"github.com/seed677028b5/integrations/internal/natsconn"
 	"github.com/seed677028b5/integrations/internal/recovery"
+	"github.com/seed677028b5/integrations/persons"
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/projections/mongo"
 	"github.com/seed677028b5/integrations/projections/sqlite"
@@ -26,15 +29,36 @@ type storeFlags struct {
 	Replicas        int      `help:"Replicas of each stream in a NATS cluster: 1 to 5." default:"1" type:"replicas"`
 	MongoDBURI      string   `name:"mongodb-uri" help:"URI of a MongoDB for the read model, instead of SQLite." schemes:"mongodb,mongodb+srv" example:"mongodb://127.0.0.1:27017"`
 	MongoDBDatabase string   `name:"mongodb-database" help:"Name of the MongoDB database." default:"integrations"`
-	RootKeyset      string   `help:"Root keyset as Tink JSON; default: the file root.keyset in the data folder."`
+	RootKeyset      string   `help:"Root keyset as Tink JSON; default: the file root.keyset in the data folder." secret:""`
+	RootKeyURI      string   `name:"root-key-uri" help:"Key that encrypts the root keyset: aws-kms://ARN of a key in AWS KMS, gcp-kms://NAME of a key in Google Cloud KMS, or hcvault://HOST:PORT/transit/keys/NAME of the transit engine of OpenBao or HashiCorp Vault. Default: the keyset is in clear text."`
 }
 
 func (f storeFlags) folder() datafolder.Folder { return datafolder.Folder(f.Data) }
 
 func (f storeFlags) path(name string) string { return f.folder().Path(name) }
 
-func (f storeFlags) rootKeys() vault.RootKeys {
-	return vault.RootKeys{File: f.path(datafolder.Keyset), Keyset: f.RootKeyset}
+// rootKeys returns where the root keyset is, and what encrypts it.
+func (f storeFlags) rootKeys() (vault.RootKeys, error) {
+	keys := vault.RootKeys{File: f.path(datafolder.Keyset), Keyset: f.RootKeyset}
+	if f.RootKeyURI == "" {
+		return keys, nil
+	}
+	master, err := kms.Open(f.RootKeyURI, os.Getenv, clock)
+	if err != nil {
+		return keys, fmt.Errorf("--root-key-uri: %w", err)
+	}
+	keys.Master = master
+	return keys, nil
+}
+
+// kmsHostPort returns the address of what keeps the key of --root-key-uri, if that is a service of
+// the operator.
+func (f storeFlags) kmsHostPort() []string {
+	keys, err := f.rootKeys()
+	if k, ok := keys.Master.(kms.Key); err == nil && ok && k.HostPort() != "" {
+		return []string{k.HostPort()}
+	}
+	return nil
 }
 
 // checkKeyset returns an error when there is no root keyset, so that a tool creates none.
@@ -72,9 +96,35 @@ func (f storeFlags) attachLog(s console) (conn *natsconn.Conn, events *eventstor
 	return conn, events, running, nil
 }
 
-// openVault opens the vault, unless its secrets are lost.
+// openVault opens the vault, unless its secrets are lost. What is stored of persons is sealed and
+// opened with it from then on.
 func (f storeFlags) openVault(ctx context.Context, conn *natsconn.Conn, events *eventstore.Store) (*vault.Vault, error) {
-	return recovery.OpenVault(ctx, conn.NATS, events, f.rootKeys(), f.Replicas)
+	keys, err := f.rootKeys()
+	if err != nil {
+		return nil, err
+	}
+	v, err := recovery.OpenVault(ctx, conn.NATS, events, keys, f.Replicas)
+	if errors.Is(err, vault.ErrClearText) {
+		err = fmt.Errorf("%w, and --root-key-uri names a key that encrypts it: run `integrations keys encrypt-root`", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	known, err := persons.New(v)
+	if err != nil {
+		return nil, err
+	}
+	events.SealPersons(known)
+	return v, nil
+}
+
+// openNames has events read with the names of persons, if the root keyset is there.
+func (f storeFlags) openNames(ctx context.Context, conn *natsconn.Conn, events *eventstore.Store) error {
+	if f.checkKeyset() != nil {
+		return nil
+	}
+	_, err := f.openVault(ctx, conn, events)
+	return err
 }
 
 // openGenerations opens the read models.

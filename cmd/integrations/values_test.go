@@ -129,7 +129,14 @@ func required(command *kong.Node) (args []string) {
 		if one {
 			groups[flag.Xor[0]] = true
 		}
-		args = append(args, "--"+flag.Name+"=x")
+		value := "x"
+		if flag.Tag.Type == "existingdir" {
+			value = "."
+		}
+		if _, isTime := flag.Target.Interface().(time.Time); isTime {
+			value = "2026-05-06T12:00:00Z"
+		}
+		args = append(args, "--"+flag.Name+"="+value)
 	}
 	for range command.Positional {
 		args = append(args, os.Args[0])

@@ -10,6 +10,7 @@ import (
 // verifyCommand compares the log, the read model and the vault.
 type verifyCommand struct {
 	JSON       bool          `name:"json" help:"Write JSON."`
+	Checkpoint string        `help:"File of checkpoints that were held elsewhere, to compare the logs with." type:"path"`
 	CatchUp    time.Duration `help:"How long to wait until the read model shows the whole log." default:"1m"`
 	storeFlags `embed:""`
 }
@@ -24,13 +25,23 @@ func (c verifyCommand) Run(s console) (err error) {
 	if err != nil {
 		return err
 	}
+	proofs, err := openTrees(s.ctx, conn.NATS, events, secrets, c.Replicas)
+	if err != nil {
+		return err
+	}
+	var held []byte
+	if c.Checkpoint != "" {
+		if held, err = readHeld(c.Checkpoint); err != nil {
+			return err
+		}
+	}
 	generations, err := c.openGenerations(s.ctx, s.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, generations.Close()) }()
 	report, err := verify.Run(s.ctx, verify.Config{
-		Events: events, Vault: secrets, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Progress: s.err, Log: s.log,
+		Events: events, Vault: secrets, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Proofs: proofs, Held: held, Progress: s.err, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,8 @@ const (
 type Finder struct {
 	Client *egress.Client
 
-	steps []domain.ProbeStep
+	machine bool // a client gets tokens for itself: nobody is sent to the server
+	steps   []domain.ProbeStep
 }
 
 // Find returns the authorization server that an integration is configured with, or the one
@@ -65,6 +66,9 @@ func (f *Finder) find(ctx context.Context, i domain.Integration) (domain.Authori
 			Issuer: a.Issuer, AuthorizationEndpoint: a.AuthorizationURL, TokenEndpoint: a.TokenURL, RevocationEndpoint: a.RevocationURL,
 		}, nil
 	}
+	if i.Protocol == domain.FHIR && a.Issuer == "" {
+		return f.smart(ctx, i.BaseURL, *a)
+	}
 	if i.Protocol != domain.MCP {
 		return f.server(ctx, a.Issuer, *a)
 	}
@@ -77,12 +81,17 @@ func (f *Finder) find(ctx context.Context, i domain.Integration) (domain.Authori
 	if e != nil {
 		return server, e
 	}
+	return describe(server, i.MCPURL, resource, met), nil
+}
+
+// describe adds what a resource says of itself to its authorization server.
+func describe(server domain.AuthorizationServer, mcpURL string, resource resource, met map[string]string) domain.AuthorizationServer {
 	server.Resource, server.ResourceScopes = resource.name, resource.scopes
 	if server.Resource == "" {
-		server.Resource = i.MCPURL
+		server.Resource = mcpURL
 	}
 	server.ChallengeScopes, server.ChallengeNamesScopes = domain.SplitScopes(met["scope"]), met["scope"] != ""
-	return server, nil
+	return server
 }
 
 // first returns the first authorization server of a resource that works: the trusted one,
@@ -130,6 +139,9 @@ func (f *Finder) server(ctx context.Context, issuer string, a domain.Auth) (doma
 		f.note("authorization_server", "%s can't be used: %s", at, e.Sentence)
 		last = e
 	}
+	if last == nil && f.machine {
+		last = callerror.FoundMisconfigured("The authorization server %s has no metadata (RFC 8414). Configure token_url.", issuer)
+	}
 	if last == nil {
 		last = callerror.FoundMisconfigured("The authorization server %s has no metadata (RFC 8414). Configure authorization_url and token_url.", issuer)
 	}
@@ -164,6 +176,9 @@ func (f *Finder) legacy(ctx context.Context, mcpURL string, a domain.Auth) (doma
 		}
 		return f.readServer(issuer, members, a)
 	}
+	if f.machine { // a secret is not sent to an endpoint that nobody names
+		return domain.AuthorizationServer{}, callerror.FoundMisconfigured("The MCP server names no authorization server. Configure issuer or token_url.")
+	}
 	f.note("authorization_server", "The MCP server has no metadata of an authorization server, so its default endpoints are used, as in MCP 2025-03-26.")
 	return domain.AuthorizationServer{
 		Issuer: origin, AuthorizationEndpoint: origin + "/authorize", TokenEndpoint: origin + "/token", RegistrationEndpoint: origin + "/register",
@@ -185,7 +200,7 @@ func (f *Finder) readServer(issuer string, members map[string]any, a domain.Auth
 		return server, callerror.FoundMisconfigured("The metadata of the authorization server %s names the issuer %q. Name that one as issuer if it is to be trusted.", issuer, server.Issuer)
 	}
 	for _, endpoint := range []struct{ name, url string }{{"authorization_endpoint", server.AuthorizationEndpoint}, {"token_endpoint", server.TokenEndpoint}} {
-		if !domain.SecureURL(endpoint.url) {
+		if !domain.SecureURL(endpoint.url) && (!f.machine || endpoint.name == "token_endpoint") {
 			return server, callerror.FoundMisconfigured("The %s of the authorization server %s is not an https URL.", endpoint.name, issuer)
 		}
 	}
@@ -194,7 +209,7 @@ func (f *Finder) readServer(issuer string, members map[string]any, a domain.Auth
 			*optional = ""
 		}
 	}
-	if methods := texts(members["code_challenge_methods_supported"]); !slices.Contains(methods, "S256") && a.PKCE != "assume" {
+	if methods := texts(members["code_challenge_methods_supported"]); !f.machine && !slices.Contains(methods, "S256") && a.PKCE != "assume" {
 		return server, callerror.FoundMisconfigured("The authorization server %s does not name the PKCE method S256. Set pkce to assume if it has it all the same.", issuer)
 	}
 	return server, nil

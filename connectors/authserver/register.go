@@ -61,7 +61,7 @@ func Register(ctx context.Context, client *egress.Client, server domain.Authoriz
 	method := registrationMethod(m.Method, server)
 	body := map[string]any{
 		"client_name": "Integrations", "redirect_uris": []string{m.RedirectURI}, "grant_types": grants, "response_types": []string{"code"},
-		"token_endpoint_auth_method": methods[method],
+		"token_endpoint_auth_method": methods[method], "application_type": domain.ApplicationType(m.RedirectURI),
 	}
 	if len(m.Scopes) > 0 {
 		body["scope"] = strings.Join(m.Scopes, " ")

@@ -12,8 +12,13 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// hello is the first message of an MCP client, which a server that needs a token refuses.
-const hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"integrations","version":"1"}}}`
+// The messages that an MCP server which needs a token refuses: the first one of a client, and
+// for servers that take that from anybody, one that asks for tools.
+const (
+	hello     = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"integrations","version":"1"}}}`
+	askTools  = `{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}`
+	mcpAccept = "application/json, text/event-stream"
+)
 
 // challenge asks an MCP server without a token, and returns the parameters of its Bearer
 // challenge (RFC 6750, 3). It has none when the server answers without one: some serve
@@ -23,16 +28,20 @@ func (f *Finder) challenge(ctx context.Context, mcpURL string) map[string]string
 	if err != nil || target.Host == "" {
 		return nil
 	}
-	got, e := f.Client.Do(ctx, &egress.Request{Method: http.MethodPost, URL: target, MaxAnswer: maxDocument, Body: []byte(hello), Header: http.Header{
-		"User-Agent": {f.Client.UserAgent}, "Accept": {"application/json, text/event-stream"}, "Content-Type": {"application/json"},
-	}})
-	if e != nil {
-		f.note("challenge", "The MCP server did not answer: %s", e.Sentence)
-		return nil
+	for _, message := range []string{hello, askTools} {
+		got, e := f.Client.Do(ctx, &egress.Request{Method: http.MethodPost, URL: target, MaxAnswer: maxDocument, Body: []byte(message), Header: http.Header{
+			"User-Agent": {f.Client.UserAgent}, "Accept": {mcpAccept}, "Content-Type": {"application/json"},
+		}})
+		if e != nil {
+			f.note("challenge", "The MCP server did not answer: %s", e.Sentence)
+			return nil
+		}
+		f.note("challenge", "The MCP server answered %d.", got.Status)
+		if params := bearerChallenge(got.Header.Values("Www-Authenticate")); params != nil || got.Status >= 400 {
+			return params
+		}
 	}
-	params := bearerChallenge(got.Header.Values("Www-Authenticate"))
-	f.note("challenge", "The MCP server answered %d.", got.Status)
-	return params
+	return nil
 }
 
 var challengeParam = regexp.MustCompile(`([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))`)

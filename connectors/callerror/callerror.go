@@ -28,6 +28,7 @@ type Error struct {
 	Final    bool  // sending it again soon can't help
 	Limited  bool  // a rate limit of the upstream refused it
 	Local    bool  // this service had no room for it, not a fault of the upstream
+	Rebuild  bool  // the call was not processed, and its request must be built anew
 	Cause    error // for the log; nil where the sentence has it all
 
 	// Clean is set for a sentence with nothing of an upstream in it that was not

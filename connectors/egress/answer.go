@@ -36,6 +36,9 @@ func (a Answer) Error() *callerror.Error { return callerror.OfAnswer(a.Status, a
 // read reads the body of resp, at most so many bytes of it.
 func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limit int) (e *callerror.Error) {
 	a.Body, a.Truncated, e = readBody(ctx, resp, limit)
+	if resp.Header.Get("Content-Encoding") != "" { // how well a body packs shows whether a parameter repeats a secret in it
+		a.Header.Del("Content-Length")
+	}
 	content := read(a.Body, resp.Header.Get("Content-Type"), a.Truncated || e != nil, func(body, text []byte) bool {
 		s := r.Scrubber() // a text whose charset is another one would carry a secret past it
 		return s.Finds(string(body)) && !s.Finds(string(text))
@@ -44,11 +47,11 @@ func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limi
 	return e
 }
 
-// readBody reads at most so many bytes of what resp holds once unpacked, and at
-// limit that many off the network. The context of the request ends it, however
+// readBody reads at most so many bytes of what resp holds once unpacked, and hardly
+// more off the network. The context of the request ends it, however
 // slowly the bytes come.
 func readBody(ctx context.Context, resp *http.Response, limit int) (body []byte, truncated bool, e *callerror.Error) {
-	compressed := &io.LimitedReader{R: resp.Body, N: int64(limit) + 1}
+	compressed := &io.LimitedReader{R: resp.Body, N: int64(limit+limit/128) + 1024} // what can't be compressed grows a little
 	unpacked, err := unpack(resp.Header.Get("Content-Encoding"), compressed)
 	var unknown *callerror.Error
 	switch {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // Client is an http.RoundTripper that judges every destination before it dials. It
@@ -58,6 +59,22 @@ func (c *Client) Judge(target *url.URL) *callerror.Error {
 
 // RoundTrip implements http.RoundTripper. Its errors are of type *callerror.Error.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, span := startSpan(r.Context(), r.Method, r.URL)
+	if tracing.Parent(ctx) != "" {
+		r = r.WithContext(ctx)
+		r.Header = r.Header.Clone()
+		tracing.Inject(ctx, r.Header)
+	}
+	resp, err := c.roundTrip(r)
+	var e *callerror.Error
+	if err != nil && !errors.As(err, &e) {
+		e = &callerror.Error{}
+	}
+	endSpan(span, resp, e)
+	return resp, err
+}
+
+func (c *Client) roundTrip(r *http.Request) (*http.Response, error) {
 	if e := c.Judge(r.URL); e != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
@@ -99,17 +116,27 @@ func (c *Client) Head(ctx context.Context, r *Request) (Answer, *callerror.Error
 }
 
 func (c *Client) send(ctx context.Context, r *Request, closing bool) (*http.Response, *callerror.Error) {
+	ctx, span := startSpan(ctx, r.Method, r.URL)
+	resp, e := c.sendOnce(ctx, r, closing)
+	endSpan(span, resp, e)
+	if e != nil {
+		return nil, e
+	}
+	if r.Answered != nil {
+		r.Answered(resp.StatusCode, resp.Header)
+	}
+	return resp, nil
+}
+
+func (c *Client) sendOnce(ctx context.Context, r *Request, closing bool) (*http.Response, *callerror.Error) {
 	request, e := r.http(ctx)
 	if e != nil {
 		return nil, e
 	}
 	request.Close = closing
-	resp, err := c.With(r.ClientCertificate).RoundTrip(request)
+	resp, err := c.With(r.ClientCertificate).roundTrip(request)
 	if errors.As(err, &e) {
 		return nil, e
-	}
-	if r.Answered != nil {
-		r.Answered(resp.StatusCode, resp.Header)
 	}
 	return resp, nil
 }

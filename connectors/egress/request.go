@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/scrub"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/tracing"
 )
 
 // Request is a request that can be sent more than once, and shown. It knows which of
@@ -33,21 +35,40 @@ type Request struct {
 
 	// Sign signs each request that is sent, with its body. Default: nothing is signed.
 	Sign func(sent *http.Request, body []byte) *callerror.Error
+	// Signed names the headers that Sign sets and that nothing may show.
+	Signed []string
 	// Answered is called with each answer. Default: nothing is.
 	Answered func(status int, header http.Header)
 
-	secrets []string // texts that nothing may show
-	masked  []string // names of headers and query members that carry a credential
+	secrets  []string // texts that nothing may show
+	scrubber scrub.Scrubber
+	scrubs   int      // of how many of the secrets scrubber is
+	masked   []string // names of headers and query members that carry a credential
 }
 
 // AddSecrets adds texts that nothing may show, such as a credential in the body.
 func (r *Request) AddSecrets(secrets ...string) { r.secrets = append(r.secrets, secrets...) }
 
+// Credentials returns a digest of the headers that carry a credential.
+func (r *Request) Credentials() [sha256.Size]byte {
+	digest := sha256.New()
+	for _, name := range r.masked {
+		_, _ = fmt.Fprintf(digest, "%q=%q;", name, r.Header[name])
+	}
+	return [sha256.Size]byte(digest.Sum(nil))
+}
+
 // Secrets returns the texts that nothing may show.
 func (r *Request) Secrets() []string { return slices.Clone(r.secrets) }
 
-// Scrubber returns a scrubber of the secrets.
-func (r *Request) Scrubber() scrub.Scrubber { return scrub.New(r.secrets...) }
+// Scrubber returns a scrubber of the secrets that r has now. It is made once for them and
+// ends with the request. It must not be called at the same time as another method of r.
+func (r *Request) Scrubber() scrub.Scrubber {
+	if r.scrubs != len(r.secrets) { // secrets are only ever added
+		r.scrubber, r.scrubs = scrub.New(r.secrets...), len(r.secrets)
+	}
+	return r.scrubber
+}
 
 // Clone returns a copy whose secrets and masks change independently.
 func (r *Request) Clone() *Request {
@@ -101,16 +122,13 @@ func (r *Request) AppendQuery(encoded string) {
 // SetTraceParent puts r into a trace (W3C Trace Context), unless it is in another one or
 // parent is empty.
 func (r *Request) SetTraceParent(parent string) {
-	if parent != "" && r.Header.Get(traceParent) == "" {
-		r.Header.Set(traceParent, parent)
+	if parent != "" && r.Header.Get(tracing.Header) == "" {
+		r.Header.Set(tracing.Header, parent)
 	}
 }
 
 // TraceParent returns the trace that r is in, "" without one.
-func (r *Request) TraceParent() string { return r.Header.Get(traceParent) }
-
-// traceParent is the header of a trace (W3C Trace Context, 3.2).
-const traceParent = "Traceparent"
+func (r *Request) TraceParent() string { return r.Header.Get(tracing.Header) }
 
 // http returns the request to send once.
 func (r *Request) http(ctx context.Context) (*http.Request, *callerror.Error) {
@@ -128,9 +146,13 @@ func (r *Request) http(ctx context.Context) (*http.Request, *callerror.Error) {
 		}
 	}
 	sent.Header = r.Header.Clone()
+	tracing.Inject(ctx, sent.Header)
 	if r.Sign != nil {
 		if e := r.Sign(sent, r.Body); e != nil {
 			return nil, e
+		}
+		for _, name := range r.Signed {
+			r.AddSecrets(sent.Header.Get(name))
 		}
 	}
 	return sent, nil

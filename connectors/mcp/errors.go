@@ -121,6 +121,8 @@ func (s *Session) refusedBy(answer *jsonrpc.Error) *callerror.Error {
 		e.Code = domain.CallMisconfigured
 		e.Sentence += fmt.Sprintf(" It supports the protocol versions %s; known here are %s.",
 			s.quote(strings.Join(versions.Supported, ", "), 200), strings.Join(sdk.SupportedProtocolVersions(), ", "))
+	} else if len(answer.Data) > 0 && string(answer.Data) != "null" {
+		e.Sentence += " Its data: " + s.quote(string(answer.Data), MaxQuote)
 	}
 	if answer.Code == jsonrpc.CodeInvalidParams || answer.Code == jsonrpc.CodeMethodNotFound {
 		e.Code = domain.CallMisconfigured

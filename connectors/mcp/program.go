@@ -1,8 +1,8 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -21,74 +22,145 @@ import (
 type program struct {
 	transport *transport
 	start     func() (*sandbox.Process, *callerror.Error)
+	resume    *Agreement
 
 	mu      sync.Mutex
-	process *sandbox.Process // once it is started
-	output  *limitedOutput
+	running *Running // once it is started
+
+	malformed atomic.Bool // it wrote a line that is no message
 }
 
 // Connect implements mcp.Transport.
-func (p *program) Connect(ctx context.Context) (sdk.Connection, error) {
-	process, e := p.start()
-	if e != nil {
-		return nil, p.transport.stop(e)
-	}
-	context.AfterFunc(p.transport.life, process.End)
-	output := &limitedOutput{transport: p.transport, out: process.Out}
+func (p *program) Connect(context.Context) (sdk.Connection, error) {
 	p.mu.Lock()
-	p.process, p.output = process, output
+	running := p.running
 	p.mu.Unlock()
-	return (&sdk.IOTransport{Reader: output, Writer: process.In, MaxLineLength: 2 * maxMessage}).Connect(ctx)
+	if running == nil {
+		process, e := p.start()
+		if e != nil {
+			return nil, p.transport.stop(e)
+		}
+		running = newRunning(process)
+		p.mu.Lock()
+		p.running = running
+		p.mu.Unlock()
+	}
+	running.account(func(n, size int) bool { return p.transport.accept(n, size, size > maxMessage) == nil })
+	left := context.AfterFunc(p.transport.life, running.End)
+	return &programConnection{program: p, transport: p.transport, running: running, resume: p.resume, left: left, local: make(chan jsonrpc.Message, 1), closed: make(chan struct{})}, nil
 }
 
 // started reports whether there is a process.
-func (p *program) started() bool {
+func (p *program) started() bool { return p.process() != nil }
+
+func (p *program) process() *Running {
 	if p == nil {
-		return false
+		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.process != nil
+	return p.running
 }
 
-// limitedOutput is the standard output of a program, whose size is bounded: as a whole,
-// and in each line.
-type limitedOutput struct {
+// programConnection is the conversation of one session with a program: a message a line.
+type programConnection struct {
+	program   *program
 	transport *transport
-	out       io.ReadCloser
-	size      int // of this line
-	ended     atomic.Bool
+	running   *Running
+	resume    *Agreement
+	left      func() bool          // stops the program from ending with the session
+	local     chan jsonrpc.Message // answers that were agreed on earlier
+
+	close  sync.Once
+	closed chan struct{}
 }
 
-// Read implements io.Reader.
-func (o *limitedOutput) Read(p []byte) (int, error) {
-	n, err := o.out.Read(p)
-	oversized := false
-	for _, b := range p[:n] {
-		if o.size++; b == '\n' {
-			o.size = 0
+// SessionID implements mcp.Connection: there is none.
+func (c *programConnection) SessionID() string { return "" }
+
+// Read implements mcp.Connection.
+func (c *programConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
+	for {
+		select {
+		case <-c.closed: // what the program writes from now on is for another session
+			return nil, io.EOF
+		default:
 		}
-		oversized = oversized || o.size > maxMessage
+		select {
+		case m := <-c.local:
+			return m, nil
+		case line := <-c.running.lines:
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				return c.decode(line)
+			}
+		case <-c.running.ended:
+			select {
+			case line := <-c.running.lines: // the last one
+				if line = bytes.TrimSpace(line); len(line) > 0 {
+					return c.decode(line)
+				}
+			default:
+				return nil, io.EOF
+			}
+		case <-c.closed:
+			return nil, io.EOF
+		case <-ctx.Done():
+			return nil, ctx.Err() //nolint:wrapcheck // the same
+		}
 	}
-	if e := o.transport.accept(n, o.size, oversized); e != nil {
-		return 0, e
-	}
-	o.ended.Store(errors.Is(err, io.EOF))
-	return n, err //nolint:wrapcheck // io.Reader
 }
 
-// Close implements io.Closer.
-func (o *limitedOutput) Close() error { return o.out.Close() }
+func (c *programConnection) decode(line []byte) (jsonrpc.Message, error) {
+	m, err := jsonrpc.DecodeMessage(line)
+	if err != nil {
+		c.program.malformed.Store(true)
+	}
+	return m, err //nolint:wrapcheck // the session explains it
+}
+
+// Write implements mcp.Connection.
+func (c *programConnection) Write(_ context.Context, m jsonrpc.Message) error {
+	if answer := c.resume.answer(m); answer != nil {
+		c.local <- answer
+		return nil
+	}
+	if request, ok := m.(*jsonrpc.Request); ok && request.Method == initializedMethod && c.resume.resumes() {
+		return nil
+	}
+	line, err := jsonrpc.EncodeMessage(m)
+	if err != nil {
+		return err //nolint:wrapcheck // the SDK reports it
+	}
+	_, err = c.running.process.In.Write(append(line, '\n'))
+	return err //nolint:wrapcheck // the same
+}
+
+// Close implements mcp.Connection. The program ends, unless it is kept.
+func (c *programConnection) Close() error {
+	c.close.Do(func() {
+		close(c.closed)
+		c.transport.mu.Lock()
+		kept := c.transport.kept
+		c.transport.mu.Unlock()
+		if !kept { // it ends with the session, and by itself where it can
+			_ = c.running.process.In.Close()
+			return
+		}
+		c.left()
+		c.running.account(nil)
+	})
+	return nil
+}
 
 // explain returns why a program did not answer, when it was neither late nor refused.
 func (p *program) explain(ctx context.Context, quote func(string) string) *callerror.Error {
-	if !p.output.ended.Load() {
+	if p.malformed.Load() {
 		return callerror.Upstream("%s", "What the MCP server wrote to its standard output is not MCP."+p.stderr(quote))
 	}
 	why := "It closed its standard output."
 	select {
-	case <-p.process.Done():
-		why = p.process.Why()
+	case <-p.process().process.Done():
+		why = p.process().process.Why()
 	case <-time.After(closeTimeout):
 	case <-ctx.Done():
 	}
@@ -98,7 +170,7 @@ func (p *program) explain(ctx context.Context, quote func(string) string) *calle
 // stderr returns the end of what a program wrote to stderr, as a sentence. A secret may
 // be cut in two where the memory of it begins, so that line is dropped.
 func (p *program) stderr(quote func(string) string) string {
-	text := p.process.Stderr()
+	text := p.process().process.Stderr()
 	if len(text) >= sandbox.MaxStderr {
 		_, text, _ = strings.Cut(text, "\n")
 	}

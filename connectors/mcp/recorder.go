@@ -12,15 +12,6 @@ import (
 	"github.com/seed677028b5/integrations/connectors/callerror"
 )
 
-// The methods of MCP whose answers are read here.
-const (
-	initializeMethod = "initialize"
-	listMethod       = "tools/list"
-	callMethod       = "tools/call"
-
-	initializedMethod = "notifications/initialized" // has no answer but that of HTTP
-)
-
 // recorder keeps the answers of a session as they were written: the SDK's own types for
 // them turn numbers into floats and refuse kinds of content that they don't know.
 type recorder struct {
@@ -31,6 +22,7 @@ type recorder struct {
 	last    *roundTrip            // of the last request
 	results map[string]json.RawMessage
 	refused error // the error that the last request was answered with
+	used    int64 // the highest id of a request
 }
 
 func newRecorder() *recorder {
@@ -70,6 +62,8 @@ type recordingTransport struct {
 	sdk.Transport
 	transport *transport
 	recorder  *recorder
+	resume    *Agreement
+	report    func(params json.RawMessage) // is called with each report of progress
 }
 
 // Connect implements mcp.Transport.
@@ -78,10 +72,13 @@ func (t recordingTransport) Connect(ctx context.Context) (sdk.Connection, error)
 	if err != nil {
 		return nil, err
 	}
+	if _, isProgram := t.Transport.(*program); t.resume.resumes() && (isProgram || t.resume.HasState()) {
+		conn = numbered{conn, t.resume.used}
+	}
 	t.recorder.mu.Lock()
 	t.recorder.conn = conn
 	t.recorder.mu.Unlock()
-	return recordingConnection{conn, t.transport, t.recorder}, nil
+	return recordingConnection{conn, t.transport, t.recorder, t.report}, nil
 }
 
 // recordingConnection is a connection of the SDK whose messages are recorded.
@@ -89,16 +86,20 @@ type recordingConnection struct {
 	sdk.Connection
 	transport *transport
 	recorder  *recorder
+	report    func(params json.RawMessage)
 }
 
 // Write implements mcp.Connection.
 func (c recordingConnection) Write(ctx context.Context, m jsonrpc.Message) error {
-	trip := &roundTrip{}
+	trip := &roundTrip{message: m}
 	request, ok := m.(*jsonrpc.Request)
 	if ok && request.IsCall() {
 		c.recorder.mu.Lock()
 		c.recorder.methods[request.ID] = request.Method
 		c.recorder.last, c.recorder.refused = trip, nil
+		if id, isNumber := request.ID.Raw().(int64); isNumber {
+			c.recorder.used = max(c.recorder.used, id)
+		}
 		c.recorder.mu.Unlock()
 	}
 	err := c.Connection.Write(context.WithValue(ctx, roundTripKey{}, trip), m)
@@ -114,6 +115,9 @@ func (c recordingConnection) Write(ctx context.Context, m jsonrpc.Message) error
 func (c recordingConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
 	m, err := c.Connection.Read(ctx)
 	answer, ok := m.(*jsonrpc.Response)
+	if notice, isNotice := m.(*jsonrpc.Request); isNotice && notice.Method == progressMethod {
+		c.report(notice.Params)
+	}
 	if err != nil || !ok {
 		return m, err
 	}

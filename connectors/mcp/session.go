@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/connectors/egress"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // closeTimeout limits how long a session may take to close, when nobody waits for it any
@@ -36,6 +37,8 @@ type Session struct {
 	client *sdk.ClientSession // once it is connected
 	ended  bool
 
+	reports int // that were passed on; of the reader alone
+
 	program *program // nil: the server is reached over HTTP
 }
 
@@ -44,7 +47,7 @@ type Session struct {
 func Connect(ctx context.Context, server Server) (*Session, *callerror.Error) {
 	s := &Session{server: server, transport: newTransport(ctx, server), recorder: newRecorder()}
 	if server.Start != nil {
-		s.program = &program{transport: s.transport, start: server.Start}
+		s.program = &program{transport: s.transport, start: server.Start, running: server.Running, resume: server.Resume}
 	}
 	inner, cancel := context.WithCancel(ctx)
 	context.AfterFunc(s.transport.life, cancel)
@@ -68,7 +71,7 @@ func (s *Session) initialize(ctx context.Context) error {
 	client.AddReceivingMiddleware(decline)
 	client.AddSendingMiddleware(listKnown)
 	through, options := s.sdkTransport()
-	connected, err := client.Connect(ctx, recordingTransport{through, s.transport, s.recorder}, options)
+	connected, err := client.Connect(ctx, recordingTransport{through, s.transport, s.recorder, s.server.Resume, s.report}, options)
 	if err != nil {
 		return err
 	}
@@ -84,8 +87,12 @@ func (s *Session) initialize(ctx context.Context) error {
 
 // sdkTransport returns how the SDK reaches the server.
 func (s *Session) sdkTransport() (sdk.Transport, *sdk.ClientSessionOptions) {
+	var options *sdk.ClientSessionOptions
+	if earlier := s.server.Resume; earlier != nil && earlier.method == initializeMethod && earlier.version != "" {
+		options = &sdk.ClientSessionOptions{ProtocolVersion: earlier.version}
+	}
 	if s.program != nil {
-		return s.program, nil
+		return s.program, options
 	}
 	client := &http.Client{Transport: s.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} //nolint:forbidigo // it sends through the transport of the session
 	if s.server.SSE {                                                                                                                            // the transport is older than what came after that version
@@ -93,7 +100,7 @@ func (s *Session) sdkTransport() (sdk.Transport, *sdk.ClientSessionOptions) {
 	}
 	return &sdk.StreamableClientTransport{
 		Endpoint: s.server.URL, HTTPClient: client, MaxRetries: 2, DisableStandaloneSSE: true, MaxEventSize: 2 * egress.MaxBody,
-	}, nil
+	}, options
 }
 
 // decline refuses what a server asks of its client, a ping aside.
@@ -120,6 +127,24 @@ func (s *Session) request(ctx context.Context, method string, send func(context.
 	return nil, s.explain(ctx, err)
 }
 
+// report passes on how far a call is. It is called by the reader of the session alone, before
+// that reads the answer.
+func (s *Session) report(params json.RawMessage) {
+	var report struct {
+		Token    any      `json:"progressToken"`
+		Progress *float64 `json:"progress"`
+		Total    float64  `json:"total"`
+		Message  string   `json:"message"`
+	}
+	if s.server.Progress == nil || json.Unmarshal(params, &report) != nil || report.Token != progressToken || report.Progress == nil {
+		return
+	}
+	if s.reports++; s.reports > maxProgress {
+		return
+	}
+	s.server.Progress(domain.Progress{Done: *report.Progress, Total: report.Total, Message: s.quote(report.Message, MaxQuote)})
+}
+
 // Introduction names the agreed version, and the server.
 func (s *Session) Introduction() string {
 	agreed := s.client.InitializeResult()
@@ -132,7 +157,7 @@ func (s *Session) Introduction() string {
 
 // SendsHeaders reports whether arguments travel as headers in the agreed version.
 func (s *Session) SendsHeaders() bool {
-	return s.client.InitializeResult().ProtocolVersion >= "2026-07-28"
+	return s.client.InitializeResult().ProtocolVersion >= firstStateless
 }
 
 // Close ends the session, and returns at once.

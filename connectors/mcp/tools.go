@@ -28,6 +28,9 @@ type Tool struct {
 	Title       string
 	Description string
 	InputSchema json.RawMessage // an object; nil: there is none
+
+	OutputSchema json.RawMessage // an object; nil: there is none that can be used
+
 	Annotations *domain.Annotations
 }
 
@@ -94,6 +97,7 @@ func readTool(raw json.RawMessage) (t Tool, err error) {
 		Description json.RawMessage `json:"description"`
 		InputSchema json.RawMessage `json:"inputSchema"`
 		Annotations json.RawMessage `json:"annotations"`
+		Output      json.RawMessage `json:"outputSchema"`
 		Execution   json.RawMessage `json:"execution"`
 	}
 	if json.Unmarshal(raw, &read) != nil || json.Unmarshal(read.Name, &t.Name) != nil || t.Name == "" {
@@ -125,6 +129,12 @@ func readTool(raw json.RawMessage) (t Tool, err error) {
 		return t, errors.New("It can be called as a task only, which is not supported.") //nolint:staticcheck // the same
 	}
 	t.Annotations = readAnnotations(read.Annotations)
+	var output struct {
+		Type any `json:"type"`
+	}
+	if schema := bytes.TrimSpace(read.Output); len(schema) > 0 && schema[0] == '{' && json.Unmarshal(schema, &output) == nil && output.Type == "object" {
+		t.OutputSchema = schema
+	}
 	return t, nil
 }
 
@@ -256,16 +266,40 @@ type Result struct {
 	Whole []byte // all of it, as JSON; nil when Body is all there is
 }
 
-// CallTool calls a tool.
+// maxRounds is how often a tool is called again because its server asks for that alone.
+const maxRounds = 10
+
+// CallTool calls a tool: again, with its state, where the server asks for nothing else
+// (SEP-2322).
 func (s *Session) CallTool(ctx context.Context, name string, arguments map[string]any) (Result, *callerror.Error) {
-	raw, e := s.request(ctx, callMethod, func(ctx context.Context, client *sdk.ClientSession) error {
-		_, err := client.CallTool(ctx, &sdk.CallToolParams{Meta: s.server.meta(), Name: name, Arguments: arguments})
-		return err
-	})
-	if e != nil {
-		return Result{}, e
+	state := ""
+	for range maxRounds {
+		raw, e := s.request(ctx, callMethod, func(ctx context.Context, client *sdk.ClientSession) error {
+			_, err := client.CallTool(ctx, &sdk.CallToolParams{Meta: s.server.meta(), Name: name, Arguments: arguments, RequestState: state})
+			return err
+		})
+		if e != nil {
+			return Result{}, e
+		}
+		if state = roundState(raw); state == "" {
+			return s.readResult(raw)
+		}
 	}
-	return s.readResult(raw)
+	return Result{}, callerror.Upstream("The tool asked to be called again more than %d times.", maxRounds-1)
+}
+
+// roundState returns the state with which a request is to be made again, "" where it is not,
+// or where that takes more than the state.
+func roundState(raw json.RawMessage) string {
+	var result struct {
+		Type     string                     `json:"resultType"`
+		Requests map[string]json.RawMessage `json:"inputRequests"`
+		State    string                     `json:"requestState"`
+	}
+	if json.Unmarshal(raw, &result) != nil || result.Type != "input_required" || len(result.Requests) > 0 {
+		return ""
+	}
+	return result.State
 }
 
 // toolResult is the result of a tool, as far as it is read.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
 	"github.com/seed677028b5/integrations/admission"
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/domain"
@@ -35,9 +37,12 @@ type transport struct {
 	query  string      // credentials that go in the query
 	life   context.Context
 	cut    context.CancelFunc
+	resume *Agreement // nil: the session agrees anew
+	server Server     // signs what is sent
 
 	mu       sync.Mutex
 	err      *callerror.Error // why the session was stopped; nothing is sent after it
+	kept     bool             // the session of the server outlives this one
 	stream   roundTrip        // of what is no message: the stream of SSE
 	version  string           // of the protocol, once it is agreed on
 	left     int              // bytes that may still be sent
@@ -47,6 +52,8 @@ type transport struct {
 // roundTrip is how one HTTP request ended, with its first answer if it was sent again.
 // The lock of the transport guards its fields.
 type roundTrip struct {
+	message jsonrpc.Message // nil for what is none
+
 	status int
 	header http.Header
 	media  string
@@ -57,7 +64,7 @@ type roundTrip struct {
 type roundTripKey struct{}
 
 func newTransport(ctx context.Context, server Server) *transport {
-	t := &transport{client: server.Client, origin: domain.Origin(server.URL), header: server.Header.Clone(), query: server.Query, left: maxBytes}
+	t := &transport{client: server.Client, origin: domain.Origin(server.URL), header: server.Header.Clone(), query: server.Query, left: maxBytes, resume: server.Resume, server: server}
 	if _, sent, ok := strings.Cut(server.URL, "?"); ok { // the SDK sends that part
 		t.query = strings.TrimPrefix(strings.TrimPrefix(t.query, sent), "&")
 	}
@@ -77,10 +84,14 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, e
 	}
+	if answer := t.answer(r, trip); answer != nil {
+		answer.Request = r
+		return answer, nil
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	stop := context.AfterFunc(t.life, cancel)
 	end := func() { stop(); cancel() }
-	resp, err := t.client.RoundTrip(t.withCredentials(r.WithContext(ctx)))
+	resp, err := t.send(t.withCredentials(r.WithContext(ctx)))
 	if err != nil {
 		defer end()
 		var e *callerror.Error
@@ -104,6 +115,32 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &limitedBody{transport: t, trip: trip, body: resp.Body, ctx: r.Context(), end: end, stream: media == "text/event-stream"}
 	return resp, nil
+}
+
+// send signs and sends a request.
+func (t *transport) send(r *http.Request) (*http.Response, error) {
+	if t.server.Sign != nil {
+		if e := t.server.Sign(r); e != nil {
+			return nil, e
+		}
+	}
+	resp, err := t.client.RoundTrip(r)
+	if err == nil && t.server.Answered != nil {
+		t.server.Answered(resp.StatusCode, resp.Header)
+	}
+	return resp, err
+}
+
+// answer returns what the server would answer to a request that needs no sending, nil for
+// any other.
+func (t *transport) answer(r *http.Request, trip *roundTrip) *http.Response {
+	t.mu.Lock()
+	kept := t.kept
+	t.mu.Unlock()
+	if kept && r.Method == http.MethodDelete {
+		return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody}
+	}
+	return t.resume.response(trip.message)
 }
 
 // admit returns the error of a request that must not be sent.

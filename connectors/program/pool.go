@@ -29,6 +29,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	running int
+	freed   chan struct{}            // closed when a slot is returned; nil: nobody waits
 	of      map[domain.Workspace]int // running programs of each workspace
 }
 
@@ -44,6 +45,11 @@ func NewPool(profiles []Profile) (*Pool, error) {
 	}
 	p := &Pool{Sandbox: box, Max: maxRunning, profiles: map[string]Profile{}, of: map[domain.Workspace]int{}}
 	for _, profile := range profiles {
+		more, err := profile.Needs()
+		if err != nil {
+			return nil, fmt.Errorf("the profile %q: %w", profile.Name, err)
+		}
+		profile.Read = append(slices.Clone(profile.Read), more...)
 		p.profiles[profile.Name] = profile
 	}
 	return p, nil
@@ -123,10 +129,27 @@ func (p *Pool) Release(w domain.Workspace) {
 	if p.of[w]--; p.of[w] == 0 {
 		delete(p.of, w)
 	}
+	if p.freed != nil {
+		close(p.freed)
+		p.freed = nil
+	}
+}
+
+// Freed returns what is closed when the next slot is returned.
+func (p *Pool) Freed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.freed == nil {
+		p.freed = make(chan struct{})
+	}
+	return p.freed
 }
 
 // Running returns how many programs are running.
 func (p *Pool) Running() int {
+	if p == nil {
+		return 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.running

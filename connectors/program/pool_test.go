@@ -28,4 +28,5 @@ func TestAPoolWithoutProfilesStartsNothing(t *testing.T) {
 	require.NoError(t, err)
 	_, e := p.Program(domain.Integration{})
 	require.Equal(t, domain.CallMisconfigured, e.Code)
+	require.Zero(t, p.Running())
 }

@@ -48,6 +48,14 @@ func (p Profile) validate(private []string) []error {
 	}
 	if err := isProgram(p.Executable); err != nil {
 		wrong("executable: %w", err)
+	} else if more, err := p.Needs(); err != nil {
+		wrong("executable: %w", err)
+	} else {
+		for _, path := range more {
+			if err := isPath(path, private); err != nil {
+				wrong("its executable can't start without %s: %w", path, err)
+			}
+		}
 	}
 	for n, slot := range p.Slots {
 		_, err := regexp.Compile(slot.Pattern)

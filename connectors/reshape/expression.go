@@ -18,8 +18,14 @@ import (
 // does is withCounting.
 type expression struct{ node parsing.ASTNode }
 
+// maxText is how long an expression may be, in bytes. What compiling takes grows with it.
+const maxText = 16 << 10
+
 // compile compiles a JMESPath expression (community edition).
 func compile(text string) (expression, error) {
+	if len(text) > maxText {
+		return expression{}, fmt.Errorf("it has more than %d bytes", maxText)
+	}
 	node, err := parsing.NewParser().Parse(text)
 	if err != nil {
 		return expression{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "SyntaxError: "))

@@ -23,7 +23,7 @@ var (
 	}
 	systemFiles = []string{
 		"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.preload", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf",
-		"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/pki/tls/cert.pem", "/etc/gai.conf", "/etc/localtime", "/etc/passwd", "/etc/group",
+		"/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/pki/tls/cert.pem", "/etc/gai.conf", "/etc/gitconfig", "/etc/localtime", "/etc/passwd", "/etc/group",
 	}
 	devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 )
@@ -53,7 +53,7 @@ func (p plan) enter() error {
 	}
 	syscall.Umask(0o077)
 	path, args := p.Executable, append([]string{p.Executable}, p.Args...)
-	filter, err := callFilter(p.Network)
+	filter, err := callFilter(p.Network, p.Kind == bubblewrap)
 	if err != nil {
 		return err
 	}

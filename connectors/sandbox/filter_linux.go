@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ const (
 	atArch   = 4
 	atFirst  = 16 // the low half of its first argument
 	atSecond = 24 // and of its second
+	argument = 8  // from one argument to the next
 )
 
 // refused returns the system calls that a program has no need of and that Landlock has
@@ -26,13 +28,13 @@ func refused() []uint32 {
 		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR,
 		setxattrat, removexattrat, fileSetattr,
 		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
-		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
+		openTreeAttr, unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
 		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD, unix.SYS_FANOTIFY_INIT,
 		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
 		unix.SYS_SHMGET, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN, // they outlive whoever makes them
 		unix.SYS_IO_URING_SETUP, // it opens sockets as well
 		unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_REBOOT, unix.SYS_KEXEC_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
-		unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_SYSLOG, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
+		unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_SYSLOG, unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME,
 	}, refusedHere...)
 }
 
@@ -44,11 +46,37 @@ var ignored = []uint32{unix.SYS_FCHMOD}
 // does without: memory that no limit sees, and a clone whose flags no filter sees.
 var absent = []uint32{unix.SYS_MEMFD_CREATE, unix.SYS_MEMFD_SECRET, unix.SYS_CLONE3}
 
+// watches are absent where paths are not hidden: Landlock lets a program watch a folder
+// that it can't read, and see the name and the time of every change in it.
+func watches() []uint32 { return append([]uint32{unix.SYS_INOTIFY_INIT1}, watchesHere...) }
+
+// A limited system call is allowed with these values of its first arguments only.
+type limited struct {
+	call   uint32
+	values []uint32
+}
+
+// ofItself are the calls that change the limits and the priority of a process: those of the
+// calling one only (0), since Landlock lets a program change those of every process of its
+// user, such as this service.
+var ofItself = []limited{
+	{unix.SYS_PRLIMIT64, []uint32{0}},
+	{unix.SYS_SCHED_SETAFFINITY, []uint32{0}},
+	{unix.SYS_SCHED_SETSCHEDULER, []uint32{0}},
+	{unix.SYS_SCHED_SETPARAM, []uint32{0}},
+	{unix.SYS_SCHED_SETATTR, []uint32{0}},
+	{unix.SYS_SETPRIORITY, []uint32{unix.PRIO_PROCESS, 0}},
+	{unix.SYS_IOPRIO_SET, []uint32{ofProcess, 0}},
+}
+
+const ofProcess = 1 // IOPRIO_WHO_PROCESS
+
 // System calls that are newer than the library's list. They have one number
 // everywhere.
 const (
 	setxattrat    = 463
 	removexattrat = 466
+	openTreeAttr  = 467
 	fileSetattr   = 469
 )
 
@@ -67,8 +95,8 @@ const (
 // callFilter has the kernel refuse the system calls that paths and Landlock
 // don't cover, and the sockets: all of them where there is to be no network, else
 // all but those of the internet, since a socket of Unix leads to other programs of
-// this machine.
-func callFilter(network bool) ([]unix.SockFilter, error) {
+// this machine. In a sandbox that hides no paths a program can't watch them either.
+func callFilter(network, hides bool) ([]unix.SockFilter, error) {
 	arch, known := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !known {
 		return nil, fmt.Errorf("no filter of system calls is known for %s", runtime.GOARCH)
@@ -98,8 +126,21 @@ func callFilter(network bool) ([]unix.SockFilter, error) {
 	for _, call := range ignored {
 		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO))
 	}
-	for _, call := range absent {
+	missing := absent
+	if !hides {
+		missing = slices.Concat(absent, watches())
+	}
+	for _, call := range missing {
 		filter = append(filter, unlike(call, 1), give(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
+	}
+	for _, l := range ofItself {
+		left := uint8(2 * len(l.values)) //nolint:gosec // a few
+		filter = append(filter, unlike(l.call, left+2))
+		for n, value := range l.values {
+			left -= 2
+			filter = append(filter, load(atFirst+argument*uint32(n)), unlike(value, left+1))
+		}
+		filter = append(filter, allow, give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)))
 	}
 	filter = append(filter, unlike(unix.SYS_CLONE, 4), load(atFirst),
 		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: namespaces, Jf: 1}, give(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)), allow)

@@ -2,5 +2,5 @@
 
 package sandbox
 
-// refusedHere is empty: newer architectures have no older names of system calls.
-var refusedHere []uint32
+// These are empty: newer architectures have no older names of system calls.
+var refusedHere, watchesHere []uint32

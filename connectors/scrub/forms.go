@@ -28,7 +28,7 @@ func variants(secret string) []string {
 		all = append(all, norm.NFC.String(s), norm.NFD.String(s))
 		all = append(all, misread(s)...)
 	}
-	return all
+	return distinct(all)
 }
 
 // misread returns UTF-8 taken for Latin-1 or for Windows-1252, once and twice; the

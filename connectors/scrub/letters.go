@@ -3,7 +3,8 @@ package scrub
 import (
 	"encoding/base32"
 	"encoding/base64"
-	"fmt"
+	"encoding/hex"
+	"strconv"
 	"strings"
 )
 
@@ -34,13 +35,13 @@ func letters(in string) unescaped {
 // lettersOf returns the letters of the forms of secret that they suffice to find.
 func lettersOf(secret string) []string {
 	wide := make([]byte, 0, 2*len(secret)) // UTF-16, which some tools write base64 of
-	var decimal, hexadecimal strings.Builder
-	for n := range len(secret) {
-		wide = append(wide, secret[n], 0)
-		fmt.Fprintf(&decimal, "%d", secret[n])
-		fmt.Fprintf(&hexadecimal, "0x%02x", secret[n])
+	var decimal, hexadecimal []byte
+	for _, c := range []byte(secret) {
+		wide = append(wide, c, 0)
+		decimal = strconv.AppendUint(decimal, uint64(c), 10)
+		hexadecimal = hex.AppendEncode(append(hexadecimal, "0x"...), []byte{c})
 	}
-	all := []string{secret, fmt.Sprintf("%x", secret), decimal.String(), hexadecimal.String(), strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(secret)), "=")}
+	all := []string{secret, hex.EncodeToString([]byte(secret)), string(decimal), string(hexadecimal), strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(secret)), "=")}
 	all = append(all, aligned(base64.StdEncoding, secret)...)
 	all = append(all, aligned(base64.StdEncoding, string(wide))...)
 	var found []string

@@ -39,7 +39,7 @@ type Scrubber struct {
 func New(secrets ...string) Scrubber {
 	var needles, skeletons []string
 	tail := 0
-	for _, secret := range secrets {
+	for _, secret := range distinct(secrets) {
 		if len(secret) < minLength {
 			continue
 		}
@@ -62,6 +62,12 @@ func New(secrets ...string) Scrubber {
 		needles: needles, index: newNeedleIndex(needles), folded: newNeedleIndex(folded),
 		letters: newNeedleIndex(slices.Compact(skeletons)), tail: roundUp(tail),
 	}
+}
+
+// distinct returns each of some texts once.
+func distinct(texts []string) []string {
+	sorted := slices.Sorted(slices.Values(texts))
+	return slices.Compact(sorted)
 }
 
 // roundUp returns the least power of two from 1 KiB on that is no less than n, so
@@ -166,14 +172,18 @@ func blank(in string, spans []span) string {
 // Value returns decoded JSON with secrets masked, in its keys and numbers too. It
 // does not copy what holds none.
 func (s Scrubber) Value(v any) any {
-	if len(s.needles) == 0 {
-		return v
-	}
-	clean, _ := s.clean(v)
-	return clean
+	masked, _ := s.Clean(v)
+	return masked
 }
 
-// clean is Value, and reports whether it changed v.
+// Clean is Value, and reports whether there was a secret.
+func (s Scrubber) Clean(v any) (masked any, changed bool) {
+	if len(s.needles) == 0 {
+		return v, false
+	}
+	return s.clean(v)
+}
+
 func (s Scrubber) clean(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:

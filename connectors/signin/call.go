@@ -83,7 +83,7 @@ func givenFor(ref domain.SecretRef, target string, itself bool) bool {
 	origin := domain.Origin(target)
 	return origin != "" && slices.ContainsFunc(ref.Destinations, func(d string) bool {
 		destination, place, _ := strings.Cut(d, " ")
-		return destination == origin && (!itself || !domain.IsTokenPlace(place))
+		return domain.SameOrigin(destination, origin) && (!itself || !domain.IsTokenPlace(place))
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 
 // withConsent signs with the access token that a person's consent gave, which the keyring
 // opens. It gets another one, once, for one that the upstream refused.
-func withConsent(ctx context.Context, s signing) (*Credential, *callerror.Error) {
+func (a *Authenticator) withConsent(ctx context.Context, s signing) (*Credential, *callerror.Error) {
 	if s.DryRun {
 		s.putToken(scrub.Mask)
 		return nil, nil
@@ -29,31 +29,32 @@ func withConsent(ctx context.Context, s signing) (*Credential, *callerror.Error)
 	if s.Keyring == nil {
 		return nil, callerror.Misconfigured("A person must sign in before this integration can be called.")
 	}
-	access, err := s.Keyring(ctx, domain.AccessTokenRef(""))
-	if err != nil {
-		return nil, unauthorized(ctx, err)
+	used, _, e := SignedIn(ctx, s.Keyring, domain.SignedInRef(""))
+	if e != nil {
+		return nil, e
 	}
-	s.putToken(access.Reveal())
-	return &Credential{Detail: "A person has signed in.", renew: func(ctx context.Context) *callerror.Error {
-		fresh, err := s.Keyring(ctx, domain.AccessTokenRef(access.Reveal()))
+	c := &Credential{Detail: "A person has signed in."}
+	put := func(in domain.SignedIn) (e *callerror.Error) {
+		if in.Proof.Reveal() == "" {
+			s.putToken(in.Access.Reveal())
+			return nil
+		}
+		s.Request.SetSecretHeader("Authorization", dpopHeader+" "+in.Access.Reveal(), in.Access.Reveal())
+		c.asked, e = a.tokens.issuer.provers.proveAs(in.Proof, s.Request, in.Access.Reveal())
+		return e
+	}
+	c.renew = func(ctx context.Context) *callerror.Error {
+		text, err := s.Keyring(ctx, domain.SignedInRef(used.Access.Reveal()))
 		if err != nil {
 			return unauthorized(ctx, err)
 		}
-		s.putToken(fresh.Reveal())
-		return nil
-	}}, nil
-}
-
-// unauthorized is unopened for an access token.
-func unauthorized(ctx context.Context, err error) *callerror.Error {
-	e := unopened(ctx, err)
-	switch refusal := domain.CodeOf(err); {
-	case refusal == domain.AuthorizationRequiredCode:
-		e.Code = domain.CallAuthorizationRequired
-	case domain.KindOf(err) == domain.Unavailable && e.Code == domain.CallMisconfigured:
-		e.Code = domain.CallUnreachable
+		fresh, err := domain.ReadSignedIn(text)
+		if err != nil {
+			return unopened(ctx, err)
+		}
+		return put(fresh)
 	}
-	return e
+	return c, put(used)
 }
 
 // maxConsentAnswer bounds an answer with tokens, each of which may have 16 KiB.
@@ -63,11 +64,26 @@ const maxConsentAnswer = 256 << 10
 // refresh, or a revocation. It authenticates the client in the one way that the request
 // names. The deadline is that of ctx.
 func (a *Authenticator) RequestToken(ctx context.Context, t domain.TokenRequest) domain.TokenAnswer {
+	answer := a.requestToken(ctx, t)
+	a.tokens.observe.reportConsent(t.Integration.Auth.Type, answer.Outcome)
+	return answer
+}
+
+func (a *Authenticator) requestToken(ctx context.Context, t domain.TokenRequest) domain.TokenAnswer {
 	r, e := a.consentRequest(ctx, t)
 	if e != nil {
 		return domain.TokenAnswer{Outcome: domain.TokenNotSent, Code: string(e.Code), Sentence: e.Sentence}
 	}
+	asked := func() bool { return false }
+	if t.Proof.Reveal() != "" {
+		if asked, e = a.tokens.issuer.provers.proveAs(t.Proof, r.Request, ""); e != nil {
+			return domain.TokenAnswer{Outcome: domain.TokenNotSent, Code: string(e.Code), Sentence: e.Sentence}
+		}
+	}
 	got, e := a.client.Do(ctx, r.Request)
+	if e == nil && got.Status >= 400 && asked() { // it wants a nonce in the proof, has said which, and processed nothing (RFC 9449, 8)
+		got, e = a.client.Do(ctx, r.Request)
+	}
 	scrubber := r.Scrubber()
 	switch {
 	case e != nil && (e.Unsent || e.Code == domain.CallBlockedDestination):
@@ -75,7 +91,7 @@ func (a *Authenticator) RequestToken(ctx context.Context, t domain.TokenRequest)
 	case e != nil:
 		return domain.TokenAnswer{Outcome: domain.TokenAnswerLost, Code: string(e.Code), Sentence: ofTokenEndpoint(e).Shown(scrubber)}
 	}
-	return readConsent(*t.Integration.Auth, t.Revoke, got, scrubber, a.now())
+	return readConsent(*t.Integration.Auth, t.Revoke, t.Proof.Reveal() != "", got, scrubber, a.now())
 }
 
 // consentRequest returns the request to send.
@@ -119,6 +135,9 @@ func (a *Authenticator) consentRequest(ctx context.Context, t domain.TokenReques
 	if name+password != "" {
 		r.SetBasicAuth(name, password)
 	}
+	if text := secret.Reveal(); text != "" { // as it is written too, which Basic does not send
+		r.AddSecrets(text)
+	}
 	r.MaxAnswer = maxConsentAnswer
 	return r, nil
 }
@@ -150,7 +169,7 @@ func (s *signing) openConsent(ctx context.Context, now time.Time) *callerror.Err
 }
 
 // readConsent reads an answer: a token and no error is success, whatever the status.
-func readConsent(a domain.Auth, revoke bool, got egress.Answer, scrubber scrub.Scrubber, now time.Time) domain.TokenAnswer {
+func readConsent(a domain.Auth, revoke, proves bool, got egress.Answer, scrubber scrub.Scrubber, now time.Time) domain.TokenAnswer {
 	members, understood := answerMembers(got)
 	places := a.Places()
 	answer := domain.TokenAnswer{
@@ -168,11 +187,13 @@ func readConsent(a domain.Auth, revoke bool, got egress.Answer, scrubber scrub.S
 	case !revoke && answer.Access.Reveal() != "" && answer.Code == "" && ok && got.Status < 500 && !busy:
 		answer.Outcome = domain.TokenGranted
 		readGrant(&answer, places, members)
+		readCaptures(&answer, a, members, scrubber)
 		if e := usable(answer.Access.Reveal()); e != nil {
 			return domain.TokenAnswer{Outcome: domain.TokenRefused, Sentence: e.Sentence}
 		}
-		if kind, _ := members["token_type"].(string); strings.EqualFold(kind, "dpop") || strings.EqualFold(kind, "mac") {
-			return domain.TokenAnswer{Outcome: domain.TokenRefused, Sentence: "The token endpoint gave a token that a key must prove, and this integration uses Bearer tokens."}
+		kind, _ := members["token_type"].(string)
+		if answer.Proved = isDPoP(kind); answer.Proved && !proves || strings.EqualFold(kind, "mac") {
+			return domain.TokenAnswer{Outcome: domain.TokenRefused, Sentence: "The token endpoint gave a token that a key must prove, and this integration uses Bearer tokens: set dpop for DPoP, and sign in again."}
 		}
 	case busy:
 		answer.Outcome = domain.TokenBusy

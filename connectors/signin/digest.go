@@ -40,6 +40,7 @@ func (d *digests) authenticate(_ context.Context, s signing) (*Credential, *call
 	s.signEach(func(sent *http.Request, _ []byte) *callerror.Error {
 		if c, ok := d.challenges.get(key); ok {
 			sent.Header.Set("Authorization", c.answer(s.auth.Username, s.secret.Reveal(), sent.Method, sent.URL.RequestURI(), rand.Text()))
+			s.addSignature(sent, "Authorization", `response="`)
 		}
 		return nil
 	}, "Authorization")

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -42,13 +41,16 @@ func (i *issuer) endpoint(ctx context.Context, s signing) (string, *callerror.Er
 	if e = trusted(base, named); e != nil {
 		return "", e
 	}
-	if pinned, ok := i.pins.get(pinKey(s)); ok && pinned != domain.Origin(named) {
-		e := callerror.Misconfigured("The server names a token endpoint at %s by now, and it was at %s when these credentials were first used. "+
-			"If that is as it should be, give the private key again or set token_url.", domain.Origin(named), pinned)
-		e.Clean = false
-		return "", e
+	found := pin{Endpoint: domain.Origin(named)}
+	secret, sends := s.sentTo(place{})
+	if !sends {
+		return named, nil
 	}
-	return named, nil
+	kept, e := i.keepPin(ctx, s, secret, base, found)
+	if e == nil && kept != found {
+		e = moved("a token endpoint at", found.Endpoint, kept.Endpoint, "token_url")
+	}
+	return named, e
 }
 
 // trusted returns the error of a discovered token endpoint that no assertion is sent
@@ -65,19 +67,4 @@ func trusted(base, named string) *callerror.Error {
 		return callerror.Misconfigured("The token_endpoint in the server's SMART configuration is without TLS, and the server is not.")
 	}
 	return nil
-}
-
-// pin remembers the token endpoint of a token, if it was discovered.
-func (i *issuer) pin(s signing, endpoint *url.URL) {
-	if s.auth.Type == domain.SMARTBackendServices && s.auth.TokenURL == "" {
-		i.pins.put(pinKey(s), domain.Origin(endpoint.String()))
-	}
-}
-
-// pinKey identifies what a pin is for: one value of a secret of one incarnation of an
-// integration, at one server.
-func pinKey(s signing) string {
-	ref := s.auth.Secret()                                                              // that of a generated key is none: its keys have one pin
-	key, _ := json.Marshal([]any{s.Integration.Owner(), ref.ID, ref.Version, s.base()}) // of texts and numbers, which always encode
-	return string(key)
 }

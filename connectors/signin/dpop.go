@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -37,9 +38,9 @@ func newProvers(now func() time.Time) *provers {
 	return &provers{now: now, keys: newLRU[*ecdsa.PrivateKey](maxTokens), nonces: newLRU[string](maxTokens)}
 }
 
-// prove has each request that is sent carry a proof, for token if that is not "". It
-// returns whether the server of the last answer asked for a nonce that was not known
-// before: then nothing was processed.
+// prove has each request that is sent carry a proof, for token if that is not "", with a key of
+// this process. It returns whether the server of the last answer asked for a nonce that was not
+// known before: then nothing was processed.
 func (p *provers) prove(s signing, r *egress.Request, token string) (asked func() bool, e *callerror.Error) {
 	key := cacheKey(s)
 	signer, ok := p.keys.get(key)
@@ -51,9 +52,27 @@ func (p *provers) prove(s signing, r *egress.Request, token string) (asked func(
 		signer = made
 		p.keys.put(key, signer)
 	}
-	at := key + domain.Origin(r.URL.String())
-	fresh := false
+	return p.proveWith(key, signer, r, token), nil
+}
+
+// proveAs is prove with a key that is kept, in PEM.
+func (p *provers) proveAs(kept domain.Secret, r *egress.Request, token string) (asked func() bool, e *callerror.Error) {
+	read, err := domain.ReadSigningKey("ES256", kept.Reveal())
+	signer, ok := read.Signer.(*ecdsa.PrivateKey)
+	if err != nil || !ok {
+		return nil, callerror.Misconfigured("The key for DPoP can't be read; somebody must sign in again.")
+	}
+	sum := sha256.Sum256([]byte(kept.Reveal()))
+	return p.proveWith(string(sum[:]), signer, r, token), nil
+}
+
+// proveWith is prove with a key, whose nonces are kept by its id. The functions that it sets may
+// be called at the same time.
+func (p *provers) proveWith(id string, signer *ecdsa.PrivateKey, r *egress.Request, token string) (asked func() bool) {
+	at := id + domain.Origin(r.URL.String())
+	var fresh atomic.Bool
 	r.SetSecretHeader(dpopHeader, scrub.Mask)
+	r.Signed = []string{dpopHeader}
 	r.Sign = func(sent *http.Request, _ []byte) *callerror.Error {
 		nonce, _ := p.nonces.get(at)
 		proof, err := proofOf(signer, sent.Method, sent.URL, token, nonce, p.now())
@@ -61,17 +80,17 @@ func (p *provers) prove(s signing, r *egress.Request, token string) (asked func(
 			return callerror.Misconfigured("The key for DPoP could not sign.")
 		}
 		sent.Header.Set(dpopHeader, proof)
-		r.AddSecrets(proof)
 		return nil
 	}
 	r.Answered = func(_ int, header http.Header) {
 		nonce := header.Get(dpopNonce)
 		known, _ := p.nonces.get(at)
-		if fresh = nonce != "" && nonce != known && len(nonce) <= 1024; fresh {
+		isFresh := nonce != "" && nonce != known && len(nonce) <= 1024
+		if fresh.Store(isFresh); isFresh {
 			p.nonces.put(at, nonce)
 		}
 	}
-	return func() bool { return fresh }, nil
+	return fresh.Load
 }
 
 // proofOf returns a proof (RFC 9449, 4.2).

@@ -23,6 +23,27 @@ func unopened(ctx context.Context, err error) *callerror.Error {
 	return callerror.Misconfigured("The secret could not be opened.")
 }
 
+// errAccountChanged means that the next token goes with other values of the account than those
+// in the call, which the upstream has refused with 401.
+var errAccountChanged = errors.New("the account has changed")
+
+// unauthorized is unopened for what a person has consented to.
+func unauthorized(ctx context.Context, err error) *callerror.Error {
+	e := unopened(ctx, err)
+	switch refusal := domain.CodeOf(err); {
+	case errors.Is(err, errAccountChanged):
+		return &callerror.Error{
+			Code: domain.CallAuthFailed, Clean: true, Local: true, Rebuild: true,
+			Sentence: "The values of the account have changed since the call was made, and it was not processed. Call again.",
+		}
+	case refusal == domain.AuthorizationRequiredCode:
+		e.Code = domain.CallAuthorizationRequired
+	case domain.KindOf(err) == domain.Unavailable && e.Code == domain.CallMisconfigured:
+		e.Code = domain.CallUnreachable
+	}
+	return e
+}
+
 // ofTokenEndpoint returns e with a sentence about the token endpoint.
 func ofTokenEndpoint(e *callerror.Error) *callerror.Error {
 	if e == nil {

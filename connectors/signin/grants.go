@@ -2,16 +2,11 @@ package signin
 
 import (
 	"context"
-	"maps"
-	"net/url"
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
 	"github.com/seed677028b5/integrations/domain"
 )
-
-// assertionType is how a client assertion is labelled (RFC 7523, 2.2).
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 func withScopes(a domain.Auth, params map[string]string) map[string]string {
 	if len(a.Scopes) > 0 {
@@ -21,37 +16,15 @@ func withScopes(a domain.Auth, params map[string]string) map[string]string {
 }
 
 // requestWithClient uses client credentials (RFC 6749, 4.4), and proves the client in the
-// way that client_auth_method names. With basic, id and secret are form-encoded before
-// they are joined (2.3.1); with basic_raw they are not.
-func requestWithClient(_ context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
-	a, secret := s.auth, s.secret.Reveal()
-	params := withScopes(a, map[string]string{"grant_type": "client_credentials"})
-	b := tokenBuilder{issuer: i, signing: s, endpoint: a.TokenURL, encoding: formEncoding, params: params}
-	var name, password string
-	switch a.ClientAuthMethod {
-	case "body":
-		params["client_id"] = a.ClientID
-		b.secret("client_secret", secret)
-	case "none", "tls":
-		params["client_id"] = a.ClientID
-	case "private_key_jwt", "client_secret_jwt":
-		assertion, e := clientAssertion(s, a.TokenURL, i.now())
-		if e != nil {
-			return tokenRequest{}, e
-		}
-		maps.Copy(params, map[string]string{"client_id": a.ClientID, "client_assertion_type": assertionType})
-		b.asserts = true
-		b.secret("client_assertion", assertion)
-	case "basic_raw":
-		name, password = a.ClientID, secret
-	default:
-		name, password = url.QueryEscape(a.ClientID), url.QueryEscape(secret)
+// way that client_auth_method names.
+func requestWithClient(ctx context.Context, i *issuer, s signing) (tokenRequest, *callerror.Error) {
+	server, e := i.server(ctx, s, tokenPlace(s.auth))
+	if e != nil {
+		return tokenRequest{}, e
 	}
-	r, e := b.build()
-	if e == nil && name+password != "" {
-		r.SetBasicAuth(name, password)
-	}
-	return r, e
+	params := withResource(s.auth, server, map[string]string{"grant_type": "client_credentials"})
+	b := tokenBuilder{issuer: i, signing: s, endpoint: server.TokenEndpoint, encoding: formEncoding, params: params}
+	return b.buildFor(client{s.auth.ClientAuthMethod, s.auth.ClientID, s.secret}, server)
 }
 
 // requestSMART is the request of a SMART backend service: client credentials, proved by
@@ -78,7 +51,7 @@ func requestJWTBearer(_ context.Context, i *issuer, s signing) (tokenRequest, *c
 	if e != nil {
 		return tokenRequest{}, e
 	}
-	params := map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+	params := map[string]string{"grant_type": jwtBearerGrant}
 	if !s.auth.AssertionScopesInJWT {
 		params = withScopes(s.auth, params)
 	}

@@ -22,13 +22,28 @@ type grant struct {
 	read func(domain.Auth, map[string]any) (issued, *callerror.Error)
 }
 
+// Pins keeps where secrets were first sent, for every process and after a restart.
+type Pins interface {
+	// Pin returns the first value that was given for a secret and a name, which is value when
+	// there is none yet. With an empty value nothing is kept.
+	Pin(ctx context.Context, o domain.Owner, secret, name, value string) (string, error)
+}
+
+// pin is where a secret was first sent, of what an upstream names.
+type pin struct {
+	Issuer   string // "": the server has none
+	Endpoint string // the origin of the token endpoint
+}
+
 // issuer gets tokens from token endpoints.
 type issuer struct {
 	client   *egress.Client
 	now      func() time.Time
 	attempts upstream.Attempts
 	provers  *provers
-	pins     *lru[string] // origins of discovered token endpoints, by pinKey
+	known    *lru[pin] // where secrets were first sent, of what an upstream names
+
+	Pins // nil: none beside those in memory
 }
 
 // busyStatuses are those of a token endpoint that may issue a token soon.
@@ -55,7 +70,6 @@ func (i *issuer) issue(ctx context.Context, g grant, s signing) (token, *callerr
 	if e != nil {
 		return token{}, e
 	}
-	i.pin(s, endpoint)
 	now, lifetime := i.now(), min(got.lifetime, maxLifetime)
 	return token{
 		text: got.text, proved: got.proved, endpoint: domain.Origin(endpoint.String()),

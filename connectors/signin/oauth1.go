@@ -29,6 +29,7 @@ func withOAuth1(now func() time.Time) authenticate {
 		}
 		s.signEach(func(sent *http.Request, body []byte) *callerror.Error {
 			o.sign(sent, body, rand.Text(), now())
+			s.addSignature(sent, "Authorization", `oauth_signature="`)
 			return nil
 		}, "Authorization")
 		return nil, nil

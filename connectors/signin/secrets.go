@@ -26,7 +26,7 @@ func addKnownSecrets(ctx context.Context, c Call, tokens []string, except ...str
 	}
 	called := sites(c)
 	var others []domain.SecretRef
-	for _, ref := range c.Integration.Secrets() {
+	for _, ref := range c.Integration.SentSecrets() {
 		if (c.Integration.Builtin || c.Program || goesTo(ref, called)) && ref.ID != "" && !slices.Contains(except, ref.ID) && !slices.Contains(c.Opened, ref.ID) {
 			others = append(others, ref)
 		}
@@ -59,7 +59,7 @@ func sites(c Call) []string {
 		all = append(all, site(c.Request.URL.String()))
 	}
 	if c.Auth != nil {
-		all = append(all, site(c.Auth.TokenURL), site(c.Auth.ExchangeURL))
+		all = append(all, site(c.Auth.TokenURL), site(c.Auth.ExchangeURL), site(c.Auth.Issuer), site(c.Auth.ResourceTokenURL), site(c.Auth.ResourceIssuer))
 	}
 	return all
 }
@@ -69,7 +69,7 @@ func goesTo(ref domain.SecretRef, sites []string) bool {
 	return slices.ContainsFunc(ref.Destinations, func(d string) bool {
 		origin, _, _ := strings.Cut(d, " ")
 		to := site(origin)
-		return to != "" && slices.Contains(sites, to)
+		return to != "" && slices.ContainsFunc(sites, func(s string) bool { return s == to || domain.SameOrigin("https://"+to, "https://"+s) })
 	})
 }
 

@@ -32,7 +32,11 @@ func withSignature(now func() time.Time) authenticate {
 			if e != nil {
 				return nil, e
 			}
-			s.signEach(func(sent *http.Request, body []byte) *callerror.Error { return m.sign(sent, body, now()) }, "Signature-Input", "Signature")
+			s.signEach(func(sent *http.Request, body []byte) *callerror.Error {
+				e := m.sign(sent, body, now())
+				s.addSignature(sent, "Signature", "=:")
+				return e
+			}, "Signature-Input", "Signature")
 			return nil, nil
 		}
 		key, err := domain.DecodeSecret(s.auth.SecretEncoding, s.secret.Reveal())

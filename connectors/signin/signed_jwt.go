@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/connectors/callerror"
@@ -28,6 +29,7 @@ func withSignedJWT(now func() time.Time) authenticate {
 			return nil, e
 		}
 		s.putToken(token)
+		s.Request.AddSecrets(token[strings.LastIndexByte(token, '.')+1:])
 		return nil, nil
 	}
 }

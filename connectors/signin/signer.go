@@ -12,7 +12,8 @@ import (
 
 // signEach has each request that is sent signed anew. A header that the signature sets is
 // shown masked, and its value is a secret of its own: within its time it could be sent
-// again.
+// again. So is the signature in it, which sign adds: guesses of a secret could be tested
+// with it.
 func (s signing) signEach(sign func(sent *http.Request, body []byte) *callerror.Error, headers ...string) {
 	for _, name := range headers {
 		s.Request.SetSecretHeader(name, scrub.Mask)
@@ -34,6 +35,16 @@ func (s signing) signEach(sign func(sent *http.Request, body []byte) *callerror.
 		}
 		return nil
 	}
+}
+
+// addSignature makes a secret of what follows mark in a header, up to a quote or a colon:
+// upstreams show the parts of what they read.
+func (s signing) addSignature(sent *http.Request, header, mark string) {
+	_, signature, _ := strings.Cut(sent.Header.Get(header), mark)
+	if end := strings.IndexAny(signature, `":`); end >= 0 {
+		signature = signature[:end]
+	}
+	s.Request.AddSecrets(signature, unescaped(signature))
 }
 
 // escape encodes a text for the signatures of AWS and OAuth 1 (RFC 5849, 3.6): each byte

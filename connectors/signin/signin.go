@@ -25,9 +25,12 @@ type Authenticator struct {
 }
 
 // New returns an Authenticator that gets its tokens through client.
-func New(client *egress.Client, now func() time.Time) *Authenticator {
-	t := newTokens(client, now)
-	return &Authenticator{client: client, now: now, tokens: t, types: map[domain.AuthType]authenticate{
+// Where secrets go that an upstream names a place for is kept in pins; without any it is
+// kept in memory.
+func New(client *egress.Client, pins Pins, now func() time.Time) *Authenticator {
+	t := newTokens(client, pins, now)
+	a := &Authenticator{client: client, now: now, tokens: t}
+	a.types = map[domain.AuthType]authenticate{
 		domain.APIKeyHeader:         withAPIKey,
 		domain.BearerToken:          withBearerToken,
 		domain.Basic:                withPassword,
@@ -35,15 +38,17 @@ func New(client *egress.Client, now func() time.Time) *Authenticator {
 		domain.SMARTBackendServices: t.authenticator(grant{request: requestSMART, read: readOAuth}),
 		domain.JWTBearer:            t.authenticator(grant{request: requestJWTBearer, read: readOAuth}),
 		domain.JSONTokenExchange:    t.authenticator(grant{request: requestInJSON, read: readInJSON}),
+		domain.TokenExchange:        t.authenticator(grant{request: requestTokenExchange, read: readOAuth}),
 		domain.BearerTokenExchange:  t.authenticator(grant{request: requestExchange, read: readExchange}),
 		domain.SignedJWT:            withSignedJWT(now),
 		domain.AWSSigV4:             withSigV4(now),
 		domain.OAuth1:               withOAuth1(now),
 		domain.Digest:               newDigests().authenticate,
 		domain.HMAC:                 withSignature(now),
-		domain.AuthorizationCode:    withConsent,
+		domain.AuthorizationCode:    a.withConsent,
 		domain.TLSCertificate:       func(context.Context, signing) (*Credential, *callerror.Error) { return nil, nil },
-	}}
+	}
+	return a
 }
 
 // Authenticate opens the secret of c.Auth at the last moment and signs c.Request with
@@ -85,7 +90,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Call) (*Credential, 
 			return nil, unopened(ctx, err)
 		}
 		s.secrets[one.use.Field] = secret
-		c.Request.AddSecrets(secret.Reveal())
+		if domain.IsSentSecret(one.use.Field) {
+			c.Request.AddSecrets(secret.Reveal())
+		}
 	}
 	s.secret = s.secrets[auth.SecretField()]
 	if e := s.present(); e != nil {
@@ -115,6 +122,9 @@ func (a *Authenticator) judge(c Call, auth domain.Auth, one usedSecret) *callerr
 	if one.use.Call && !c.Integration.Builtin && !givenFor(one.ref, c.Request.URL.String(), false) {
 		return callerror.Misconfigured("The secret %s was given for another destination; give it again for this one.", one.use.Field)
 	}
+	if one.use.Resource {
+		return a.judgeTokenEndpoint(resourcePlace(auth).given(c.Integration.MCPURL), c.Integration, &one.ref)
+	}
 	if !one.use.Token {
 		return nil
 	}
@@ -124,7 +134,11 @@ func (a *Authenticator) judge(c Call, auth domain.Auth, one usedSecret) *callerr
 // judgeTokenEndpoints returns the error of a token endpoint that the secret was not given
 // for, or that is denied by its name. Without a secret, only its name is judged.
 func (a *Authenticator) judgeTokenEndpoints(c Call, auth domain.Auth, ref *domain.SecretRef) *callerror.Error {
-	for _, endpoint := range []string{auth.TokenURL, auth.ExchangeURL} {
+	endpoints := []string{auth.TokenURL, auth.ExchangeURL}
+	if auth.DiscoversTokenEndpoint() {
+		endpoints = []string{tokenPlace(auth).given(c.Integration.MCPURL)}
+	}
+	for _, endpoint := range endpoints {
 		if e := a.judgeTokenEndpoint(endpoint, c.Integration, ref); e != nil {
 			return e
 		}
@@ -135,7 +149,7 @@ func (a *Authenticator) judgeTokenEndpoints(c Call, auth domain.Auth, ref *domai
 // judgeTokenEndpoint returns the error of a token endpoint that the secret was not
 // given for, or that is denied by its name. "" is none.
 func (a *Authenticator) judgeTokenEndpoint(endpoint string, i domain.Integration, ref *domain.SecretRef) *callerror.Error {
-	if endpoint == "" {
+	if endpoint == "" || domain.HasAccountHost(endpoint) { // which is filled, and judged, when it is called
 		return nil
 	}
 	target, err := url.Parse(endpoint)

@@ -29,6 +29,7 @@ func withSigV4(now func() time.Time) authenticate {
 		}
 		s.signEach(func(sent *http.Request, body []byte) *callerror.Error {
 			v.sign(sent, body, now())
+			s.addSignature(sent, "Authorization", "Signature=")
 			return nil
 		}, headers...)
 		return nil, nil

@@ -21,11 +21,12 @@ type tokens struct {
 	kept    *lru[token]
 	issued  *lru[[]string] // the last tokens of each integration, which nothing may show
 	flights *singleFlight
+	observe TokenObserver // nil: nobody
 }
 
-func newTokens(client *egress.Client, now func() time.Time) *tokens {
+func newTokens(client *egress.Client, pins Pins, now func() time.Time) *tokens {
 	return &tokens{
-		issuer: &issuer{client: client, now: now, attempts: upstream.Attempts{FirstWait: firstWait, Now: now}, provers: newProvers(now), pins: newLRU[string](maxTokens)}, now: now,
+		issuer: &issuer{client: client, now: now, attempts: upstream.Attempts{FirstWait: firstWait, Now: now}, provers: newProvers(now), Pins: pins, known: newLRU[pin](maxTokens)}, now: now,
 		kept: newLRU[token](maxTokens), issued: newLRU[[]string](maxTokens), flights: newSingleFlight(),
 	}
 }
@@ -143,6 +144,7 @@ func (t *tokens) renewInBackground(ctx context.Context, key string, g grant, s s
 // too: an upstream may show what the calls of another endpoint carried.
 func (t *tokens) fetch(ctx context.Context, key string, g grant, s signing, replaces string) (token, *callerror.Error) {
 	got, e := t.issuer.issue(ctx, g, s)
+	t.observe.report(s.auth.Type, e)
 	if e != nil {
 		return token{}, e
 	}

@@ -52,17 +52,22 @@ func (i *issuer) request(ctx context.Context, g grant, s signing) (issued, *url.
 
 // read takes the token out of an answer to r.
 func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (issued, *callerror.Error) {
-	r.AddSecrets(s.secret.Reveal())
-	scrubber := scrub.New(append(r.Secrets(), s.Request.Secrets()...)...)
+	if domain.IsSentSecret(s.auth.SecretField()) {
+		r.AddSecrets(s.secret.Reveal())
+	}
 	if jsonvalue.CountMarks(got.Body) > maxTokenValues {
 		return issued{}, callerror.Misconfigured("The token endpoint's answer has more than %d values.", maxTokenValues)
 	}
 	raw, _ := jsonvalue.Decode(got.Body)
 	answer, _ := raw.(map[string]any)
 	text := s.auth.TokenAnswer == "text"
+	scrubber := func() scrub.Scrubber { return scrub.New(append(r.Secrets(), s.Request.Secrets()...)...) }
 	if e := refusal(got, answer, scrubber); e != nil {
 		if e.Code == domain.CallAuthFailed && r.asserts {
 			e.Sentence += i.skew(got.Header)
+		}
+		if e.Code == domain.CallAuthFailed {
+			e.Sentence += r.hint
 		}
 		return issued{}, e
 	}
@@ -87,12 +92,13 @@ func (i *issuer) read(g grant, s signing, r tokenRequest, got egress.Answer) (is
 
 // refusal returns the error of an answer that refuses: by its status, or as in RFC
 // 6749, 5.2, whatever the status.
-func refusal(got egress.Answer, answer map[string]any, scrubber scrub.Scrubber) *callerror.Error {
+func refusal(got egress.Answer, answer map[string]any, of func() scrub.Scrubber) *callerror.Error {
 	named, _ := answer["error"].(string)
 	e := got.Error()
 	busy := e != nil && e.Limited || got.Status >= 500
 	switch {
 	case named != "" && !busy:
+		scrubber := of()
 		description, _ := answer["error_description"].(string)
 		sentence := explainRefusal(oneLine(scrubber.Text(named), 100), oneLine(scrubber.Text(description), 500)) // half a secret is not found any more
 		return &callerror.Error{Code: domain.CallAuthFailed, Sentence: scrubber.Text(sentence)}

@@ -28,7 +28,8 @@ const (
 // tokenRequest is a request to a token endpoint.
 type tokenRequest struct {
 	*egress.Request
-	asserts bool // it carries an assertion, which a wrong clock spoils
+	asserts bool   // it carries an assertion, which a wrong clock spoils
+	hint    string // a sentence that follows a refusal
 }
 
 // repeats reports whether a token is a part of the request for it, or has one of its

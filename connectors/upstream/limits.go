@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	// MaxConcurrent limits the calls to one upstream at once, for each workspace.
+	// MaxConcurrent limits the calls to one upstream at once, for each workspace, by default.
 	MaxConcurrent = 64
 	// MaxFailures is how many failures in a row pause invocations.
 	MaxFailures = 10
@@ -36,7 +37,14 @@ const (
 type Registry struct {
 	mu     sync.Mutex
 	limits map[key]*Limit
+	pauses atomic.Uint64
+
+	concurrent int
+	pace       Pace
 }
+
+// Pace waits until a request may be sent to a host. It reports false when that takes too long.
+type Pace func(ctx context.Context, host string) bool
 
 type key struct {
 	workspace domain.Workspace
@@ -48,10 +56,15 @@ type Limit struct {
 	slots   chan struct{}
 	queue   chan struct{} // calls that wait for a slot
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	host    string
+	pace    Pace // nil: at once
 }
 
-// NewRegistry returns an empty Registry.
-func NewRegistry() *Registry { return &Registry{limits: map[key]*Limit{}} }
+// NewRegistry returns an empty Registry. Concurrent limits the calls to one upstream at once, for
+// each workspace; 0: MaxConcurrent. A nil pace is no limit.
+func NewRegistry(concurrent int, pace Pace) *Registry {
+	return &Registry{limits: map[key]*Limit{}, concurrent: cmp.Or(concurrent, MaxConcurrent), pace: pace}
+}
 
 // Limit returns the limit of the upstream that a workspace calls at target.
 func (r *Registry) Limit(w domain.Workspace, target *url.URL) *Limit {
@@ -69,15 +82,24 @@ func (r *Registry) Limit(w domain.Workspace, target *url.URL) *Limit {
 		}
 	}
 	l := &Limit{
-		slots: make(chan struct{}, MaxConcurrent), queue: make(chan struct{}, maxQueued),
+		host: target.Hostname(), pace: r.pace,
+		slots: make(chan struct{}, r.concurrent), queue: make(chan struct{}, maxQueued),
 		breaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     pause,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= MaxFailures },
+			OnStateChange: func(_ string, _, to gobreaker.State) {
+				if to == gobreaker.StateOpen {
+					r.pauses.Add(1)
+				}
+			},
 		}),
 	}
 	r.limits[k] = l
 	return l
 }
+
+// Pauses returns how often invocations of an upstream were paused, because it kept failing.
+func (r *Registry) Pauses() uint64 { return r.pauses.Load() }
 
 // Do runs attempt once there is a slot for it, and returns its error. An invocation
 // is refused while the upstream keeps failing; a test never is, since it is made to
@@ -90,10 +112,16 @@ func (l *Limit) Do(ctx context.Context, invocation bool, attempt func() (status 
 	if !l.acquire(ctx) {
 		return &callerror.Error{
 			Code: domain.CallUnreachable, Final: true, Unsent: true,
-			Sentence: fmt.Sprintf("The upstream has %d calls of this workspace to answer already; try again when it has answered some.", MaxConcurrent),
+			Sentence: fmt.Sprintf("The upstream has %d calls of this workspace to answer already; try again when it has answered some.", cap(l.slots)),
 		}
 	}
 	defer func() { <-l.slots }()
+	if l.pace != nil && l.host != "" && !l.pace(ctx, l.host) {
+		return &callerror.Error{
+			Code: domain.CallUnreachable, Final: true, Unsent: true,
+			Sentence: "This service sends as many requests to that host as its operator allows; try again later.",
+		}
+	}
 	done := func(error) {}
 	if invocation {
 		var err error

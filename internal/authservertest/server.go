@@ -10,9 +10,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,31 +29,43 @@ import (
 type Server struct {
 	URL string
 
-	Lifetime     int                                            // seconds of an access token. 0: none is named
-	Grace        time.Duration                                  // in which a spent refresh token is answered again
-	Static       bool                                           // refresh tokens stay as they are
-	NoRefresh    bool                                           // no refresh tokens
-	KeepRefresh  bool                                           // refreshes answer without a refresh token, and the old one stays
-	Account      string                                         // the sub of the ID token. "": there is none
-	GrantScope   *string                                        // the scope of answers; nil: none is named
-	Issuer       string                                         // iss of the callback. "": none
-	Method       string                                         // basic, body or none: how clients must authenticate
-	Secret       string                                         // of the client
-	Answer       func(http.ResponseWriter, map[string]any) bool // writes an answer with tokens in its own way
-	Fault        func(w http.ResponseWriter, grant url.Values) bool
-	AfterIssue   func(w http.ResponseWriter) bool // after the tokens were made: true when the answer is dropped
-	CheckRequest func(path string, form url.Values)
+	Lifetime        int                                            // seconds of an access token. 0: none is named
+	Grace           time.Duration                                  // in which a spent refresh token is answered again
+	Static          bool                                           // refresh tokens stay as they are
+	NoRefresh       bool                                           // no refresh tokens
+	KeepRefresh     bool                                           // refreshes answer without a refresh token, and the old one stays
+	Account         string                                         // the sub of the ID token. "": there is none
+	GrantScope      *string                                        // the scope of answers; nil: none is named
+	Issuer          string                                         // iss of the callback. "": none
+	Method          string                                         // basic, body or none: how clients must authenticate
+	Secret          string                                         // of the client
+	Answer          func(http.ResponseWriter, map[string]any) bool // writes an answer with tokens in its own way
+	Fault           func(w http.ResponseWriter, grant url.Values) bool
+	AfterIssue      func(w http.ResponseWriter) bool // after the tokens were made: true when the answer is dropped
+	CheckRequest    func(path string, form url.Values)
+	FailRevocations bool                                                  // revocations are answered with 503
+	Hold            func() time.Duration                                  // how long an answer with tokens is held back; nil: not at all
+	Back            func(asked, answer url.Values)                        // changes what a person comes back with
+	API             func(w http.ResponseWriter, r *http.Request) bool     // answers a call with a good token in its own way
+	Metadata        func(path string, document map[string]any) (has bool) // what well-known documents there are
+	Registers       bool                                                  // clients register themselves, and only those are known
+	CAFile          string                                                // of a server with TLS: the PEM of its root
+	Token           string                                                // the header that has the token, with its prefix. "": Authorization: Bearer
 
 	mu       sync.Mutex
 	codes    map[string]url.Values
 	families map[string]*family // by refresh token
 	access   map[string]*family
+	clients  map[string]string // secrets of those that have registered themselves
 	Counts   Counts
 }
 
 // Counts is what has happened.
 type Counts struct {
-	Codes, Refreshes, Reuses, Revocations, Calls, Unauthorized int
+	Codes, Refreshes, Reuses, Revocations, Calls, Unauthorized, Registrations int
+
+	Overlaps int // refresh tokens that were presented while an answer to the same one was on its way
+	Repeats  int // refresh tokens that were presented again after a whole answer
 }
 
 type family struct {
@@ -60,22 +76,102 @@ type family struct {
 	answer   map[string]any // of the last rotation
 	dead     bool
 	tokens   []string
+
+	presented string // the refresh token that was presented last
+	answering bool   // its answer is on its way
+	answered  bool   // it was sent as a whole, and at once
 }
 
 // New starts a server that ends with the test.
 func New(t *testing.T) *Server {
 	t.Helper()
-	s := &Server{Lifetime: 3600, Method: "basic", Secret: "s3cr3t/+ &", Account: "amy", codes: map[string]url.Values{}, families: map[string]*family{}, access: map[string]*family{}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /authorize", s.authorize)
-	mux.HandleFunc("POST /token", s.token)
-	mux.HandleFunc("POST /revoke", s.revoke)
-	mux.HandleFunc("/api", s.call)
-	mux.HandleFunc("/api/", s.call)
+	s, mux := unstarted()
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	s.URL = srv.URL
 	return s
+}
+
+// NewTLS starts a server with TLS that ends with the test. Its root is in CAFile.
+func NewTLS(t *testing.T) *Server {
+	t.Helper()
+	s, mux := unstarted()
+	srv := httptest.NewTLSServer(mux)
+	t.Cleanup(srv.Close)
+	s.URL, s.CAFile = srv.URL, filepath.Join(t.TempDir(), "root.pem")
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	if err := os.WriteFile(s.CAFile, root, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func unstarted() (*Server, *http.ServeMux) {
+	s := &Server{
+		Lifetime: 3600, Method: "basic", Secret: "s3cr3t/+ &", Account: "amy",
+		codes: map[string]url.Values{}, families: map[string]*family{}, access: map[string]*family{}, clients: map[string]string{},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /authorize", s.authorize)
+	mux.HandleFunc("POST /token", s.token)
+	mux.HandleFunc("POST /revoke", s.revoke)
+	mux.HandleFunc("POST /register", s.register)
+	mux.HandleFunc("/", s.wellKnown)
+	mux.HandleFunc("/api", s.call)
+	mux.HandleFunc("/api/", s.call)
+	return s, mux
+}
+
+// Host is the host of the server, with its port.
+func (s *Server) Host() string {
+	_, host, _ := strings.Cut(s.URL, "://")
+	return host
+}
+
+// Forget forgets every client that has registered itself, as servers do that purge them.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.clients)
+}
+
+// wellKnown answers with metadata of RFC 8414 where there is some.
+func (s *Server) wellKnown(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	document := map[string]any{
+		"issuer": s.URL, "authorization_endpoint": s.URL + "/authorize", "token_endpoint": s.URL + "/token", "revocation_endpoint": s.URL + "/revoke",
+		"code_challenge_methods_supported": []string{"S256"}, "grant_types_supported": []string{"authorization_code", "refresh_token"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
+	}
+	if s.Registers {
+		document["registration_endpoint"] = s.URL + "/register"
+	}
+	if s.Metadata == nil || !s.Metadata(r.URL.Path, document) {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(document)
+}
+
+// register registers a client (RFC 7591) whose secret lasts for 90 days.
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	var asked map[string]any
+	if json.NewDecoder(r.Body).Decode(&asked) != nil || asked["redirect_uris"] == nil {
+		refuse(w, http.StatusBadRequest, "invalid_client_metadata")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := "client-" + rand.Text()
+	s.clients[id], s.Counts.Registrations = "secret-"+rand.Text(), s.Counts.Registrations+1
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"client_id": id, "client_secret": s.clients[id], "client_secret_expires_at": time.Now().Add(90 * 24 * time.Hour).Unix(),
+		"token_endpoint_auth_method": "client_secret_basic", "redirect_uris": asked["redirect_uris"],
+	})
 }
 
 // Do changes the server, or reads it, between requests.
@@ -102,8 +198,14 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	code := rand.Text()
 	s.codes[code] = q
-	issuer := s.Issuer
+	issuer, change := s.Issuer, s.Back
+	_, known := s.clients[q.Get("client_id")]
+	known = known || !s.Registers
 	s.mu.Unlock()
+	if !known { // which is shown to the person alone (RFC 6749, 4.1.2.1)
+		http.Error(w, "there is no such client", http.StatusBadRequest)
+		return
+	}
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil {
 		http.Error(w, "redirect_uri", http.StatusBadRequest)
@@ -115,6 +217,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	if issuer != "" {
 		answer.Set("iss", issuer)
+	}
+	if change != nil {
+		change(q, answer)
 	}
 	back.RawQuery = answer.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
@@ -130,6 +235,10 @@ func refuse(w http.ResponseWriter, status int, code string) {
 func (s *Server) authenticated(r *http.Request) bool {
 	name, password, basic := r.BasicAuth()
 	form := r.PostForm
+	if s.Registers {
+		name, err := url.QueryUnescape(name)
+		return basic && err == nil && password != "" && password == s.clients[name]
+	}
 	switch s.Method {
 	case "none":
 		return !basic && form.Get("client_id") != "" && !form.Has("client_secret")
@@ -146,6 +255,59 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := r.PostForm
+	answer := httptest.NewRecorder()
+	f := s.noted(form)
+	defer func() { s.sent(f, answer.Code == http.StatusOK, recover()) }()
+	hold := s.answer(answer, r)
+	if time.Sleep(min(hold, patience)); hold > patience { // who asked gives up, and may ask again
+		s.sent(f, false, nil)
+		f = nil
+		time.Sleep(hold - patience)
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// patience is how long a client waits for an answer, or a little less.
+const patience = 29 * time.Second
+
+// noted notes that a refresh token is presented, and returns its family.
+func (s *Server) noted(form url.Values) *family {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := form.Get("refresh_token")
+	f := s.families[token]
+	if f == nil {
+		return nil
+	}
+	if f.presented == token {
+		if f.answering {
+			s.Counts.Overlaps++
+		}
+		if f.answered {
+			s.Counts.Repeats++
+		}
+	}
+	f.presented, f.answering, f.answered = token, true, false
+	return f
+}
+
+// sent notes that an answer was sent, unless it was dropped.
+func (s *Server) sent(f *family, whole bool, dropped any) {
+	if f != nil {
+		s.mu.Lock()
+		f.answering, f.answered = false, whole && dropped == nil
+		s.mu.Unlock()
+	}
+	if dropped != nil {
+		panic(dropped)
+	}
+}
+
+// answer answers a request for a token, and returns how long to hold that back.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) (hold time.Duration) {
+	form := r.PostForm
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.CheckRequest != nil {
@@ -155,11 +317,11 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.Counts.Refreshes++
 	}
 	if s.Fault != nil && s.Fault(w, form) {
-		return
+		return 0
 	}
 	if !s.authenticated(r) {
 		refuse(w, http.StatusUnauthorized, "invalid_client")
-		return
+		return 0
 	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
@@ -169,6 +331,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, http.StatusBadRequest, "unsupported_grant_type")
 	}
+	if s.Hold != nil && form.Get("grant_type") == "refresh_token" {
+		return s.Hold()
+	}
+	return 0
 }
 
 func (s *Server) exchange(w http.ResponseWriter, form url.Values) {
@@ -247,11 +413,24 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "invalid_client")
 		return
 	}
+	if s.FailRevocations {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	s.Counts.Revocations++
 	if f := s.families[r.PostForm.Get("token")]; f != nil {
 		f.dead = true
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// Grant returns a refresh token that a person has given to somebody else.
+func (s *Server) Grant() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := &family{account: s.Account}
+	s.issue(f)
+	return f.current
 }
 
 // EndAll ends all tokens: access tokens only, or refresh tokens too.
@@ -266,19 +445,30 @@ func (s *Server) EndAll(refresh bool) {
 
 // call is the API: it answers with the account whose token a request has.
 func (s *Server) call(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/.well-known/") {
+		s.wellKnown(w, r)
+		return
+	}
 	s.mu.Lock()
 	s.Counts.Calls++
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	header, scheme, _ := strings.Cut(s.Token, ": ")
+	if s.Token == "" {
+		header, scheme = "Authorization", "Bearer "
+	}
+	token, hasScheme := strings.CutPrefix(r.Header.Get(header), scheme)
 	f := s.access[token]
-	if scheme != "Bearer" || f == nil || !slices.Contains(f.tokens, token) {
+	if !hasScheme || f == nil || !slices.Contains(f.tokens, token) {
 		s.Counts.Unauthorized++
 		s.mu.Unlock()
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		refuse(w, http.StatusUnauthorized, "invalid_token")
 		return
 	}
-	account := f.account
+	account, own := f.account, s.API
 	s.mu.Unlock()
+	if own != nil && own(w, r) {
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{"account": account})
 }

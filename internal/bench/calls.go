@@ -17,35 +17,48 @@ func (l *lab) get(ctx context.Context, path string) error {
 	return l.send(req, http.StatusOK, io.Discard)
 }
 
-// tests measures the test of an endpoint beside calling the upstream oneself.
-func tests(ctx context.Context, l *lab) (pair, error) {
-	s, err := l.theSmall(ctx)
-	if err != nil {
-		return pair{}, err
+// calls measures calls of an endpoint, each recorded, beside calling the upstream oneself. How
+// is the end of the path, or mcp for a tools/call.
+func calls(how string, connections int) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		s, err := l.theSmall(ctx)
+		if err != nil {
+			return pair{}, err
+		}
+		name := l.name()
+		if err := l.do(ctx, s, http.StatusCreated, http.MethodPost, calledIn, body(name, name, l.upstream.url)); err != nil {
+			return pair{}, err
+		}
+		path, call := calledIn+"/"+name+"/endpoints/list_slots/"+how, `{"params": {"day": "2026-12-01"}}`
+		if how == overMCP {
+			path = "/v1/called/mcp"
+			call = fmt.Sprintf(`{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "%s__list_slots", "arguments": {"day": "2026-12-01"}}}`, name)
+		}
+		var answer struct {
+			Error  any `json:"error"`
+			Result struct {
+				IsError bool `json:"isError"`
+			} `json:"result"`
+		}
+		if err := l.into(ctx, s, http.StatusOK, http.MethodPost, path, call, &answer); err != nil {
+			return pair{}, err
+		}
+		if answer.Error != nil || answer.Result.IsError {
+			return pair{}, fmt.Errorf("the endpoint can't be called: %+v", answer)
+		}
+		return pair{
+			figure: l.busy(connections, func(ctx context.Context, _, _ int) error {
+				return l.do(ctx, s, http.StatusOK, http.MethodPost, path, call)
+			}),
+			limit: l.busy(connections, func(ctx context.Context, _, _ int) error { return l.get(ctx, "/slots/2026-12-01") }),
+		}, nil
 	}
-	name := l.name()
-	if err := l.do(ctx, s, http.StatusCreated, http.MethodPost, writes, body(name, name, l.upstream.url)); err != nil {
-		return pair{}, err
-	}
-	path := writes + "/" + name + "/endpoints/list_slots/test"
-	var answer struct {
-		Error any `json:"error"`
-	}
-	if err := l.into(ctx, s, http.StatusOK, http.MethodPost, path, testBody, &answer); err != nil {
-		return pair{}, err
-	}
-	if answer.Error != nil {
-		return pair{}, fmt.Errorf("the endpoint can't be called: %v", answer.Error)
-	}
-	return pair{
-		figure: byP50(l.busy(1, func(ctx context.Context, _, _ int) error {
-			return l.do(ctx, s, http.StatusOK, http.MethodPost, path, testBody)
-		})),
-		limit: byP50(l.busy(1, func(ctx context.Context, _, _ int) error { return l.get(ctx, "/slots/2026-12-01") })),
-	}, nil
 }
 
-const testBody = `{"params": {"day": "2026-12-01"}}`
+const (
+	calledIn = "/v1/called/integrations" // a workspace of few tools
+	overMCP  = "mcp"
+)
 
 // probes measures how many probes a second go through the queue, each recorded,
 // beside as many calls at once of the same upstream. A prober makes 16 at once.

@@ -43,9 +43,16 @@ func made(n, each int, baseURL string) domain.Integration {
 	}
 }
 
-// fill writes a log of integrations into a data folder that no service runs on.
-// It doesn't sync, which would only take longer.
-func (l *lab) fill(ctx context.Context, data string, size, each int) error {
+// filling is what a log is filled with.
+type filling struct {
+	integrations int
+	each         int // integrations of a workspace
+	versions     int // events of an integration; default 1
+}
+
+// fill writes a log into a data folder that no service runs on. It doesn't sync, which would
+// only take longer.
+func (l *lab) fill(ctx context.Context, data string, with filling) error {
 	srv, err := newNATS(filepath.Join(data, "nats"), false)
 	if err != nil {
 		return err
@@ -67,16 +74,32 @@ func (l *lab) fill(ctx context.Context, data string, size, each int) error {
 		parts.Go(func() error {
 			for {
 				n := int(next.Add(1)) - 1
-				if n >= size {
+				if n >= with.integrations {
 					return nil
 				}
-				i := made(n, each, l.upstream.url)
-				m := domain.Metadata{CommandID: fmt.Sprintf("fill-%d", n), Actor: "bench", At: i.UpdatedAt}
-				if _, err := events.Append(running, i.Workspace, i.ID, 0, domain.IntegrationCreated{Integration: i}, m); err != nil {
+				if err := fillOne(running, events, made(n, with.each, l.upstream.url), max(1, with.versions)); err != nil {
 					return err
 				}
 			}
 		})
 	}
 	return parts.Wait()
+}
+
+// fillOne creates an integration, and updates it until it has so many versions.
+func fillOne(ctx context.Context, events *eventstore.Store, i domain.Integration, versions int) error {
+	position := uint64(0)
+	for version := 1; version <= versions; version++ {
+		i.Version = uint64(version)
+		var e domain.Event = domain.IntegrationCreated{Integration: i}
+		if version > 1 {
+			e = domain.IntegrationUpdated{Integration: i}
+		}
+		m := domain.Metadata{CommandID: fmt.Sprintf("fill-%s-%d", i.Name, version), Actor: "bench", At: i.UpdatedAt}
+		var err error
+		if position, err = events.Append(ctx, i.Workspace, i.ID, position, e, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }

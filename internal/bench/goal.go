@@ -16,6 +16,7 @@ const (
 	ratioAtMost
 	moreAtMost   // of the figure than the limit
 	figureAtMost // whatever the limit is
+	figureAtLeast
 )
 
 // attained returns how a figure stands to g: 1 is just there, 2 is twice as
@@ -35,6 +36,8 @@ func (g goal) attained(figure, limit float64) float64 {
 		}
 	case figureAtMost:
 		share = g.value / figure
+	case figureAtLeast:
+		share = figure / g.value
 	default:
 		return 0
 	}
@@ -52,6 +55,8 @@ func (g goal) text(unit string) string {
 		return fmt.Sprintf("≤ limit + %g %s", g.value, unit)
 	case figureAtMost:
 		return fmt.Sprintf("≤ %g %s", g.value, unit)
+	case figureAtLeast:
+		return fmt.Sprintf("≥ %g %s", g.value, unit)
 	default:
 		return ""
 	}

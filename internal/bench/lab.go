@@ -129,18 +129,17 @@ func (l *lab) theFilled(ctx context.Context) (*service, error) {
 		return l.filled, nil
 	}
 	var err error
-	l.filled, err = l.serveFilled(ctx, "filled", l.Size, inEach)
+	l.filled, err = l.serveFilled(ctx, "filled", filling{integrations: l.Size, each: inEach})
 	return l.filled, err
 }
 
-// serveFilled starts a service on a folder that has so many integrations, which
-// is filled the first time.
-func (l *lab) serveFilled(ctx context.Context, name string, size, each int) (*service, error) {
+// serveFilled starts a service on a folder of its own, which is filled the first time.
+func (l *lab) serveFilled(ctx context.Context, name string, with filling) (*service, error) {
 	data := filepath.Join(l.dir, name)
 	if _, err := os.Stat(data); err != nil {
-		l.logf("writing a log of %d integrations", size)
+		l.logf("writing a log of %d events", with.integrations*max(1, with.versions))
 		since := time.Now()
-		if err := l.fill(ctx, data, size, each); err != nil {
+		if err := l.fill(ctx, data, with); err != nil {
 			return nil, fmt.Errorf("fill a log: %w", err)
 		}
 		l.logf("written in %s; starting the service on it", time.Since(since).Round(time.Millisecond))
@@ -201,6 +200,7 @@ func (l *lab) exchange(ctx context.Context, s *service, want int, method, path, 
 	req.Header.Set("Authorization", "Bearer "+s.key)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json, text/event-stream") // MCP wants both
 	}
 	return l.send(req, want, answer)
 }

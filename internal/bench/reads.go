@@ -65,7 +65,7 @@ const inLarge = 50_000
 func listsLarge(query string, same projections.Query, by func(measuring) measuring) func(context.Context, *lab) (pair, error) {
 	return func(ctx context.Context, l *lab) (pair, error) {
 		size := min(inLarge, 5*l.Size) // a small bench stays small
-		s, err := l.serveFilled(ctx, "large", size, size)
+		s, err := l.serveFilled(ctx, "large", filling{integrations: size, each: size})
 		if err != nil {
 			return pair{}, err
 		}
@@ -87,7 +87,7 @@ func growth(query string) func(context.Context, *lab) (pair, error) {
 			return pair{}, err
 		}
 		fewer := max(l.Size/100, 1)
-		small, err := l.serveFilled(ctx, "hundredth", fewer, inEach)
+		small, err := l.serveFilled(ctx, "hundredth", filling{integrations: fewer, each: inEach})
 		if err != nil {
 			return pair{}, err
 		}
@@ -97,14 +97,32 @@ func growth(query string) func(context.Context, *lab) (pair, error) {
 	}
 }
 
+// listsWhole measures a page of one workspace that has all integrations beside a page of one of
+// the workspaces of the filled service.
+func listsWhole(query string) func(context.Context, *lab) (pair, error) {
+	return func(ctx context.Context, l *lab) (pair, error) {
+		small, err := l.theFilled(ctx)
+		if err != nil {
+			return pair{}, err
+		}
+		whole, err := l.serveFilled(ctx, "whole", filling{integrations: l.Size, each: l.Size})
+		if err != nil {
+			return pair{}, err
+		}
+		return pair{
+			figure: byP50(l.busy(1, l.page(whole, l.Size, l.Size, query))), limit: byP50(l.busy(1, l.page(small, l.Size, inEach, query))), end: whole.stop,
+		}, nil
+	}
+}
+
 func (l *lab) listing(ctx context.Context, s *service, size, each int, query string, same projections.Query, by func(measuring) measuring) (pair, error) {
 	store, err := s.openLive(ctx)
 	if err != nil {
 		return pair{}, err
 	}
-	same.Limit = pageOf
+	same.Limit, same.CountTo = pageOf, countedTo
 	straight := func(ctx context.Context, _, n int) error {
-		_, err := store.List(ctx, workspace(n, size, each), same)
+		_, err := store.Answers(ctx, workspace(n, size, each), same)
 		return err
 	}
 	return pair{figure: by(l.busy(1, l.page(s, size, each, query))), limit: by(l.busy(1, straight)), end: func() { _ = store.Close() }}, nil
@@ -124,6 +142,9 @@ func workspace(n, size, each int) domain.Workspace {
 }
 
 const pageOf = 50
+
+// countedTo is how many matches of a search the service counts.
+const countedTo = 1000
 
 // openLive opens the read model of a service beside it.
 func (s *service) openLive(ctx context.Context) (projections.Store, error) {

@@ -38,7 +38,8 @@ type listed struct {
 // measure returns the packages that patterns name in dir, in the order of go list.
 func measure(dir string, patterns ...string) ([]pkg, error) {
 	// The compiled packages tell the type checker what is imported.
-	command := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles,DepOnly,Module"}, patterns...)...) //nolint:gosec,noctx // a tool for developers: it runs what they name, and ends with them
+	args := slices.Concat([]string{"list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles,DepOnly,Module"}, compiled(), patterns)
+	command := exec.Command("go", args...) //nolint:gosec,noctx // a tool for developers: it runs what they name, and ends with them
 	command.Dir, command.Stderr = dir, os.Stderr
 	out, err := command.Output()
 	if err != nil {

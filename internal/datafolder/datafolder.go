@@ -16,10 +16,11 @@ import (
 
 // Names in the folder.
 const (
-	Keyset      = "root.keyset"  // the root key, as Tink JSON
-	OperatorKey = "operator.key" // the first API key, which is valid in every workspace
-	NATS        = "nats"         // the folder of the embedded NATS server
-	NATSURL     = "nats.url"     // where the embedded server listens, for the tools
+	Keyset      = "root.keyset"   // the root key, as Tink JSON
+	OperatorKey = "operator.key"  // the first API key, which is valid in every workspace
+	NATS        = "nats"          // the folder of the embedded NATS server
+	Calls       = "calls.journal" // calls that are not in the log of calls yet
+	NATSURL     = "nats.url"      // where the embedded server listens, for the tools
 	markName    = "log.mark"
 	lockName    = "lock"
 )

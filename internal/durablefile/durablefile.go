@@ -3,6 +3,7 @@
 package durablefile
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -24,6 +25,17 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 		_ = os.Remove(tmp.Name()) // already renamed if only the sync of the folder failed
 	}
 	return err
+}
+
+// Create is Write for a file that must not exist yet: else the error is fs.ErrExist, and that
+// file stays.
+func Create(path string, data []byte, mode fs.FileMode) error {
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text())
+	if err := Write(tmp, data, mode); err != nil {
+		return err
+	}
+	err := os.Link(tmp, path) // which replaces nothing
+	return errors.Join(err, os.Remove(tmp), syncFolder(filepath.Dir(path)))
 }
 
 // Rename renames a file that is on disk, replacing any other, and returns once the new

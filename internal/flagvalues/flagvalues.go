@@ -24,11 +24,14 @@ import (
 // Position is a position in a log.
 type Position uint64
 
+// Seed makes what happens at random happen again.
+type Seed uint64
+
 // Mappers returns what reads the values of flags by their types.
 func Mappers() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		for _, option := range []kong.Option{
-			mapper(parseTime), mapper(parseDuration), mapper(parseNetwork), mapper(parseLevel), mapper(parsePosition),
+			mapper(parseTime), mapper(parseDuration), mapper(parseNetwork), mapper(parseLevel), mapper(parsePosition), mapper(parseSeed),
 			mapper(parseInt), mapper(parseFloat), kong.NamedMapper("address", mapperOf(parseAddress)),
 			kong.NamedMapper("replicas", mapperOf(parseReplicas)), kong.NamedMapper("hosts", listOf(parseHost)),
 		} {
@@ -127,6 +130,14 @@ func parsePosition(text string) (Position, error) {
 		return 0, fmt.Errorf("%q is not a position, such as 42", text)
 	}
 	return Position(n), nil
+}
+
+func parseSeed(text string) (Seed, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a seed, such as 42", text)
+	}
+	return Seed(n), nil
 }
 
 func parseInt(text string) (int, error) {

@@ -114,6 +114,21 @@ func (c *Cluster) Lag(t testing.TB, by time.Duration) {
 	}
 }
 
+// CutOff lets nothing through between the last server and the others, until Mend.
+func (c *Cluster) CutOff() {
+	for _, p := range c.proxies {
+		p.Mute(faultproxy.Upstream)
+		p.Mute(faultproxy.Downstream)
+	}
+}
+
+// Mend ends what CutOff began.
+func (c *Cluster) Mend() {
+	for _, p := range c.proxies {
+		p.Heal()
+	}
+}
+
 // Connect returns a connection to one of the servers, and to no other.
 func (c *Cluster) Connect(t testing.TB, n int) *nats.Conn {
 	t.Helper()
@@ -129,11 +144,22 @@ func (c *Cluster) Connect(t testing.TB, n int) *nats.Conn {
 // two has it, and returns which.
 func (c *Cluster) Lead(t testing.TB, stream string) int {
 	t.Helper()
+	return c.lead(t, stream, 0, 1)
+}
+
+// LeadLast gives the leadership of a stream to the last server.
+func (c *Cluster) LeadLast(t testing.TB, stream string) {
+	t.Helper()
+	c.lead(t, stream, 2)
+}
+
+func (c *Cluster) lead(t testing.TB, stream string, of ...int) int {
+	t.Helper()
 	leader := -1
 	nc := c.Connect(t, 0)
-	eventually(t, "one of the first two servers leads "+stream, func() bool {
-		for n, s := range c.Servers[:2] {
-			if s.JetStreamIsStreamLeader("$G", stream) {
+	eventually(t, fmt.Sprintf("one of the servers %v leads %s", of, stream), func() bool {
+		for _, n := range of {
+			if c.Servers[n].JetStreamIsStreamLeader("$G", stream) {
 				leader = n
 				return true
 			}

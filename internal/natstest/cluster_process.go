@@ -111,14 +111,9 @@ func (c *ProcessCluster) Freeze(n int, d time.Duration) {
 // CutOff lets nothing through between the last server and the others for a while.
 func (c *ProcessCluster) CutOff(d time.Duration) {
 	c.t.Helper()
-	for _, p := range c.proxies.proxies {
-		p.Mute(faultproxy.Upstream)
-		p.Mute(faultproxy.Downstream)
-	}
+	c.proxies.CutOff()
 	time.Sleep(d)
-	for _, p := range c.proxies.proxies {
-		p.Heal()
-	}
+	c.proxies.Mend()
 	c.Heal()
 }
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// programs are those of test/servers that this process has built.
+// programs are those that this process has built.
 var programs sync.Map
 
-// Build builds a program of test/servers, a module of its own, and returns its path.
+// Build builds a program of test/servers, or one that is a module of its own beside it, and returns its path.
 func Build(t testing.TB, name string) string {
 	t.Helper()
 	built, _ := programs.LoadOrStore(name, sync.OnceValues(func() (string, error) { return build(t, name) }))
@@ -26,16 +26,24 @@ func Build(t testing.TB, name string) string {
 }
 
 func build(t testing.TB, name string) (string, error) {
-	module := filepath.Join(filepath.Dir(root(t)), "servers")
-	defer alone(t, filepath.Join(module, name, "main.go"))() // not go.mod, which go locks
-	path := filepath.Join(module, "bin", name)
-	cmd := exec.Command("go", "build", "-C", module, "-o", path, "./"+name) // without the context of the test: others use it as well
+	folder := filepath.Join(filepath.Dir(root(t)), "servers", name)
+	path := filepath.Join(filepath.Dir(folder), "bin", name)
+	if own := filepath.Join(filepath.Dir(root(t)), name); exists(filepath.Join(own, "go.mod")) {
+		folder = own
+	}
+	defer alone(t, filepath.Join(folder, "main.go"))()                             // not go.mod, which go locks
+	cmd := exec.Command("go", "build", "-C", folder, "-trimpath", "-o", path, ".") // without the context of the test: others use it as well
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Logf("%s", out)
 		return "", err
 	}
 	return path, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // StartProgram starts a program of test/servers that prints one line once it is ready,
@@ -66,4 +74,26 @@ func StartProgram(t testing.TB, name string, args ...string) (line string, cmd *
 		_ = stdin.Close() // held until then: without it the program would end
 	}()
 	return strings.TrimSpace(line), cmd
+}
+
+// BuildPackage builds a program of a module that this one requires, by the path of its package, and
+// returns its path.
+func BuildPackage(t testing.TB, pkg string) string {
+	t.Helper()
+	built, _ := programs.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
+		at := filepath.Join(filepath.Dir(root(t)), "servers", "bin", filepath.Base(pkg))
+		defer alone(t, filepath.Join(root(t), "package.json"))()
+		cmd := exec.Command("go", "build", "-o", at, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Logf("%s", out)
+		}
+		return at, err
+	}))
+	path, err := built.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/seed677028b5/integrations/domain"
 )
@@ -26,16 +27,32 @@ func Printable(text string) string {
 	}, text)
 }
 
-// ShortJSON returns v as JSON, truncated to 100 characters.
+// ShortJSON returns v as JSON, truncated to 100 characters. Those that can't be printed are escaped.
 func ShortJSON(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Sprint(v)
 	}
-	if text := []rune(string(data)); len(text) > maxJSON {
+	text := []rune(escaped(string(data)))
+	if len(text) > maxJSON {
 		return string(text[:maxJSON]) + "…"
 	}
-	return string(data)
+	return string(text)
+}
+
+// escaped returns JSON with every character that can't be printed escaped.
+func escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // OperatorError returns err with its cause. Callers of the API see the message

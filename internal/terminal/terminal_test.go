@@ -19,6 +19,7 @@ func TestTextOfCallersCannotControlTheTerminal(t *testing.T) {
 
 func TestLongJSONIsTruncated(t *testing.T) {
 	require.Equal(t, `{"a":1}`, terminal.ShortJSON(map[string]int{"a": 1}))
+	require.Equal(t, `"a\u202e\u200b\udb40\udc01"`, terminal.ShortJSON("a\u202e\u200b\U000e0001"), "what can't be printed is escaped")
 	require.Equal(t, `"`+strings.Repeat("ä", 99)+"…", terminal.ShortJSON(strings.Repeat("ä", 200)))
 }
 

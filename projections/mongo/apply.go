@@ -11,20 +11,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/representation"
 )
 
 const (
-	bulk     = 100     // writes at a time; FerretDB hangs on more
 	volume   = 1 << 20 // bytes of documents at a time, unless a single one has more; keeps a bulk within operationTimeout
 	attempts = 10      // for a bulk that another projector writes to too
 	taken    = 11000   // the code of a duplicate _id
 )
-
-// key returns the _id of the documents of an integration. Within a workspace it sorts like the
-// integration's id.
-func key(w domain.Workspace, id domain.ID) string { return string(w) + "/" + string(id) }
 
 // upsert is one guarded write.
 type upsert struct {
@@ -45,13 +40,17 @@ func (p upsert) model() mongo.WriteModel {
 
 // Apply implements projections.Store.
 func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
-	var documents, probes, parked []upsert
-	for _, d := range b.Documents {
-		p, err := document(d)
-		if err != nil {
-			return err
-		}
-		documents = append(documents, p)
+	var documents, probes, approvals, parked, authorizations []upsert
+	all := slices.Clone(b.Documents)
+	if err := projections.EncodeAll(all); err != nil {
+		return err
+	}
+	counted, err := s.totals.countedOf(ctx, all)
+	if err != nil {
+		return s.unavailable(ctx, err)
+	}
+	for n, d := range all {
+		documents = append(documents, document(d, counted[n]))
 	}
 	for _, p := range b.Probes {
 		encoded, err := probe(p)
@@ -60,25 +59,43 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 		}
 		probes = append(probes, encoded)
 	}
+	for _, a := range b.Approvals {
+		encoded, err := approval(a)
+		if err != nil {
+			return err
+		}
+		approvals = append(approvals, encoded)
+	}
 	for _, p := range b.Parked {
-		parked = append(parked, upsert{workspace: string(p.Workspace), id: key(p.Workspace, p.ID), older: before(p.Position), set: bson.D{
+		parked = append(parked, upsert{workspace: string(p.Workspace), id: key(p.Workspace, p.ID), older: olderThan(p.Position), set: bson.D{
 			{Key: "id", Value: string(p.ID)},
 			{Key: "position", Value: int64(p.Position)},
 			{Key: "reason", Value: p.Reason},
 			{Key: "at", Value: projections.Micros(p.At)},
 		}})
 	}
+	for _, a := range b.Authorizations {
+		encoded, err := authorization(a)
+		if err != nil {
+			return err
+		}
+		authorizations = append(authorizations, encoded)
+	}
 	for _, w := range []struct {
 		to   *mongo.Collection
 		puts []upsert
-	}{{s.integrations, documents}, {s.probes, probes}, {s.parked, parked}} {
+	}{{s.integrations, documents}, {s.probes, probes}, {s.approvals, approvals}, {s.parked, parked}, {s.authorizations, authorizations}} {
 		for some := range batches(w.puts) {
 			if err := write(ctx, w.to, some); err != nil {
 				return s.unavailable(ctx, err)
 			}
 		}
 	}
-	return s.reach(ctx, b)
+	if err := s.reach(ctx, b); err != nil {
+		return err
+	}
+	s.totals.settle(ctx, all)
+	return nil
 }
 
 // batches divides puts into bulk writes.
@@ -97,17 +114,13 @@ func batches(puts []upsert) iter.Seq[[]upsert] {
 	}
 }
 
-func before(position uint64) bson.E {
+func olderThan(position uint64) bson.E {
 	return bson.E{Key: "position", Value: bson.D{{Key: "$lt", Value: int64(position)}}}
 }
 
-func document(d projections.Document) (upsert, error) {
-	i := d.Integration
-	encoded, err := projections.Encode(i)
-	if err != nil {
-		return upsert{}, err
-	}
-	return upsert{workspace: string(i.Workspace), id: key(i.Workspace, i.ID), older: before(d.Position), size: len(encoded), set: bson.D{
+func document(d projections.Document, before counted) upsert {
+	i, size := d.Integration, len(d.Encoded.Document)+len(d.Encoded.Answer)
+	return upsert{workspace: string(i.Workspace), id: key(i.Workspace, i.ID), older: olderThan(d.Position), size: size, set: bson.D{
 		{Key: "position", Value: int64(d.Position)},
 		{Key: "incarnation", Value: int64(i.Incarnation)},
 		{Key: "deleted", Value: i.Deleted},
@@ -116,9 +129,13 @@ func document(d projections.Document) (upsert, error) {
 		{Key: "name", Value: i.Name},
 		{Key: "created_at", Value: projections.Micros(i.CreatedAt)},
 		{Key: "updated_at", Value: projections.Micros(i.UpdatedAt)},
+		{Key: "version", Value: int64(i.Version)},
 		{Key: "search", Value: projections.SearchText(i)},
-		{Key: "document", Value: encoded},
-	}}, nil
+		{Key: "answer", Value: d.Encoded.Answer},
+		{Key: "document", Value: d.Encoded.Document},
+		{Key: "counted", Value: before.As},
+		{Key: "counted_at", Value: before.At},
+	}}
 }
 
 func probe(p projections.ProbeResult) (upsert, error) {
@@ -126,15 +143,20 @@ func probe(p projections.ProbeResult) (upsert, error) {
 	if err != nil {
 		return upsert{}, err
 	}
+	answer, err := representation.EncodeProbe(*p.Shown())
+	if err != nil {
+		return upsert{}, err
+	}
 	return upsert{
 		workspace: string(p.Workspace), id: key(p.Workspace, p.ID),
 		older: bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "incarnation", Value: bson.D{{Key: "$lt", Value: int64(p.Incarnation)}}}},
-			bson.D{{Key: "incarnation", Value: int64(p.Incarnation)}, before(p.Position)},
+			bson.D{{Key: "incarnation", Value: int64(p.Incarnation)}, olderThan(p.Position)},
 		}},
 		set: bson.D{
 			{Key: "incarnation", Value: int64(p.Incarnation)},
 			{Key: "position", Value: int64(p.Position)},
+			{Key: "answer", Value: answer},
 			{Key: "seen", Value: encoded},
 		},
 	}, nil

@@ -30,7 +30,7 @@ type Generations struct {
 }
 
 const (
-	generationsName = "generations_v2"
+	generationsName = "generations" + schema
 	generationsID   = "generations"
 )
 
@@ -256,7 +256,7 @@ func (g *Generations) drop(ctx context.Context, which func(n int64) bool) error 
 	for _, name := range names {
 		kind, number, found := strings.Cut(name, "_g")
 		n, err := strconv.ParseInt(number, 10, 64)
-		if !slices.Contains([]string{integrationsName, probesName, parkedName}, kind) || found && err != nil || !which(n) {
+		if !slices.Contains([]string{integrationsName, probesName, approvalsName, parkedName, authorizationsName}, kind) || found && err != nil || !which(n) {
 			continue
 		}
 		if err := g.db.Collection(name).Drop(ctx); err != nil {

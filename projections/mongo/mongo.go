@@ -18,14 +18,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/representation"
 )
 
-// The version of the schema is part of every collection's name: another version of the service
-// builds its own collections beside these. The number of the generation follows.
+// The version of the schema, and of the answers in it, is part of every collection's name: another
+// version of the service builds its own collections beside these. The number of the generation
+// follows.
 const (
-	integrationsName = "integrations_v2"
-	probesName       = "probes_v2"
-	parkedName       = "parked_v2"
+	schema             = "_v4_" + representation.Version
+	integrationsName   = "integrations" + schema
+	probesName         = "probes" + schema
+	parkedName         = "parked" + schema
+	authorizationsName = "authorizations" + schema
+	approvalsName      = "approvals" + schema
 )
 
 // positionsID is the _id of the document with the positions. It is in the collection of the
@@ -35,12 +40,16 @@ const positionsID = "~positions"
 
 // Store stores a generation of read models in collections of one database.
 type Store struct {
-	client       *mongo.Client
-	faults       *faults
-	integrations *mongo.Collection
-	probes       *mongo.Collection
-	parked       *mongo.Collection
-	identity     string
+	client         *mongo.Client
+	faults         *faults
+	integrations   *mongo.Collection
+	probes         *mongo.Collection
+	approvals      *mongo.Collection
+	parked         *mongo.Collection
+	authorizations *mongo.Collection
+	identity       string
+
+	totals *totals
 
 	mu       sync.Mutex
 	furthest projections.Positions // the furthest seen
@@ -77,13 +86,20 @@ func open(settings *options.ClientOptions, database string, n uint64) (*Store, e
 		return nil, err
 	}
 	db := client.Database(database)
-	return &Store{
-		client:       client,
-		faults:       seen,
-		integrations: db.Collection(named(integrationsName, n)),
-		probes:       db.Collection(named(probesName, n)),
-		parked:       db.Collection(named(parkedName, n)),
-	}, nil
+	s := &Store{
+		client:         client,
+		faults:         seen,
+		integrations:   db.Collection(named(integrationsName, n)),
+		probes:         db.Collection(named(probesName, n)),
+		parked:         db.Collection(named(parkedName, n)),
+		authorizations: db.Collection(named(authorizationsName, n)),
+		approvals:      db.Collection(named(approvalsName, n)),
+	}
+	s.totals = &totals{integrations: s.integrations, position: func(ctx context.Context) (int64, error) {
+		at, err := s.read(ctx)
+		return at.Integrations, err
+	}}
+	return s, nil
 }
 
 // Identity implements projections.Store.
@@ -116,12 +132,19 @@ func indexes() []mongo.IndexModel {
 				Options: options.Index().SetName("filtered_by_" + string(by)),
 			})
 	}
-	return all
+	return append(all, mongo.IndexModel{Keys: keys("workspace", "position"), Options: options.Index().SetName("by_position")})
 }
 
 // Index implements projections.Store. The indexes exist already, because creating them on a
-// large collection could exceed the timeout. It only records that the generation is complete.
+// large collection could exceed the timeout. It counts what was written, and records that the
+// generation is complete.
 func (s *Store) Index(ctx context.Context) error {
+	if s.totals.filling {
+		if err := s.totals.countAll(ctx); err != nil {
+			return s.unavailable(ctx, err)
+		}
+		s.totals.filling = false
+	}
 	result, err := s.integrations.UpdateOne(ctx, s.own(), bson.D{{Key: "$set", Value: bson.D{{Key: "whole", Value: true}}}})
 	if err == nil && result.MatchedCount == 0 {
 		err = projections.ErrReplaced
@@ -133,6 +156,16 @@ func (s *Store) Index(ctx context.Context) error {
 func (s *Store) ensureIndexes(ctx context.Context) error {
 	for _, index := range indexes() { // one at a time: FerretDB fails on a list with existing indexes
 		if _, err := s.integrations.Indexes().CreateOne(ctx, index); err != nil {
+			return s.unavailable(ctx, err)
+		}
+	}
+	for _, index := range authorizationIndexes() {
+		if _, err := s.authorizations.Indexes().CreateOne(ctx, index); err != nil {
+			return s.unavailable(ctx, err)
+		}
+	}
+	for _, index := range approvalIndexes() {
+		if _, err := s.approvals.Indexes().CreateOne(ctx, index); err != nil {
 			return s.unavailable(ctx, err)
 		}
 	}

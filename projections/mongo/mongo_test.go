@@ -143,7 +143,7 @@ func TestABuildWithoutHeartbeatsIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Index(t.Context()))
-	standing := client(t, uri).Database("overtaken").Collection("generations_v2")
+	standing := client(t, uri).Database("overtaken").Collection("generations_v4_1")
 	_, err = standing.UpdateOne(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "beat", Value: time.Now().Add(-time.Minute)}}}})
 	require.NoError(t, err)
 	next, other, err := g.Create(t.Context())
@@ -168,7 +168,7 @@ func TestEveryOrderHasAnIndex(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Index(t.Context()))
-	specs, err := client(t, uri).Database("indexed").Collection("integrations_v2_g1").Indexes().ListSpecifications(t.Context())
+	specs, err := client(t, uri).Database("indexed").Collection("integrations_v4_1_g1").Indexes().ListSpecifications(t.Context())
 	require.NoError(t, err)
 	indexed := map[string][]string{}
 	for _, spec := range specs {

@@ -18,10 +18,11 @@ type positions struct {
 	Whole        bool   `bson:"whole"` // it was filled completely
 	Integrations int64  `bson:"integrations"`
 	Probes       int64  `bson:"probes"`
+	Approvals    int64  `bson:"approvals"`
 }
 
 func (p positions) of() projections.Positions {
-	return projections.Positions{Integrations: uint64(p.Integrations), Probes: uint64(p.Probes)}
+	return projections.Positions{Integrations: uint64(p.Integrations), Probes: uint64(p.Probes), Approvals: uint64(p.Approvals)}
 }
 
 // place returns the filter of the document of whichever store.
@@ -32,9 +33,9 @@ func (s *Store) own() bson.D { return append(place(), bson.E{Key: "store", Value
 
 // begin creates the document of an empty store.
 func (s *Store) begin(ctx context.Context) error {
-	s.identity = bson.NewObjectID().Hex()
+	s.identity, s.totals.filling = bson.NewObjectID().Hex(), true
 	_, err := s.integrations.InsertOne(ctx, append(s.own(), bson.D{
-		{Key: "whole", Value: false}, {Key: "integrations", Value: int64(0)}, {Key: "probes", Value: int64(0)},
+		{Key: "whole", Value: false}, {Key: "integrations", Value: int64(0)}, {Key: "probes", Value: int64(0)}, {Key: "approvals", Value: int64(0)},
 	}...))
 	return s.unavailable(ctx, err)
 }
@@ -79,6 +80,7 @@ func (s *Store) observe(at projections.Positions) {
 	defer s.mu.Unlock()
 	s.furthest.Integrations = max(s.furthest.Integrations, at.Integrations)
 	s.furthest.Probes = max(s.furthest.Probes, at.Probes)
+	s.furthest.Approvals = max(s.furthest.Approvals, at.Approvals)
 }
 
 // confirm returns nil when the preceding read was of this store, and it was not removed,
@@ -94,7 +96,7 @@ func (s *Store) confirm(ctx context.Context) error {
 			return err
 		}
 		now := at.of()
-		if now.Integrations >= before.Integrations && now.Probes >= before.Probes {
+		if now.Integrations >= before.Integrations && now.Probes >= before.Probes && now.Approvals >= before.Approvals {
 			return nil
 		}
 		if look == looks {
@@ -125,6 +127,7 @@ func (s *Store) reach(ctx context.Context, b projections.Batch) error {
 	}{
 		{"integrations", b.Reached.Integrations, func(p projections.Positions) uint64 { return p.Integrations }},
 		{"probes", b.Reached.Probes, func(p projections.Positions) uint64 { return p.Probes }},
+		{"approvals", b.Reached.Approvals, func(p projections.Positions) uint64 { return p.Approvals }},
 	} {
 		if log.to == 0 {
 			continue

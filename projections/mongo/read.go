@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,44 +16,110 @@ import (
 
 // stored is the part of an integration's document that is read.
 type stored struct {
-	ID       string `bson:"_id"`
-	Position int64  `bson:"position"`
-	Document []byte `bson:"document"`
+	ID          string `bson:"_id"`
+	Position    int64  `bson:"position"`
+	Incarnation int64  `bson:"incarnation"`
+	Version     int64  `bson:"version"`
+	Name        string `bson:"name"`
+	CreatedAt   int64  `bson:"created_at"`
+	UpdatedAt   int64  `bson:"updated_at"`
+	Answer      []byte `bson:"answer"`
+	Document    []byte `bson:"document"`
 }
 
 // seen is the part of a probe's document that is read.
 type seen struct {
 	ID          string `bson:"_id"`
 	Incarnation int64  `bson:"incarnation"`
+	Answer      []byte `bson:"answer"`
 	Seen        []byte `bson:"seen"`
+}
+
+// wholeDocument and wholeAnswer are what is read of an integration's document.
+func wholeDocument() bson.D {
+	return bson.D{{Key: "incarnation", Value: 1}, {Key: "document", Value: 1}}
+}
+
+func wholeAnswer() bson.D {
+	return bson.D{{Key: "incarnation", Value: 1}, {Key: "version", Value: 1}, {Key: "answer", Value: 1}}
 }
 
 // Get implements projections.Store.
 func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
-	var found stored
-	err := s.integrations.FindOne(ctx, bson.D{{Key: "_id", Value: key(w, id)}, {Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}},
-		options.FindOne().SetProjection(bson.D{{Key: "document", Value: 1}})).Decode(&found)
-	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		if err := s.confirm(ctx); err != nil {
-			return projections.Integration{}, err
-		}
-		return projections.Integration{}, domain.NoSuchIntegration()
-	case err != nil:
-		return projections.Integration{}, s.unavailable(ctx, err)
-	}
-	all, err := s.withProbes(ctx, w, []stored{found})
-	if err == nil {
-		err = s.confirm(ctx)
-	}
-	if err != nil {
-		return projections.Integration{}, err
-	}
-	return all[0], nil
+	return get(ctx, s, w, id, wholeDocument(), integrationOf)
+}
+
+// Answer implements projections.Store.
+func (s *Store) Answer(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Answer, error) {
+	return get(ctx, s, w, id, wholeAnswer(), answerOf(projections.Sort{}))
 }
 
 // List implements projections.Store. The total is counted right after the page is read.
 func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
+	return list(ctx, s, w, q, wholeDocument(), integrationOf)
+}
+
+// Answers implements projections.Store, as List does.
+func (s *Store) Answers(ctx context.Context, w domain.Workspace, q projections.Query) (projections.AnswerPage, error) {
+	by, _ := q.Sort.Order()
+	return list(ctx, s, w, q, append(wholeAnswer(), bson.E{Key: string(by), Value: 1}), answerOf(q.Sort))
+}
+
+// integrationOf decodes an integration and its last probe, if it has one.
+func integrationOf(_ domain.ID, f stored, last *seen) (i projections.Integration, err error) {
+	if i.Integration, err = projections.Decode(f.Document); err != nil || last == nil {
+		return i, err
+	}
+	probe, err := projections.DecodeProbe(last.Seen)
+	i.LastProbe = &probe
+	return i, err
+}
+
+// answerOf returns a function that joins the answer of an integration.
+func answerOf(by projections.Sort) func(domain.ID, stored, *seen) (projections.Answer, error) {
+	return func(id domain.ID, f stored, last *seen) (projections.Answer, error) {
+		a := projections.Answer{Version: uint64(f.Version), Key: projections.Key{ID: id}}
+		switch field, _ := by.Order(); field {
+		case projections.Name:
+			a.Key.Name = f.Name
+		case projections.UpdatedAt:
+			a.Key.At = f.UpdatedAt
+		default:
+			a.Key.At = f.CreatedAt
+		}
+		var probe []byte
+		if last != nil {
+			probe = last.Answer
+		}
+		a.Body = projections.NewAnswer(f.Answer, probe)
+		return a, nil
+	}
+}
+
+func get[Item any](ctx context.Context, s *Store, w domain.Workspace, id domain.ID, fields bson.D, item func(domain.ID, stored, *seen) (Item, error)) (none Item, err error) {
+	var found stored
+	err = s.integrations.FindOne(ctx, bson.D{{Key: "_id", Value: key(w, id)}, {Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}},
+		options.FindOne().SetProjection(fields)).Decode(&found)
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		if err := s.confirm(ctx); err != nil {
+			return none, err
+		}
+		return none, domain.NoSuchIntegration()
+	case err != nil:
+		return none, s.unavailable(ctx, err)
+	}
+	all, err := withProbes(ctx, s, w, []stored{found}, item)
+	if err == nil {
+		err = s.confirm(ctx)
+	}
+	if err != nil {
+		return none, err
+	}
+	return all[0], nil
+}
+
+func list[Item projections.Placed](ctx context.Context, s *Store, w domain.Workspace, q projections.Query, fields bson.D, item func(domain.ID, stored, *seen) (Item, error)) (projections.PageOf[Item], error) {
 	by, ascending := q.Sort.Order()
 	direction := -1
 	if ascending {
@@ -63,58 +128,31 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 	matching := filter(w, q)
 	cursor, err := s.integrations.Find(ctx, append(slices.Clip(matching), after(w, q)...), options.Find().
 		SetSort(bson.D{{Key: string(by), Value: direction}, {Key: "_id", Value: direction}}).
-		SetLimit(int64(q.Limit)+1).SetProjection(bson.D{{Key: "document", Value: 1}}))
+		SetLimit(int64(q.Limit)+1).SetProjection(fields))
 	if err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
+		return projections.PageOf[Item]{}, s.unavailable(ctx, err)
 	}
 	var found []stored
 	if err := cursor.All(ctx, &found); err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
+		return projections.PageOf[Item]{}, s.unavailable(ctx, err)
 	}
-	total := int64(len(found))
-	if q.After != nil || len(found) > q.Limit {
-		if total, err = s.integrations.CountDocuments(ctx, matching); err != nil {
-			return projections.Page{}, s.unavailable(ctx, err)
+	total := len(found)
+	switch {
+	case q.NoTotal:
+		total = 0
+	case q.After != nil || len(found) > q.Limit:
+		if total, err = s.totals.total(ctx, w, q, matching); err != nil {
+			return projections.PageOf[Item]{}, s.unavailable(ctx, err)
 		}
 	}
-	rows, err := s.withProbes(ctx, w, found)
+	rows, err := withProbes(ctx, s, w, found, item)
 	if err == nil {
 		err = s.confirm(ctx)
 	}
 	if err != nil {
-		return projections.Page{}, err
+		return projections.PageOf[Item]{}, err
 	}
-	return projections.NewPage(q, rows, int(total)), nil
-}
-
-func filter(w domain.Workspace, q projections.Query) bson.D {
-	f := bson.D{{Key: "workspace", Value: string(w)}, {Key: "deleted", Value: false}}
-	// If only one filter is set, the other lists all its values, so that each
-	// combination is a range of one index, in order.
-	if q.Enabled != nil || q.Protocol != "" {
-		f = append(f, either("enabled", q.Enabled != nil, q.Enabled, bson.A{false, true}), either("protocol", q.Protocol != "", string(q.Protocol), protocols()))
-	}
-	if q.Search != "" {
-		// A pattern ends at a NUL, so a NUL in the search is escaped.
-		literal := strings.ReplaceAll(regexp.QuoteMeta(q.Needle()), "\x00", `\x00`)
-		f = append(f, bson.E{Key: "search", Value: bson.D{{Key: "$regex", Value: literal}}})
-	}
-	return f
-}
-
-// either matches one value of a field if one is set, else all its values.
-func either(field string, one bool, value any, all bson.A) bson.E {
-	if one {
-		return bson.E{Key: field, Value: value}
-	}
-	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: all}}}
-}
-
-func protocols() (all bson.A) {
-	for _, p := range domain.Protocols() {
-		all = append(all, string(p))
-	}
-	return all
+	return projections.NewPage(q, rows, q.Counted(total)), nil
 }
 
 // after restricts a listing to what follows a key. The second condition implies the first,
@@ -138,28 +176,23 @@ func after(w domain.Workspace, q projections.Query) bson.D {
 	}
 }
 
-// withProbes decodes the found integrations and joins their last probes.
-func (s *Store) withProbes(ctx context.Context, w domain.Workspace, found []stored) ([]projections.Integration, error) {
-	all, ids := make([]projections.Integration, len(found)), make([]domain.ID, len(found))
+// withProbes returns the found integrations with their last probes.
+func withProbes[Item any](ctx context.Context, s *Store, w domain.Workspace, found []stored, item func(domain.ID, stored, *seen) (Item, error)) ([]Item, error) {
+	all, ids := make([]Item, len(found)), make([]domain.ID, len(found))
 	for n, f := range found {
-		document, err := projections.Decode(f.Document)
-		if err != nil {
-			return nil, err
-		}
-		all[n].Integration = document
-		ids[n] = all[n].ID
+		ids[n] = domain.ID(strings.TrimPrefix(f.ID, key(w, "")))
 	}
 	probes, err := s.seen(ctx, w, ids)
 	if err != nil {
 		return nil, err
 	}
-	for n, i := range all {
-		if p, ok := probes[i.ID]; ok && uint64(p.Incarnation) == i.Incarnation {
-			last, err := projections.DecodeProbe(p.Seen)
-			if err != nil {
-				return nil, err
-			}
-			all[n].LastProbe = &last
+	for n, f := range found {
+		var last *seen
+		if p, ok := probes[ids[n]]; ok && p.Incarnation == f.Incarnation {
+			last = &p
+		}
+		if all[n], err = item(ids[n], f, last); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
@@ -202,50 +235,4 @@ func (s *Store) seen(ctx context.Context, w domain.Workspace, ids []domain.ID) (
 		probes[byKey[f.ID]] = f
 	}
 	return probes, nil
-}
-
-// Parked implements projections.Store. An integration with a later document is no longer
-// parked.
-func (s *Store) Parked(ctx context.Context) ([]projections.Parked, error) {
-	var found []struct {
-		ID        string           `bson:"_id"`
-		Workspace domain.Workspace `bson:"workspace"`
-		Of        domain.ID        `bson:"id"`
-		Position  int64            `bson:"position"`
-		Reason    string           `bson:"reason"`
-		At        int64            `bson:"at"`
-	}
-	cursor, err := s.parked.Find(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "position", Value: 1}}))
-	if err != nil {
-		return nil, s.unavailable(ctx, err)
-	}
-	if err := cursor.All(ctx, &found); err != nil || len(found) == 0 {
-		return nil, s.unavailable(ctx, err)
-	}
-	keys := bson.A{}
-	for _, f := range found {
-		keys = append(keys, f.ID)
-	}
-	cursor, err = s.integrations.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}},
-		options.Find().SetProjection(bson.D{{Key: "position", Value: 1}}))
-	if err != nil {
-		return nil, s.unavailable(ctx, err)
-	}
-	var documents []stored
-	if err := cursor.All(ctx, &documents); err != nil {
-		return nil, s.unavailable(ctx, err)
-	}
-	shown := map[string]int64{}
-	for _, d := range documents {
-		shown[d.ID] = d.Position
-	}
-	var all []projections.Parked
-	for _, f := range found {
-		if shown[f.ID] < f.Position {
-			all = append(all, projections.Parked{
-				Position: uint64(f.Position), Workspace: f.Workspace, ID: f.Of, Reason: f.Reason, At: projections.FromMicros(f.At),
-			})
-		}
-	}
-	return all, nil
 }

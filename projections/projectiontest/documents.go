@@ -223,6 +223,10 @@ func RequireUnavailable(t *testing.T, s projections.Store) {
 			_, err := s.Probed(ctx, workspace, []domain.ID{"x"})
 			return err
 		},
+		"authorizations": func() error {
+			_, err := s.Authorizations(ctx, workspace, projections.AuthorizationQuery{Limit: 1})
+			return err
+		},
 		"apply": func() error {
 			return s.Apply(ctx, projections.Batch{Documents: []projections.Document{at(1, integration(workspace, "crm"))}})
 		},

@@ -85,6 +85,26 @@ func searchesLiterally(t *testing.T, s projections.Store) {
 	}
 }
 
+// countsASearch checks totals of searches that are counted up to a bound.
+func countsASearch(t *testing.T, s projections.Store) {
+	all := projections.Batch{Documents: assorted(workspace)}
+	apply(t, s, all)
+	m := model(all)
+	for _, search := range []string{"clinic", "n1-", ""} {
+		for _, bound := range []int{0, 1, 5, 11, 12, 13} {
+			q := projections.Query{Filter: projections.Filter{Search: search}, CountTo: bound, Limit: 3}
+			first := list(t, s, workspace, q)
+			require.Equal(t, m.list(workspace, q), first, "%q up to %d", search, bound)
+			q.After = first.Next
+			require.Equal(t, m.list(workspace, q), list(t, s, workspace, q), "%q up to %d", search, bound)
+		}
+	}
+	bounded := list(t, s, workspace, projections.Query{Filter: projections.Filter{Search: "clinic"}, CountTo: 5, Limit: 3})
+	require.Equal(t, []any{5, true}, []any{bounded.Total, bounded.AtLeast})
+	none := list(t, s, workspace, projections.Query{NoTotal: true, Limit: 3})
+	require.Equal(t, []any{0, false}, []any{none.Total, none.AtLeast})
+}
+
 func pages(t *testing.T, s projections.Store) {
 	all := projections.Batch{Documents: assorted(workspace)}
 	m := model(all)
@@ -108,8 +128,9 @@ func drawQuery(t *rapid.T) projections.Query {
 			Protocol: rapid.SampledFrom([]domain.Protocol{"", "", domain.REST, domain.MCP}).Draw(t, "protocol"),
 			Search:   rapid.SampledFrom([]string{"", "", "A", "b%", "."}).Draw(t, "search"),
 		},
-		Sort:  rapid.SampledFrom(sorts()).Draw(t, "sort"),
-		Limit: rapid.IntRange(1, 6).Draw(t, "limit"),
+		Sort:    rapid.SampledFrom(sorts()).Draw(t, "sort"),
+		Limit:   rapid.IntRange(1, 6).Draw(t, "limit"),
+		CountTo: rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "count to"),
 	}
 	if rapid.Bool().Draw(t, "later page") {
 		after := q.Sort.KeyOf(drawIntegration(t))
@@ -161,11 +182,14 @@ func agreesWithTheModel(t *testing.T, s projections.Store) {
 				require.NoError(r, s.Apply(t.Context(), b))
 			}
 		}
-		for range 3 {
+		for n := range 3 {
 			q := drawQuery(r)
 			got, err := s.List(t.Context(), workspace+ending, q)
 			require.NoError(r, err)
 			require.Equal(r, m.list(workspace+ending, q), got)
+			if n == 0 {
+				requireAnswers(t.Context(), r, s, workspace+ending, q, got)
+			}
 			for _, i := range got.Items {
 				one, err := s.Get(t.Context(), workspace+ending, i.ID)
 				require.NoError(r, err)
@@ -173,4 +197,25 @@ func agreesWithTheModel(t *testing.T, s projections.Store) {
 			}
 		}
 	})
+}
+
+func listsWorkspaces(t *testing.T, s projections.Store) {
+	all, err := s.Workspaces(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Empty(t, all)
+	gone := integration("gone", "crm")
+	put(t, s, at(1, integration("b", "crm")), at(2, integration("a", "crm")), at(3, integration("b", "ehr")), at(4, integration("B", "crm")), at(5, gone))
+	put(t, s, at(6, deleted(gone)))
+	want := []projections.WorkspaceSize{{Workspace: "B", Integrations: 1}, {Workspace: "a", Integrations: 1}, {Workspace: "b", Integrations: 2}}
+	all, err = s.Workspaces(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Equal(t, want, all)
+	for n, after := range []domain.Workspace{"", "B", "a"} {
+		page, err := s.Workspaces(t.Context(), after, 1)
+		require.NoError(t, err)
+		require.Equal(t, want[n:n+1], page)
+	}
+	all, err = s.Workspaces(t.Context(), "b", 10)
+	require.NoError(t, err)
+	require.Empty(t, all)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,38 +15,8 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/representation"
 )
-
-// Run tests an implementation of Store. Open returns an empty one, and closes it when its test
-// ends.
-func Run(t *testing.T, open func(t *testing.T) projections.Store) {
-	for _, test := range []struct {
-		sentence string
-		run      func(*testing.T, projections.Store)
-	}{
-		{"an empty store has no integrations", knowsOfNothing},
-		{"an integration is shown as it was put", showsWhatWasPut},
-		{"a deleted integration is not shown", hidesTheDeleted},
-		{"a projector that lags behind changes nothing", refusesTheOlder},
-		{"an integration that is created again is shown again", showsTheRecreated},
-		{"two projectors at once give the same result as one", agreesWithTwoProjectors},
-		{"a workspace sees its own integrations only", keepsWorkspacesApart},
-		{"positions never go back", neverGoesBack},
-		{"a batch that doesn't start at the store's positions is refused", refusesWhatBeginsElsewhere},
-		{"the last probe is shown beside its integration", showsTheLastProbe},
-		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
-		{"an integration is parked until a later event applies", parks},
-		{"every filter lists the right integrations in every order", filtersAndSorts},
-		{"a search is literal", searchesLiterally},
-		{"pages join without a gap or a repetition", pages},
-		{"pages join while integrations come, change and go", pagesUnderChange},
-		{"any history lists like the model", agreesWithTheModel},
-		{"a caller whose context has ended gets its reason", returnsTheReason},
-		{"a closed store is unavailable", isUnavailableWhenClosed},
-	} {
-		t.Run(test.sentence, func(t *testing.T) { test.run(t, open(t)) })
-	}
-}
 
 const workspace domain.Workspace = "acme"
 
@@ -87,6 +58,9 @@ func apply(t *testing.T, s projections.Store, b projections.Batch) {
 	for _, d := range b.Documents {
 		b.Reached.Integrations = max(b.Reached.Integrations, d.Position)
 	}
+	for _, a := range b.Authorizations {
+		b.Reached.Integrations = max(b.Reached.Integrations, a.Position)
+	}
 	for _, p := range b.Probes {
 		b.Reached.Probes = max(b.Reached.Probes, p.Position)
 	}
@@ -97,12 +71,39 @@ func get(t *testing.T, s projections.Store, i domain.Integration) projections.In
 	t.Helper()
 	got, err := s.Get(t.Context(), i.Workspace, i.ID)
 	require.NoError(t, err)
+	answer, err := s.Answer(t.Context(), i.Workspace, i.ID)
+	require.NoError(t, err)
+	require.Equal(t, got.Version, answer.Version)
+	require.Equal(t, answered(t, got), string(answer.Body))
 	return got
+}
+
+// answered returns what the API answers of an integration.
+func answered(t require.TestingT, i projections.Integration) string {
+	var text strings.Builder
+	to := json.NewEncoder(&text)
+	to.SetEscapeHTML(false)
+	require.NoError(t, to.Encode(representation.Of(i.Integration, i.LastProbe.Shown())))
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// requireAnswers checks that the page of the answers for q is that of the integrations.
+func requireAnswers(ctx context.Context, t require.TestingT, s projections.Store, w domain.Workspace, q projections.Query, of projections.Page) {
+	page, err := s.Answers(ctx, w, q)
+	require.NoError(t, err)
+	require.Equal(t, []any{of.HasMore, of.Next, of.Total, of.AtLeast}, []any{page.HasMore, page.Next, page.Total, page.AtLeast})
+	require.Len(t, page.Items, len(of.Items))
+	for n, i := range of.Items {
+		require.Equal(t, i.Place(q.Sort), page.Items[n].Place(q.Sort))
+		require.Equal(t, answered(t, i), string(page.Items[n].Body))
+	}
 }
 
 func requireGone(t *testing.T, s projections.Store, w domain.Workspace, id domain.ID) {
 	t.Helper()
 	_, err := s.Get(t.Context(), w, id)
+	require.Equal(t, domain.NoSuchIntegration(), err)
+	_, err = s.Answer(t.Context(), w, id)
 	require.Equal(t, domain.NoSuchIntegration(), err)
 }
 
@@ -110,6 +111,7 @@ func list(t *testing.T, s projections.Store, w domain.Workspace, q projections.Q
 	t.Helper()
 	page, err := s.List(t.Context(), w, q)
 	require.NoError(t, err)
+	requireAnswers(t.Context(), t, s, w, q, page)
 	return page
 }
 
@@ -178,7 +180,13 @@ func (m *Model) list(w domain.Workspace, q projections.Query) projections.Page {
 	slices.SortFunc(rows, func(a, b projections.Integration) int {
 		return q.Sort.Compare(q.Sort.KeyOf(a.Integration), q.Sort.KeyOf(b.Integration))
 	})
-	return projections.NewPage(q, rows, total)
+	if q.NoTotal {
+		total = 0
+	}
+	if most := q.AtMost(); most > 0 {
+		total = min(total, most)
+	}
+	return projections.NewPage(q, rows, q.Counted(total))
 }
 
 // walk reads every page of q and returns all items. It checks that each page follows the

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -137,4 +138,28 @@ func BenchmarkApply(b *testing.B) {
 		}
 		b.ReportMetric(float64(position-100000)/b.Elapsed().Seconds(), "documents/s")
 	})
+}
+
+// BenchmarkFill fills a new generation, as a rebuild does.
+func BenchmarkFill(b *testing.B) {
+	const size, inBatch = 20_000, 500
+	var batches []projections.Batch
+	for from := 0; from < size; from += inBatch {
+		var batch projections.Batch
+		for n := from; n < from+inBatch; n++ {
+			batch.Documents = append(batch.Documents, projections.Document{Position: uint64(n + 1), Integration: made(workspaceName(n/1000), n)})
+		}
+		batches = append(batches, batch)
+	}
+	for b.Loop() {
+		g := sqlite.Generations{Folder: b.TempDir(), Log: slog.New(slog.DiscardHandler)}
+		_, s, err := g.Create(b.Context())
+		require.NoError(b, err)
+		for _, batch := range batches {
+			require.NoError(b, s.Apply(b.Context(), batch))
+		}
+		require.NoError(b, s.Index(b.Context()))
+		require.NoError(b, s.Close())
+	}
+	b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "documents/s")
 }

@@ -68,7 +68,7 @@ func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 		"pages": func(t *testing.T, path string) {
 			file, err := os.ReadFile(path)
 			require.NoError(t, err)
-			for at := len(file) / 5; at < len(file); at++ {
+			for at := len(file) / 3; at < len(file); at++ {
 				file[at] = 0xa5
 			}
 			require.NoError(t, os.WriteFile(path, file, 0o600))
@@ -81,7 +81,7 @@ func TestAFileThatWasFoundDamagedInUseIsNotOpenedAgain(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "read.db")
 			s := open(t, path)
 			var batch projections.Batch
-			for n := range 300 {
+			for n := range 600 {
 				name := "crm-" + strconv.Itoa(n)
 				batch.Documents = append(batch.Documents, projections.Document{Position: 7, Integration: domain.Integration{
 					ID: domain.NewID("acme", name), Workspace: "acme", Name: name, Version: 1,

@@ -2,10 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
@@ -14,49 +14,47 @@ import (
 // withProbe joins the last probe of the present incarnation.
 const withProbe = ` LEFT JOIN probes p ON p.workspace = i.workspace AND p.id = i.id AND p.incarnation = i.incarnation `
 
+// one is the condition for one integration.
+const one = `WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`
+
 // Get implements projections.Store.
 func (s *Store) Get(ctx context.Context, w domain.Workspace, id domain.ID) (projections.Integration, error) {
-	stmt, err := s.read.get(ctx, `SELECT i.document, p.seen FROM integrations i`+withProbe+
-		`WHERE i.workspace = ? AND i.id = ? AND i.deleted = 0`)
-	if err != nil {
-		return projections.Integration{}, s.unavailable(ctx, err)
-	}
 	var r row
-	switch err := stmt.QueryRowContext(ctx, string(w), string(id)).Scan(&r.document, &r.seen); {
-	case errors.Is(err, sql.ErrNoRows):
-		return projections.Integration{}, domain.NoSuchIntegration()
-	case err != nil:
-		return projections.Integration{}, s.unavailable(ctx, err)
+	if err := s.one(ctx, `SELECT i.document, p.seen FROM integrations i`+withProbe+one, w, id, func(found *sqlite3.Stmt) { r = rowOf(found) }); err != nil {
+		return projections.Integration{}, err
 	}
 	return s.integration(ctx, r)
 }
 
+// Answer implements projections.Store.
+func (s *Store) Answer(ctx context.Context, w domain.Workspace, id domain.ID) (a projections.Answer, err error) {
+	err = s.one(ctx, `SELECT i.version, i.answer, p.answer FROM integrations i`+withProbe+one, w, id, func(found *sqlite3.Stmt) {
+		a = projections.Answer{Version: uint64(found.ColumnInt64(0)), Body: joined(found, 1, 2)}
+	})
+	return a, err
+}
+
+// one reads an integration with a query.
+func (s *Store) one(ctx context.Context, text string, w domain.Workspace, id domain.ID, read func(*sqlite3.Stmt)) error {
+	known := false
+	err := s.readers.read(ctx, func(r *reader) error {
+		return r.each(text, []any{string(w), string(id)}, func(found *sqlite3.Stmt) error {
+			known = true
+			read(found)
+			return nil
+		})
+	})
+	if err == nil && !known {
+		return domain.NoSuchIntegration()
+	}
+	return s.unavailable(ctx, err)
+}
+
 // List implements projections.Store. Page and total are from the same transaction.
 func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Query) (projections.Page, error) {
-	l := newListing(w, q)
-	// Prepared before a transaction holds one of the few connections.
-	page, err := s.read.get(ctx, l.page)
+	rows, counted, err := page(ctx, s, newListing(w, q, `i.document, p.seen`), q, rowOf)
 	if err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
-	}
-	count, err := s.read.get(ctx, l.count)
-	if err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
-	}
-	tx, err := s.reader.BeginTx(ctx, nil)
-	if err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // read only
-	rows, err := scan(tx.StmtContext(ctx, page).QueryContext(ctx, l.arguments...))
-	if err != nil {
-		return projections.Page{}, s.unavailable(ctx, err)
-	}
-	total := len(rows)
-	if q.After != nil || len(rows) > q.Limit {
-		if err := tx.StmtContext(ctx, count).QueryRowContext(ctx, l.filter...).Scan(&total); err != nil {
-			return projections.Page{}, s.unavailable(ctx, err)
-		}
+		return projections.Page{}, err
 	}
 	items := make([]projections.Integration, len(rows))
 	for n, r := range rows {
@@ -64,23 +62,59 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 			return projections.Page{}, err
 		}
 	}
-	return projections.NewPage(q, items, total), nil
+	return projections.NewPage(q, items, counted), nil
 }
 
-func scan(found *sql.Rows, err error) ([]row, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close()
-	var rows []row
-	for found.Next() {
-		var r row
-		if err := found.Scan(&r.document, &r.seen); err != nil {
-			return nil, err
+// Answers implements projections.Store. Page and total are from the same transaction.
+func (s *Store) Answers(ctx context.Context, w domain.Workspace, q projections.Query) (projections.AnswerPage, error) {
+	by, _ := q.Sort.Order()
+	items, counted, err := page(ctx, s, newListing(w, q, `i.`+string(by)+`, i.id, i.answer, p.answer`), q, func(found *sqlite3.Stmt) projections.Answer {
+		a := projections.Answer{Key: projections.Key{ID: domain.ID(found.ColumnText(1))}, Body: joined(found, 2, 3)}
+		if by == projections.Name {
+			a.Key.Name = found.ColumnText(0)
+		} else {
+			a.Key.At = found.ColumnInt64(0)
 		}
-		rows = append(rows, r)
+		return a
+	})
+	if err != nil {
+		return projections.AnswerPage{}, err
 	}
-	return rows, found.Err()
+	return projections.NewPage(q, items, counted), nil
+}
+
+// page returns the rows of a page, with one more than its limit if there are more, and the total.
+func page[Row any](ctx context.Context, s *Store, l listing, q projections.Query, read func(*sqlite3.Stmt) Row) (rows []Row, counted projections.Counted, err error) {
+	err = s.readers.read(ctx, func(r *reader) error {
+		return r.atOnce(func() error {
+			rows = make([]Row, 0, min(q.Limit, 256)+1)
+			if err := r.each(l.page, l.arguments, func(found *sqlite3.Stmt) error {
+				rows = append(rows, read(found))
+				return nil
+			}); err != nil {
+				return err
+			}
+			total := len(rows)
+			switch {
+			case q.NoTotal:
+				total = 0
+			case q.After != nil || len(rows) > q.Limit:
+				if err := r.each(l.count, l.filter, func(found *sqlite3.Stmt) error {
+					total = int(found.ColumnInt64(0))
+					return nil
+				}); err != nil {
+					return err
+				}
+			}
+			counted = q.Counted(total)
+			return nil
+		})
+	})
+	return rows, counted, s.unavailable(ctx, err)
+}
+
+func rowOf(found *sqlite3.Stmt) row {
+	return row{document: found.ColumnBlob(0, nil), seen: found.ColumnBlob(1, nil)}
 }
 
 // row has the selected columns of an integration.
@@ -114,20 +148,24 @@ type listing struct {
 	filter    []any // the arguments of count
 }
 
-func newListing(w domain.Workspace, q projections.Query) listing {
+// newListing returns the query for a page of some columns. A filter that is unset is not in the
+// text; without a search, that of the count is about the table counts.
+func newListing(w domain.Workspace, q projections.Query, columns string) listing {
 	column, ascending := q.Sort.Order()
-	where, args := `WHERE i.workspace = ? AND i.deleted = 0`, []any{string(w)}
+	where, args := `WHERE i.workspace = ?`, []any{string(w)}
 	if q.Enabled != nil {
 		where, args = where+` AND i.enabled = ?`, append(args, *q.Enabled)
 	}
 	if q.Protocol != "" {
 		where, args = where+` AND i.protocol = ?`, append(args, string(q.Protocol))
 	}
+	from := ` FROM integrations i INDEXED BY integrations_by_` + string(column)
+	l := listing{count: `SELECT coalesce(sum(i.number), 0) FROM counts i ` + where, filter: args[:len(args):len(args)]}
+	where += ` AND i.deleted = 0`
 	if q.Search != "" {
 		where, args = where+` AND instr(i.search, ?) > 0`, append(args, q.Needle())
+		l.count, l.filter = `SELECT count(*) FROM (SELECT 1`+from+` `+where+` LIMIT ?)`, append(args[:len(args):len(args)], limit(q.AtMost()))
 	}
-	from := ` FROM integrations i INDEXED BY integrations_by_` + string(column)
-	l := listing{count: `SELECT count(*)` + from + ` ` + where, filter: args[:len(args):len(args)]}
 	after, order := ` > (?, ?)`, ``
 	if !ascending {
 		after, order = ` < (?, ?)`, ` DESC`
@@ -135,10 +173,18 @@ func newListing(w domain.Workspace, q projections.Query) listing {
 	if q.After != nil {
 		where, args = where+` AND (i.`+string(column)+`, i.id)`+after, append(args, q.Sort.Value(*q.After), string(q.After.ID))
 	}
-	l.page = `SELECT i.document, p.seen` + from + withProbe + where +
+	l.page = `SELECT ` + columns + from + withProbe + where +
 		` ORDER BY i.` + string(column) + order + `, i.id` + order + ` LIMIT ?`
 	l.arguments = append(args, q.Limit+1)
 	return l
+}
+
+// limit returns the argument of LIMIT for at most n rows; 0: all.
+func limit(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // Probed implements projections.Store.
@@ -183,7 +229,7 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 		return projections.Positions{}, s.unavailable(ctx, err)
 	}
 	var at projections.Positions
-	err = stmt.QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes)
+	err = stmt.QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes, &at.Approvals)
 	return at, s.unavailable(ctx, err)
 }
 

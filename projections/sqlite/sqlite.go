@@ -10,21 +10,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/representation"
 )
 
-// version is the version of the schema. A file of another version is unusable.
-const version = 2
+// version is the version of the schema, and of the answers in it. A file of another version is
+// unusable.
+const version = "400" + representation.Version
 
 const schema = `
 CREATE TABLE integrations (
@@ -38,7 +37,9 @@ CREATE TABLE integrations (
 	name        TEXT    NOT NULL,
 	created_at  INTEGER NOT NULL,
 	updated_at  INTEGER NOT NULL,
+	version     INTEGER NOT NULL,
 	search      TEXT    NOT NULL,
+	answer      BLOB    NOT NULL,
 	document    BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX integrations_by_id ON integrations (workspace, id);
@@ -47,7 +48,26 @@ CREATE TABLE probes (
 	id          TEXT    NOT NULL,
 	incarnation INTEGER NOT NULL,
 	position    INTEGER NOT NULL,
+	answer      BLOB    NOT NULL,
 	seen        BLOB    NOT NULL,
+	PRIMARY KEY (workspace, id)
+) WITHOUT ROWID;
+CREATE TABLE counts (
+	workspace TEXT    NOT NULL,
+	enabled   INTEGER NOT NULL,
+	protocol  TEXT    NOT NULL,
+	number    INTEGER NOT NULL,
+	PRIMARY KEY (workspace, enabled, protocol)
+) WITHOUT ROWID;
+CREATE TABLE approvals (
+	workspace    TEXT    NOT NULL,
+	id           TEXT    NOT NULL,
+	integration  TEXT    NOT NULL,
+	position     INTEGER NOT NULL,
+	state        TEXT    NOT NULL,
+	asker        TEXT    NOT NULL,
+	requested_at INTEGER NOT NULL,
+	document     BLOB    NOT NULL,
 	PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE TABLE parked (
@@ -58,28 +78,33 @@ CREATE TABLE parked (
 	at        INTEGER NOT NULL,
 	PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
-CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL, store TEXT NOT NULL);
-INSERT INTO positions VALUES (0, 0, lower(hex(randomblob(16))));
+` + authorizationTable + `
+CREATE TABLE positions (integrations INTEGER NOT NULL, probes INTEGER NOT NULL, approvals INTEGER NOT NULL, store TEXT NOT NULL);
+INSERT INTO positions VALUES (0, 0, 0, lower(hex(randomblob(16))));
 `
 
-// The lists of a workspace use one of the three indexes, forwards or backwards. With the columns
-// after id, filters and totals don't read documents.
+// The lists of a workspace use one of the first three indexes, forwards or backwards. With the columns
+// after id, filters and searches don't read documents.
 const indexes = `
 CREATE INDEX IF NOT EXISTS integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
-`
+CREATE INDEX IF NOT EXISTS approvals_by_requested_at ON approvals (workspace, requested_at, id);
+CREATE INDEX IF NOT EXISTS approvals_by_state ON approvals (workspace, state, requested_at, id);
+` + authorizationIndexes + countTriggers
 
-// objects is the total number of tables and indexes; a WITHOUT ROWID table counts as one. A file
-// with fewer is incomplete.
-const objects = 8
+// objects is the total number of tables, indexes and triggers; a WITHOUT ROWID table counts as one.
+// A file with fewer is incomplete.
+const objects = 20
 
-// Store stores read models in a file. It has one connection for writing and a pool for reading.
+// Store stores read models in a file. It has one connection for writing and a pool for reading,
+// and another pool for the reads that callers wait for most.
 type Store struct {
-	writer *sql.DB
-	reader *sql.DB
-	write  *statements
-	read   *statements
+	writer  *sql.DB
+	reader  *sql.DB
+	write   *statements
+	read    *statements
+	readers *readers
 
 	path     string
 	file     os.FileInfo // of path, when it was opened
@@ -95,7 +120,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err == nil {
 		return nil, projections.Unavailable(fmt.Errorf("%s: %w: it was found damaged", path, projections.ErrUnusable))
 	}
-	s, err := open(ctx, path, log, schema+indexes)
+	s, err := open(ctx, path, log, schema+indexes, logged...)
 	switch {
 	case unusable(err):
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w: %w", path, projections.ErrUnusable, err))
@@ -103,11 +128,6 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 		return nil, projections.Unavailable(fmt.Errorf("open %s: %w", path, err))
 	}
 	return s, nil
-}
-
-// begin creates the file at path, without the indexes for lists.
-func begin(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	return open(ctx, path, log, schema)
 }
 
 // damagedMark is the extension of an empty file beside one that was found damaged.
@@ -137,24 +157,27 @@ func unusable(err error) bool {
 	return errors.Is(err, errVersion) || errors.Is(err, errSwapped) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT)
 }
 
-func open(ctx context.Context, path string, log *slog.Logger, schema string) (*Store, error) {
+func open(ctx context.Context, path string, log *slog.Logger, schema string, writing ...string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	writer, err := connect(path, "journal_mode(wal)", "synchronous(normal)")
+	writer, err := connect(path, writing...)
 	if err != nil {
 		return nil, err
 	}
 	writer.SetMaxOpenConns(1)
-	reader, err := connect(path, "query_only(true)")
+	reader, err := connect(path, readOnly)
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	readers := runtime.GOMAXPROCS(0)
-	reader.SetMaxOpenConns(readers)
-	reader.SetMaxIdleConns(readers)
-	s := &Store{writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader}, path: path, log: log}
+	most := runtime.GOMAXPROCS(0)
+	reader.SetMaxOpenConns(most)
+	reader.SetMaxIdleConns(most)
+	s := &Store{
+		writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader},
+		readers: newReaders(location(path, readOnly), most), path: path, log: log,
+	}
 	if err := s.prepare(ctx, schema); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -185,11 +208,6 @@ func (s *Store) checkFile() error {
 	return nil
 }
 
-func connect(path string, pragmas ...string) (*sql.DB, error) {
-	settings := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "cache_size(-16000)"}, pragmas...)}
-	return driver.Open((&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
-}
-
 // prepare creates the schema in an empty file, and checks that any other file is one of ours and
 // readable.
 func (s *Store) prepare(ctx context.Context, schema string) error {
@@ -198,7 +216,8 @@ func (s *Store) prepare(ctx context.Context, schema string) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after a commit; an earlier error matters more
-	var found, tables int
+	var found string
+	var tables int
 	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&found); err != nil {
 		return err
 	}
@@ -209,31 +228,19 @@ func (s *Store) prepare(ctx context.Context, schema string) error {
 	case found == version && tables < objects:
 		return errVersion
 	case found == version:
-		for _, table := range []string{"integrations", "probes", "parked", "positions"} {
+		for _, table := range []string{"integrations", "probes", "counts", "approvals", "parked", "authorizations", "positions"} {
 			if _, err := tx.ExecContext(ctx, `SELECT * FROM `+table+` LIMIT 1`); err != nil {
 				return fmt.Errorf("read %s: %w", table, err)
 			}
 		}
 		return tx.Commit()
-	case found != 0 || tables != 0:
+	case found != "0" || tables != 0:
 		return errVersion
 	}
-	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+strconv.Itoa(version)); err != nil {
+	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+version); err != nil {
 		return err
 	}
 	return tx.Commit()
-}
-
-// Index implements projections.Store.
-func (s *Store) Index(ctx context.Context) error {
-	if err := s.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, indexes)
-		return err
-	}); err != nil {
-		return err
-	}
-	_, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(truncate)`)
-	return s.unavailable(ctx, err)
 }
 
 // Ping implements projections.Store.
@@ -246,7 +253,7 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.read.close()
 	s.write.close()
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	return errors.Join(s.readers.close(), s.reader.Close(), s.writer.Close())
 }
 
 // change runs do in one transaction.

@@ -74,7 +74,7 @@ func tryPull(image string) error {
 func build(t *testing.T, dir, pkg string, flags ...string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "program")
-	args := append([]string{"build", "-ldflags=-s -w", "-o", out}, append(flags, pkg)...)
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", out}, append(flags, pkg)...)
 	command := exec.CommandContext(t.Context(), "go", args...)
 	command.Dir, command.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	output, err := command.CombinedOutput()

@@ -33,7 +33,7 @@ func TestTheSuitesPassOnContainers(t *testing.T) {
 				for a := n * accounts; a < (n+1)*accounts; a++ {
 					urls = append(urls, fmt.Sprintf("nats://t%d:t%d@%s", a, a, at(t, nats, "4222/tcp")))
 				}
-				command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-parallel=8", "-skip=^TestStoreOnFerretDB$", pkg)
+				command := exec.CommandContext(t.Context(), "go", "test", "-trimpath", "-count=1", "-parallel=8", "-timeout=15m", "-skip=^TestStoreOnFerretDB$", pkg)
 				command.Dir, command.Env = root, append(os.Environ(), "NATS_URLS="+strings.Join(urls, ","),
 					"MONGODB_URI=mongodb://"+admin+"@"+at(t, mongo, "27017/tcp")+"/?directConnection=true&authSource=admin&timeoutMS=60000") // what stands in for MongoDB looks at every document
 				output, err := command.CombinedOutput()

@@ -1,5 +1,5 @@
 // Package demo shows a newcomer what the service does: it starts two upstreams and a
-// service, and makes the requests that a user would make.
+// service, makes the requests that a user would make, and has a person sign in.
 package demo
 
 import (
@@ -12,9 +12,15 @@ import (
 	"strings"
 )
 
-// Start starts a service on a data folder. It returns the URL of the service, and a
-// channel that receives an error or nil when the service ends with ctx.
-type Start func(ctx context.Context, dir string) (url string, ended <-chan error, err error)
+// Service is a service that runs.
+type Service struct {
+	URL    string
+	Ended  <-chan error            // receives an error or nil when it ends with its context
+	SignIn func(key string) string // returns the URL of a page of its console that signs in with an API key, once
+}
+
+// Start starts a service on a data folder.
+type Start func(ctx context.Context, dir string) (Service, error)
 
 // Options select what the demo shows.
 type Options struct {
@@ -43,7 +49,7 @@ func Run(ctx context.Context, out io.Writer, start Start, o Options) (err error)
 		return err
 	}
 	defer hospital.close()
-	url, ended, err := start(running, dir)
+	service, err := start(running, dir)
 	if err != nil {
 		return err
 	}
@@ -51,24 +57,25 @@ func Run(ctx context.Context, out io.Writer, start Start, o Options) (err error)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "A service is running at %s. An agent calls a clinic's scheduler, EHR and MCP server through it.\n", url)
-	t := &tour{ctx: running, out: out, all: o.All, base: url, key: strings.TrimSpace(string(key))}
+	_, _ = fmt.Fprintf(out, "A service is running at %s. An agent calls a clinic's scheduler, EHR and MCP server through it.\n", service.URL)
+	t := &tour{ctx: running, out: out, all: o.All, exit: o.Exit, base: service.URL, key: strings.TrimSpace(string(key))}
 	t.remark(fmt.Sprintf("A scheduling system to integrate with is running at %s; it wants an API key.", upstream.url))
 	t.remark(fmt.Sprintf("A hospital is running at %s: an authorization server, a FHIR server and an MCP server.", hospital.url))
 	t.visit(upstream, hospital)
 	if t.failed == nil {
 		t.summarize()
 		if !o.Exit {
-			t.invite()
+			t.invite(service.SignIn(t.key))
+			go t.awaitPerson()
 			select {
 			case <-ctx.Done():
-			case err := <-ended:
+			case err := <-service.Ended:
 				return err
 			}
 		}
 	}
 	stop()
-	return errors.Join(t.failed, <-ended)
+	return errors.Join(t.failed, <-service.Ended)
 }
 
 func (t *tour) summarize() {
@@ -80,16 +87,17 @@ func (t *tour) summarize() {
 }
 
 // invite shows what to paste to use the service.
-func (t *tour) invite() {
+func (t *tour) invite(console string) {
 	_, _ = fmt.Fprintf(t.out, `
 Paste this into another terminal. KEY is yours; AGENT_KEY may only call tools, as here:
   export URL=%s KEY=%s
   export AGENT_KEY=%s
   curl -s "$URL/v1/demo/integrations/hospital/endpoints/search_patients/invoke" -H "Authorization: Bearer $AGENT_KEY" \
     -H 'Content-Type: application/json' -d '{"params": {"family": "Lovelace"}}'
-
+Sign in yourself: %s
 API as a page:    %s/docs
 MCP, for agents:  %s/v1/demo/mcp, with the header Authorization: Bearer $AGENT_KEY
+Console:          %s (signs in once)
 The service runs until Ctrl-C.
-`, t.base, t.key, t.agentKey, t.base, t.base)
+`, t.base, t.key, t.agentKey, t.link, t.base, t.base, console)
 }

@@ -24,11 +24,11 @@ func TestADemoEndsAtTheFirstWrongAnswer(t *testing.T) {
 	defer service.Close()
 	folder := ""
 	var out strings.Builder
-	err := demo.Run(t.Context(), &out, func(ctx context.Context, dir string) (string, <-chan error, error) {
+	err := demo.Run(t.Context(), &out, func(ctx context.Context, dir string) (demo.Service, error) {
 		folder = dir
 		ended := make(chan error, 1)
 		context.AfterFunc(ctx, func() { ended <- nil })
-		return service.URL, ended, os.WriteFile(filepath.Join(dir, "operator.key"), []byte("key\n"), 0o600)
+		return demo.Service{URL: service.URL, Ended: ended}, os.WriteFile(filepath.Join(dir, "operator.key"), []byte("key\n"), 0o600)
 	}, demo.Options{All: true})
 	require.ErrorContains(t, err, "step 1, ")
 	require.ErrorContains(t, err, "the status is 500, expected 201")
@@ -39,6 +39,6 @@ func TestADemoEndsAtTheFirstWrongAnswer(t *testing.T) {
 
 func TestADemoNeedsAService(t *testing.T) {
 	broken := errors.New("no service")
-	err := demo.Run(t.Context(), &strings.Builder{}, func(context.Context, string) (string, <-chan error, error) { return "", nil, broken }, demo.Options{Exit: true})
+	err := demo.Run(t.Context(), &strings.Builder{}, func(context.Context, string) (demo.Service, error) { return demo.Service{}, broken }, demo.Options{Exit: true})
 	require.ErrorIs(t, err, broken)
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// hospital is what a hospital runs: an authorization server, a FHIR server that
-// takes its tokens, and an MCP server with a tool for the wards.
+// hospital is what a hospital runs: an authorization server, a FHIR server that takes its
+// tokens, an MCP server with a tool for the wards, and one that takes the tokens of persons.
 type hospital struct {
-	url    string
-	server *http.Server
-	mu     sync.Mutex
-	tokens map[string]bool // that were given out
+	url     string
+	server  *http.Server
+	persons *persons
+	mu      sync.Mutex
+	tokens  map[string]bool // that were given out
 }
 
 // hospitalClient is known to the authorization server.
@@ -32,7 +33,8 @@ func startHospital(ctx context.Context) (*hospital, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hospital{url: "http://" + l.Addr().String(), tokens: map[string]bool{}}
+	at := "http://" + l.Addr().String()
+	h := &hospital{url: at, tokens: map[string]bool{}, persons: newPersons(at)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", h.token)
 	mux.HandleFunc("GET /fhir/metadata", func(w http.ResponseWriter, _ *http.Request) {
@@ -42,6 +44,8 @@ func startHospital(ctx context.Context) (*hospital, error) {
 	})
 	mux.HandleFunc("GET /fhir/Patient", h.signedIn(h.patients))
 	mux.Handle("/mcp", h.wards())
+	mux.Handle(recordsPath, h.records())
+	h.persons.routes(mux, recordsPath)
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = h.server.Serve(l) }()
 	return h, nil

@@ -16,6 +16,8 @@ type tour struct {
 	ctx      context.Context //nolint:containedctx // a tour is one run
 	out      io.Writer
 	all      bool // shows every step, with whole answers
+	exit     bool // ends after the last step: no person is there
+	link     string
 	base     string
 	key      string
 	agentKey string

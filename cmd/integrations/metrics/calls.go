@@ -21,3 +21,37 @@ func Calls(r *prometheus.Registry) func(domain.Protocol, domain.IntegrationInvok
 		duration.WithLabelValues(string(p), string(c.Kind)).Observe(c.Duration.Seconds())
 	}
 }
+
+// Tokens returns a function that counts a request to a token endpoint, and adds its metric.
+func Tokens(r *prometheus.Registry) func(domain.AuthType, domain.CallOutcome) {
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "integrations_token_requests_total", Help: "Requests of this process to token endpoints with all their attempts, by type of auth and outcome.",
+	}, []string{"auth_type", "outcome"})
+	r.MustRegister(total)
+	return func(how domain.AuthType, o domain.CallOutcome) { total.WithLabelValues(string(how), string(o)).Inc() }
+}
+
+// Losses returns a function that counts a lost authorization, and adds its metric.
+func Losses(r *prometheus.Registry) func() {
+	total := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "integrations_authorizations_lost_total", Help: "Authorizations of persons that this process has found to be lost, so that somebody must sign in again.",
+	})
+	r.MustRegister(total)
+	return total.Inc
+}
+
+// Upstreams is what this process knows of upstreams and of the programs that it runs.
+type Upstreams interface {
+	Running() int   // programs
+	Pauses() uint64 // of upstreams that kept failing
+}
+
+// AddUpstreams adds metrics of upstreams and programs.
+func AddUpstreams(r *prometheus.Registry, u Upstreams) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "integrations_programs_running", Help: "Programs of profiles that this process is running; at most 32.",
+	}, func() float64 { return float64(u.Running()) }))
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "integrations_upstream_pauses_total", Help: "How often this process paused invocations of an upstream, for 10 s each, because it kept failing.",
+	}, func() float64 { return float64(u.Pauses()) }))
+}

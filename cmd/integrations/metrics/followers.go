@@ -12,6 +12,8 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency/trees"
+	"github.com/seed677028b5/integrations/usage"
 )
 
 // Followers collects how far each reader of a log is behind, and when it last made
@@ -21,11 +23,16 @@ type Followers struct {
 	Events  *eventstore.Store
 	Model   *projections.Live
 	Live    *audit.Live
+	Calls   *audit.Live // of calls
+	Usage   *usage.Store
+	Trees   *trees.Reader
 	Results *health.Results // nil: nothing in this process waits for probes
 	Now     func() time.Time
 
 	mu     sync.Mutex
 	stored []eventstore.Follower // as they were read last
+	usage  eventstore.Follower   // of the log of calls, of which Head is known
+	trees  []eventstore.Follower // one for each log
 	readAt time.Time
 }
 
@@ -61,7 +68,8 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	now := f.Now()
-	for _, k := range f.read(now) {
+	stored, counter, proofs := f.read(now)
+	for _, k := range stored {
 		name := FollowerName(k.Name)
 		send(name, k.Lag, k.Progress)
 		age := 0.0
@@ -84,6 +92,14 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 	}
 	position, moved, reading := f.Live.Progress()
 	own("live-events/integrations", status.Head.Integrations, position, moved, reading)
+	position, moved, reading = f.Calls.Progress()
+	own("live-calls/calls", counter.Head, position, moved, reading)
+	if !counter.Progress.IsZero() {
+		send("usage/calls", counter.Lag, counter.Progress)
+	}
+	for _, tree := range proofs {
+		send(tree.Name, tree.Lag, tree.Progress)
+	}
 	if f.Results != nil {
 		position, moved, reading = f.Results.Progress()
 		own("probe-results/probes", status.Head.Probes, position, moved, reading)
@@ -95,7 +111,7 @@ const readEvery = time.Second
 
 // read returns the readers that store a position in NATS. When NATS does not answer,
 // it returns the previous result.
-func (f *Followers) read(now time.Time) []eventstore.Follower {
+func (f *Followers) read(now time.Time) (stored []eventstore.Follower, counter eventstore.Follower, proofs []eventstore.Follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now.Sub(f.readAt) >= readEvery {
@@ -104,9 +120,30 @@ func (f *Followers) read(now time.Time) []eventstore.Follower {
 		if stored, err := f.Events.Followers(ctx); err == nil {
 			f.stored = stored
 		}
+		if counter, err := f.counter(ctx, now); err == nil {
+			f.usage = counter
+		}
+		if proofs, err := f.Trees.Followers(ctx, now); err == nil {
+			f.trees = proofs
+		}
 		f.readAt = now
 	}
-	return f.stored
+	return f.stored, f.usage, f.trees
+}
+
+// counter returns how far the counting of calls is. Its progress is the zero time when
+// nothing was ever counted.
+func (f *Followers) counter(ctx context.Context, now time.Time) (eventstore.Follower, error) {
+	head, err := f.Events.CallHead(ctx)
+	if err != nil {
+		return eventstore.Follower{}, err
+	}
+	position, at, err := f.Usage.Counted(ctx, f.Events.Lineage().ID())
+	lag := head - min(head, position)
+	if lag == 0 && !at.IsZero() { // nothing is left
+		at = now
+	}
+	return eventstore.Follower{Position: position, Head: head, Lag: lag, Progress: at}, err
 }
 
 // FollowerName returns the name of a stored position as metrics and status show it:

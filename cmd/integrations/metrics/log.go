@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"time"
+
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,6 +22,28 @@ func AddLog(r *prometheus.Registry, guard *eventstore.Guard, nc *nats.Conn) {
 	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "integrations_nats_reconnects_total", Help: "How often this process lost the connection to NATS and was connected again.",
 	}, func() float64 { return float64(nc.Stats().Reconnects) }))
+}
+
+// Appends returns an observer that measures appends to the log, and adds its metrics.
+func Appends(r *prometheus.Registry) eventstore.Observer {
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "integrations_log_append_duration_seconds", Help: "Time until an append to the log is on disk or has failed, its wait for a batch included, by outcome.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	}, []string{"outcome"})
+	batch := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "integrations_log_commit_events", Help: "Events that this process appended to the log at once, as one message or one batch.",
+		Buckets: []float64{1, 16, 32, 64, 128, 256, 500},
+	})
+	r.MustRegister(duration, batch)
+	for _, o := range []eventstore.AppendOutcome{eventstore.AppendOK, eventstore.AppendConflict, eventstore.AppendFailed} {
+		duration.WithLabelValues(string(o)) // a rate sees the first one only if there was a zero before
+	}
+	return eventstore.Observer{
+		Appended: func(took time.Duration, o eventstore.AppendOutcome) {
+			duration.WithLabelValues(string(o)).Observe(took.Seconds())
+		},
+		Committed: func(events int) { batch.Observe(float64(events)) },
+	}
 }
 
 func oneIf(is bool) float64 {

@@ -3,17 +3,23 @@
 package metrics
 
 import (
+	"runtime"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// New returns a registry with the metrics of the process and of the read model. A
-// scrape reads nothing from the stores.
-func New(live *projections.Live) *prometheus.Registry {
+// New returns a registry with the metrics of the process, which has a version, and of the
+// read model. A scrape reads nothing from the stores.
+func New(version string, live *projections.Live) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "integrations_build_info", Help: "1, with the version of this process.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	}, func() float64 { return 1 }))
 	for _, gauge := range []struct {
 		name, help string
 		value      func(projections.Status) uint64

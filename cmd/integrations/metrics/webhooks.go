@@ -32,8 +32,16 @@ func (pendingWebhooks) age() *prometheus.Desc {
 	return prometheus.NewDesc("integrations_webhooks_oldest_pending_seconds", "Age of the oldest of them; 0: there is none.", nil, nil)
 }
 
+func (pendingWebhooks) dead() *prometheus.Desc {
+	return prometheus.NewDesc("integrations_webhooks_dead_letters", "Webhooks that could not be delivered in a day, and were not sent again.", nil, nil)
+}
+
 // Describe implements prometheus.Collector.
-func (p pendingWebhooks) Describe(to chan<- *prometheus.Desc) { to <- p.count(); to <- p.age() }
+func (p pendingWebhooks) Describe(to chan<- *prometheus.Desc) {
+	to <- p.count()
+	to <- p.age()
+	to <- p.dead()
+}
 
 // Collect implements prometheus.Collector.
 func (p pendingWebhooks) Collect(to chan<- prometheus.Metric) {
@@ -49,4 +57,7 @@ func (p pendingWebhooks) Collect(to chan<- prometheus.Metric) {
 	}
 	to <- prometheus.MustNewConstMetric(p.count(), prometheus.GaugeValue, float64(count))
 	to <- prometheus.MustNewConstMetric(p.age(), prometheus.GaugeValue, age)
+	if dead, err := p.hooks.DeadLetters(ctx); err == nil {
+		to <- prometheus.MustNewConstMetric(p.dead(), prometheus.GaugeValue, float64(dead))
+	}
 }

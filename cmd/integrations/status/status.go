@@ -4,6 +4,7 @@ package status
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,9 +36,11 @@ type Report struct {
 	Parked       []Parked                `json:"parked"`
 	Followers    []eventstore.Follower   `json:"followers"` // other readers of the logs
 	Webhooks     Pending                 `json:"webhooks"`
+	TokensPaused time.Time               `json:"token_renewals_paused_since,omitzero"` // after a restore, until an operator resumes them
 	DeadLetters  uint64                  `json:"dead_letters"`
 	LastDead     []eventstore.DeadLetter `json:"last_dead_letters"`
 	Streams      []eventstore.StreamSize `json:"streams"`
+	SignIn       []SignIn                `json:"sign_in,omitempty"` // of the running processes that accept tokens
 	Problem      string                  `json:"problem,omitempty"` // why the read model can't be read
 }
 
@@ -89,12 +92,21 @@ func Read(ctx context.Context, from Source) (*Report, error) {
 		return nil, err
 	}
 	var err error
+	if r.TokensPaused, err = from.Events.TokensSharedSince(ctx); err != nil {
+		return nil, err
+	}
+	if r.SignIn, err = readSignIn(from.NATS); err != nil {
+		return nil, err
+	}
 	r.Log, err = from.Events.Inspect(ctx, eventstore.Scrubbed{}, from.Mark)
 	return r, err
 }
 
-// Healthy reports whether the log is whole and the read model shows every integration.
-func (r *Report) Healthy() bool { return r.Problem == "" && len(r.Parked) == 0 && r.Log.Whole() }
+// Healthy reports whether the log is whole, the read model shows every integration and
+// tokens can be verified.
+func (r *Report) Healthy() bool {
+	return r.Problem == "" && len(r.Parked) == 0 && r.Log.Whole() && !slices.ContainsFunc(r.SignIn, func(s SignIn) bool { return !s.Healthy() })
+}
 
 // readLog runs after readModel, so that a read model that is ahead of the log is one of
 // another log.

@@ -19,7 +19,13 @@ func (r *Report) WriteText(to io.Writer, now time.Time) error {
 	line("integrations\tposition %d of %d\t%d behind", r.Integrations.Position, r.Integrations.Head, r.Integrations.Lag)
 	line("probes\tposition %d of %d\t%d behind", r.Probes.Position, r.Probes.Head, r.Probes.Lag)
 	line("parked\t%d", len(r.Parked))
+	if !r.TokensPaused.IsZero() {
+		line("token renewals\tpaused\tfor tokens from before %s: see integrations resume-tokens", r.TokensPaused.Format(time.RFC3339))
+	}
 	line("dead letters\t%d", r.DeadLetters)
+	for _, s := range r.SignIn {
+		line("tokens of\t%s\t%d grants, %d keys, on %s", terminal.Printable(s.Issuer), s.Grants, s.Keys, terminal.Printable(s.Machine))
+	}
 	r.writeFollowers(line, now)
 	line("\nSTREAM\tMESSAGES\tBYTES")
 	for _, stream := range r.Streams {
@@ -33,6 +39,13 @@ func (r *Report) WriteText(to io.Writer, now time.Time) error {
 	}
 	for _, d := range r.LastDead {
 		line("dead letter: %s/%s position %d, %s: %s", d.Workspace, d.ID, d.Position, d.At.UTC().Format(time.RFC3339), terminal.Printable(d.Reason))
+	}
+	for _, s := range r.SignIn {
+		for what, problem := range map[string]string{"the grants of tokens can't be read, the previous ones stay in force": s.FileProblem, "the OpenID provider can't be reached": s.IssuerProblem} {
+			if problem != "" {
+				line("wrong on %s: %s: %s", terminal.Printable(s.Machine), what, terminal.Printable(problem))
+			}
+		}
 	}
 	if r.Problem != "" {
 		line("wrong: %s", r.Problem)

@@ -16,7 +16,7 @@ for (const line of readFileSync("client.d.ts", "utf8").split("export type webhoo
 
 void drive(async (call) => {
   const [method, route] = routes.get(call.operation)!;
-  const text = { openapi: 1, asyncapi: 1, metrics: 1, docs: 1, docsScript: 1, docsFile: 1, livez: 1 }[call.operation] ? "text" : "json";
+  const text = { openapi: 1, asyncapi: 1, metrics: 1, docs: 1, docsScript: 1, docsFile: 1, livez: 1, getCheckpoint: 1, getTile: 1, exportLog: 1 }[call.operation] ? "text" : "json";
   await (client as any)[method](route, { params: { path: call.path }, body: call.body, parseAs: text });
 });
 

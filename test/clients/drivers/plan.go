@@ -35,7 +35,7 @@ func (c call) param(name string) (string, bool) {
 func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 // order lists the path parameters in the order in which URLs have them.
-var order = []string{"workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file", "key_set_id", "subject", "client_document"}
+var order = []string{"workspace_id", "id", "endpoint_name", "approval_id", "call_position", "key_id", "destination_id", "delivery_id", "file", "key_set_id", "subject", "client_document", "tree", "log", "position", "level", "index"}
 
 // params returns the values of the path parameters in order.
 func (c call) params() []string {

@@ -9,7 +9,7 @@ export interface Call {
 
 export const plan: { url: string; key: string; calls: Call[] } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
-const order = ["workspace_id", "id", "endpoint_name", "key_id", "destination_id", "delivery_id", "file", "key_set_id", "subject", "client_document"];
+const order = ["workspace_id", "id", "endpoint_name", "approval_id", "call_position", "key_id", "destination_id", "delivery_id", "file", "key_set_id", "subject", "client_document", "tree", "log", "position", "level", "index"];
 
 /** The values of the path parameters, in the order in which URLs have them. */
 export const params = (call: Call): string[] => order.filter((name) => name in call.path).map((name) => call.path[name]);

@@ -1,0 +1,48 @@
+package transparency
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ReadHeader reads the header of an export, without verifying it.
+func ReadHeader(export io.Reader) (Header, error) {
+	first, err := newExportReader(export).next()
+	if err != nil || first.Transparency == nil {
+		return Header{}, fmt.Errorf("the first line is not the header of an export: %w", errors.Join(err, errNoHeader))
+	}
+	return *first.Transparency, nil
+}
+
+// CopySegment writes the lines of a segment as they are, without the hashes that stand for the
+// positions before it. Behind the segments before, VerifyPart reads it. It is an error when the
+// segment begins with another position.
+func CopySegment(to io.Writer, segment io.Reader, from uint64) error {
+	header, lines := true, newExportReader(segment).lines
+	for lines.Scan() {
+		if header {
+			var l line
+			if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.Transparency == nil {
+				return errors.Join(err, errNoHeader)
+			}
+			if parseSegment(strings.Split(l.Transparency.Checkpoint, "\n")).From != from {
+				return errors.New("its name is that of another segment")
+			}
+			header = false
+		}
+		if bytes.HasPrefix(lines.Bytes(), []byte(`{"covered":`)) {
+			var l line
+			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Covered != nil && l.Covered.To < from {
+				continue
+			}
+		}
+		if _, err := to.Write(append(lines.Bytes(), '\n')); err != nil { // over the line end that stands there
+			return err
+		}
+	}
+	return lines.Err()
+}

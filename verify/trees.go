@@ -1,0 +1,49 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/transparency"
+)
+
+// Tree is a log that was compared with its tree.
+type Tree struct {
+	Log       transparency.Log `json:"log"`
+	Size      uint64           `json:"size"`      // positions of the last checkpoint
+	Expired   uint64           `json:"expired"`   // of which only the hash is left
+	Held      int              `json:"held"`      // checkpoints held elsewhere that it was compared with
+	Unchanged uint64           `json:"unchanged"` // up to here it is what a held checkpoint was signed for
+}
+
+// compareTrees compares each log with its tree, and both with the held checkpoints.
+func (v *verification) compareTrees(ctx context.Context) error {
+	if v.Proofs == nil {
+		return nil
+	}
+	for _, log := range transparency.Logs() {
+		if _, kept := v.Proofs.Streams[log]; !kept {
+			continue
+		}
+		held := v.Held
+		if len(transparency.HeldSizes(held, log)) == 0 {
+			held = nil
+		}
+		c, err := v.Proofs.Check(ctx, log, held)
+		if domain.KindOf(err) == domain.NotFound || err == nil && c.Replaced { // no service has followed it yet
+			if held != nil {
+				v.problem("%s: nothing is signed of this log since it was restored or lost events, so it can't be compared with the held checkpoints; start the service, which signs it, and verify again", log)
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("compare %s with its tree: %w", log, err)
+		}
+		for _, p := range c.Problems {
+			v.problem("%s", p)
+		}
+		v.report.Trees = append(v.report.Trees, Tree{Log: log, Size: c.Size, Expired: c.Expired, Held: c.Held, Unchanged: c.Unchanged})
+	}
+	return nil
+}
