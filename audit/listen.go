@@ -62,7 +62,7 @@ func (l *Live) Check(ctx context.Context, after uint64) error {
 		case <-time.After(lookedTwice):
 			head, err = l.head(ctx)
 		case <-ctx.Done():
-			return ctx.Err()
+			return domain.Wrap(ctx.Err(), domain.Unavailable, "event_log_unavailable", "it could not be confirmed where the event log ends; try again")
 		}
 	}
 	if err == nil && after > head {

@@ -164,6 +164,17 @@ func TestAReadWaitsForThePositionItNames(t *testing.T) {
 	}
 }
 
+// A time limit of the service's own that passes is no internal error: a later request may succeed.
+func TestATimeLimitThatPassesIsAFailureOfADependency(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(set *settings) {
+		set.adjust = func(api *transport.Server) {
+			api.Wait = func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() }
+		}
+	})
+	s.send(request{method: "GET", path: "/integrations", header: map[string]string{"Event-Position": "0"}}).is(503, "timed_out")
+}
+
 func TestAReadContinuesOnceThePositionIsShown(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {

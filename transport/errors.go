@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -55,13 +56,17 @@ func abandon(c *gin.Context) {
 }
 
 // refuse answers with err. Details that a caller may not see are logged instead. A caller
-// who disconnected is not an error.
+// who disconnected is not an error. A time limit of the service's own that passed is a failure of
+// what it waited for.
 func (s *Server) refuse(c *gin.Context, err error) {
 	if c.Request.Context().Err() != nil && domain.KindOf(err) != domain.TooSlow {
 		s.Log.DebugContext(c.Request.Context(), "the caller disconnected", slog.String("request_id", requestID(c)), slog.Any("err", err))
 		c.Status(callerGone)
 		c.Abort()
 		return
+	}
+	if _, known := errors.AsType[*domain.Error](err); !known && errors.Is(err, context.DeadlineExceeded) {
+		err = domain.Wrap(err, domain.Unavailable, "timed_out", "a part of the service did not answer in time; try again")
 	}
 	s.refuseAs(c, statuses[domain.KindOf(err)], err)
 }

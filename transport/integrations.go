@@ -134,11 +134,11 @@ func (s *Server) waitForWrite(ctx context.Context, wait func(context.Context, ui
 	_ = wait(ctx, position) // the caller has the position and can wait for it too
 }
 
-// readWait bounds how long a read waits for the position it names.
+// readWait bounds how long a read waits for the position it names, which the log has.
 const readWait = time.Second
 
 // waitForRead waits until the read model shows the position that a read names, or refuses
-// with Unavailable. A position beyond the end of the log is refused at once.
+// with Unavailable. A position beyond the end of the log is refused.
 func (s *Server) waitForRead(r *request) error {
 	named := r.GetHeader(positionHeader)
 	if named == "" {
@@ -148,11 +148,11 @@ func (s *Server) waitForRead(r *request) error {
 	if err != nil {
 		return domain.Errorf(domain.Invalid, "position_invalid", "Event-Position must be a whole number")
 	}
-	ctx, cancel := context.WithTimeout(r, readWait)
-	defer cancel()
-	if err := s.Live.Check(ctx, position); err != nil {
+	if err := s.Live.Check(r, position); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r, readWait)
+	defer cancel()
 	return s.Wait(ctx, position)
 }
 

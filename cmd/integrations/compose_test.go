@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -134,6 +135,9 @@ func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *t
 	for n := range 5 {
 		p.must(http.StatusCreated, http.MethodPost, all, crm(fmt.Sprint("kept-", n), "t"))
 	}
+	status, answer := p.readAt("1000")
+	require.Equal(t, http.StatusUnprocessableEntity, status, answer)
+	require.Contains(t, answer, "position_unknown")
 
 	for _, s := range servers {
 		if s.JetStreamIsStreamLeader("$G", "INTEGRATIONS") {
@@ -153,6 +157,21 @@ func TestTheServiceRunsOnTheNATSClusterOfTheComposeFileAndSurvivesItsLeader(t *t
 		status, _, err := p.do(http.MethodGet, "/readyz", "")
 		return err == nil && status == http.StatusOK
 	}, time.Minute, 50*time.Millisecond)
+}
+
+// readAt reads an integration at a position of the log.
+func (p *process) readAt(position string) (status int, answer string) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+all+"/crm", http.NoBody)
+	require.NoError(p.t, err)
+	req.Header.Set("Authorization", "Bearer "+p.key)
+	req.Header.Set("Event-Position", position)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(p.t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(p.t, err)
+	return res.StatusCode, string(body)
 }
 
 func TestTheComposeFilesHoldNoSecret(t *testing.T) {
