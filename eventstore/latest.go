@@ -41,11 +41,15 @@ func (s *Store) LatestProbes(ctx context.Context) (Latest, error) {
 // errGap means that a message was lost between the server and this process.
 var errGap = errors.New("a message got lost on the way")
 
+// consumerTimeout bounds how long the server may take to find the last event of each
+// integration: some seconds for a million of them, on a busy machine.
+const consumerTimeout = time.Minute
+
 // latest creates the consumer, then reads the head, then starts to read. So it delivers
 // the last events at the time of the consumer and everything up to the head: nothing up
 // to the head is missed.
 func (s *Store) latest(ctx context.Context, stream, filter string) (Latest, error) {
-	bounded, cancel := context.WithTimeout(ctx, s.timeout)
+	bounded, cancel := context.WithTimeout(ctx, max(s.timeout, consumerTimeout))
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(bounded, stream, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubject: filter,

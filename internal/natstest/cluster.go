@@ -51,7 +51,7 @@ func NewCluster(t testing.TB) *Cluster {
 		c.options = append(c.options, &server.Options{
 			ServerName: fmt.Sprint("nats-", n+1), Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), JetStream: true, SyncAlways: true,
 			NoSigs: true, NoLog: true, Routes: server.RoutesFromStr("nats://" + strings.Join(routes, ",nats://")),
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: own.Port, NoAdvertise: true},
+			Cluster: server.ClusterOpts{Name: "test", Host: own.IP.String(), Port: own.Port, NoAdvertise: true},
 		})
 		c.Start(t, n)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -110,12 +111,17 @@ func (p *Process) Kill() {
 	}
 }
 
-// freeAddress returns an address on loopback that is below the ports of outgoing
-// connections, so that none takes it while the server is down.
+// freeAddress returns an address on loopback that nothing else takes while the server is
+// down: its port is below those of outgoing connections, and on Linux, where every address
+// of 127.0.0.0/8 can be used, its host is one that no other test picks.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		host := "127.0.0.1"
+		if runtime.GOOS == "linux" {
+			host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+		}
+		address := fmt.Sprintf("%s:%d", host, 20_000+rand.IntN(12_000))
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			continue
