@@ -306,7 +306,7 @@ func TestAStreamEndsWhenItsCallerMaySeeSomethingElse(t *testing.T) {
 		last := prefix + "-last"
 		s.create(rest(last, "https://a.example"))
 		for path, l := range listeners {
-			goesOn := false
+			var goesOn bool
 			for {
 				_, data, ok := l.next()
 				if goesOn = ok && (path == notifications || strings.Contains(data, last)); !ok || goesOn {

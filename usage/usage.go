@@ -22,8 +22,10 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
+// Stream is the stream that has the counts.
+const Stream = "USAGE"
+
 const (
-	Stream = "USAGE"
 	prefix = "usage."
 
 	// Kept is how long counts are kept.

@@ -20,8 +20,10 @@ import (
 	"github.com/seed677028b5/integrations/transparency"
 )
 
+// Stream is the stream that has the trees.
+const Stream = "TREES"
+
 const (
-	Stream  = "TREES"
 	prefix  = "trees."
 	timeout = 5 * time.Second // of one request to NATS
 )
