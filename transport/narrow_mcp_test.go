@@ -98,18 +98,16 @@ func TestRefusalsInsideJSONRPCAreListedAsDenied(t *testing.T) {
 	var found map[string]float64
 	soon(t, func() bool {
 		found = map[string]float64{}
-		counted := 0.
 		for _, one := range s.get("/access-events?type=access.denied&limit=200").is(200).at("items").([]any) {
 			one := one.(members)
 			found[fmt.Sprint(one["route"], " ", one["code"])] += one["count"].(float64)
-			counted += one["count"].(float64)
 			require.InDelta(t, 403, one["status"], 0)
 			require.Equal(t, "127.0.0.1", one["address"])
 			require.NotNil(t, one["key_id"])
 			require.NotNil(t, one["request_id"])
 			require.Equal(t, "acme", one["workspace_id"])
 		}
-		return counted >= 6 // the second of two that are alike, within a second, is of another record
+		return len(found) >= len(want) // the second of two that are alike may be in a record that is written later
 	})
 	for which, count := range found {
 		require.Contains(t, want, which)
