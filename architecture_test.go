@@ -109,7 +109,7 @@ var table = []row{
 	{"internal/natsmodel", "", "nats.go"},
 	{"internal/simulation", "domain eventstore vault commands projections projections/sqlite webhooks internal/natsmodel", "nats.go"},
 	{"cmd/integrations/metrics", "domain internal/otlp eventstore admission audit projections health transparency/trees usage webhooks", "nats.go prometheus"},
-	{"cmd/integrations/status", "access/oidcauth eventstore projections webhooks internal/terminal cmd/integrations/metrics", "nats.go"},
+	{"cmd/integrations/status", "access/oidcauth eventstore projections transparency transparency/trees usage webhooks internal/terminal cmd/integrations/metrics", "nats.go"},
 	{"cmd/integrations/demo", "internal/terminal", "mcp x/net"},
 	{
 		"cmd/integrations", "domain streams eventstore backup vault authorizations approvals bodies callrecorder access access/oidcauth persons accesslog erasure admission audit connectors connectors/sandbox commands projections projections/sqlite projections/mongo health transparency transparency/trees transparency/archive usage webhooks workspacefile verify transport console internal/terminal internal/flagvalues internal/configfile internal/systemd internal/listen internal/memlimit internal/otlp internal/tracing internal/ratelimit internal/kms internal/objects internal/datafolder internal/natsconn internal/recovery internal/bench internal/simulation cmd/integrations/metrics cmd/integrations/status cmd/integrations/demo",

@@ -65,7 +65,9 @@ type origin struct {
 }
 
 // Open returns the recorder of a journal. Calls in it that are not recorded are the first that
-// Run records. It returns ErrInUse when another process uses the journal.
+// Run records. A journal of another log, such as one that was copied from another service, is set
+// aside under another name, with its calls, and taken back when its log is. It returns ErrInUse
+// when another process uses the journal.
 func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.Logger) (_ *Recorder, err error) {
 	lock, err := durablefile.Lock(path + ".lock")
 	if errors.Is(err, durablefile.ErrLocked) {
@@ -80,24 +82,9 @@ func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.
 		}
 	}()
 	r := &Recorder{events: events, log: log, lock: lock, changed: make(chan struct{}), work: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
-	records, damaged, err := readJournal(path)
+	back, err := r.load(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the journal of calls: %w", err)
-	}
-	if damaged > 0 {
-		log.Error("calls of an earlier run are lost: their records are damaged", slog.Int("calls", damaged))
-	}
-	for n, data := range records {
-		q := &queued{encoded: data, stored: make(chan struct{})}
-		if n == 0 && json.Unmarshal(data, &r.since) == nil { // else it is damaged, and the whole log is looked at
-			continue
-		}
-		if err = q.record.UnmarshalBinary(data); err == nil {
-			r.queue = append(r.queue, q)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the journal of calls: %w", err)
-		}
+		return nil, err
 	}
 	if r.doubts = len(r.queue); r.doubts > 0 {
 		log.Info("calls of an earlier run are recorded, unless they are", slog.Int("calls", r.doubts))
@@ -112,6 +99,11 @@ func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.
 	}
 	if err := r.begin(path); err != nil {
 		return nil, err
+	}
+	for _, file := range back {
+		if err := os.Remove(file); err != nil { // its calls are found to be recorded next time
+			log.Warn("a journal of calls that was taken back can't be removed", slog.String("file", file), slog.Any("err", err))
+		}
 	}
 	if r.doubts > 0 {
 		signal(r.work)

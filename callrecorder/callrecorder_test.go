@@ -185,6 +185,94 @@ func TestAJournalThatCantBeWrittenOrReadLosesNothingElse(t *testing.T) {
 	require.Equal(t, []string{"call-0", "call-1", "call-3", "call-4"}, recorded(t, events))
 }
 
+// A journal that was copied from the data folder of another service has calls of its log.
+func TestAJournalOfAnotherLogIsSetAside(t *testing.T) {
+	foreign, path := filepath.Join(t.TempDir(), "calls"), filepath.Join(t.TempDir(), "calls")
+	killed := openOn(t, foreign, openEvents(t, natstest.Connect(t)))
+	for n := range 3 {
+		e, m := call(n)
+		require.NoError(t, killed.Record(t.Context(), e, m))
+	}
+	left, err := os.ReadFile(foreign)
+	require.NoError(t, err)
+
+	events := openEvents(t, natstest.Connect(t))
+	for times := 1; times <= 2; times++ { // the second doesn't replace the first
+		require.NoError(t, os.WriteFile(path, left, 0o600))
+		var log bytes.Buffer
+		r, err := callrecorder.Open(t.Context(), path, events, slog.New(slog.NewTextHandler(&log, nil)))
+		require.NoError(t, err)
+		require.Contains(t, log.String(), "the journal of calls is of another log")
+		require.Contains(t, log.String(), "calls=3")
+		end := run(t, r)
+		e, m := call(times)
+		require.NoError(t, r.Record(t.Context(), e, m))
+		require.NoError(t, r.Flush(t.Context()))
+		end()
+		aside, err := filepath.Glob(path + ".of-*")
+		require.NoError(t, err)
+		require.Len(t, aside, times)
+		for _, file := range aside {
+			require.Contains(t, log.String()+file, filepath.Base(path)+".of-")
+			kept, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, left, kept)
+		}
+	}
+	require.Equal(t, []string{"call-1", "call-2"}, recorded(t, events), "the calls of the other log are not recorded in this one")
+}
+
+// A log that is missing for one start costs nothing, when it is back.
+func TestAJournalThatWasSetAsideIsRecordedWhenItsLogIsBack(t *testing.T) {
+	events, away := openEvents(t, natstest.Connect(t)), openEvents(t, natstest.Connect(t))
+	first := filepath.Join(t.TempDir(), "calls")
+	killed := openOn(t, first, events)
+	for n := range 3 {
+		e, m := call(n)
+		require.NoError(t, killed.Record(t.Context(), e, m))
+	}
+	path := filepath.Join(t.TempDir(), "calls")
+	left, err := os.ReadFile(first)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, left, 0o600))
+	run(t, openOn(t, path, away))()
+	require.Empty(t, recorded(t, away))
+
+	r := openOn(t, path, events)
+	end := run(t, r)
+	require.NoError(t, r.Flush(t.Context()))
+	e, m := call(3)
+	require.NoError(t, r.Record(t.Context(), e, m))
+	require.NoError(t, r.Flush(t.Context()))
+	end()
+	require.Equal(t, ids(4), recorded(t, events))
+	run(t, openOn(t, path, events))()
+	require.Equal(t, ids(4), recorded(t, events), "each once")
+	aside, err := filepath.Glob(path + ".of-*")
+	require.NoError(t, err)
+	require.Empty(t, aside)
+}
+
+// A log keeps its earlier identities when it is restored, or a loss is accepted.
+func TestAJournalFromBeforeALogWasRestoredIsContinued(t *testing.T) {
+	nc, path := natstest.Connect(t), filepath.Join(t.TempDir(), "calls")
+	before := openEvents(t, nc)
+	killed := openOn(t, path, before)
+	e, m := call(0)
+	require.NoError(t, killed.Record(t.Context(), e, m))
+	left, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, before.Begin(t.Context(), eventstore.Epoch{Reason: eventstore.RestoredFromBackup}, 0, ""))
+
+	path = filepath.Join(t.TempDir(), "calls")
+	require.NoError(t, os.WriteFile(path, left, 0o600))
+	events := openEvents(t, nc)
+	r := openOn(t, path, events)
+	defer run(t, r)()
+	require.NoError(t, r.Flush(t.Context()))
+	require.Equal(t, ids(1), recorded(t, events))
+}
+
 func TestCallsOutliveNATSThatIsDown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes seconds; run without -short")

@@ -47,6 +47,10 @@ func (l Lineage) ID() string {
 	return l.Epochs[len(l.Epochs)-1].ID
 }
 
+// Has reports whether an identity is that of this log, or one that it had. An empty identity can be
+// of any log, and any identity that of a log whose own is not recorded yet.
+func (l Lineage) Has(id string) bool { return id == "" || len(l.Epochs) == 0 || l.index(id) >= 0 }
+
 // Locate returns where a reader continues that has reached a position of the log with an
 // id; an empty id means the oldest log, from before readers stored it. It reports whether
 // the position still denotes the same event. If not, it returns the last position up to

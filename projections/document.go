@@ -66,6 +66,9 @@ func NewAnswer(integration, probe []byte) []byte {
 	return append(integration, probe...)
 }
 
+// AnswerOf returns what the API answers of an integration that is not read from a store.
+func AnswerOf(i Integration) (Answer, error) { return answerOf(i, Sort{}) }
+
 // answerOf makes the answer of an integration that is not stored, or not shown whole.
 func answerOf(i Integration, s Sort) (Answer, error) {
 	body, err := representation.Encode(i.Integration)

@@ -21,22 +21,59 @@ func (s *Server) recordAccess(c *gin.Context) {
 		if !denied && key == "" {
 			return
 		}
-		r := accesslog.Record{
-			Kind: accesslog.Used, Workspace: domain.Workspace(c.GetString(keyWorkspaceAttribute)), Key: key, Address: s.Proxies.caller(c.Request), RequestID: c.GetString(requestIDHeader),
-		}
-		if asked, err := domain.ParseWorkspace(c.Param("workspace")); err == nil {
-			r.Asked = asked
-		}
-		if r.Workspace == "" { // of an operator, or without a key: the workspace that was asked for sees it
-			r.Workspace = r.Asked
-		}
+		r := s.accessBy(c)
 		if key != "" && status != http.StatusUnauthorized {
 			s.Accesses.Add(r)
 		}
 		if denied {
-			r.Kind, r.Route, r.Code, r.Status = accesslog.Denied, c.Request.Method+" "+c.FullPath(), c.GetString(errorCodeAttribute), status
+			r.Kind, r.Route, r.Code, r.Status = accesslog.Denied, routeOf(c), c.GetString(errorCodeAttribute), status
 			s.Accesses.Add(r)
 		}
 	}()
 	c.Next()
+}
+
+func routeOf(c *gin.Context) string { return c.Request.Method + " " + c.FullPath() }
+
+// accessBy returns a record of the use of the key of a request.
+func (s *Server) accessBy(c *gin.Context) accesslog.Record {
+	r := accesslog.Record{
+		Kind: accesslog.Used, Workspace: domain.Workspace(c.GetString(keyWorkspaceAttribute)), Key: c.GetString(keyIDAttribute),
+		Address: s.Proxies.caller(c.Request), RequestID: c.GetString(requestIDHeader),
+	}
+	if asked, err := domain.ParseWorkspace(c.Param("workspace")); err == nil {
+		r.Asked = asked
+	}
+	if r.Workspace == "" { // of an operator, or without a key: the workspace that was asked for sees it
+		r.Workspace = r.Asked
+	}
+	return r
+}
+
+// recordRefusal records that a request inside JSON-RPC was refused, if REST would answer the
+// refusal with 401 or 403.
+func (s *Server) recordRefusal(r *request, method string, refusal *domain.Error) {
+	if refusal.Kind == domain.Unauthenticated || refusal.Kind == domain.Forbidden {
+		s.recordDenied(r, method, refusal.Code)
+	}
+}
+
+// recordUnseen records that a narrowed key named what it does not see. Whether it is there at all
+// is not asked: the key gets the same answer.
+func (s *Server) recordUnseen(r *request, method, code string) {
+	if r.key.Scope.Narrow() {
+		s.recordDenied(r, method, code)
+	}
+}
+
+// recordDenied records that a request inside JSON-RPC was denied. The answer has the status 200,
+// so it is recorded here and not when the HTTP request ends; with the method of JSON-RPC, and 403,
+// which is what the denial means.
+func (s *Server) recordDenied(r *request, method, code string) {
+	if s.Accesses == nil {
+		return
+	}
+	denied := s.accessBy(r.Context)
+	denied.Kind, denied.Route, denied.Code, denied.Status = accesslog.Denied, routeOf(r.Context)+" "+method, code, http.StatusForbidden
+	s.Accesses.Add(denied)
 }

@@ -14,12 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed677028b5/integrations/audit"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/internal/peers"
 	"github.com/seed677028b5/integrations/transport"
 )
@@ -106,6 +108,29 @@ func holds(t *testing.T, schema string, data []byte) {
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(data)))
 	require.NoError(t, err)
 	require.NoError(t, schemaOf(t, schema).Validate(value), schema)
+}
+
+// A stream is that of a channel, or the description says that it is not for subscribers.
+func TestEveryStreamIsDescribedOrNamedAsPrivate(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Connect(t)
+	serve(t, proven, func(set *settings) { set.nats = nc })
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	document := asyncAPI(t)
+	about, _ := in(t, document, "info")["description"].(string)
+	channels, err := json.Marshal(in(t, document, "channels"))
+	require.NoError(t, err)
+	streams := 0
+	for name := range js.StreamNames(t.Context()).Name() {
+		if strings.HasPrefix(name, "KV_") {
+			continue
+		}
+		streams++
+		described, private := strings.Contains(string(channels), "in the stream "+name), strings.Contains(about, "`"+name+"`")
+		require.True(t, described != private, "%s: described %t, private %t", name, described, private)
+	}
+	require.Greater(t, streams, 10)
 }
 
 func TestExactlyTheStoredEventsAreDescribed(t *testing.T) {

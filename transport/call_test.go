@@ -109,7 +109,7 @@ func TestListingsShowTheTestOfAConnection(t *testing.T) {
 	require.Equal(t, "auth_failed", got.at("last_test_status"))
 	require.Equal(t, seen.at("tested_at"), got.at("last_tested_at"))
 	require.Equal(t, seen.at("message"), got.at("last_test_message"))
-	require.Equal(t, `"v1"`, got.header.Get("ETag"))
+	got.tagged(1)
 	require.Equal(t, created.at("updated_at"), got.at("updated_at"))
 	require.Equal(t, "auth_failed", s.get("/integrations?search=crm").is(200).at("items", 0, "last_test_status"))
 

@@ -1,10 +1,16 @@
 package transport_test
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
 )
 
 func TestAConditionalChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
@@ -13,7 +19,8 @@ func TestAConditionalChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
 	s.create(rest("crm", "https://a.example"))
 	s.put("/integrations/crm", members{"display_name": "two"}).is(200)
 	for tag, stale := range map[string]bool{
-		`"v2"`: false, `*`: false, `"v1", "v2"`: false, `"v1","v2"`: false, ` "v2" `: false, ``: false,
+		`"v2"`: false, `*`: false, `"v1", "v2"`: false, `"v1","v2"`: false, ` "v2" `: false, ``: false, `"v2-0123456789abcdef"`: false,
+		`"v1-0123456789abcdef"`: true, `"v2-"`: true, `"v2-0123456789abcde"`: true, `"v2-0123456789ABCDEF"`: true, `W/"v2-0123456789abcdef"`: true,
 		`"v1"`: true, `"v3"`: true, `W/"v2"`: true, `v2`: true, `garbage`: true, `"v02"`: true, `""`: true, `"v99999999999999999999999"`: true, `"`: true,
 	} {
 		for _, method := range []string{"PUT", "DELETE"} {
@@ -35,24 +42,79 @@ func TestAConditionalChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
 	s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-Match": `"v3"`}}).is(204)
 }
 
+// tagged requires an ETag of a version.
+func (r reply) tagged(version any) reply {
+	r.t.Helper()
+	require.Regexp(r.t, fmt.Sprintf(`^"v%v-[0-9a-f]{16}"$`, version), r.header.Get("ETag"))
+	return r
+}
+
 func TestAnUnchangedIntegrationIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	s.create(rest("crm", "https://a.example"))
+	v1 := s.post("/integrations", rest("crm", "https://a.example")).is(201).tagged(1).header.Get("ETag")
 	for tag, status := range map[string]int{
-		`"v1"`: 304, `W/"v1"`: 304, `*`: 304, `"v0", W/"v1"`: 304, `"v2"`: 200, `v1`: 200, ``: 200, `garbage`: 200,
+		v1: 304, `W/` + v1: 304, `*`: 304, `"v0", W/` + v1: 304, `"v2"`: 200, `v1`: 200, ``: 200, `garbage`: 200,
+		`"v1"`: 200, `"v1-0123456789abcdef"`: 200, // a version alone doesn't tell what was shown of it
 	} {
 		for _, path := range []string{"/integrations/crm", "/integrations/crm?as_of=1"} {
 			got := s.send(request{method: "GET", path: path, header: map[string]string{"If-None-Match": tag}}).is(status)
-			require.Equal(t, `"v1"`, got.header.Get("ETag"))
+			require.Equal(t, v1, got.header.Get("ETag"))
 			if status == 304 {
 				require.Empty(t, got.text)
 			}
 		}
 	}
-	s.put("/integrations/crm", members{"display_name": "two"}).is(200)
-	s.send(request{method: "GET", path: "/integrations/crm?as_of=1", header: map[string]string{"If-None-Match": `"v1"`}}).is(304)
-	s.send(request{method: "GET", path: "/integrations/crm?as_of=2", header: map[string]string{"If-None-Match": `"v1"`}}).is(200)
+	s.put("/integrations/crm", members{"display_name": "two"}).is(200).tagged(2)
+	s.send(request{method: "GET", path: "/integrations/crm?as_of=1", header: map[string]string{"If-None-Match": v1}}).is(304)
+	s.send(request{method: "GET", path: "/integrations/crm?as_of=2", header: map[string]string{"If-None-Match": v1}}).is(200)
+}
+
+// A strong validator changes with the representation (RFC 9110, 8.8.1), which a probe changes too.
+func TestAnotherHealthIsSentAgainAndDoesNotFailAChange(t *testing.T) {
+	t.Parallel()
+	var ill atomic.Bool
+	u := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+		if ill.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	s := serve(t)
+	ifNoneMatch := func(tag string) reply {
+		return s.send(request{method: "GET", path: "/integrations/crm", header: map[string]string{"If-None-Match": tag}})
+	}
+	tags := []string{s.post("/integrations", rest("crm", u.url)).is(201).header.Get("ETag")}
+	for _, now := range []string{"healthy", "unreachable"} {
+		ill.Store(now != "healthy")
+		s.post("/integrations/crm/test-connection", nil).is(200)
+		soon(t, func() bool { return s.get("/integrations/crm").at("last_test_status") == now })
+		for _, old := range tags {
+			changed := ifNoneMatch(old).is(200).tagged(1)
+			require.Equal(t, now, changed.at("last_test_status"))
+			require.NotContains(t, tags, changed.header.Get("ETag"))
+		}
+		tags = append(tags, s.get("/integrations/crm").header.Get("ETag"))
+		ifNoneMatch(tags[len(tags)-1]).is(304)
+	}
+	change := func(method, tag string, body any) reply {
+		return s.send(request{method: method, path: "/integrations/crm", body: body, header: map[string]string{"If-Match": tag}})
+	}
+	put := change("PUT", tags[0], members{"display_name": "Two"}).is(200).tagged(2)
+	require.Equal(t, "unreachable", put.at("last_test_status"))
+	ifNoneMatch(put.header.Get("ETag")).is(304)
+	change("PUT", tags[2], members{"display_name": "Three"}).is(412, "version_mismatch")
+	change("DELETE", tags[2], nil).is(412, "version_mismatch")
+	change("DELETE", put.header.Get("ETag"), nil).is(204)
+}
+
+func TestKeysThatSeeDifferentEndpointsHaveDifferentETags(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	whole := s.post("/integrations", rest("crm", "https://a.example", members{"endpoints": []any{endpoint("get_a"), endpoint("get_b")}})).is(201).header.Get("ETag")
+	narrow := s.narrowed(domain.Scope{Tools: []string{"crm__get_a"}}, access.View)
+	got := s.send(request{method: "GET", path: "/integrations/crm", key: narrow, header: map[string]string{"If-None-Match": whole}}).is(200)
+	require.Len(t, got.at("endpoints"), 1)
+	s.send(request{method: "GET", path: "/integrations/crm", key: narrow, header: map[string]string{"If-None-Match": got.header.Get("ETag")}}).is(304)
 }
 
 func TestARepetitionGetsTheFirstResponseAgain(t *testing.T) {
@@ -167,7 +229,7 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	s := serve(t)
 	s.create(rest("crm", "https://a.example"))
 	got := s.put("/integrations/crm", members{"display_name": "The crm", "enabled": true}).is(200)
-	require.Equal(t, `"v1"`, got.header.Get("ETag"))
+	got.tagged(1)
 	require.Equal(t, "1", got.header.Get("Event-Position"))
 	require.Equal(t, uint64(1), s.head())
 }

@@ -155,6 +155,17 @@ func TestLongAnswersAreCompressed(t *testing.T) {
 		require.Empty(t, got.Header.Get("Content-Encoding"), path)
 		require.Empty(t, got.Header.Get("No-Gzip-Compression"), path)
 	}
+	s.create(rest("signed", "https://ehr.example", generated("RS384")))
+	for range 3 {
+		s.post("/integrations/signed/signing-keys/rotate", members{"publish_seconds": 0, "overlap_seconds": 600}).is(200)
+	}
+	path, _ := s.get("/integrations/signed/signing-keys").is(200).at("key_set_path").(string)
+	set := s.plain("GET", path, "*/*") // long, and with a strong ETag
+	text, err := io.ReadAll(set.Body)
+	require.NoError(t, err)
+	require.Greater(t, len(text), 1024)
+	require.NotEmpty(t, set.Header.Get("ETag"))
+	require.Empty(t, set.Header.Get("Content-Encoding"))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/acme/integrations", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+s.key)

@@ -3,18 +3,24 @@ package transport_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/access"
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/transport"
 )
 
@@ -107,6 +113,7 @@ func (s *service) listenTo(path, key, last string) *listener {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	require.NoError(s.t, err)
 	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Accept", "text/event-stream")
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
@@ -246,6 +253,72 @@ func TestARevokedKeyGetsNoMoreEvents(t *testing.T) {
 	require.False(t, ok, data)
 }
 
+// A stream ends when its request would no longer be accepted, or would show something else. What
+// the key may do besides doesn't matter to it.
+func TestAStreamEndsWhenItsCallerMaySeeSomethingElse(t *testing.T) {
+	t.Parallel()
+	const events, notifications = "/v1/acme/integrations/events/stream", "/v1/acme/mcp"
+	nc := natstest.Connect(t)
+	s := serve(t, func(set *settings) { set.nats = nc })
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stored, err := js.KeyValue(t.Context(), "API_KEYS")
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		change members
+		ends   []string
+	}{
+		"it has expired":                    {members{"expires_at": "2020-01-01T00:00:00Z"}, []string{events, notifications}},
+		"it sees other integrations":        {members{"integrations": []string{"ehr*"}}, []string{events, notifications}},
+		"it sees all integrations":          {members{"integrations": nil, "permissions": []string{"Integration.view", "Integration.invoke"}}, []string{events, notifications}},
+		"it is of another workspace":        {members{"workspace_id": "globex"}, []string{events, notifications}},
+		"it may no longer view":             {members{"narrowed_permissions": []string{"Integration.invoke"}}, []string{events}},
+		"it may no longer invoke":           {members{"narrowed_permissions": []string{"Integration.view"}}, []string{notifications}},
+		"it may do more, and sees the same": {members{"narrowed_permissions": []string{"Integration.view", "Integration.invoke", "Integration.create"}}, nil},
+	} {
+		prefix := "crm-" + strings.ReplaceAll(strings.ReplaceAll(name, ",", ""), " ", "-")
+		key, text, err := s.stores.keys.Issue(t.Context(), access.Key{
+			Workspace: "acme", Name: "test", Permissions: []access.Permission{access.View, access.Invoke},
+			Scope: domain.Scope{Integrations: []string{"crm*"}}, CreatedBy: "system",
+		})
+		require.NoError(t, err)
+		listeners := map[string]*listener{}
+		for n, path := range []string{events, notifications} {
+			l := s.listenTo(path, text, "")
+			s.create(rest(fmt.Sprint(prefix, n), "https://a.example"))
+			for range map[string]int{events: 1, notifications: 3}[path] { // one for each list of MCP
+				_, _, ok := l.next()
+				require.True(t, ok, name)
+			}
+			listeners[path] = l
+		}
+		entry, err := stored.Get(t.Context(), key.ID)
+		require.NoError(t, err)
+		doc := members{}
+		require.NoError(t, json.Unmarshal(entry.Value(), &doc))
+		maps.Copy(doc, row.change)
+		changed, err := json.Marshal(doc)
+		require.NoError(t, err)
+		before := s.stores.keys.Changes()
+		_, err = stored.Put(t.Context(), key.ID, changed)
+		require.NoError(t, err)
+		soon(t, func() bool { return s.stores.keys.Changes() > before })
+		last := prefix + "-last"
+		s.create(rest(last, "https://a.example"))
+		for path, l := range listeners {
+			var goesOn bool
+			for {
+				_, data, ok := l.next()
+				if goesOn = ok && (path == notifications || strings.Contains(data, last)); !ok || goesOn {
+					break
+				}
+			}
+			require.Equal(t, !slices.Contains(row.ends, path), goesOn, "%s: %s", name, path)
+			l.end()
+		}
+	}
+}
+
 func TestTheParametersOfAStreamAreChecked(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -265,7 +338,7 @@ func TestAnIntegrationIsShownAsOfAPointInTime(t *testing.T) {
 	for at, want := range map[string]string{"1": "The crm", "2": "Two", second: "Two", "3": "Three"} {
 		got := s.get("/integrations/crm?as_of=" + at).is(200)
 		require.Equal(t, want, got.at("display_name"), at)
-		require.Equal(t, fmt.Sprintf(`"v%v"`, got.at("version")), got.header.Get("ETag"))
+		got.tagged(got.at("version"))
 	}
 	s.get("/integrations/crm?as_of=4").is(404, "integration_deleted")
 	s.get("/integrations/crm?as_of=9").is(404, "version_not_found")

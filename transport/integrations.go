@@ -17,7 +17,6 @@ import (
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
-	"github.com/seed677028b5/integrations/representation"
 )
 
 const positionHeader = "Event-Position"
@@ -91,10 +90,14 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 			shown.LastProbe = stored.LastProbe
 		}
 	}
+	read, err := projections.AnswerOf(shown) // without what only the answer of a change has
+	if err != nil {
+		return answer{}, err
+	}
 	body := show(shown)
 	body.RemovedEndpoints = out.Removed
 	a := answer{status: status, body: body, header: map[string]string{
-		positionHeader: position(out), "ETag": etag(out.Integration.Version),
+		positionHeader: position(out), "ETag": etag(read),
 	}}
 	if out.Replayed {
 		a.header["Idempotent-Replayed"] = "true"
@@ -157,34 +160,36 @@ func (s *Server) waitForRead(r *request) error {
 }
 
 func (s *Server) getIntegration(r *request) (answer, error) {
-	body, version, err := s.integration(r)
+	shown, err := s.integration(r)
 	if err != nil {
 		return answer{}, err
 	}
-	tag := etag(version)
+	tag := etag(shown)
 	header := map[string]string{"ETag": tag, gzhttp.HeaderNoCompression: "true"}
 	if matches(r.tags("If-None-Match"), tag) {
 		return answer{status: http.StatusNotModified, header: header}, nil
 	}
-	return answer{status: http.StatusOK, body: body, header: header}, nil
+	return answer{status: http.StatusOK, body: encoded(append(shown.Body, '\n')), header: header}, nil
 }
 
-// integration returns the representation of the integration of the path, at present or as of
-// the as_of parameter, and its version.
-func (s *Server) integration(r *request) (any, uint64, error) {
+// integration returns what is shown of the integration of the path, at present or as of the
+// as_of parameter.
+func (s *Server) integration(r *request) (projections.Answer, error) {
 	at, err := r.asOf()
 	if err != nil {
-		return nil, 0, err
+		return projections.Answer{}, err
 	}
 	if at != nil {
 		then, err := s.Audit.AsOf(r, r.workspace, r.id(), *at)
-		return representation.Of(then, nil), then.Version, err
+		if err != nil {
+			return projections.Answer{}, err
+		}
+		return projections.AnswerOf(projections.Integration{Integration: then})
 	}
 	if err := s.waitForRead(r); err != nil {
-		return nil, 0, err
+		return projections.Answer{}, err
 	}
-	a, err := s.Read.Answer(r, r.workspace, r.id())
-	return encoded(append(a.Body, '\n')), a.Version, err
+	return s.Read.Answer(r, r.workspace, r.id())
 }
 
 func (s *Server) listIntegrations(r *request) (answer, error) {

@@ -29,7 +29,8 @@ type askedBy struct{}
 // mcpRequest is an API request that carries an MCP request, and the tools that it is for.
 type mcpRequest struct {
 	*request
-	view mcpView
+	view   mcpView
+	method string // of JSON-RPC
 
 	end       context.CancelFunc // ends the request
 	listening *sync.WaitGroup    // what must end before the request does
@@ -67,6 +68,8 @@ func (s *Server) mcpServer() *mcp.Server {
 			if err != nil {
 				return nil, err
 			}
+			r = r.of(r.request, method)
+			ctx = context.WithValue(ctx, askedBy{}, r)
 			switch params := req.GetParams().(type) {
 			case *mcp.ListToolsParams:
 				return s.mcpListTools(ctx, r, params)
@@ -139,7 +142,7 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		handler = s.mcpStreams
 	}
 	out := &plainErrors{ResponseWriter: r.Writer, extend: s.streamOf(r).extend}
-	handler.ServeHTTP(out, r.Request.WithContext(context.WithValue(ctx, askedBy{}, &mcpRequest{&inner, view, end, &listening})))
+	handler.ServeHTTP(out, r.Request.WithContext(context.WithValue(ctx, askedBy{}, &mcpRequest{request: &inner, view: view, end: end, listening: &listening})))
 	if out.status != 0 {
 		r.Writer.Header().Del("Content-Length")
 		s.refuseAs(r.Context, out.status, domain.Errorf(domain.Invalid, "mcp_request_invalid", "%s", cmp.Or(strings.TrimSpace(string(out.text)), http.StatusText(out.status))))
@@ -196,7 +199,7 @@ func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.Li
 			}
 		}
 		if tools, next, err = s.Read.Tools(ctx, r.workspace, after, mcpPage); err != nil {
-			return nil, s.mcpError(ctx, err)
+			return nil, s.mcpError(ctx, r, err)
 		}
 		result.NextCursor = s.Cursors.SealKey(next, scope...)
 	}
@@ -249,11 +252,11 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	}
 	tool, err := s.mcpTool(ctx, r, req.Params.Name)
 	if err != nil {
-		return nil, s.mcpError(ctx, err)
+		return nil, s.mcpError(ctx, r, err)
 	}
 	if token := req.Params.GetProgressToken(); token != nil {
 		own := *r.request
-		r = &mcpRequest{&own, r.view, r.end, r.listening}
+		r = r.of(&own, r.method)
 		r.caller.Progress = func(p domain.Progress) {
 			_ = req.Session.NotifyProgress(asked, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: p.Done, Total: p.Total, Message: p.Message})
 		}
@@ -261,8 +264,17 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments, "/arguments")
 }
 
-// mcpTool returns the tool with a name, among those of the request.
+// mcpTool returns the tool with a name, among those of the request. That a narrowed key names
+// another one is recorded.
 func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
+	tool, err := s.toolNamed(ctx, r, name)
+	if domain.KindOf(err) == domain.NotFound {
+		s.recordUnseen(r.request, r.method, "tool_not_found")
+	}
+	return tool, err
+}
+
+func (s *Server) toolNamed(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
 	if r.view.own {
 		if at := slices.IndexFunc(r.view.tools, func(t domain.Tool) bool { return cmp.Or(t.Endpoint.Tool, t.Endpoint.Name) == name }); at >= 0 {
 			return r.view.tools[at], nil
@@ -297,12 +309,21 @@ func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool,
 		return toolText(ofArguments(refusal, at), true), nil
 	}
 	if ok && strings.HasPrefix(refusal.Code, "approval_") && refusal.Kind != domain.Unavailable {
+		s.recordRefusal(r.request, r.method, refusal)
 		return toolText(refusal.Message, true), nil
 	}
 	if err != nil {
-		return nil, s.mcpError(ctx, err)
+		return nil, s.mcpError(ctx, r, err)
+	}
+	if result.ErrorCode == domain.CallApprovalRequired {
+		s.recordDenied(r.request, r.method, string(result.ErrorCode))
 	}
 	return r.view.shown(showResult(result), tool.Integration), nil
+}
+
+// of returns the MCP request with a method that an API request carries.
+func (r *mcpRequest) of(carrier *request, method string) *mcpRequest {
+	return &mcpRequest{request: carrier, view: r.view, method: method, end: r.end, listening: r.listening}
 }
 
 func asker(ctx context.Context) (*mcpRequest, error) {
@@ -314,8 +335,11 @@ func asker(ctx context.Context) (*mcpRequest, error) {
 }
 
 // mcpError is refuse for JSON-RPC.
-func (s *Server) mcpError(ctx context.Context, err error) error {
+func (s *Server) mcpError(ctx context.Context, r *mcpRequest, err error) error {
 	refusal, ok := errors.AsType[*domain.Error](err)
+	if ok {
+		s.recordRefusal(r.request, r.method, refusal)
+	}
 	switch {
 	case !ok || refusal.Kind == domain.Internal:
 		s.Log.ErrorContext(ctx, "MCP request failed", slog.Any("err", err))

@@ -42,10 +42,11 @@ func (s *Server) prompt(ctx context.Context, r *mcpRequest, name string) (domain
 		i, own, err = s.hashedPrompt(ctx, r, name)
 	}
 	if domain.KindOf(err) == domain.NotFound {
+		s.recordUnseen(r.request, r.method, "prompt_not_found")
 		return i, "", &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no prompt with that name"}
 	}
 	if err != nil {
-		return i, "", s.mcpError(ctx, err)
+		return i, "", s.mcpError(ctx, r, err)
 	}
 	return i, own, nil
 }

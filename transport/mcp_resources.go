@@ -53,7 +53,7 @@ func (s *Server) mcpParts(ctx context.Context, r *mcpRequest, method domain.MCPM
 			reply, err := s.Commands.QueryMCP(ctx, r.caller, i.ID, method, nil)
 			switch {
 			case err != nil:
-				parts[n].lacks = s.mcpError(ctx, err).Error()
+				parts[n].lacks = s.mcpError(ctx, r, err).Error()
 			case reply.Call.Error != "":
 				parts[n].lacks = reply.Call.Error
 			case reply.Truncated:
@@ -83,7 +83,7 @@ func (s *Server) mcpServers(ctx context.Context, r *mcpRequest, method domain.MC
 			if err == nil {
 				servers = append(servers, i)
 			} else if domain.KindOf(err) != domain.NotFound {
-				return nil, "", s.mcpError(ctx, err)
+				return nil, "", s.mcpError(ctx, r, err)
 			}
 		}
 		return servers, "", nil
@@ -96,7 +96,7 @@ func (s *Server) mcpServers(ctx context.Context, r *mcpRequest, method domain.MC
 		}
 	}
 	if servers, following, err = s.Read.MCPServers(ctx, r.workspace, after, mcpServersPage); err != nil {
-		return nil, "", s.mcpError(ctx, err)
+		return nil, "", s.mcpError(ctx, r, err)
 	}
 	return servers, s.Cursors.SealKey(following, scope...), nil
 }
@@ -182,10 +182,11 @@ func (s *Server) resource(ctx context.Context, r *mcpRequest, uri string) (domai
 	}
 	i, err := s.mcpServerNamed(ctx, r, named)
 	if domain.KindOf(err) == domain.NotFound {
+		s.recordUnseen(r.request, r.method, "resource_not_found")
 		return i, "", mcp.ResourceNotFoundError(uri)
 	}
 	if err != nil {
-		return i, "", s.mcpError(ctx, err)
+		return i, "", s.mcpError(ctx, r, err)
 	}
 	return i, upstream, nil
 }
@@ -239,7 +240,7 @@ func (s *Server) mcpRead(ctx context.Context, meta mcp.Meta, method domain.MCPMe
 	reply, err := s.Commands.QueryMCP(called, r.caller, i.ID, method, params)
 	switch {
 	case err != nil:
-		return s.mcpError(ctx, err)
+		return s.mcpError(ctx, r, err)
 	case reply.Refusal == resourceNotFound || method == domain.ReadResource && reply.Refusal == jsonrpc.CodeInvalidParams:
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: reply.Call.Error}
 	case reply.Call.Error != "":

@@ -131,11 +131,11 @@ func (s *Server) mcpFindTools(ctx context.Context, r *mcpRequest, written json.R
 	}
 	tools, err := s.searchedTools(ctx, r)
 	if err != nil {
-		return nil, s.mcpError(ctx, err)
+		return nil, s.mcpError(ctx, r, err)
 	}
 	ranked, err := toolsearch.Rank(ctx, tools, in.Query, limit)
 	if err != nil {
-		return nil, s.mcpError(ctx, err)
+		return nil, s.mcpError(ctx, r, err)
 	}
 	if len(ranked) == 0 {
 		return asJSON(map[string]any{"tools": []any{}, "systems": systems(tools)}), nil
@@ -222,7 +222,7 @@ func (s *Server) mcpCallFound(ctx context.Context, r *mcpRequest, written json.R
 		return toolText("/arguments/name: there is no such tool; find_tools lists those that there are", true), nil
 	}
 	if err != nil {
-		return nil, s.mcpError(ctx, err)
+		return nil, s.mcpError(ctx, r, err)
 	}
 	return s.mcpInvoke(ctx, r, tool, in.Arguments, "/arguments/arguments")
 }

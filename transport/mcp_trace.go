@@ -21,5 +21,5 @@ func (s *Server) inTraceOf(ctx context.Context, r *mcpRequest, meta mcp.Meta, me
 	}
 	traced := *r.request
 	traced.caller.TraceParent = named
-	return ctx, &mcpRequest{&traced, r.view, r.end, r.listening}, func() { span.End(nil) }
+	return ctx, r.of(&traced, r.method), func() { span.End(nil) }
 }

@@ -28,7 +28,7 @@ func TestAnIntegrationIsCreatedReadChangedAndDeleted(t *testing.T) {
 	})).is(201)
 	id := created.at("id").(string)
 	require.Equal(t, "/v1/acme/integrations/"+id, created.header.Get("Location"))
-	require.Equal(t, `"v1"`, created.header.Get("ETag"))
+	created.tagged(1)
 	require.Equal(t, "1", created.header.Get("Event-Position"))
 	require.Equal(t, "api_key_header", created.at("auth", "type"))
 	require.Equal(t, true, created.at("auth", "secrets", "api_key_value", "set"))
@@ -42,7 +42,7 @@ func TestAnIntegrationIsCreatedReadChangedAndDeleted(t *testing.T) {
 	changed := s.put("/integrations/crm", members{"display_name": "Sales", "enabled": nil}).is(200)
 	require.Equal(t, "Sales", changed.at("display_name"))
 	require.Equal(t, true, changed.at("enabled"))
-	require.Equal(t, `"v2"`, changed.header.Get("ETag"))
+	changed.tagged(2)
 	require.JSONEq(t, changed.text, s.get("/integrations/"+id).is(200).text)
 	require.Equal(t, []string{"/name"}, s.send(request{method: "PUT", path: "/integrations/crm", body: members{"name": "other"}, wrong: true}).is(422, "immutable").pointers())
 
@@ -58,7 +58,7 @@ func TestAnIntegrationIsCreatedReadChangedAndDeleted(t *testing.T) {
 	}
 	again := s.post("/integrations", rest("crm", u.url)).is(201)
 	require.Equal(t, id, again.at("id"))
-	require.Equal(t, `"v4"`, again.header.Get("ETag"), "a version is never reused")
+	again.tagged(4) // a version is never reused
 	require.Nil(t, again.at("auth"))
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/seed677028b5/integrations/representation"
 )
@@ -76,6 +77,7 @@ func (s *Server) serveKeySet(limits *limiters) gin.HandlerFunc {
 		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 		c.Header("Cache-Control", keySetAge)
 		c.Header("ETag", tag)
+		c.Header(gzhttp.HeaderNoCompression, "true")
 		if matches(c.GetHeader("If-None-Match"), tag) {
 			c.Status(http.StatusNotModified)
 			c.Writer.WriteHeaderNow()

@@ -101,7 +101,7 @@ type entry struct {
 // are deleted: its positions mean other calls. They are counted again, as far as calls are
 // kept.
 func (b *book) begin(ctx context.Context, log string) (uint64, error) {
-	stream, err := b.js.Stream(ctx, streamName)
+	stream, err := b.js.Stream(ctx, Stream)
 	if err != nil {
 		return 0, unavailable(err)
 	}
@@ -140,7 +140,7 @@ func lastCounted(ctx context.Context, stream jetstream.Stream) (last counted, ms
 func (s *Store) Counted(ctx context.Context, log string) (position uint64, at time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	stream, err := s.js.Stream(ctx, streamName)
+	stream, err := s.js.Stream(ctx, Stream)
 	if err != nil {
 		return 0, time.Time{}, unavailable(err)
 	}
@@ -149,6 +149,22 @@ func (s *Store) Counted(ctx context.Context, log string) (position uint64, at ti
 		return 0, time.Time{}, err
 	}
 	return last.Position, msg.Time, nil
+}
+
+// Follower returns how far the counting of calls is behind the log of calls. Its progress is when
+// calls were counted last, now when nothing is left to count, and the zero time when none ever
+// were.
+func (s *Store) Follower(ctx context.Context, events *eventstore.Store, now time.Time) (eventstore.Follower, error) {
+	head, err := events.CallHead(ctx)
+	if err != nil {
+		return eventstore.Follower{}, err
+	}
+	position, at, err := s.Counted(ctx, events.Lineage().ID())
+	lag := head - min(head, position)
+	if lag == 0 && !at.IsZero() {
+		at = now
+	}
+	return eventstore.Follower{Name: "usage/calls", Position: position, Head: head, Lag: lag, Progress: at}, err
 }
 
 // add counts a call, unless it is counted already.
@@ -178,7 +194,7 @@ func (b *book) load(ctx context.Context, subject string) (*entry, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	msg, err := streams.LastFromLeader(ctx, b.js.Conn(), streamName, subject)
+	msg, err := streams.LastFromLeader(ctx, b.js.Conn(), Stream, subject)
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -30,7 +30,7 @@ func (s *Store) Recent(ctx context.Context, w domain.Workspace, ids []domain.ID,
 	if len(subjects) == 0 {
 		return all, nil
 	}
-	messages, err := jetstreamext.GetLastMsgsFor(ctx, s.js, streamName, subjects)
+	messages, err := jetstreamext.GetLastMsgsFor(ctx, s.js, Stream, subjects)
 	if err != nil {
 		return nil, unavailable(err)
 	}

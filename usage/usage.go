@@ -22,9 +22,11 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
+// Stream is the stream that has the counts.
+const Stream = "USAGE"
+
 const (
-	streamName = "USAGE"
-	prefix     = "usage."
+	prefix = "usage."
 
 	// Kept is how long counts are kept.
 	Kept = 30 * 24 * time.Hour
@@ -96,9 +98,18 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int) (*Store, error) {
 		return nil, fmt.Errorf("open usage: %w", err)
 	}
 	if _, err := streams.Ensure(ctx, js, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{prefix + ">"}, AllowDirect: true, Replicas: max(replicas, 1),
+		Name: Stream, Subjects: []string{prefix + ">"}, AllowDirect: true, Replicas: max(replicas, 1),
 		MaxMsgsPerSubject: 1, MaxAge: Kept + 24*time.Hour,
 	}); err != nil {
+		return nil, fmt.Errorf("open usage: %w", err)
+	}
+	return &Store{js: js}, nil
+}
+
+// Attach returns the store that exists, for a program that creates nothing.
+func Attach(nc *nats.Conn) (*Store, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
 		return nil, fmt.Errorf("open usage: %w", err)
 	}
 	return &Store{js: js}, nil
@@ -119,7 +130,7 @@ const maxDays = 64
 func (s *Store) Hours(ctx context.Context, of domain.Ref, now time.Time) ([]Hour, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	messages, err := jetstreamext.GetBatch(ctx, s.js, streamName, maxDays, jetstreamext.GetBatchSeq(1), jetstreamext.GetBatchSubject(subjectOf(of, "*")))
+	messages, err := jetstreamext.GetBatch(ctx, s.js, Stream, maxDays, jetstreamext.GetBatchSeq(1), jetstreamext.GetBatchSubject(subjectOf(of, "*")))
 	if err != nil {
 		return nil, unavailable(err)
 	}

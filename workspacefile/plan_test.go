@@ -58,7 +58,7 @@ func fill(t *testing.T, s *commands.Service, workspace, text string) {
 func shown(t *testing.T, p *workspacefile.Plan) string {
 	t.Helper()
 	var text strings.Builder
-	require.NoError(t, p.WriteText(&text))
+	require.NoError(t, p.WriteText(&text, "run again with --yes"))
 	return text.String()
 }
 

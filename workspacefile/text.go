@@ -8,8 +8,8 @@ import (
 )
 
 // WriteText writes the plan for people. Integrations that stay as they are are counted
-// and not listed.
-func (p *Plan) WriteText(to io.Writer) error {
+// and not listed. Next says how to apply a plan that was only made.
+func (p *Plan) WriteText(to io.Writer, next string) error {
 	count := map[Action]int{}
 	var err error
 	line := func(format string, args ...any) {
@@ -36,7 +36,7 @@ func (p *Plan) WriteText(to io.Writer) error {
 		line("applied")
 	case p.Applied:
 	default:
-		line("nothing was written; run again with --apply to apply the plan")
+		line("nothing was written; %s", next)
 	}
 	return err
 }

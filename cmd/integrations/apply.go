@@ -119,7 +119,7 @@ func (c applyCommand) write(s console, p *workspacefile.Plan) error {
 	if _, err := fmt.Fprintf(s.out, "workspace %s\n", p.Workspace); err != nil {
 		return err
 	}
-	return p.WriteText(s.out)
+	return p.WriteText(s.out, "run again without --dry-run to apply the plan")
 }
 
 // writeChanged writes a plan that changes something, or is refused in another way than the last.

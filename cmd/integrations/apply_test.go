@@ -59,6 +59,7 @@ func TestAFolderIsAppliedOnceAndAgainWhenSomethingDiffers(t *testing.T) {
 	exit, out := run("--dry-run")
 	require.Zero(t, exit, out)
 	require.Contains(t, out, "workspace acme\ncreate  crm")
+	require.Contains(t, out, "nothing was written; run again without --dry-run to apply the plan\n")
 	p.must(404, "GET", all+"/crm", "")
 	exit, out = run()
 	require.Zero(t, exit, out)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed677028b5/integrations/cmd/integrations/status"
+	"github.com/seed677028b5/integrations/transparency"
 )
 
 // measured returns the values of a metric by its follower.
@@ -73,10 +75,19 @@ func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 		require.Zero(t, f.Lag, f.Name)
 		require.False(t, f.Progress.IsZero(), f.Name)
 	}
-	require.True(t, found["webhooks/integrations"] && found["probe-schedules/integrations"], out)
+	require.True(t, found["webhooks/integrations"] && found["probe-schedules/integrations"] && found["usage/calls"], out)
+	require.NotEmpty(t, st.Trees)
+	for _, tree := range st.Trees {
+		require.Equal(t, tree.Head, tree.Signed+tree.Lag)
+		require.False(t, tree.SignedAt.IsZero())
+		require.Regexp(t, "^integrations/[^/]+/"+string(tree.Log)+"$", tree.Origin)
+		require.True(t, strings.HasPrefix(tree.Checkpoint, fmt.Sprintf("%s\n%d\n", tree.Origin, tree.Signed)), tree.Checkpoint)
+	}
+	require.Equal(t, transparency.Integrations, st.Trees[0].Log)
+	require.Zero(t, st.Trees[0].Lag)
 	exit, out = tool(t, "status", "--data", data)
 	require.Zero(t, exit, out)
-	for _, words := range []string{"webhooks pending", "LAST PROGRESS AGO", "probe-schedules/integrations"} {
+	for _, words := range []string{"webhooks pending", "LAST PROGRESS AGO", "probe-schedules/integrations", "usage/calls", "LAST SIGNED AGO", st.Trees[0].Origin} {
 		require.True(t, strings.Contains(out, words), out)
 	}
 }

@@ -108,7 +108,7 @@ func (c console) finishPlan(plan *workspacefile.Plan, apply, asJSON bool) error 
 	if asJSON {
 		err = c.writeJSON(plan)
 	} else {
-		err = plan.WriteText(c.out)
+		err = plan.WriteText(c.out, "run again with --apply to apply the plan")
 	}
 	if err == nil && plan.Failed() {
 		return errProblemsFound

@@ -31,7 +31,7 @@ func (c statusCommand) Run(s console) error {
 		service = status.Running
 	}
 	report, err := status.Read(s.ctx, status.Source{
-		Service: service, Events: events, NATS: conn.NATS, Mark: mark,
+		Service: service, Events: events, NATS: conn.NATS, Now: clock(), Mark: mark, Logs: logStreams(),
 		Generations: func(ctx context.Context) (projections.Generations, error) { return c.openGenerations(ctx, s.log) },
 	})
 	if err != nil {

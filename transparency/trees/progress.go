@@ -9,10 +9,21 @@ import (
 	"github.com/seed677028b5/integrations/transparency"
 )
 
-// Followers returns how far the tree of each log is behind it. Its progress is when it was
-// signed last, or now when nothing is left to sign.
-func (r *Reader) Followers(ctx context.Context, now time.Time) ([]eventstore.Follower, error) {
-	var all []eventstore.Follower
+// Grown is how far the tree of a log has grown.
+type Grown struct {
+	Log        transparency.Log
+	Head       uint64                  // the last position of the log
+	Checkpoint transparency.Checkpoint // the last one that was signed
+	Signed     time.Time               // when
+}
+
+// Lag returns how many positions of the log are not in the last checkpoint.
+func (g Grown) Lag() uint64 { return g.Head - min(g.Head, g.Checkpoint.Size) }
+
+// Grown returns how far the trees of the logs have grown. A log of which nothing was ever signed is
+// left out.
+func (r *Reader) Grown(ctx context.Context) ([]Grown, error) {
+	var all []Grown
 	for _, log := range transparency.Logs() {
 		stream, ok := r.Streams[log]
 		if !ok {
@@ -20,7 +31,7 @@ func (r *Reader) Followers(ctx context.Context, now time.Time) ([]eventstore.Fol
 		}
 		s, err := r.Trees.State(ctx, log)
 		if domain.KindOf(err) == domain.NotFound {
-			continue // none was ever signed
+			continue
 		}
 		if err != nil {
 			return nil, err
@@ -29,11 +40,21 @@ func (r *Reader) Followers(ctx context.Context, now time.Time) ([]eventstore.Fol
 		if err != nil {
 			return nil, err
 		}
-		f := eventstore.Follower{Name: "trees/" + string(log), Position: s.Edge.Size, Head: bounds.Last, Lag: bounds.Last - min(bounds.Last, s.Edge.Size), Progress: s.at}
-		if f.Lag == 0 {
-			f.Progress = now
-		}
-		all = append(all, f)
+		all = append(all, Grown{log, bounds.Last, s.Checkpoint(log), s.at})
 	}
 	return all, nil
+}
+
+// Followers returns how far the tree of each log is behind it. Its progress is when it was
+// signed last, or now when nothing is left to sign.
+func (r *Reader) Followers(ctx context.Context, now time.Time) ([]eventstore.Follower, error) {
+	grown, err := r.Grown(ctx)
+	all := make([]eventstore.Follower, len(grown))
+	for n, g := range grown {
+		all[n] = eventstore.Follower{Name: "trees/" + string(g.Log), Position: g.Checkpoint.Size, Head: g.Head, Lag: g.Lag(), Progress: g.Signed}
+		if all[n].Lag == 0 {
+			all[n].Progress = now
+		}
+	}
+	return all, err
 }

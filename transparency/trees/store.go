@@ -20,10 +20,12 @@ import (
 	"github.com/seed677028b5/integrations/transparency"
 )
 
+// Stream is the stream that has the trees.
+const Stream = "TREES"
+
 const (
-	streamName = "TREES"
-	prefix     = "trees."
-	timeout    = 5 * time.Second // of one request to NATS
+	prefix  = "trees."
+	timeout = 5 * time.Second // of one request to NATS
 )
 
 // Store has the trees.
@@ -39,7 +41,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int) (*Store, error) {
 		return nil, fmt.Errorf("open the trees: %w", err)
 	}
 	if _, err := streams.Ensure(ctx, js, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{prefix + ">"}, AllowDirect: true, Replicas: max(replicas, 1), MaxMsgsPerSubject: 1,
+		Name: Stream, Subjects: []string{prefix + ">"}, AllowDirect: true, Replicas: max(replicas, 1), MaxMsgsPerSubject: 1,
 	}); err != nil {
 		return nil, fmt.Errorf("open the trees: %w", err)
 	}
@@ -85,7 +87,7 @@ func (t *Store) State(ctx context.Context, log transparency.Log) (State, error) 
 
 // load is State with the zero State when there is none.
 func (t *Store) load(ctx context.Context, log transparency.Log) (State, error) {
-	msg, err := streams.LastFromLeader(ctx, t.nc, streamName, stateSubject(log))
+	msg, err := streams.LastFromLeader(ctx, t.nc, Stream, stateSubject(log))
 	if err != nil {
 		return State{}, unavailable(err)
 	}
@@ -125,7 +127,7 @@ func (t *Store) saveTile(ctx context.Context, log transparency.Log, tile transpa
 	_, err := t.publish(ctx, subject, data, 0)
 	for streams.IsConflict(err) {
 		var msg *jetstream.RawStreamMsg
-		if msg, err = streams.LastFromLeader(ctx, t.nc, streamName, subject); err != nil {
+		if msg, err = streams.LastFromLeader(ctx, t.nc, Stream, subject); err != nil {
 			return unavailable(err)
 		}
 		if msg == nil || string(msg.Data) == string(data) {
@@ -160,7 +162,7 @@ func (t *Store) Tile(ctx context.Context, log transparency.Log, s State, level i
 	case index == last:
 		return s.Edge.Levels[level], nil
 	}
-	msg, err := streams.LastFromLeader(ctx, t.nc, streamName, tileSubject(log, level, index))
+	msg, err := streams.LastFromLeader(ctx, t.nc, Stream, tileSubject(log, level, index))
 	if err != nil {
 		return nil, unavailable(err)
 	}

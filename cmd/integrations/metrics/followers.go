@@ -95,7 +95,7 @@ func (f *Followers) Collect(to chan<- prometheus.Metric) {
 	position, moved, reading = f.Calls.Progress()
 	own("live-calls/calls", counter.Head, position, moved, reading)
 	if !counter.Progress.IsZero() {
-		send("usage/calls", counter.Lag, counter.Progress)
+		send(counter.Name, counter.Lag, counter.Progress)
 	}
 	for _, tree := range proofs {
 		send(tree.Name, tree.Lag, tree.Progress)
@@ -120,7 +120,7 @@ func (f *Followers) read(now time.Time) (stored []eventstore.Follower, counter e
 		if stored, err := f.Events.Followers(ctx); err == nil {
 			f.stored = stored
 		}
-		if counter, err := f.counter(ctx, now); err == nil {
+		if counter, err := f.Usage.Follower(ctx, f.Events, now); err == nil {
 			f.usage = counter
 		}
 		if proofs, err := f.Trees.Followers(ctx, now); err == nil {
@@ -129,21 +129,6 @@ func (f *Followers) read(now time.Time) (stored []eventstore.Follower, counter e
 		f.readAt = now
 	}
 	return f.stored, f.usage, f.trees
-}
-
-// counter returns how far the counting of calls is. Its progress is the zero time when
-// nothing was ever counted.
-func (f *Followers) counter(ctx context.Context, now time.Time) (eventstore.Follower, error) {
-	head, err := f.Events.CallHead(ctx)
-	if err != nil {
-		return eventstore.Follower{}, err
-	}
-	position, at, err := f.Usage.Counted(ctx, f.Events.Lineage().ID())
-	lag := head - min(head, position)
-	if lag == 0 && !at.IsZero() { // nothing is left
-		at = now
-	}
-	return eventstore.Follower{Position: position, Head: head, Lag: lag, Progress: at}, err
 }
 
 // FollowerName returns the name of a stored position as metrics and status show it:

@@ -13,6 +13,9 @@ import (
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/terminal"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency"
+	"github.com/seed677028b5/integrations/transparency/trees"
+	"github.com/seed677028b5/integrations/usage"
 	"github.com/seed677028b5/integrations/webhooks"
 )
 
@@ -35,6 +38,7 @@ type Report struct {
 	Probes       Progress                `json:"probes"`
 	Parked       []Parked                `json:"parked"`
 	Followers    []eventstore.Follower   `json:"followers"` // other readers of the logs
+	Trees        []Tree                  `json:"trees"`
 	Webhooks     Pending                 `json:"webhooks"`
 	TokensPaused time.Time               `json:"token_renewals_paused_since,omitzero"` // after a restore, until an operator resumes them
 	DeadLetters  uint64                  `json:"dead_letters"`
@@ -60,6 +64,17 @@ type Parked struct {
 	At        time.Time `json:"at"`
 }
 
+// Tree is how far the Merkle tree of a log is behind it, and its last signed checkpoint.
+type Tree struct {
+	Log        transparency.Log `json:"log"`
+	Head       uint64           `json:"head"`
+	Signed     uint64           `json:"signed"` // positions that the checkpoint covers
+	Lag        uint64           `json:"lag"`
+	SignedAt   time.Time        `json:"signed_at"`
+	Origin     string           `json:"origin"`
+	Checkpoint string           `json:"checkpoint"` // as it was signed
+}
+
 // Pending is how many webhooks wait to be delivered.
 type Pending struct {
 	Count  uint64    `json:"pending"`
@@ -74,7 +89,9 @@ type Source struct {
 	Service     Service
 	Events      *eventstore.Store
 	NATS        *nats.Conn
+	Now         time.Time
 	Mark        eventstore.Mark                                        // last event that was seen on disk
+	Logs        map[transparency.Log]string                            // the stream of each log that has a tree
 	Generations func(context.Context) (projections.Generations, error) // opens the read models
 }
 
@@ -89,6 +106,9 @@ func Read(ctx context.Context, from Source) (*Report, error) {
 		return nil, err
 	}
 	if err := r.readFollowers(ctx, from); err != nil {
+		return nil, err
+	}
+	if err := r.readTrees(ctx, from); err != nil {
 		return nil, err
 	}
 	var err error
@@ -166,6 +186,48 @@ func (r *Report) readFollowers(ctx context.Context, from Source) (err error) {
 	for n, f := range r.Followers {
 		r.Followers[n].Name = metrics.FollowerName(f.Name)
 	}
+	if r.has(usage.Stream) {
+		counts, err := usage.Attach(from.NATS)
+		if err != nil {
+			return err
+		}
+		counter, err := counts.Follower(ctx, from.Events, from.Now)
+		if err != nil {
+			return err
+		}
+		r.Followers = append(r.Followers, counter)
+	}
 	r.Webhooks.Count, r.Webhooks.Oldest, err = webhooks.PendingOn(ctx, from.NATS)
 	return err
+}
+
+// readTrees leaves out what does not exist yet: a tree is made when its log has a first message.
+func (r *Report) readTrees(ctx context.Context, from Source) error {
+	r.Trees = []Tree{}
+	if !r.has(trees.Stream) {
+		return nil
+	}
+	store, err := trees.Attach(from.NATS)
+	if err != nil {
+		return err
+	}
+	reader := &trees.Reader{Events: from.Events, Trees: store, Streams: map[transparency.Log]string{}}
+	for log, stream := range from.Logs {
+		if r.has(stream) {
+			reader.Streams[log] = stream
+		}
+	}
+	grown, err := reader.Grown(ctx)
+	for _, g := range grown {
+		r.Trees = append(r.Trees, Tree{
+			Log: g.Log, Head: g.Head, Signed: g.Checkpoint.Size, Lag: g.Lag(), SignedAt: g.Signed.UTC(), Origin: g.Checkpoint.Origin, Checkpoint: g.Checkpoint.Note,
+		})
+	}
+	return err
+}
+
+// has reports whether a stream exists. A service of an earlier release has not created all of
+// them, and this program creates none.
+func (r *Report) has(stream string) bool {
+	return slices.ContainsFunc(r.Streams, func(s eventstore.StreamSize) bool { return s.Name == stream })
 }

@@ -27,6 +27,7 @@ func (r *Report) WriteText(to io.Writer, now time.Time) error {
 		line("tokens of\t%s\t%d grants, %d keys, on %s", terminal.Printable(s.Issuer), s.Grants, s.Keys, terminal.Printable(s.Machine))
 	}
 	r.writeFollowers(line, now)
+	r.writeTrees(line, now)
 	line("\nSTREAM\tMESSAGES\tBYTES")
 	for _, stream := range r.Streams {
 		line("%s\t%d\t%d", stream.Name, stream.Messages, stream.Bytes)
@@ -56,18 +57,31 @@ func (r *Report) WriteText(to io.Writer, now time.Time) error {
 // writeFollowers writes a line for each. The age of the last progress distinguishes a
 // reader that has nothing left, which reports that every 10 s, from one that is gone.
 func (r *Report) writeFollowers(line func(format string, args ...any), now time.Time) {
-	ago := func(at time.Time) string {
-		if at.IsZero() {
-			return "-"
-		}
-		return max(0, now.Sub(at)).Round(time.Second).String()
-	}
-	line("webhooks pending\t%d\toldest %s", r.Webhooks.Count, ago(r.Webhooks.Oldest))
+	line("webhooks pending\t%d\toldest %s", r.Webhooks.Count, ago(now, r.Webhooks.Oldest))
 	if len(r.Followers) == 0 {
 		return
 	}
 	line("\nFOLLOWER\tPOSITION\tHEAD\tBEHIND\tBEHIND FOR\tLAST PROGRESS AGO")
 	for _, f := range r.Followers {
-		line("%s\t%d\t%d\t%d\t%s\t%s", terminal.Printable(f.Name), f.Position, f.Head, f.Lag, ago(f.Oldest), ago(f.Progress))
+		line("%s\t%d\t%d\t%d\t%s\t%s", terminal.Printable(f.Name), f.Position, f.Head, f.Lag, ago(now, f.Oldest), ago(now, f.Progress))
 	}
+}
+
+// writeTrees writes a line for each tree: how far its log is signed, and what its last checkpoint
+// is the checkpoint of.
+func (r *Report) writeTrees(line func(format string, args ...any), now time.Time) {
+	if len(r.Trees) == 0 {
+		return
+	}
+	line("\nTREE\tSIGNED\tHEAD\tBEHIND\tLAST SIGNED AGO\tORIGIN")
+	for _, t := range r.Trees {
+		line("%s\t%d\t%d\t%d\t%s\t%s", t.Log, t.Signed, t.Head, t.Lag, ago(now, t.SignedAt), terminal.Printable(t.Origin))
+	}
+}
+
+func ago(now, at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return max(0, now.Sub(at)).Round(time.Second).String()
 }
