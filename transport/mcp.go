@@ -119,6 +119,12 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	r.caller.Kind = domain.MCPCall
+	if !view.search && isPlain(r.Request.Header) {
+		if call, ok := readPlainCall(data); ok {
+			return s.servePlainCall(r, view, call)
+		}
+	}
 	if err := checkEnvelopes(data); err != nil {
 		s.refuseAs(r.Context, http.StatusBadRequest, err)
 		return answer{done: true}, nil
@@ -127,7 +133,6 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		return answer{status: http.StatusOK, body: refused}, nil
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
-	r.caller.Kind = domain.MCPCall
 	ctx, end := context.WithCancel(r.ctx)
 	var listening sync.WaitGroup
 	defer listening.Wait()
@@ -247,10 +252,6 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 			return s.mcpCallFound(ctx, r, req.Params.Arguments)
 		}
 	}
-	tool, err := s.mcpTool(ctx, r, req.Params.Name)
-	if err != nil {
-		return nil, s.mcpError(ctx, err)
-	}
 	if token := req.Params.GetProgressToken(); token != nil {
 		own := *r.request
 		r = &mcpRequest{&own, r.view, r.end, r.listening}
@@ -258,7 +259,7 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 			_ = req.Session.NotifyProgress(asked, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: p.Done, Total: p.Total, Message: p.Message})
 		}
 	}
-	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments, "/arguments")
+	return s.mcpCall(ctx, r, req.Params.Name, func() (domain.Document, error) { return readArguments(req.Params.Arguments) })
 }
 
 // mcpTool returns the tool with a name, among those of the request.
@@ -281,17 +282,27 @@ func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domai
 
 var errNoTool = domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
 
+// readArguments reads the arguments of a tool. None are like an empty object.
+func readArguments(written json.RawMessage) (domain.Document, error) {
+	if len(written) == 0 || bytes.Equal(written, []byte("null")) {
+		return domain.Document{}, nil
+	}
+	return decode(written)
+}
+
 // mcpInvoke invokes the endpoint of a tool with arguments that are at a place in the params
 // of the call. What the model can correct is a result.
-func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool, written json.RawMessage, at string) (*mcp.CallToolResult, error) {
-	arguments := domain.Document{}
-	if len(written) > 0 && !bytes.Equal(written, []byte("null")) {
-		var err error
-		if arguments, err = decode(written); err != nil {
-			return toolText(err.Error(), true), nil
-		}
+func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool, arguments func() (domain.Document, error), at string) (*mcp.CallToolResult, error) {
+	given, err := arguments()
+	if err != nil {
+		return toolText(err.Error(), true), nil
 	}
-	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
+	result, of, err := s.Commands.InvokeTool(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, given)
+	return s.mcpResult(ctx, r, result, of, err, at)
+}
+
+// mcpResult returns the result of a call of an integration, or its error, as a client gets it.
+func (s *Server) mcpResult(ctx context.Context, r *mcpRequest, result domain.CallResult, of domain.Integration, err error, at string) (*mcp.CallToolResult, error) {
 	refusal, ok := errors.AsType[*domain.Error](err)
 	if ok && refusal.Kind == domain.Invalid {
 		return toolText(ofArguments(refusal, at), true), nil
@@ -302,7 +313,7 @@ func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool,
 	if err != nil {
 		return nil, s.mcpError(ctx, err)
 	}
-	return r.view.shown(showResult(result), tool.Integration), nil
+	return r.view.shown(showResult(result), of), nil
 }
 
 func asker(ctx context.Context) (*mcpRequest, error) {
