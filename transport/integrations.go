@@ -204,6 +204,9 @@ func (s *Server) listIntegrations(r *request) (answer, error) {
 		return answer{}, err
 	}
 	buffer, _ := s.pages.Get().(*[]byte)
+	if page.Release != nil {
+		defer page.Release() // showList takes a copy
+	}
 	body, err := showList(*buffer, page, s.Cursors.Next(r.workspace, q, page.Next))
 	if err != nil {
 		return answer{}, err
