@@ -211,7 +211,11 @@ func (s *Server) listIntegrations(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: body, written: func() { s.keepPage(buffer, body) }}, nil
+	a := answer{status: http.StatusOK, body: body}
+	if r.Request.ProtoMajor == 1 { // HTTP/2 may still send from a buffer whose stream the client has reset
+		a.written = func() { s.keepPage(buffer, body) }
+	}
+	return a, nil
 }
 
 // maxKeptPage is how large a page may be whose buffer is used again. Most are a third of it.

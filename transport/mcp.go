@@ -4,17 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/gin-gonic/gin"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -152,35 +149,6 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	return answer{done: true}, nil
 }
 
-// plainErrors holds back an error that the SDK writes as plain text. An error in the form of
-// JSON-RPC passes.
-type plainErrors struct {
-	gin.ResponseWriter
-	extend func() // sets the deadline of a write
-	status int    // of an error that was held back
-	text   []byte
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (p *plainErrors) WriteHeader(status int) {
-	if status >= http.StatusBadRequest && !strings.HasPrefix(p.Header().Get("Content-Type"), "application/") {
-		p.status = status
-		return
-	}
-	p.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (p *plainErrors) Write(data []byte) (int, error) {
-	if p.status == 0 {
-		p.extend()
-		return p.ResponseWriter.Write(data)
-	}
-	const most = 512
-	p.text = append(p.text, data[:min(len(data), most-len(p.text))]...)
-	return len(data), nil
-}
-
 // mcpPage is how many integrations a page of tools/list covers.
 const mcpPage = 50
 
@@ -216,21 +184,6 @@ func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.Li
 	return result, nil
 }
 
-// mcpTool returns a tool as MCP has it, unless that can't express it.
-func mcpTool(t domain.Tool) (*mcp.Tool, bool) {
-	rendered, err := toolformat.Render(t, toolformat.Options{Format: toolformat.MCP})
-	if err != nil {
-		return nil, false
-	}
-	written, err := json.Marshal(rendered)
-	var tool mcp.Tool
-	if err != nil || json.Unmarshal(written, &tool) != nil {
-		return nil, false
-	}
-	tool.InputSchema = rendered["inputSchema"] // with numbers as they are written
-	return &tool, true
-}
-
 func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	r, err := asker(ctx)
 	if err != nil {
@@ -262,6 +215,59 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 	return s.mcpCall(ctx, r, req.Params.Name, func() (domain.Document, error) { return readArguments(req.Params.Arguments) })
 }
 
+// servePlainCall answers a call as the SDK does.
+func (s *Server) servePlainCall(r *request, view mcpView, c plainCall) (answer, error) {
+	id, err := jsonrpc.MakeID(c.id)
+	if err != nil {
+		return answer{}, err
+	}
+	asked := &mcpRequest{request: r, view: view}
+	ctx, asked, end := s.inTraceOf(r.ctx, asked, nil, "tools/call")
+	defer end()
+	response := &jsonrpc.Response{ID: id}
+	result, err := s.mcpCall(ctx, asked, c.name, func() (domain.Document, error) { return c.arguments, nil })
+	if err != nil {
+		response.Error = err
+	} else if response.Result, err = marshalPlain(result); err != nil {
+		return answer{}, err
+	}
+	data, err := jsonrpc.EncodeMessage(response)
+	if err != nil {
+		return answer{}, err
+	}
+	s.streamOf(r).extend()
+	header := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-cache, no-transform"}
+	return answer{status: http.StatusOK, body: encoded(data), header: header}, nil
+}
+
+// mcpCall calls the tool with a name. What the model can correct is a result.
+func (s *Server) mcpCall(ctx context.Context, r *mcpRequest, name string, arguments func() (domain.Document, error)) (*mcp.CallToolResult, error) {
+	if id, endpoint, ok := r.storedTool(name); ok {
+		if given, err := arguments(); err == nil {
+			result, of, err := s.Commands.InvokeTool(ctx, r.caller, id, endpoint, given)
+			if kind := domain.KindOf(err); kind != domain.NotFound && domain.CodeOf(err) != "integration_disabled" {
+				return s.mcpResult(ctx, r, result, of, err, "/arguments")
+			} // nothing was called, and the read model has the words
+		}
+	}
+	tool, err := s.mcpTool(ctx, r, name)
+	if err != nil {
+		return nil, s.mcpError(ctx, err)
+	}
+	return s.mcpInvoke(ctx, r, tool, arguments, "/arguments")
+}
+
+// storedTool returns the integration and the endpoint that the name of a tool stands for, where
+// the name has them, and both are stored: then nothing has to be read to find them.
+func (r *mcpRequest) storedTool(name string) (domain.ID, string, bool) {
+	if r.view.own || r.view.search || r.view.integrations != nil {
+		return "", "", false
+	}
+	integration, endpoint, ok := domain.SplitToolName(name)
+	id := domain.ParseID(r.workspace, integration)
+	return id, endpoint, ok && !domain.IsBuiltin(r.workspace, id)
+}
+
 // mcpTool returns the tool with a name, among those of the request.
 func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
 	if r.view.own {
@@ -281,14 +287,6 @@ func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domai
 }
 
 var errNoTool = domain.Errorf(domain.NotFound, "tool_not_found", "there is no tool with that name")
-
-// readArguments reads the arguments of a tool. None are like an empty object.
-func readArguments(written json.RawMessage) (domain.Document, error) {
-	if len(written) == 0 || bytes.Equal(written, []byte("null")) {
-		return domain.Document{}, nil
-	}
-	return decode(written)
-}
 
 // mcpInvoke invokes the endpoint of a tool with arguments that are at a place in the params
 // of the call. What the model can correct is a result.
@@ -322,17 +320,4 @@ func asker(ctx context.Context) (*mcpRequest, error) {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the request has no caller"}
 	}
 	return r, nil
-}
-
-// mcpError is refuse for JSON-RPC.
-func (s *Server) mcpError(ctx context.Context, err error) error {
-	refusal, ok := errors.AsType[*domain.Error](err)
-	switch {
-	case !ok || refusal.Kind == domain.Internal:
-		s.Log.ErrorContext(ctx, "MCP request failed", slog.Any("err", err))
-		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error; see the server log"}
-	case refusal.Kind == domain.Unavailable:
-		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: refusal.Message}
-	}
-	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: refusal.Error()}
 }

@@ -46,8 +46,8 @@ func TestAPlainCallIsAnsweredAsTheSDKAnswersIt(t *testing.T) {
 		if arguments != "" {
 			params += `,"arguments":` + arguments
 		}
-		return s.send(request{method: "POST", path: "/v1/acme/mcp" + query, wrong: true, header: header,
-			body: `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":` + params + meta + `}}`})
+		body := `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":` + params + meta + `}}`
+		return s.send(request{method: "POST", path: "/v1/acme/mcp" + query, wrong: true, header: header, body: body})
 	}
 	same := func(query, version, id, name, arguments string) string {
 		plain, sdk := ask(query, version, id, name, arguments, ""), ask(query, version, id, name, arguments, `,"_meta":{}`)
@@ -64,6 +64,12 @@ func TestAPlainCallIsAnsweredAsTheSDKAnswersIt(t *testing.T) {
 		for _, name := range []string{"crm__refused", "crm__created", "crm__picture", "crm__empty", "crm__none", "none__list", "off__list", "google-maps__geocode", "list", "<&>", "a b"} {
 			same("", version, "7", name, "")
 		}
+	}
+	for name, want := range map[string]string{
+		"none__list": "there is no such integration", "crm__none": "has no endpoint of that name",
+		"off__list": "is disabled or not configured", "google-search__search": "is disabled or not configured",
+	} {
+		require.Contains(t, same("", "", "7", name, ""), want, name)
 	}
 	for _, id := range []string{"0", "-1", "9007199254740992", `""`, `"a"`, `"<&>é\u2028"`} {
 		require.True(t, strings.Contains(same("", "", id, "crm__list", day), "/days/"), id)
