@@ -15,6 +15,8 @@ type journal struct {
 	path string
 	file *os.File
 	size int64
+
+	buffer []byte // of the last record
 }
 
 const frame = 8 // bytes before a record
@@ -64,9 +66,10 @@ func startJournal(path string, records ...[]byte) (*journal, error) {
 }
 
 func (j *journal) append(record []byte) error {
-	data := binary.BigEndian.AppendUint32(make([]byte, 0, frame+len(record)), uint32(len(record))) //nolint:gosec // a record has some hundred bytes
+	data := binary.BigEndian.AppendUint32(j.buffer[:0], uint32(len(record))) //nolint:gosec // a record has some hundred bytes
 	data = binary.BigEndian.AppendUint32(data, checksum(record))
-	n, err := j.file.Write(append(data, record...))
+	j.buffer = append(data, record...)
+	n, err := j.file.Write(j.buffer)
 	if err != nil && n > 0 { // so that what follows can be read
 		err = errors.Join(err, j.file.Truncate(j.size))
 		_, failed := j.file.Seek(j.size, 0)

@@ -10,9 +10,15 @@ import (
 // InvokeEndpoint calls one endpoint of an enabled integration and records the call, or asks
 // for its approval. A failure of the upstream is in the result, and so is an approval.
 func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, name string, params map[string]any) (domain.CallResult, error) {
+	result, _, err := s.InvokeTool(ctx, by, id, name, params)
+	return result, err
+}
+
+// InvokeTool is InvokeEndpoint, and also returns the integration that was called.
+func (s *Service) InvokeTool(ctx context.Context, by Caller, id domain.ID, name string, params map[string]any) (domain.CallResult, domain.Integration, error) {
 	i, err := s.callable(ctx, by, id)
 	if err != nil {
-		return domain.CallResult{}, err
+		return domain.CallResult{}, i, err
 	}
 	var e domain.Endpoint
 	kind := cmp.Or(by.Kind, domain.ToolCall)
@@ -29,12 +35,13 @@ func (s *Service) InvokeEndpoint(ctx context.Context, by Caller, id domain.ID, n
 		})
 	})
 	if err != nil {
-		return domain.CallResult{}, err
+		return domain.CallResult{}, i, err
 	}
 	if e.NeedsApproval() {
-		return s.askApproval(ctx, by, i, e, kind, params, result)
+		result, err = s.askApproval(ctx, by, i, e, kind, params, result)
+		return result, i, err
 	}
 	s.afterCall(ctx, by, i, &result)
 	s.recordCall(ctx, by, i, e, kind, result)
-	return result, nil
+	return result, i, nil
 }

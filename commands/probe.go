@@ -21,13 +21,13 @@ func (s *Service) TestConnection(ctx context.Context, by Caller, id domain.ID) (
 	if err != nil {
 		return domain.Probe{}, 0, err
 	}
-	return s.probeAndRecord(ctx, by, i, s.NewID())
+	return s.probeAndRecord(ctx, by, i, s.NewID(), nil)
 }
 
 // ProbeEnabled is TestConnection for enabled integrations: a disabled one is refused with
 // Conflict and the code disabled. The result of a command is recorded once, however often
-// the command runs.
-func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, command string) (domain.Probe, uint64, error) {
+// the command runs. Last is the last result if it was read just now, else nil.
+func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, command string, last *eventstore.Commit) (domain.Probe, uint64, error) {
 	i, err := s.callable(ctx, by, id)
 	switch {
 	case err != nil:
@@ -35,10 +35,10 @@ func (s *Service) ProbeEnabled(ctx context.Context, by Caller, id domain.ID, com
 	case !i.Enabled:
 		return domain.Probe{}, 0, domain.Errorf(domain.Conflict, "disabled", "the integration is disabled")
 	}
-	return s.probeAndRecord(ctx, by, i, command)
+	return s.probeAndRecord(ctx, by, i, command, last)
 }
 
-func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integration, command string) (domain.Probe, uint64, error) {
+func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integration, command string, last *eventstore.Commit) (domain.Probe, uint64, error) {
 	probe, err := withSecrets(ctx, s, by, i, func(now domain.Integration, keyring domain.Keyring) (domain.Probe, error) {
 		i = now
 		return s.probe(ctx, i, keyring), nil
@@ -49,16 +49,23 @@ func (s *Service) probeAndRecord(ctx context.Context, by Caller, i domain.Integr
 	if probe.Status == "" {
 		return domain.Probe{}, 0, notProbed(probe)
 	}
-	position, err := s.recordProbe(ctx, i, probe, domain.Metadata{
+	position, err := s.recordProbe(ctx, i, probe, last, domain.Metadata{
 		CommandID: command, At: probe.At, Actor: by.Actor, Address: by.Address, RequestID: by.RequestID, TraceParent: by.TraceParent,
 	})
 	return probe, position, err
 }
 
-// recordProbe appends a result after the previous one; again after a conflict.
-func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domain.Probe, m domain.Metadata) (uint64, error) {
+// recordProbe appends a result after the previous one, which is read unless it is known; again
+// after a conflict.
+func (s *Service) recordProbe(ctx context.Context, i domain.Integration, p domain.Probe, known *eventstore.Commit, m domain.Metadata) (uint64, error) {
 	for range attempts {
-		last, err := s.Events.LastProbe(ctx, i.Workspace, i.ID)
+		var last eventstore.Commit
+		var err error
+		if known != nil {
+			last, known = *known, nil
+		} else {
+			last, err = s.Events.LastProbe(ctx, i.Workspace, i.ID)
+		}
 		switch {
 		case err != nil && last.Err == nil:
 			return 0, err

@@ -54,11 +54,18 @@ func Builtins(w Workspace, s BuiltinSettings) []Integration {
 
 // Builtin returns the built-in of workspace w with that id.
 func Builtin(w Workspace, id ID, s BuiltinSettings) (Integration, bool) {
-	n := slices.IndexFunc(builtinNames, func(name string) bool { return NewID(w, name) == id })
+	n := builtinIndex(w, id)
 	if n < 0 {
 		return Integration{}, false
 	}
 	return Builtins(w, s)[n], true
+}
+
+// IsBuiltin reports whether a built-in of workspace w has that id.
+func IsBuiltin(w Workspace, id ID) bool { return builtinIndex(w, id) >= 0 }
+
+func builtinIndex(w Workspace, id ID) int {
+	return slices.IndexFunc(builtinNames, func(name string) bool { return NewID(w, name) == id })
 }
 
 // Missing returns the names of the settings that a built-in needs and that the

@@ -24,6 +24,8 @@ func ParseWorkspace(s string) (Workspace, error) {
 // ID identifies an integration: a UUID.
 type ID string
 
+const uuidLength = 36
+
 var uuidSyntax = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // Ref identifies an integration across workspaces.
@@ -50,8 +52,10 @@ func NewID(w Workspace, name string) ID {
 // ParseID returns the id of the integration that idOrName refers to in workspace w.
 // A UUID is an id; names can't look like one.
 func ParseID(w Workspace, idOrName string) ID {
-	if lower := strings.ToLower(idOrName); uuidSyntax.MatchString(lower) {
-		return ID(lower)
+	if len(idOrName) == uuidLength {
+		if lower := strings.ToLower(idOrName); uuidSyntax.MatchString(lower) {
+			return ID(lower)
+		}
 	}
 	return NewID(w, idOrName)
 }

@@ -28,16 +28,20 @@ func (c CallRecord) ID() string { return c.header.Get(headerID) }
 
 // MarshalBinary implements encoding.BinaryMarshaler. It never fails.
 func (c CallRecord) MarshalBinary() ([]byte, error) {
-	parts := make([]string, 0, 2+2*len(c.header))
-	parts = append(parts, c.subject, string(c.data))
+	size := 2*binary.MaxVarintLen64 + len(c.subject) + len(c.data)
 	for name := range c.header {
-		parts = append(parts, name, c.header.Get(name))
+		size += 2*binary.MaxVarintLen64 + len(name) + len(c.header.Get(name))
 	}
-	var data []byte
-	for _, part := range parts {
-		data = append(binary.AppendUvarint(data, uint64(len(part))), part...)
+	data := appendPart(make([]byte, 0, size), c.subject)
+	data = append(binary.AppendUvarint(data, uint64(len(c.data))), c.data...)
+	for name := range c.header {
+		data = appendPart(appendPart(data, name), c.header.Get(name))
 	}
 	return data, nil
+}
+
+func appendPart(data []byte, part string) []byte {
+	return append(binary.AppendUvarint(data, uint64(len(part))), part...)
 }
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.

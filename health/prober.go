@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed677028b5/integrations/commands"
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/internal/tracing"
 	"github.com/seed677028b5/integrations/streams"
 )
@@ -91,12 +92,16 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 		return nil // a probe that takes longer than its interval; its result serves those who wait
 	}
 	defer p.underway.Delete(domain.Ref{Workspace: w, ID: id})
-	if topic == Asked && p.answered(msg, w, id) {
-		return nil
+	var last *eventstore.Commit
+	if topic == Asked {
+		var answered bool
+		if last, answered = p.answered(msg, w, id); answered {
+			return nil
+		}
 	}
 	ctx, span := p.Commands.Traces.Begin(msg.Context(), "probe."+topic, tracing.Consumer, msg.Metadata[metaTrace])
 	by := commands.Caller{Workspace: w, Actor: systemActor, MayExec: true, TraceParent: tracing.Parent(ctx)} // the caller who configured it had the permission
-	probe, _, err := p.Commands.ProbeEnabled(ctx, by, id, msg.UUID)
+	probe, _, err := p.Commands.ProbeEnabled(ctx, by, id, msg.UUID, last)
 	span.Of(w, id)
 	span.End(err)
 	if kind := domain.KindOf(err); kind == domain.NotFound || kind == domain.Conflict {
@@ -112,12 +117,15 @@ func (p *Prober) handle(msg *message.Message, topic string) error {
 }
 
 // answered reports whether the requester already has a result, which was on its way when
-// the probe was requested again.
-func (p *Prober) answered(msg *message.Message, w domain.Workspace, id domain.ID) bool {
+// the probe was requested again. It returns the last result, nil if it is unknown.
+func (p *Prober) answered(msg *message.Message, w domain.Workspace, id domain.ID) (*eventstore.Commit, bool) {
 	after, err := strconv.ParseUint(string(msg.Payload), 10, 64)
 	if err != nil {
-		return false
+		return nil, false
 	}
 	last, err := p.Commands.Events.LastProbe(msg.Context(), w, id)
-	return err == nil && last.Position > after
+	if err != nil {
+		return nil, false
+	}
+	return &last, last.Position > after
 }

@@ -141,7 +141,7 @@ func TestARepeatedProbeIsRecordedOnce(t *testing.T) {
 	var positions [2]uint64
 	for n := range positions {
 		var err error
-		_, positions[n], err = f.ProbeEnabled(t.Context(), commands.Caller{Workspace: "acme"}, id, "probe-7")
+		_, positions[n], err = f.ProbeEnabled(t.Context(), commands.Caller{Workspace: "acme"}, id, "probe-7", nil)
 		require.NoError(t, err)
 	}
 	require.Equal(t, positions[0], positions[1])

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/daead/subtle"
@@ -78,6 +79,15 @@ type person struct {
 	alias, name string
 	cipher      *subtle.AESSIV
 	erased      bool // there is no key with the alias
+
+	last atomic.Pointer[sealedText] // is forgotten with the key
+}
+
+// sealedText is a text, and what it is sealed as in a workspace. The address of a caller is sealed
+// once for each of its calls, and opened by everyone who follows them.
+type sealedText struct {
+	workspace    domain.Workspace
+	text, sealed string
 }
 
 // New returns the persons of a vault.
@@ -128,11 +138,16 @@ func (one *person) seal(w domain.Workspace, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
+	if last := one.last.Load(); last != nil && last.workspace == w && last.text == text {
+		return last.sealed, nil
+	}
 	sealed, err := one.cipher.EncryptDeterministically([]byte(text), []byte(w))
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
-	return textPrefix + one.alias + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
+	stored := textPrefix + one.alias + "." + base64.RawURLEncoding.EncodeToString(sealed)
+	one.remember(sealedText{w, text, stored})
+	return stored, nil
 }
 
 // Open returns what was sealed, Erased once its key is destroyed, and anything else as it is. It
@@ -157,6 +172,9 @@ func (p *Persons) Open(ctx context.Context, w domain.Workspace, stored string) (
 	if err != nil || one.erased {
 		return Erased, err
 	}
+	if last := one.last.Load(); last != nil && last.workspace == w && last.sealed == stored {
+		return last.text, nil
+	}
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return Erased, nil
@@ -165,7 +183,18 @@ func (p *Persons) Open(ctx context.Context, w domain.Workspace, stored string) (
 	if err != nil { // not sealed by this key
 		return Erased, nil
 	}
+	one.remember(sealedText{w, string(clear), stored})
 	return string(clear), nil
+}
+
+// maxRemembered is how long a text may be that is remembered, in bytes: there are many persons.
+const maxRemembered = 128
+
+// remember remembers the text that was sealed or opened last.
+func (one *person) remember(s sealedText) {
+	if len(s.text) <= maxRemembered {
+		one.last.Store(&s)
+	}
 }
 
 // get returns the key of a name, and creates one if there is none.

@@ -212,3 +212,27 @@ func BenchmarkPersons(b *testing.B) {
 		}
 	})
 }
+
+func TestTextsAreSealedAndOpenedAlikeWhicheverWasLast(t *testing.T) {
+	t.Parallel()
+	nc, file := natstest.Connect(t), filepath.Join(t.TempDir(), "root.keyset")
+	p, other := open(t, nc, file), open(t, nc, file)
+	sealed := map[string]string{}
+	for range 2 {
+		for _, text := range []string{address, "192.0.2.78", strings.Repeat("long ", 100)} {
+			for _, by := range []*persons.Persons{p, other} {
+				stored, err := by.Seal(t.Context(), "acme", amy, text)
+				require.NoError(t, err)
+				if sealed[text] == "" {
+					sealed[text] = stored
+				}
+				require.Equal(t, sealed[text], stored)
+			}
+			for want, stored := range sealed {
+				require.Equal(t, want, opened(t, p, "acme", stored))
+				require.Equal(t, want, opened(t, p, "acme", stored))
+				require.Equal(t, persons.Erased, opened(t, p, "acme", stored+"AAAA"))
+			}
+		}
+	}
+}

@@ -134,6 +134,10 @@ type PageOf[Item Placed] struct {
 	Next    *Key // where the next page starts; nil when there is none
 	Total   int  // of all pages, at the time of this one
 	AtLeast bool // there may be more than Total: not all matches of a search were counted
+
+	// Release lets the store use the memory of the items for another page; nil: the store
+	// doesn't. It may be called once, or never.
+	Release func()
 }
 
 // Placed is what has a place in an order.

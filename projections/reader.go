@@ -170,7 +170,9 @@ func listWith[Item Placed](ctx context.Context, r Reader, w domain.Workspace, q 
 		if err != nil {
 			return page, err
 		}
+		release := page.Release
 		page = merge(page, more, q)
+		page.Release = release
 	}
 	if !q.NoTotal {
 		page.Total += all

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -207,21 +208,44 @@ func (s *Server) listIntegrations(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := showList(page, s.Cursors.Next(r.workspace, q, page.Next))
-	return answer{status: http.StatusOK, body: body}, err
+	buffer, _ := s.pages.Get().(*[]byte)
+	if page.Release != nil {
+		defer page.Release() // showList takes a copy
+	}
+	body, err := showList(*buffer, page, s.Cursors.Next(r.workspace, q, page.Next))
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: http.StatusOK, body: body}
+	if r.Request.ProtoMajor == 1 { // HTTP/2 may still send from a buffer whose stream the client has reset
+		a.written = func() { s.keepPage(buffer, body) }
+	}
+	return a, nil
+}
+
+// maxKeptPage is how large a page may be whose buffer is used again. Most are a third of it.
+const maxKeptPage = 512 << 10
+
+// keepPage lets another list use the buffer of a page that is written. Without this, pages would be
+// most of the garbage of the service.
+func (s *Server) keepPage(buffer *[]byte, page encoded) {
+	if cap(page) <= maxKeptPage {
+		*buffer = page[:0]
+		s.pages.Put(buffer)
+	}
 }
 
 // maxCounted is how many matches of a search are counted, unless exact_total asks for all.
 const maxCounted = 1000
 
-// showList joins the answers of a page.
-func showList(page projections.AnswerPage, next string) (encoded, error) {
+// showList joins the answers of a page, in a buffer if it is large enough.
+func showList(buffer []byte, page projections.AnswerPage, next string) (encoded, error) {
 	const around = 200 // more than the members after the items take
 	size := around
 	for _, item := range page.Items {
 		size += len(item.Body) + 1
 	}
-	body := append(make([]byte, 0, size), `{"items":[`...)
+	body := append(slices.Grow(buffer[:0], size), `{"items":[`...)
 	for n, item := range page.Items {
 		if n > 0 {
 			body = append(body, ',')

@@ -4,17 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/gin-gonic/gin"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -122,6 +119,12 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	r.caller.Kind = domain.MCPCall
+	if !view.search && isPlain(r.Request.Header) {
+		if call, ok := readPlainCall(data); ok {
+			return s.servePlainCall(r, view, call)
+		}
+	}
 	if err := checkEnvelopes(data); err != nil {
 		s.refuseAs(r.Context, http.StatusBadRequest, err)
 		return answer{done: true}, nil
@@ -130,7 +133,6 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		return answer{status: http.StatusOK, body: refused}, nil
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
-	r.caller.Kind = domain.MCPCall
 	ctx, end := context.WithCancel(r.ctx)
 	var listening sync.WaitGroup
 	defer listening.Wait()
@@ -148,35 +150,6 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		s.refuseAs(r.Context, out.status, domain.Errorf(domain.Invalid, "mcp_request_invalid", "%s", cmp.Or(strings.TrimSpace(string(out.text)), http.StatusText(out.status))))
 	}
 	return answer{done: true}, nil
-}
-
-// plainErrors holds back an error that the SDK writes as plain text. An error in the form of
-// JSON-RPC passes.
-type plainErrors struct {
-	gin.ResponseWriter
-	extend func() // sets the deadline of a write
-	status int    // of an error that was held back
-	text   []byte
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (p *plainErrors) WriteHeader(status int) {
-	if status >= http.StatusBadRequest && !strings.HasPrefix(p.Header().Get("Content-Type"), "application/") {
-		p.status = status
-		return
-	}
-	p.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (p *plainErrors) Write(data []byte) (int, error) {
-	if p.status == 0 {
-		p.extend()
-		return p.ResponseWriter.Write(data)
-	}
-	const most = 512
-	p.text = append(p.text, data[:min(len(data), most-len(p.text))]...)
-	return len(data), nil
 }
 
 // mcpPage is how many integrations a page of tools/list covers.
@@ -214,21 +187,6 @@ func (s *Server) mcpListTools(ctx context.Context, r *mcpRequest, params *mcp.Li
 	return result, nil
 }
 
-// mcpTool returns a tool as MCP has it, unless that can't express it.
-func mcpTool(t domain.Tool) (*mcp.Tool, bool) {
-	rendered, err := toolformat.Render(t, toolformat.Options{Format: toolformat.MCP})
-	if err != nil {
-		return nil, false
-	}
-	written, err := json.Marshal(rendered)
-	var tool mcp.Tool
-	if err != nil || json.Unmarshal(written, &tool) != nil {
-		return nil, false
-	}
-	tool.InputSchema = rendered["inputSchema"] // with numbers as they are written
-	return &tool, true
-}
-
 func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	r, err := asker(ctx)
 	if err != nil {
@@ -250,10 +208,6 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 			return s.mcpCallFound(ctx, r, req.Params.Arguments)
 		}
 	}
-	tool, err := s.mcpTool(ctx, r, req.Params.Name)
-	if err != nil {
-		return nil, s.mcpError(ctx, r, err)
-	}
 	if token := req.Params.GetProgressToken(); token != nil {
 		own := *r.request
 		r = r.of(&own, r.method)
@@ -261,7 +215,60 @@ func (s *Server) mcpCallTool(ctx context.Context, req *mcp.CallToolRequest) (*mc
 			_ = req.Session.NotifyProgress(asked, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: p.Done, Total: p.Total, Message: p.Message})
 		}
 	}
-	return s.mcpInvoke(ctx, r, tool, req.Params.Arguments, "/arguments")
+	return s.mcpCall(ctx, r, req.Params.Name, func() (domain.Document, error) { return readArguments(req.Params.Arguments) })
+}
+
+// servePlainCall answers a call as the SDK does.
+func (s *Server) servePlainCall(r *request, view mcpView, c plainCall) (answer, error) {
+	id, err := jsonrpc.MakeID(c.id)
+	if err != nil {
+		return answer{}, err
+	}
+	asked := &mcpRequest{request: r, view: view, method: "tools/call"}
+	ctx, asked, end := s.inTraceOf(r.ctx, asked, nil, asked.method)
+	defer end()
+	response := &jsonrpc.Response{ID: id}
+	result, err := s.mcpCall(ctx, asked, c.name, func() (domain.Document, error) { return c.arguments, nil })
+	if err != nil {
+		response.Error = err
+	} else if response.Result, err = marshalPlain(result); err != nil {
+		return answer{}, err
+	}
+	data, err := jsonrpc.EncodeMessage(response)
+	if err != nil {
+		return answer{}, err
+	}
+	s.streamOf(r).extend()
+	header := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-cache, no-transform"}
+	return answer{status: http.StatusOK, body: encoded(data), header: header}, nil
+}
+
+// mcpCall calls the tool with a name. What the model can correct is a result.
+func (s *Server) mcpCall(ctx context.Context, r *mcpRequest, name string, arguments func() (domain.Document, error)) (*mcp.CallToolResult, error) {
+	if id, endpoint, ok := r.storedTool(name); ok {
+		if given, err := arguments(); err == nil {
+			result, of, err := s.Commands.InvokeTool(ctx, r.caller, id, endpoint, given)
+			if kind := domain.KindOf(err); kind != domain.NotFound && domain.CodeOf(err) != "integration_disabled" {
+				return s.mcpResult(ctx, r, result, of, err, "/arguments")
+			} // nothing was called, and the read model has the words
+		}
+	}
+	tool, err := s.mcpTool(ctx, r, name)
+	if err != nil {
+		return nil, s.mcpError(ctx, r, err)
+	}
+	return s.mcpInvoke(ctx, r, tool, arguments, "/arguments")
+}
+
+// storedTool returns the integration and the endpoint that the name of a tool stands for, where
+// the name has them, and both are stored: then nothing has to be read to find them.
+func (r *mcpRequest) storedTool(name string) (domain.ID, string, bool) {
+	if r.view.own || r.view.search || r.view.integrations != nil {
+		return "", "", false
+	}
+	integration, endpoint, ok := domain.SplitToolName(name)
+	id := domain.ParseID(r.workspace, integration)
+	return id, endpoint, ok && !domain.IsBuiltin(r.workspace, id)
 }
 
 // mcpTool returns the tool with a name, among those of the request. That a narrowed key names
@@ -295,15 +302,17 @@ var errNoTool = domain.Errorf(domain.NotFound, "tool_not_found", "there is no to
 
 // mcpInvoke invokes the endpoint of a tool with arguments that are at a place in the params
 // of the call. What the model can correct is a result.
-func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool, written json.RawMessage, at string) (*mcp.CallToolResult, error) {
-	arguments := domain.Document{}
-	if len(written) > 0 && !bytes.Equal(written, []byte("null")) {
-		var err error
-		if arguments, err = decode(written); err != nil {
-			return toolText(err.Error(), true), nil
-		}
+func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool, arguments func() (domain.Document, error), at string) (*mcp.CallToolResult, error) {
+	given, err := arguments()
+	if err != nil {
+		return toolText(err.Error(), true), nil
 	}
-	result, err := s.Commands.InvokeEndpoint(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, arguments)
+	result, of, err := s.Commands.InvokeTool(ctx, r.caller, tool.Integration.ID, tool.Endpoint.Name, given)
+	return s.mcpResult(ctx, r, result, of, err, at)
+}
+
+// mcpResult returns the result of a call of an integration, or its error, as a client gets it.
+func (s *Server) mcpResult(ctx context.Context, r *mcpRequest, result domain.CallResult, of domain.Integration, err error, at string) (*mcp.CallToolResult, error) {
 	refusal, ok := errors.AsType[*domain.Error](err)
 	if ok && refusal.Kind == domain.Invalid {
 		return toolText(ofArguments(refusal, at), true), nil
@@ -318,7 +327,7 @@ func (s *Server) mcpInvoke(ctx context.Context, r *mcpRequest, tool domain.Tool,
 	if result.ErrorCode == domain.CallApprovalRequired {
 		s.recordDenied(r.request, r.method, string(result.ErrorCode))
 	}
-	return r.view.shown(showResult(result), tool.Integration), nil
+	return r.view.shown(showResult(result), of), nil
 }
 
 // of returns the MCP request with a method that an API request carries.
@@ -332,20 +341,4 @@ func asker(ctx context.Context) (*mcpRequest, error) {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the request has no caller"}
 	}
 	return r, nil
-}
-
-// mcpError is refuse for JSON-RPC.
-func (s *Server) mcpError(ctx context.Context, r *mcpRequest, err error) error {
-	refusal, ok := errors.AsType[*domain.Error](err)
-	if ok {
-		s.recordRefusal(r.request, r.method, refusal)
-	}
-	switch {
-	case !ok || refusal.Kind == domain.Internal:
-		s.Log.ErrorContext(ctx, "MCP request failed", slog.Any("err", err))
-		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error; see the server log"}
-	case refusal.Kind == domain.Unavailable:
-		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: refusal.Message}
-	}
-	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: refusal.Error()}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/toolformat"
 )
 
 // maxReason is how many characters of a failed answer a model is shown.
@@ -127,4 +129,36 @@ func ofArguments(refusal *domain.Error, at string) string {
 		own.Problems[n] = p
 	}
 	return own.Error()
+}
+
+// mcpTool returns a tool as MCP has it, unless that can't express it.
+func mcpTool(t domain.Tool) (*mcp.Tool, bool) {
+	rendered, err := toolformat.Render(t, toolformat.Options{Format: toolformat.MCP})
+	if err != nil {
+		return nil, false
+	}
+	written, err := json.Marshal(rendered)
+	var tool mcp.Tool
+	if err != nil || json.Unmarshal(written, &tool) != nil {
+		return nil, false
+	}
+	tool.InputSchema = rendered["inputSchema"] // with numbers as they are written
+	return &tool, true
+}
+
+// readArguments reads the arguments of a tool. None are like an empty object.
+func readArguments(written json.RawMessage) (domain.Document, error) {
+	if len(written) == 0 || bytes.Equal(written, []byte("null")) {
+		return domain.Document{}, nil
+	}
+	return decode(written)
+}
+
+// marshalPlain writes a result as the SDK does, without escapes for HTML.
+func marshalPlain(result *mcp.CallToolResult) (json.RawMessage, error) {
+	var written bytes.Buffer
+	encoder := json.NewEncoder(&written)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(result)
+	return bytes.TrimRight(written.Bytes(), "\n"), err
 }

@@ -224,7 +224,7 @@ func (s *Server) mcpCallFound(ctx context.Context, r *mcpRequest, written json.R
 	if err != nil {
 		return nil, s.mcpError(ctx, r, err)
 	}
-	return s.mcpInvoke(ctx, r, tool, in.Arguments, "/arguments/arguments")
+	return s.mcpInvoke(ctx, r, tool, func() (domain.Document, error) { return readArguments(in.Arguments) }, "/arguments/arguments")
 }
 
 func asJSON(v any) *mcp.CallToolResult {

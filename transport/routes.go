@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -120,6 +121,7 @@ func (s *Server) routed() *gin.Engine {
 	get(r, "/asyncapi.yaml", serveAsyncAPI)
 	s.serveDocs(r)
 	s.mcp, s.mcpStreams = s.newMCP(false), s.newMCP(true)
+	s.pages = &sync.Pool{New: func() any { return new([]byte) }}
 	limits := newLimiters(s.Rates, s.Limits)
 	get(r, "/jwks/:key_set", s.serveKeySet(limits))
 	get(r, "/v1/auth/me", s.serveMe(limits))

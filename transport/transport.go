@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -70,6 +71,8 @@ type Server struct {
 	Log     *slog.Logger
 
 	mcp, mcpStreams http.Handler // the second answers in a stream of events
+
+	pages *sync.Pool // of *[]byte: buffers of lists
 }
 
 // request is a request from someone who may make it. As a context it is the one
@@ -104,6 +107,8 @@ type answer struct {
 	body   any // nil: none
 	header map[string]string
 	done   bool // the handler has written the response itself
+
+	written func() // is called once the body is written; nil: nobody asks
 }
 
 // encoded is a body that is JSON already.
@@ -118,6 +123,9 @@ func (a answer) write(c *gin.Context) {
 	}
 	if data, is := a.body.(encoded); is {
 		c.Data(a.status, "application/json; charset=utf-8", data)
+		if a.written != nil {
+			a.written()
+		}
 		return
 	}
 	if a.body == nil {

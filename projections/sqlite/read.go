@@ -68,8 +68,12 @@ func (s *Store) List(ctx context.Context, w domain.Workspace, q projections.Quer
 // Answers implements projections.Store. Page and total are from the same transaction.
 func (s *Store) Answers(ctx context.Context, w domain.Workspace, q projections.Query) (projections.AnswerPage, error) {
 	by, _ := q.Sort.Order()
+	memory, _ := s.pages.Get().(*[]byte)
+	if memory == nil {
+		memory = new([]byte)
+	}
 	items, counted, err := page(ctx, s, newListing(w, q, `i.`+string(by)+`, i.id, i.answer, p.answer`), q, func(found *sqlite3.Stmt) projections.Answer {
-		a := projections.Answer{Key: projections.Key{ID: domain.ID(found.ColumnText(1))}, Body: joined(found, 2, 3)}
+		a := projections.Answer{Key: projections.Key{ID: domain.ID(found.ColumnText(1))}, Body: joinedIn(memory, found, 2, 3)}
 		if by == projections.Name {
 			a.Key.Name = found.ColumnText(0)
 		} else {
@@ -80,7 +84,21 @@ func (s *Store) Answers(ctx context.Context, w domain.Workspace, q projections.Q
 	if err != nil {
 		return projections.AnswerPage{}, err
 	}
-	return projections.NewPage(q, items, counted), nil
+	answers := projections.NewPage(q, items, counted)
+	answers.Release = func() { s.release(memory) }
+	return answers, nil
+}
+
+// maxReleased is how much memory of a page is used again. Most pages take a third of it.
+const maxReleased = 512 << 10
+
+// release lets another page use the memory of one. Otherwise the pages of lists would be most of
+// the garbage of a service.
+func (s *Store) release(memory *[]byte) {
+	if cap(*memory) <= maxReleased {
+		*memory = (*memory)[:0]
+		s.pages.Put(memory)
+	}
 }
 
 // page returns the rows of a page, with one more than its limit if there are more, and the total.

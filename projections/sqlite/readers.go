@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
@@ -133,6 +134,13 @@ func bind(stmt *sqlite3.Stmt, at int, value any) error {
 		return stmt.BindBool(at, v)
 	}
 	return fmt.Errorf("no argument of a query has the type %T", value)
+}
+
+// joinedIn is joined in memory that a page has for all of its answers.
+func joinedIn(memory *[]byte, stmt *sqlite3.Stmt, integration, probe int) []byte {
+	begin := len(*memory)
+	*memory = projections.NewAnswer(append(*memory, stmt.ColumnRawBlob(integration)...), stmt.ColumnRawBlob(probe))
+	return slices.Clip((*memory)[begin:])
 }
 
 // joined returns the answer whose parts are in two columns.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
@@ -111,6 +112,8 @@ type Store struct {
 	identity string
 	log      *slog.Logger
 	damaged  atomic.Bool
+
+	pages sync.Pool // of *[]byte: memory of answers
 }
 
 // Open opens the file at path, or creates it. The error of an unusable file wraps
