@@ -84,15 +84,10 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		}
 		return answer{status: http.StatusOK, body: body}, nil
 	}
-	s.waitForWrite(r, s.Wait, out.Position)
-	shown := projections.Integration{Integration: out.Integration}
-	if status != http.StatusCreated { // a new integration has not been probed
-		if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
-			shown.LastProbe = stored.LastProbe
-		}
+	body, err := s.changedBody(r, out, status)
+	if err != nil {
+		return answer{}, err
 	}
-	body := show(shown)
-	body.RemovedEndpoints = out.Removed
 	a := answer{status: status, body: body, header: map[string]string{
 		positionHeader: position(out), "ETag": etag(out.Integration.Version),
 	}}
@@ -100,6 +95,30 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		a.header["Idempotent-Replayed"] = "true"
 	}
 	return a, nil
+}
+
+// changedBody waits until the read model shows a change, and returns its representation.
+func (s *Server) changedBody(r *request, out commands.Outcome, status int) (any, error) {
+	if status == http.StatusCreated && len(out.Removed) == 0 { // it has not been probed, so nothing of it needs to be waited for
+		body, err := representation.Encode(out.Integration)
+		s.waitForWrite(r, s.Wait, out.Position)
+		return encoded(append(projections.NewAnswer(body, nil), '\n')), err
+	}
+	s.waitForWrite(r, s.Wait, out.Position)
+	if len(out.Removed) == 0 && !out.Replayed && !domain.ScopeOf(r).Narrow() {
+		if a, err := s.Read.Answer(r, r.workspace, out.Integration.ID); err == nil && a.Version == out.Integration.Version {
+			return encoded(append(a.Body, '\n')), nil
+		}
+	}
+	shown := projections.Integration{Integration: out.Integration}
+	if status != http.StatusCreated {
+		if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
+			shown.LastProbe = stored.LastProbe
+		}
+	}
+	body := show(shown)
+	body.RemovedEndpoints = out.Removed
+	return body, nil
 }
 
 // otherClient counts the authorizations that keep a client which is not the one of an

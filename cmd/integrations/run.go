@@ -107,6 +107,9 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 	model := &projections.Live{Events: events, Generations: generations, Mode: c.part(), Log: log, Traces: traces.Tracer()}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
+		if at := model.Position(); at > 0 && at >= head { // it waits for nothing, and needs no timer
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(ctx, maxReadWait)
 		defer cancel()
 		return model.Wait(ctx, head)
