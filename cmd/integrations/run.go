@@ -262,6 +262,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 		parts.Go(func() error { return debug.serve(running) })
 	}
 	parts.Go(func() error { report(running, manager, registry, log); return nil })
+	parts.Go(func() error { memlimit.Release(running); return nil })
 	parts.Go(func() error { return conn.Watch(open) })
 	if c.NATSURL != "" { // others may be there
 		parts.Go(func() error { return rates.Share(open, conn.NATS, newID(), now, log) })
