@@ -2,15 +2,10 @@ package sqlite
 
 import (
 	"database/sql"
-	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
 )
-
-// busyTimeout is how long a connection waits for another process.
-const busyTimeout = 10 * time.Second
 
 // pageSize is the pragma for the pages of a new file: a configuration of 1 KB takes 2.7 KB, so in
 // pages of 4 KB there would be one in each.
@@ -31,6 +26,6 @@ func connect(path string, pragmas ...string) (*sql.DB, error) {
 
 // location returns the URL of a file for SQLite.
 func location(path string, pragmas ...string) string {
-	settings := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), usualCache}, pragmas...)}
+	settings := url.Values{"_pragma": append([]string{"busy_timeout(10000)", usualCache}, pragmas...)}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String()
 }

@@ -16,8 +16,7 @@ import (
 // needed, and prepares each statement once.
 type pool struct {
 	file   string
-	opened func(*connection) // is called with each new connection; may be nil
-	free   chan *connection  // nil: not open yet
+	free   chan *connection // nil: not open yet
 	closed chan struct{}
 	once   sync.Once
 }
@@ -59,9 +58,6 @@ func (p *pool) use(ctx context.Context, do func(*connection) error) (err error) 
 			return err
 		}
 		one = &connection{Conn: c, prepared: map[string]*sqlite3.Stmt{}}
-		if p.opened != nil {
-			p.opened(one)
-		}
 	}
 	one.SetInterrupt(ctx)
 	defer one.SetInterrupt(context.Background())

@@ -104,7 +104,6 @@ type Store struct {
 	reader  *sql.DB
 	read    *statements
 	readers *pool
-	copying *checkpointer
 	counted bool // Apply counts; only changes while the writer is in use
 
 	path     string
@@ -174,7 +173,6 @@ func open(ctx context.Context, path string, log *slog.Logger, schema string, wri
 		writer: newPool(location(path, writing...), 1), reader: reader, read: &statements{db: reader},
 		readers: newPool(location(path, readOnly), most), counted: true, path: path, log: log,
 	}
-	s.copying = newCheckpointer(path, s.writer, log)
 	if err := s.prepare(ctx, schema); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -250,13 +248,12 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements projections.Store.
 func (s *Store) Close() error {
 	s.read.close()
-	return errors.Join(s.copying.close(), s.readers.close(), s.reader.Close(), s.writer.close())
+	return errors.Join(s.readers.close(), s.reader.Close(), s.writer.close())
 }
 
 // change runs do in one transaction.
 func (s *Store) change(ctx context.Context, do func(*connection) error) error {
 	return s.unavailable(ctx, s.writer.use(ctx, func(c *connection) error {
-		s.copying.makeRoom(c)
 		return c.change(func() error { return do(c) })
 	}))
 }
