@@ -84,19 +84,14 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		}
 		return answer{status: http.StatusOK, body: body}, nil
 	}
-	s.waitForWrite(r, s.Wait, out.Position)
-	shown := projections.Integration{Integration: out.Integration}
-	if status != http.StatusCreated { // a new integration has not been probed
-		if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
-			shown.LastProbe = stored.LastProbe
-		}
-	}
-	read, err := projections.AnswerOf(shown) // without what only the answer of a change has
+	read, err := s.readAfter(r, out, status)
 	if err != nil {
 		return answer{}, err
 	}
-	body := show(shown)
-	body.RemovedEndpoints = out.Removed
+	body, err := withRemoved(read.Body, out.Removed)
+	if err != nil {
+		return answer{}, err
+	}
 	a := answer{status: status, body: body, header: map[string]string{
 		positionHeader: position(out), "ETag": etag(read),
 	}}
@@ -104,6 +99,35 @@ func (s *Server) changed(r *request, out commands.Outcome, on commands.Condition
 		a.header["Idempotent-Replayed"] = "true"
 	}
 	return a, nil
+}
+
+// readAfter waits until the read model shows a change, and returns what a GET then answers.
+func (s *Server) readAfter(r *request, out commands.Outcome, status int) (projections.Answer, error) {
+	shown := projections.Integration{Integration: out.Integration}
+	if status == http.StatusCreated { // it has not been probed, so nothing of it needs to be waited for
+		read, err := projections.AnswerOf(shown)
+		s.waitForWrite(r, s.Wait, out.Position)
+		return read, err
+	}
+	s.waitForWrite(r, s.Wait, out.Position)
+	if !out.Replayed && !domain.ScopeOf(r).Narrow() {
+		if read, err := s.Read.Answer(r, r.workspace, out.Integration.ID); err == nil && read.Version == out.Integration.Version {
+			return read, nil
+		}
+	}
+	if stored, err := s.Read.Get(r, r.workspace, out.Integration.ID); err == nil && belongs(stored, out) {
+		shown.LastProbe = stored.LastProbe
+	}
+	return projections.AnswerOf(shown)
+}
+
+// withRemoved returns what is shown of an integration after a change that removed endpoints.
+func withRemoved(body []byte, endpoints []string) (encoded, error) {
+	if len(endpoints) == 0 {
+		return append(body, '\n'), nil
+	}
+	names, err := json.Marshal(endpoints)
+	return slices.Concat(body[:len(body)-1], []byte(`,"removed_endpoints":`), names, []byte("}\n")), err
 }
 
 // otherClient counts the authorizations that keep a client which is not the one of an

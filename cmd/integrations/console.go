@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -34,8 +35,13 @@ func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 func newID() string {
 	now := time.Now().UnixNano()
 	milliseconds, fraction := now/int64(time.Millisecond), now%int64(time.Millisecond)
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails
-	random[0] = random[0]&0x3f | 0x80
-	return fmt.Sprintf("%08x-%04x-7%03x-%x-%x", milliseconds>>16, milliseconds&0xffff, fraction*4096/int64(time.Millisecond), random[:2], random[2:])
+	var id [16]byte
+	_, _ = rand.Read(id[8:]) // never fails
+	binary.BigEndian.PutUint64(id[:], uint64(milliseconds)<<16|7<<12|uint64(fraction*4096/int64(time.Millisecond)))
+	id[8] = id[8]&0x3f | 0x80
+	text := hex.AppendEncode(make([]byte, 0, 36), id[:4])
+	for _, part := range [][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
+		text = hex.AppendEncode(append(text, '-'), part)
+	}
+	return string(text)
 }

@@ -107,6 +107,9 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 	model := &projections.Live{Events: events, Generations: generations, Mode: c.part(), Log: log, Traces: traces.Tracer()}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	reader := projections.Reader{Store: model, Builtins: c.settings(), CaughtUp: func(ctx context.Context) error {
+		if at := model.Position(); at > 0 && at >= head { // it waits for nothing, and needs no timer
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(ctx, maxReadWait)
 		defer cancel()
 		return model.Wait(ctx, head)
@@ -259,6 +262,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 		parts.Go(func() error { return debug.serve(running) })
 	}
 	parts.Go(func() error { report(running, manager, registry, log); return nil })
+	parts.Go(func() error { memlimit.Release(running); return nil })
 	parts.Go(func() error { return conn.Watch(open) })
 	if c.NATSURL != "" { // others may be there
 		parts.Go(func() error { return rates.Share(open, conn.NATS, newID(), now, log) })

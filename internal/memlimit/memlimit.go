@@ -1,5 +1,6 @@
 // Package memlimit sets the memory limit of the garbage collector from that of the
-// cgroup, so that a container is not killed for memory that could be collected.
+// cgroup, so that a container is not killed for memory that could be collected. It
+// returns what a busy time needed to the operating system.
 package memlimit
 
 import (

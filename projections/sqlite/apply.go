@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"slices"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/representation"
@@ -48,35 +49,23 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 	if err := projections.EncodeAll(documents); err != nil {
 		return err
 	}
-	// Prepared before the transaction holds the one connection that writes.
-	var put [7]*sql.Stmt
-	for n, text := range []string{putDocument, putProbe, putParked, putPositions, getPositions, putAuthorization, putApproval} {
-		var err error
-		if put[n], err = s.write.get(ctx, text); err != nil {
-			return s.unavailable(ctx, err)
-		}
-	}
 	if err := s.checkFile(); err != nil {
 		return s.unavailable(ctx, err)
 	}
-	return s.change(ctx, func(tx *sql.Tx) error {
+	return s.change(ctx, func(c *connection) error {
 		var at projections.Positions
-		if err := tx.StmtContext(ctx, put[4]).QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes, &at.Approvals); err != nil {
+		if err := c.each(getPositions, nil, func(found *sqlite3.Stmt) error {
+			at = positionsOf(found)
+			return nil
+		}); err != nil {
 			return err
 		}
 		if err := b.CanFollow(at); err != nil {
 			return err
 		}
-		document := tx.StmtContext(ctx, put[0])
-		for _, d := range documents {
-			i := d.Integration
-			if _, err := document.ExecContext(ctx, string(i.Workspace), string(i.ID), int64(d.Position), int64(i.Incarnation), i.Deleted, i.Enabled,
-				string(i.Protocol), i.Name, projections.Micros(i.CreatedAt), projections.Micros(i.UpdatedAt), int64(i.Version), projections.SearchText(i),
-				notNull(d.Encoded.Answer), d.Encoded.Document); err != nil {
-				return err
-			}
+		if err := s.applyDocuments(c, documents); err != nil {
+			return err
 		}
-		probe := tx.StmtContext(ctx, put[1])
 		for _, p := range b.Probes {
 			answer, err := representation.EncodeProbe(*p.Shown())
 			if err != nil {
@@ -86,25 +75,46 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 			if err != nil {
 				return err
 			}
-			if _, err := probe.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Incarnation), int64(p.Position), answer, seen); err != nil {
+			if err := c.run(putProbe, string(p.Workspace), string(p.ID), p.Incarnation, p.Position, answer, seen); err != nil {
 				return err
 			}
 		}
-		if err := applyAuthorizations(ctx, tx.StmtContext(ctx, put[5]), b.Authorizations); err != nil {
+		if err := applyAuthorizations(c, b.Authorizations); err != nil {
 			return err
 		}
-		if err := applyApprovals(ctx, tx.StmtContext(ctx, put[6]), b.Approvals); err != nil {
+		if err := applyApprovals(c, b.Approvals); err != nil {
 			return err
 		}
-		parked := tx.StmtContext(ctx, put[2])
 		for _, p := range b.Parked {
-			if _, err := parked.ExecContext(ctx, string(p.Workspace), string(p.ID), int64(p.Position), p.Reason, projections.Micros(p.At)); err != nil {
+			if err := c.run(putParked, string(p.Workspace), string(p.ID), p.Position, p.Reason, projections.Micros(p.At)); err != nil {
 				return err
 			}
 		}
-		_, err := tx.StmtContext(ctx, put[3]).ExecContext(ctx, int64(b.Reached.Integrations), int64(b.Reached.Probes), int64(b.Reached.Approvals))
-		return err
+		return c.run(putPositions, b.Reached.Integrations, b.Reached.Probes, b.Reached.Approvals)
 	})
+}
+
+// applyDocuments writes documents, and counts them unless Index will.
+func (s *Store) applyDocuments(c *connection, documents []projections.Document) error {
+	changed := counts{}
+	for _, d := range documents {
+		i := d.Integration
+		if s.counted {
+			later, err := changed.replace(c, d)
+			if err != nil {
+				return err
+			}
+			if later {
+				continue
+			}
+		}
+		if err := c.run(putDocument, string(i.Workspace), string(i.ID), d.Position, i.Incarnation, i.Deleted, i.Enabled,
+			string(i.Protocol), i.Name, projections.Micros(i.CreatedAt), projections.Micros(i.UpdatedAt), i.Version, projections.SearchText(i),
+			notNull(d.Encoded.Answer), d.Encoded.Document); err != nil {
+			return err
+		}
+	}
+	return changed.store(c)
 }
 
 // notNull returns an empty value for nil, which would be NULL.

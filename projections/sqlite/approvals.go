@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
@@ -15,14 +14,14 @@ ON CONFLICT (workspace, id) DO UPDATE SET
 	requested_at = excluded.requested_at, document = excluded.document
 WHERE excluded.position > approvals.position`
 
-func applyApprovals(ctx context.Context, put *sql.Stmt, all []projections.ApprovalDocument) error {
+func applyApprovals(c *connection, all []projections.ApprovalDocument) error {
 	for _, d := range all {
 		a := d.Approval
 		document, err := projections.EncodeApproval(a)
 		if err != nil {
 			return err
 		}
-		if _, err := put.ExecContext(ctx, string(a.Workspace), a.ID, string(a.Integration), int64(d.Position), string(a.State), a.Key,
+		if err := c.run(putApproval, string(a.Workspace), a.ID, string(a.Integration), d.Position, string(a.State), a.Key,
 			projections.Micros(a.RequestedAt), document); err != nil {
 			return err
 		}

@@ -37,14 +37,14 @@ CREATE INDEX IF NOT EXISTS authorizations_by_subject ON authorizations (workspac
 CREATE INDEX IF NOT EXISTS authorizations_by_account ON authorizations (workspace, account, created_at, place) WHERE listed = 1;
 `
 
-func applyAuthorizations(ctx context.Context, put *sql.Stmt, all []projections.Authorization) error {
+func applyAuthorizations(c *connection, all []projections.Authorization) error {
 	for _, a := range all {
 		document, err := projections.EncodeAuthorization(a.State)
 		if err != nil {
 			return err
 		}
 		place, s := projections.AuthorizationKeyOf(a), a.State
-		if _, err := put.ExecContext(ctx, string(a.Workspace), string(a.ID), a.Key, place.Place(), int64(a.Position), a.Listed(), int64(s.Incarnation),
+		if err := c.run(putAuthorization, string(a.Workspace), string(a.ID), a.Key, place.Place(), a.Position, a.Listed(), s.Incarnation,
 			string(s.State), s.Subject, s.Account, s.Issuer, s.ClientID, s.Binding, place.At, document); err != nil {
 			return err
 		}

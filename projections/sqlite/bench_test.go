@@ -163,3 +163,25 @@ func BenchmarkFill(b *testing.B) {
 	}
 	b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "documents/s")
 }
+
+// Single creates, as one connection makes them, and batches of 16.
+func BenchmarkApplyFew(b *testing.B) {
+	for _, size := range []int{1, 16} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			s := filled(b, 10, 1000)
+			at := uint64(10_000)
+			require.NoError(b, s.Apply(b.Context(), projections.Batch{Reached: projections.Positions{Integrations: at}}))
+			for b.Loop() {
+				var batch projections.Batch
+				from := projections.Positions{Integrations: at}
+				batch.From = &from
+				for range size {
+					at++
+					batch.Documents = append(batch.Documents, projections.Document{Position: at, Integration: made(workspaceName(0), int(at))})
+				}
+				batch.Reached.Integrations = at
+				require.NoError(b, s.Apply(b.Context(), batch))
+			}
+		})
+	}
+}

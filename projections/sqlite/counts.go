@@ -3,26 +3,62 @@ package sqlite
 import (
 	"context"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
 )
 
 // The table counts has how many integrations there are of each workspace, enabled or not, of
-// each protocol, so that a total reads six rows at most. Triggers keep it, in the transaction of
-// each change. While a new file is filled they don't exist yet: Index counts what was written,
-// and creates them.
-const countTriggers = `
-CREATE TRIGGER IF NOT EXISTS count_inserted AFTER INSERT ON integrations WHEN new.deleted = 0 BEGIN
-	INSERT INTO counts VALUES (new.workspace, new.enabled, new.protocol, 1) ON CONFLICT DO UPDATE SET number = number + 1;
-END;
-CREATE TRIGGER IF NOT EXISTS count_updated AFTER UPDATE ON integrations
-WHEN (old.deleted, old.enabled, old.protocol) <> (new.deleted, new.enabled, new.protocol) BEGIN
-	UPDATE counts SET number = number - 1
-	WHERE old.deleted = 0 AND workspace = old.workspace AND enabled = old.enabled AND protocol = old.protocol;
-	INSERT INTO counts SELECT new.workspace, new.enabled, new.protocol, 1 WHERE new.deleted = 0
-	ON CONFLICT DO UPDATE SET number = number + 1;
-END;
-`
+// each protocol, so that a total reads six rows at most. Apply keeps it, in the transaction of
+// each change. (Triggers would too, but for each statement that fires one SQLite first copies every
+// page that it changes.) While a new file is filled it is empty: Index counts what was written.
+
+// counted is what an integration is counted by.
+type counted struct {
+	workspace domain.Workspace
+	enabled   bool
+	protocol  domain.Protocol
+}
+
+// counts has by how much numbers of integrations change.
+type counts map[counted]int
+
+const getCounted = `SELECT position, deleted, enabled, protocol FROM integrations WHERE workspace = ? AND id = ?`
+
+// replace counts the replacement of what is stored of an integration. It reports whether that is
+// of d's position or later, so that nothing is replaced.
+func (n counts) replace(c *connection, d projections.Document) (later bool, err error) {
+	i := d.Integration
+	if err := c.each(getCounted, []any{string(i.Workspace), string(i.ID)}, func(stored *sqlite3.Stmt) error {
+		later = uint64(stored.ColumnInt64(0)) >= d.Position
+		if !later && !stored.ColumnBool(1) {
+			n[counted{i.Workspace, stored.ColumnBool(2), domain.Protocol(stored.ColumnText(3))}]--
+		}
+		return nil
+	}); err != nil {
+		return false, err
+	}
+	if !later && !i.Deleted {
+		n[counted{i.Workspace, i.Enabled, i.Protocol}]++
+	}
+	return later, nil
+}
+
+const addCount = `INSERT INTO counts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number`
+
+// store adds what was counted to the table.
+func (n counts) store(c *connection) error {
+	for group, by := range n {
+		if by == 0 {
+			continue
+		}
+		if err := c.run(addCount, string(group.workspace), group.enabled, string(group.protocol), by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 const countAll = `
 DELETE FROM counts;

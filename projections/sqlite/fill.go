@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -17,25 +16,29 @@ var unlogged = []string{pageSize, "journal_mode(memory)", "synchronous(off)", "c
 
 // begin creates the file at path, without the indexes for lists.
 func begin(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
-	return open(ctx, path, log, schema, unlogged...)
+	s, err := open(ctx, path, log, schema, unlogged...)
+	if err == nil {
+		s.counted = false
+	}
+	return s, err
 }
 
 // Index implements projections.Store. Afterwards the file is on disk, and is written as those that
 // are read.
 func (s *Store) Index(ctx context.Context) error {
-	if err := s.change(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, indexes); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, countAll)
-		return err
-	}); err != nil {
+	if err := s.change(ctx, func(c *connection) error { return c.Exec(indexes + countAll) }); err != nil {
 		return err
 	}
-	for _, pragma := range append([]string{"wal_checkpoint(truncate)", usualCache}, logged...) {
-		if _, err := s.writer.ExecContext(ctx, `PRAGMA `+pragma); err != nil {
-			return s.unavailable(ctx, err)
+	if err := s.writer.use(ctx, func(c *connection) error {
+		for _, pragma := range append([]string{"wal_checkpoint(truncate)", usualCache}, logged...) {
+			if err := c.Exec(`PRAGMA ` + pragma); err != nil {
+				return err
+			}
 		}
+		s.counted = true
+		return nil
+	}); err != nil {
+		return s.unavailable(ctx, err)
 	}
 	if err := syncFile(s.path); err != nil {
 		return projections.Unavailable(err)

@@ -37,7 +37,7 @@ func (s *Store) Answer(ctx context.Context, w domain.Workspace, id domain.ID) (a
 // one reads an integration with a query.
 func (s *Store) one(ctx context.Context, text string, w domain.Workspace, id domain.ID, read func(*sqlite3.Stmt)) error {
 	known := false
-	err := s.readers.read(ctx, func(r *reader) error {
+	err := s.readers.use(ctx, func(r *connection) error {
 		return r.each(text, []any{string(w), string(id)}, func(found *sqlite3.Stmt) error {
 			known = true
 			read(found)
@@ -103,7 +103,7 @@ func (s *Store) release(memory *[]byte) {
 
 // page returns the rows of a page, with one more than its limit if there are more, and the total.
 func page[Row any](ctx context.Context, s *Store, l listing, q projections.Query, read func(*sqlite3.Stmt) Row) (rows []Row, counted projections.Counted, err error) {
-	err = s.readers.read(ctx, func(r *reader) error {
+	err = s.readers.use(ctx, func(r *connection) error {
 		return r.atOnce(func() error {
 			rows = make([]Row, 0, min(q.Limit, 256)+1)
 			if err := r.each(l.page, l.arguments, func(found *sqlite3.Stmt) error {
@@ -242,13 +242,21 @@ func (s *Store) Positions(ctx context.Context) (projections.Positions, error) {
 	if err := s.checkFile(); err != nil {
 		return projections.Positions{}, s.unavailable(ctx, err)
 	}
-	stmt, err := s.read.get(ctx, getPositions)
-	if err != nil {
-		return projections.Positions{}, s.unavailable(ctx, err)
-	}
 	var at projections.Positions
-	err = stmt.QueryRowContext(ctx).Scan(&at.Integrations, &at.Probes, &at.Approvals)
+	err := s.readers.use(ctx, func(r *connection) error {
+		return r.each(getPositions, nil, func(found *sqlite3.Stmt) error {
+			at = positionsOf(found)
+			return nil
+		})
+	})
 	return at, s.unavailable(ctx, err)
+}
+
+// positionsOf returns the row of getPositions.
+func positionsOf(found *sqlite3.Stmt) projections.Positions {
+	return projections.Positions{
+		Integrations: uint64(found.ColumnInt64(0)), Probes: uint64(found.ColumnInt64(1)), Approvals: uint64(found.ColumnInt64(2)),
+	}
 }
 
 // Parked implements projections.Store. An integration with a later document is no longer

@@ -24,7 +24,7 @@ import (
 
 // version is the version of the schema, and of the answers in it. A file of another version is
 // unusable.
-const version = "400" + representation.Version
+const version = "401" + representation.Version
 
 const schema = `
 CREATE TABLE integrations (
@@ -92,20 +92,20 @@ CREATE INDEX IF NOT EXISTS integrations_by_created_at ON integrations (workspace
 CREATE INDEX IF NOT EXISTS integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS approvals_by_requested_at ON approvals (workspace, requested_at, id);
 CREATE INDEX IF NOT EXISTS approvals_by_state ON approvals (workspace, state, requested_at, id);
-` + authorizationIndexes + countTriggers
+` + authorizationIndexes
 
-// objects is the total number of tables, indexes and triggers; a WITHOUT ROWID table counts as one.
-// A file with fewer is incomplete.
-const objects = 20
+// objects is the total number of tables and indexes; a WITHOUT ROWID table counts as one. A file with
+// fewer is incomplete.
+const objects = 18
 
 // Store stores read models in a file. It has one connection for writing and a pool for reading,
 // and another pool for the reads that callers wait for most.
 type Store struct {
-	writer  *sql.DB
+	writer  *pool // of one connection
 	reader  *sql.DB
-	write   *statements
 	read    *statements
-	readers *readers
+	readers *pool
+	counted bool // Apply counts; only changes while the writer is in use
 
 	path     string
 	file     os.FileInfo // of path, when it was opened
@@ -165,21 +165,16 @@ func open(ctx context.Context, path string, log *slog.Logger, schema string, wri
 	if err != nil {
 		return nil, err
 	}
-	writer, err := connect(path, writing...)
-	if err != nil {
-		return nil, err
-	}
-	writer.SetMaxOpenConns(1)
 	reader, err := connect(path, readOnly)
 	if err != nil {
-		return nil, errors.Join(err, writer.Close())
+		return nil, err
 	}
 	most := runtime.GOMAXPROCS(0)
 	reader.SetMaxOpenConns(most)
 	reader.SetMaxIdleConns(most)
 	s := &Store{
-		writer: writer, reader: reader, write: &statements{db: writer}, read: &statements{db: reader},
-		readers: newReaders(location(path, readOnly), most), path: path, log: log,
+		writer: newPool(location(path, writing...), 1), reader: reader, read: &statements{db: reader},
+		readers: newPool(location(path, readOnly), most), counted: true, path: path, log: log,
 	}
 	if err := s.prepare(ctx, schema); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -214,36 +209,37 @@ func (s *Store) checkFile() error {
 // prepare creates the schema in an empty file, and checks that any other file is one of ours and
 // readable.
 func (s *Store) prepare(ctx context.Context, schema string) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // does nothing after a commit; an earlier error matters more
-	var found string
-	var tables int
-	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&found); err != nil {
-		return err
-	}
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return err
-	}
-	switch {
-	case found == version && tables < objects:
-		return errVersion
-	case found == version:
-		for _, table := range []string{"integrations", "probes", "counts", "approvals", "parked", "authorizations", "positions"} {
-			if _, err := tx.ExecContext(ctx, `SELECT * FROM `+table+` LIMIT 1`); err != nil {
-				return fmt.Errorf("read %s: %w", table, err)
+	return s.writer.use(ctx, func(c *connection) error {
+		return c.change(func() error {
+			found, tables := "", 0
+			if err := c.each(`PRAGMA user_version`, nil, func(row *sqlite3.Stmt) error {
+				found = row.ColumnText(0)
+				return nil
+			}); err != nil {
+				return err
 			}
-		}
-		return tx.Commit()
-	case found != "0" || tables != 0:
-		return errVersion
-	}
-	if _, err := tx.ExecContext(ctx, schema+`PRAGMA user_version = `+version); err != nil {
-		return err
-	}
-	return tx.Commit()
+			if err := c.each(`SELECT count(*) FROM sqlite_schema`, nil, func(row *sqlite3.Stmt) error {
+				tables = row.ColumnInt(0)
+				return nil
+			}); err != nil {
+				return err
+			}
+			switch {
+			case found == version && tables < objects:
+				return errVersion
+			case found == version:
+				for _, table := range []string{"integrations", "probes", "counts", "approvals", "parked", "authorizations", "positions"} {
+					if err := c.Exec(`SELECT * FROM ` + table + ` LIMIT 1`); err != nil {
+						return fmt.Errorf("read %s: %w", table, err)
+					}
+				}
+				return nil
+			case found != "0" || tables != 0:
+				return errVersion
+			}
+			return c.Exec(schema + `PRAGMA user_version = ` + version)
+		})
+	})
 }
 
 // Ping implements projections.Store.
@@ -255,21 +251,14 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements projections.Store.
 func (s *Store) Close() error {
 	s.read.close()
-	s.write.close()
-	return errors.Join(s.readers.close(), s.reader.Close(), s.writer.Close())
+	return errors.Join(s.readers.close(), s.reader.Close(), s.writer.close())
 }
 
 // change runs do in one transaction.
-func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return s.unavailable(ctx, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // as in prepare
-	if err := do(tx); err != nil {
-		return s.unavailable(ctx, err)
-	}
-	return s.unavailable(ctx, tx.Commit())
+func (s *Store) change(ctx context.Context, do func(*connection) error) error {
+	return s.unavailable(ctx, s.writer.use(ctx, func(c *connection) error {
+		return c.change(func() error { return do(c) })
+	}))
 }
 
 // unavailable returns a failure of the database as an error for callers. If the caller's context has

@@ -12,17 +12,17 @@ import (
 	"github.com/seed677028b5/integrations/projections"
 )
 
-// readers is a pool of connections for the reads that callers wait for. It uses SQLite without
-// database/sql, which takes longer than such a read itself. A connection is opened when it is
-// first needed, and prepares each statement once.
-type readers struct {
+// pool is a pool of connections for what callers wait for. It uses SQLite without database/sql,
+// which takes longer than a read or a small write itself. A connection is opened when it is first
+// needed, and prepares each statement once.
+type pool struct {
 	file   string
-	free   chan *reader // nil: not open yet
+	free   chan *connection // nil: not open yet
 	closed chan struct{}
 	once   sync.Once
 }
 
-type reader struct {
+type connection struct {
 	*sqlite3.Conn
 
 	prepared map[string]*sqlite3.Stmt
@@ -31,34 +31,34 @@ type reader struct {
 // errClosed means that the store was closed.
 var errClosed = errors.New("the read model is closed")
 
-func newReaders(file string, most int) *readers {
-	r := &readers{file: file, free: make(chan *reader, most), closed: make(chan struct{})}
+func newPool(file string, most int) *pool {
+	p := &pool{file: file, free: make(chan *connection, most), closed: make(chan struct{})}
 	for range most {
-		r.free <- nil
+		p.free <- nil
 	}
-	return r
+	return p
 }
 
-// read calls do with a connection that nobody else uses. It is interrupted when ctx ends.
-func (r *readers) read(ctx context.Context, do func(*reader) error) (err error) {
+// use calls do with a connection that nobody else uses. It is interrupted when ctx ends.
+func (p *pool) use(ctx context.Context, do func(*connection) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var one *reader
+	var one *connection
 	select {
-	case one = <-r.free:
-	case <-r.closed:
+	case one = <-p.free:
+	case <-p.closed:
 		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { r.free <- one }()
+	defer func() { p.free <- one }()
 	if one == nil {
-		c, err := sqlite3.OpenContext(ctx, r.file)
+		c, err := sqlite3.OpenContext(ctx, p.file)
 		if err != nil {
 			return err
 		}
-		one = &reader{Conn: c, prepared: map[string]*sqlite3.Stmt{}}
+		one = &connection{Conn: c, prepared: map[string]*sqlite3.Stmt{}}
 	}
 	one.SetInterrupt(ctx)
 	defer one.SetInterrupt(context.Background())
@@ -69,11 +69,11 @@ func (r *readers) read(ctx context.Context, do func(*reader) error) (err error) 
 }
 
 // close closes the connections, once each is free.
-func (r *readers) close() (err error) {
-	r.once.Do(func() {
-		close(r.closed)
-		for range cap(r.free) {
-			if one := <-r.free; one != nil {
+func (p *pool) close() (err error) {
+	p.once.Do(func() {
+		close(p.closed)
+		for range cap(p.free) {
+			if one := <-p.free; one != nil {
 				for _, stmt := range one.prepared {
 					err = errors.Join(err, stmt.Close())
 				}
@@ -85,28 +85,48 @@ func (r *readers) close() (err error) {
 }
 
 // atOnce calls do in a transaction, so that all it reads is of one moment.
-func (r *reader) atOnce(do func() error) error {
-	if err := r.each(`BEGIN`, nil, nil); err != nil {
+func (c *connection) atOnce(do func() error) error {
+	if err := c.run(`BEGIN`); err != nil {
 		return err
 	}
 	err := do()
-	return errors.Join(err, r.end())
+	return errors.Join(err, c.end())
 }
 
 // end ends a transaction that has read only, even when the context of the read has ended.
-func (r *reader) end() error {
-	r.SetInterrupt(context.Background())
-	return r.each(`COMMIT`, nil, nil)
+func (c *connection) end() error {
+	c.SetInterrupt(context.Background())
+	return c.run(`COMMIT`)
 }
 
+// change calls do in a transaction that writes, and commits it if do succeeds.
+func (c *connection) change(do func() error) (err error) {
+	if err := c.run(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && !c.GetAutocommit() {
+			c.SetInterrupt(context.Background())
+			err = errors.Join(err, c.run(`ROLLBACK`))
+		}
+	}()
+	if err := do(); err != nil {
+		return err
+	}
+	return c.run(`COMMIT`)
+}
+
+// run runs a statement that returns no rows.
+func (c *connection) run(text string, arguments ...any) error { return c.each(text, arguments, nil) }
+
 // each calls row for each row of a query, with the statement as the row. Texts must be few.
-func (r *reader) each(text string, arguments []any, row func(*sqlite3.Stmt) error) (err error) {
-	stmt := r.prepared[text]
+func (c *connection) each(text string, arguments []any, row func(*sqlite3.Stmt) error) (err error) {
+	stmt := c.prepared[text]
 	if stmt == nil {
-		if stmt, _, err = r.Prepare(text); err != nil {
+		if stmt, _, err = c.Prepare(text); err != nil {
 			return err
 		}
-		r.prepared[text] = stmt
+		c.prepared[text] = stmt
 	}
 	defer func() { err = errors.Join(err, stmt.Reset()) }()
 	for n, value := range arguments {
@@ -130,8 +150,12 @@ func bind(stmt *sqlite3.Stmt, at int, value any) error {
 		return stmt.BindInt64(at, int64(v))
 	case int64:
 		return stmt.BindInt64(at, v)
+	case uint64:
+		return stmt.BindInt64(at, int64(v))
 	case bool:
 		return stmt.BindBool(at, v)
+	case []byte:
+		return stmt.BindBlob(at, v)
 	}
 	return fmt.Errorf("no argument of a query has the type %T", value)
 }
