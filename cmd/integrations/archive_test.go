@@ -38,8 +38,12 @@ func measured(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// fill adds events to a log that are like the first one, which has the name crm: ten of each
-// integration. One of the first can't be read, and one that is the last of its integration.
+// plainCRM is an integration without a secret.
+const plainCRM = `{"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "endpoints": [
+	{"name": "patients", "description": "Lists patients", "method": "GET", "path": "/patients"}]}`
+
+// fill adds events to a log that are like the first one, plainCRM: ten of each integration. One of
+// the first can't be read, and one that is the last of its integration.
 func fill(t *testing.T, data string, events int) (head uint64) {
 	t.Helper()
 	address, err := os.ReadFile(filepath.Join(data, "nats.url"))
@@ -54,8 +58,9 @@ func fill(t *testing.T, data string, events int) (head uint64) {
 	first, err := log.GetMsg(t.Context(), 1)
 	require.NoError(t, err)
 	id := string(domain.NewID("acme", "crm"))
+	names := max(events/10, 1)
 	for n := range events {
-		name := fmt.Sprintf("crm-%d", n%max(events/10, 1))
+		name := fmt.Sprintf("crm-%d", n%names)
 		other := string(domain.NewID("acme", name))
 		msg := nats.NewMsg("integrations.acme." + other)
 		for header, values := range first.Header {
@@ -65,6 +70,7 @@ func fill(t *testing.T, data string, events int) (head uint64) {
 		}
 		msg.Header["ce-id"], msg.Header["ce-subject"] = []string{fmt.Sprint(n)}, []string{other}
 		msg.Data = bytes.ReplaceAll(bytes.ReplaceAll(first.Data, []byte(id), []byte(other)), []byte(`"crm"`), []byte(strconv.Quote(name)))
+		msg.Data = bytes.ReplaceAll(msg.Data, []byte(`"version":1`), fmt.Appendf(nil, `"version":%d`, n/names+1))
 		msg.Data = bytes.ReplaceAll(msg.Data, []byte(`"CRM"`), fmt.Appendf(nil, `"CRM in version %d"`, n))
 		if n == 0 || n == events-1 {
 			msg.Header, msg.Data = nil, []byte("?\n")
@@ -142,7 +148,7 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 		to = append(to, "--checkpoints-to", place)
 	}
 	p := startProcess(t, data, append(to, "--checkpoints-every=1s", "--probe-interval=0s")...)
-	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))
+	p.must(http.StatusCreated, http.MethodPost, all, plainCRM)
 	head := fill(t, data, events)
 	holds(t, held, transparency.Integrations, head)
 	before := time.Now().UTC()
@@ -162,6 +168,16 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 		out = measured(t, "audit", "verify", segments[len(segments)-1], "--checkpoint", held)
 		require.Contains(t, out, fmt.Sprintf("ok: complete and unchanged to position %d", head))
 	}
+
+	verified := func() string { // two events can't be read, which is wrong with the log only
+		exit, out := tool(t, "verify", "--data", data, "--archive", place, "--checkpoint", held)
+		require.Equal(t, 1, exit, out)
+		return out
+	}
+	out = verified()
+	t.Log(out)
+	require.Contains(t, out, fmt.Sprintf("archive of integrations: %d positions; %d events are byte for byte those of the log, 0 are in the archive only, and 0 in the log only", head, head))
+	require.NotContains(t, out, "of the archive")
 
 	for _, args := range [][]string{{}, {"--after", fmt.Sprint(head - 5)}, {"--after", fmt.Sprint(head)}, {"--workspace=acme", "--integration=crm"}, {"--workspace=other"}, {"--from", before.Add(-time.Millisecond).Format(time.RFC3339Nano)}} {
 		args = append([]string{"replay", "--data=" + data}, args...)
@@ -194,6 +210,7 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 			require.Equal(t, 1, exit, out)
 		}
 		require.Equal(t, one, dump(t, data), "a rebuild that failed changes nothing")
+		require.Contains(t, verified(), "00000000000000000001.ndjson.zst of the archive")
 	}
 }
 
