@@ -33,7 +33,8 @@ func measured(t *testing.T, args ...string) string {
 	since := time.Now()
 	require.NoError(t, cmd.Run(), errs.String())
 	if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		t.Logf("%s: %s, %d MiB at most, %d bytes written", strings.Join(args[:2], " "), time.Since(since).Round(time.Millisecond), used.Maxrss>>10, out.Len())
+		busy := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		t.Logf("%.60s: %s, %s of a CPU, %d MiB at most, %d bytes written", strings.Join(args, " "), time.Since(since).Round(time.Millisecond), busy.Round(time.Millisecond), used.Maxrss>>10, out.Len())
 	}
 	return out.String()
 }
