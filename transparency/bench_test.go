@@ -20,7 +20,7 @@ func exportOf(tb testing.TB, count int) []byte {
 	var tree transparency.Range
 	for n := range entries {
 		entries[n] = transparency.Entry{
-			Subject: "integrations.acme.crm", Position: uint64(n) + 1, Time: time.Unix(1_800_000_000, int64(n)), //nolint:gosec // a count
+			Subject: "integrations.acme.crm", Position: uint64(n) + 1, Time: time.Unix(1_800_000_000, int64(n)),
 			Headers: map[string][]string{"ce-id": {fmt.Sprint(n)}, "ce-type": {"integration.updated.v1"}, "ce-actor": {"key-ann"}, "ce-time": {"2026-11-30T16:01:36.269985Z"}},
 			Data:    fmt.Appendf(nil, `{"state": {"name": "crm", "version": %d, "text": "%0500d"}}`, n, n),
 		}

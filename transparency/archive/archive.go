@@ -145,7 +145,7 @@ func (a Archive) Segments(ctx context.Context, key []byte, after uint64) iter.Se
 		}()
 		defer func() { // nothing is read any more when the caller goes on
 			cancel()
-			for range ahead { //nolint:revive // until it is closed
+			for range ahead { // until it is closed
 			}
 		}()
 		for s := range ahead {
