@@ -18,6 +18,7 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency"
 	"github.com/seed677028b5/integrations/transparency/archive"
 	"github.com/seed677028b5/integrations/transparency/trees"
 	"github.com/seed677028b5/integrations/vault"
@@ -80,8 +81,16 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err := v.compareTrees(ctx); err != nil {
 		return report, err
 	}
-	if err := v.compareArchives(ctx); err != nil {
-		return report, err
+	if c.Archive != nil && c.Proofs != nil {
+		var signed []transparency.Log
+		for _, t := range v.report.Trees {
+			signed = append(signed, t.Log)
+		}
+		archives, problems, err := compareArchives(ctx, c.Archive, c.Proofs, signed, c.Progress)
+		if err != nil {
+			return report, err
+		}
+		v.report.Archives, v.report.Problems = archives, append(v.report.Problems, problems...)
 	}
 	service := &commands.Service{Events: c.Events, Vault: c.Vault, Now: c.Now}
 	err = service.Orphans(ctx, func(orphan vault.Stored) error {

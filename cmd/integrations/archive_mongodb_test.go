@@ -74,5 +74,8 @@ func TestAReadModelInMongoDBIsRebuiltFromAnArchiveByteForByte(t *testing.T) {
 	require.Equal(t, 1, exit, out)
 	require.Contains(t, out, fmt.Sprintf("archive of integrations: %d positions; %d events are byte for byte those of the log, 0 are in the archive only, and 0 in the log only", head, head))
 	require.NotContains(t, out, "integrations: position")
+	exit, out = tool(t, "verify", "--data", data, "--mongodb-uri", uri, "--archive", t.TempDir())
+	require.Equal(t, 1, exit, out)
+	require.Contains(t, out, "wrong: the archive: there is no archive of any log here")
 	require.Zero(t, p.stop())
 }
