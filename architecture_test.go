@@ -94,7 +94,7 @@ var table = []row{
 	{"transparency/archive", "transparency transparency/trees", "compress"},
 	{"webhooks", "domain internal/retryafter internal/tracing streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"workspacefile", "domain eventstore commands internal/terminal", "yaml"},
-	{"verify", "domain eventstore vault commands projections transparency transparency/trees internal/terminal", ""},
+	{"verify", "domain eventstore vault commands projections transparency transparency/trees transparency/archive internal/terminal", ""},
 	{"transport", "domain internal/ratelimit internal/tracing access access/oidcauth persons accesslog admission audit toolformat toolsearch commands projections transparency transparency/trees representation usage webhooks authorizations", "compress gin json-experiment mcp prometheus swgui x/time"},
 	{"console", "", ""},
 	{"internal/bench", "domain eventstore projections projections/sqlite", "gin nats.go nats-server x/sync"},

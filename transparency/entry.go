@@ -83,12 +83,21 @@ type entryJSON struct {
 // MarshalJSON writes the entry as one JSON object from which UnmarshalJSON, or any other
 // reader of JSON, gets the same bytes.
 func (e Entry) MarshalJSON() ([]byte, error) {
-	line := entryJSON{Position: e.Position, Subject: e.Subject, Time: e.Time.UTC(), Headers: [][2]string{}}
+	form, err := e.json()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(form)
+}
+
+// json returns the entry as it is written.
+func (e Entry) json() (*entryJSON, error) {
+	form := entryJSON{Position: e.Position, Subject: e.Subject, Time: e.Time.UTC(), Headers: [][2]string{}}
 	valid := utf8.ValidString(e.Subject)
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
 		for _, value := range e.Headers[name] {
 			valid = valid && utf8.ValidString(name) && utf8.ValidString(value)
-			line.Headers = append(line.Headers, [2]string{name, value})
+			form.Headers = append(form.Headers, [2]string{name, value})
 		}
 	}
 	if !valid {
@@ -96,11 +105,11 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 	}
 	if utf8.Valid(e.Data) {
 		text := string(e.Data)
-		line.Data = &text
+		form.Data = &text
 	} else {
-		line.DataBase64 = e.Data
+		form.DataBase64 = e.Data
 	}
-	return json.Marshal(line)
+	return &form, nil
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Another member is an error: it would not be
@@ -108,21 +117,28 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 func (e *Entry) UnmarshalJSON(data []byte) error {
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.DisallowUnknownFields()
-	var line entryJSON
-	if err := decoder.Decode(&line); err != nil {
+	var form entryJSON
+	if err := decoder.Decode(&form); err != nil {
 		return err
 	}
-	if (line.Data == nil) == (line.DataBase64 == nil) {
-		return errors.New("an entry has either data or data_base64")
+	read, err := form.entry()
+	*e = read
+	return err
+}
+
+// entry returns the entry that was written so.
+func (f entryJSON) entry() (Entry, error) {
+	if (f.Data == nil) == (f.DataBase64 == nil) {
+		return Entry{}, errors.New("an entry has either data or data_base64")
 	}
-	*e = Entry{Subject: line.Subject, Position: line.Position, Time: line.Time, Headers: map[string][]string{}, Data: line.DataBase64}
-	if line.Data != nil {
-		e.Data = []byte(*line.Data)
+	e := Entry{Subject: f.Subject, Position: f.Position, Time: f.Time, Headers: map[string][]string{}, Data: f.DataBase64}
+	if f.Data != nil {
+		e.Data = []byte(*f.Data)
 	}
-	for _, h := range line.Headers {
+	for _, h := range f.Headers {
 		e.Headers[h[0]] = append(e.Headers[h[0]], h[1])
 	}
-	return nil
+	return e, nil
 }
 
 // Workspace returns the workspace of the entry: the second part of its subject.

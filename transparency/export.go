@@ -1,10 +1,7 @@
 package transparency
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,48 +22,53 @@ type Covered struct {
 	Hash Hash   `json:"hash"`
 }
 
-// line is one line of an export. Exactly one member is set.
-type line struct {
-	Transparency *Header  `json:"transparency,omitempty"`
-	Covered      *Covered `json:"covered,omitempty"`
-	Entry        *Entry   `json:"entry,omitempty"`
-	Leaf         *Hash    `json:"leaf,omitempty"` // of the entry
-}
-
 // An ExportWriter writes an export: NDJSON, with one line for each position in order, or for
 // several whose messages it does not have.
 type ExportWriter struct {
-	to      *json.Encoder
+	to      io.Writer
 	checked Range
 }
 
 // NewExportWriter returns a writer that has written the header.
 func NewExportWriter(to io.Writer, h Header) (*ExportWriter, error) {
-	w := &ExportWriter{to: lineEncoder(to)}
+	w := &ExportWriter{to: to}
 	return w, w.write(line{Transparency: &h})
 }
 
-// lineEncoder writes lines in their one form.
-func lineEncoder(to io.Writer) *json.Encoder {
-	e := json.NewEncoder(to)
-	e.SetEscapeHTML(false)
-	return e
-}
-
 func (w *ExportWriter) write(l line) error {
-	if err := w.to.Encode(l); err != nil {
+	if err := l.encode(w.to); err != nil {
 		return fmt.Errorf("write an export: %w", err)
 	}
 	return nil
 }
 
 // Entry writes a message.
-func (w *ExportWriter) Entry(e Entry) error {
-	leaf := e.Leaf()
-	if err := w.checked.Add(leaf, 1); err != nil {
-		return err
+func (w *ExportWriter) Entry(e Entry) error { return w.Entries([]Entry{e}) }
+
+// Entries writes messages whose positions follow each other. They are hashed and encoded in
+// parallel, a bounded number at once.
+func (w *ExportWriter) Entries(all []Entry) error {
+	for some := range slices.Chunk(all, maxAhead) {
+		leaves, texts := make([]Hash, len(some)), make([]bytes.Buffer, len(some))
+		failed := make([]error, len(some))
+		inParallel(len(some), func(n int) {
+			leaves[n] = some[n].Leaf()
+			failed[n] = line{Entry: &some[n], Leaf: &leaves[n]}.encode(&texts[n])
+		})
+		for n := range some {
+			err := failed[n]
+			if err == nil {
+				err = w.checked.Add(leaves[n], 1)
+			}
+			if err == nil {
+				_, err = w.to.Write(texts[n].Bytes())
+			}
+			if err != nil {
+				return fmt.Errorf("write an export: %w", err)
+			}
+		}
 	}
-	return w.write(line{Entry: &e, Leaf: &leaf})
+	return nil
 }
 
 // Covered writes what stands for positions without a message.
@@ -103,45 +105,4 @@ func Subtrees(from, to uint64, splits []uint64, yield func(from, to uint64) erro
 func crosses(index, width uint64, splits []uint64) bool {
 	n, _ := slices.BinarySearch(splits, index+1) // the first size beyond index
 	return n < len(splits) && splits[n] < index+width
-}
-
-// maxLine bounds a line of an export: a message of 8 MiB, escaped.
-const maxLine = 64 << 20
-
-// exportReader reads an export line by line. Each line must have the form in which it is
-// written, so that no byte of it can be another one.
-type exportReader struct {
-	lines *bufio.Scanner
-	again bytes.Buffer
-}
-
-func newExportReader(from io.Reader) *exportReader {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	return &exportReader{lines: lines}
-}
-
-// next returns the next line, io.EOF at the end.
-func (r *exportReader) next() (line, error) {
-	if !r.lines.Scan() {
-		if err := r.lines.Err(); err != nil {
-			return line{}, err
-		}
-		return line{}, io.EOF
-	}
-	text := r.lines.Bytes()
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	var l line
-	if err := decoder.Decode(&l); err != nil {
-		return line{}, err
-	}
-	r.again.Reset()
-	if err := lineEncoder(&r.again).Encode(l); err != nil {
-		return line{}, err
-	}
-	if !bytes.Equal(bytes.TrimSuffix(r.again.Bytes(), []byte("\n")), text) {
-		return line{}, errors.New("it is not in the form in which it was written")
-	}
-	return l, nil
 }

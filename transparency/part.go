@@ -25,7 +25,7 @@ func CopySegment(to io.Writer, segment io.Reader, from uint64) error {
 	header, lines := true, newExportReader(segment).lines
 	for lines.Scan() {
 		if header {
-			var l line
+			var l lineJSON
 			if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.Transparency == nil {
 				return errors.Join(err, errNoHeader)
 			}
@@ -35,7 +35,7 @@ func CopySegment(to io.Writer, segment io.Reader, from uint64) error {
 			header = false
 		}
 		if bytes.HasPrefix(lines.Bytes(), []byte(`{"covered":`)) {
-			var l line
+			var l lineJSON
 			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Covered != nil && l.Covered.To < from {
 				continue
 			}

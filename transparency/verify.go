@@ -210,7 +210,7 @@ func (v *verification) line(l line) {
 			v.find(Disordered, at, at, "position %d is missing or moved: the next line has position %d", at, l.Entry.Position)
 			return
 		}
-		leaf := l.Entry.Leaf()
+		leaf := l.computed
 		if leaf != *l.Leaf {
 			v.find(Edited, at, at, "position %d was edited after the export was written: its hash is another one", at)
 			return

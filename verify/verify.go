@@ -1,4 +1,5 @@
-// Package verify compares the event log, the read model and the vault.
+// Package verify compares the event log, the read model and the vault, and logs with their trees
+// and archives.
 //
 // Its one promise: no problem in its report is caused by a change that a running
 // service makes meanwhile.
@@ -17,6 +18,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/projections"
+	"github.com/seed677028b5/integrations/transparency"
+	"github.com/seed677028b5/integrations/transparency/archive"
 	"github.com/seed677028b5/integrations/transparency/trees"
 	"github.com/seed677028b5/integrations/vault"
 )
@@ -29,26 +32,28 @@ type Config struct {
 	Followed    bool          // a running service keeps the read model current; else Run applies what is missing
 	CatchUp     time.Duration // how long to wait until the read model shows the whole log
 	Now         func() time.Time
-	Proofs      *trees.Reader // compares the logs with their trees; nil: they are not compared
-	Held        []byte        // checkpoints that were held elsewhere
+	Proofs      *trees.Reader   // compares the logs with their trees; nil: they are not compared
+	Held        []byte          // checkpoints that were held elsewhere
+	Archive     archive.Objects // compared with the logs that it has; nil: there is none
 	Progress    io.Writer
 	Log         *slog.Logger
 }
 
 // Report is what Run found.
 type Report struct {
-	Events         int      `json:"events"`
-	Integrations   int      `json:"integrations"`    // that exist
-	Authorizations int      `json:"authorizations"`  // that are not revoked
-	Secrets        int      `json:"secrets"`         // that events name
-	Accepted       uint64   `json:"accepted"`        // events that are missing and that an operator accepted as lost
-	Trees          []Tree   `json:"trees,omitempty"` // that were compared with their logs
-	Problems       []string `json:"problems"`
+	Events         int                `json:"events"`
+	Integrations   int                `json:"integrations"`       // that exist
+	Authorizations int                `json:"authorizations"`     // that are not revoked
+	Secrets        int                `json:"secrets"`            // that events name
+	Accepted       uint64             `json:"accepted"`           // events that are missing and that an operator accepted as lost
+	Trees          []Tree             `json:"trees,omitempty"`    // that were compared with their logs
+	Archives       []archive.Compared `json:"archives,omitempty"` // that were compared with their logs
+	Problems       []string           `json:"problems"`
 }
 
 // Run verifies that versions have no gaps, that every secret can be opened, that none
 // is left over, and that the read model shows the state that the log leads to. It compares the logs with
-// their trees.
+// their trees, and with their archives.
 func Run(ctx context.Context, c Config) (report Report, err error) {
 	shown, err := openReadModel(ctx, c)
 	if err != nil {
@@ -76,6 +81,17 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err := v.compareTrees(ctx); err != nil {
 		return report, err
 	}
+	if c.Archive != nil && c.Proofs != nil {
+		var signed []transparency.Log
+		for _, t := range v.report.Trees {
+			signed = append(signed, t.Log)
+		}
+		archives, problems, err := compareArchives(ctx, c.Archive, c.Proofs, signed, c.Progress)
+		if err != nil {
+			return report, err
+		}
+		v.report.Archives, v.report.Problems = archives, append(v.report.Problems, problems...)
+	}
 	service := &commands.Service{Events: c.Events, Vault: c.Vault, Now: c.Now}
 	err = service.Orphans(ctx, func(orphan vault.Stored) error {
 		v.problem("secret %s of %s/%s: no event names it", orphan.ID, orphan.Owner.Workspace, orphan.Owner.ID)
@@ -89,6 +105,9 @@ func (r Report) WriteText(to io.Writer) error {
 	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d authorizations, %d secrets\n", r.Events, r.Integrations, r.Authorizations, r.Secrets)
 	for _, t := range r.Trees {
 		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Unchanged, t.Held)
+	}
+	for _, a := range r.Archives {
+		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only\n", a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog)
 	}
 	for _, p := range r.Problems {
 		_, err = fmt.Fprintln(to, "wrong:", p)

@@ -8,13 +8,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/internal/ferrettest"
 	"github.com/seed677028b5/integrations/transparency"
 )
 
 func TestAWorkspaceIsErasedWhileTheServiceRunsAndEveryProofStaysGood(t *testing.T) {
 	slow(t)
+	t.Run("with SQLite", func(t *testing.T) { eraseWorkspace(t) })
+	t.Run("with MongoDB", func(t *testing.T) { eraseWorkspace(t, "--mongodb-uri="+ferrettest.Listen(t)) })
+}
+
+// eraseWorkspace erases a workspace of a service with a read model.
+func eraseWorkspace(t *testing.T, model ...string) {
+	t.Helper()
 	data, held := t.TempDir(), filepath.Join(t.TempDir(), "held.txt")
-	p := startProcess(t, data, "--checkpoints-to", held, "--checkpoints-every=1s", "--probe-interval=0s")
+	p := startProcess(t, data, append(model, "--checkpoints-to", held, "--checkpoints-every=1s", "--probe-interval=0s")...)
+	tool := func(t *testing.T, args ...string) (int, string) {
+		t.Helper()
+		if args[0] == "erase" || args[0] == "verify" { // which use the read model
+			args = append(args, model...)
+		}
+		return tool(t, args...)
+	}
 	p.must(http.StatusCreated, http.MethodPost, all, crm("a1", "secret-a1"))
 	p.must(http.StatusCreated, http.MethodPost, "/v1/globex/integrations", crm("ehr", "t"))
 	holds(t, held, transparency.Integrations, 2)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/seed677028b5/integrations/internal/objects"
+	"github.com/seed677028b5/integrations/transparency/archive"
 	"github.com/seed677028b5/integrations/verify"
 )
 
@@ -11,6 +14,7 @@ import (
 type verifyCommand struct {
 	JSON       bool          `name:"json" help:"Write JSON."`
 	Checkpoint string        `help:"File of checkpoints that were held elsewhere, to compare the logs with." type:"path"`
+	Archive    string        `help:"Folder or s3://BUCKET/PREFIX of an archive, to compare the logs with: each message that both have, byte for byte."`
 	CatchUp    time.Duration `help:"How long to wait until the read model shows the whole log." default:"1m"`
 	storeFlags `embed:""`
 }
@@ -35,13 +39,19 @@ func (c verifyCommand) Run(s console) (err error) {
 			return err
 		}
 	}
+	var archived archive.Objects
+	if c.Archive != "" {
+		if archived, err = objects.Open(c.Archive); err != nil {
+			return fmt.Errorf("--archive: %w", err)
+		}
+	}
 	generations, err := c.openGenerations(s.ctx, s.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, generations.Close()) }()
 	report, err := verify.Run(s.ctx, verify.Config{
-		Events: events, Vault: secrets, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Proofs: proofs, Held: held, Progress: s.err, Log: s.log,
+		Events: events, Vault: secrets, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Proofs: proofs, Held: held, Archive: archived, Progress: s.err, Log: s.log,
 	})
 	if err != nil {
 		return err

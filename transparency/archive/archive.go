@@ -122,8 +122,45 @@ func (a Archive) damaged(from uint64, err error) error {
 }
 
 // Segments yields the segments that have positions after one, in order. All are signed with a key,
-// and each continues the one before it. An error ends the sequence.
+// and each continues the one before it. An error ends the sequence. While a segment is used, the
+// next one is read.
 func (a Archive) Segments(ctx context.Context, key []byte, after uint64) iter.Seq2[Segment, error] {
+	return func(yield func(Segment, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		type read struct {
+			Segment
+
+			err error
+		}
+		ahead := make(chan read)
+		go func() {
+			defer close(ahead)
+			for s, err := range a.segments(ctx, key, after) {
+				select {
+				case ahead <- read{s, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		defer func() { // nothing is read any more when the caller goes on
+			cancel()
+			for range ahead { // until it is closed
+			}
+		}()
+		for s := range ahead {
+			if !yield(s.Segment, s.err) || s.err != nil {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(Segment{}, err)
+		}
+	}
+}
+
+// segments is Segments, read as they are used.
+func (a Archive) segments(ctx context.Context, key []byte, after uint64) iter.Seq2[Segment, error] {
 	return func(yield func(Segment, error) bool) {
 		starts, err := a.starts(ctx)
 		if err == nil && len(starts) == 0 {

@@ -221,14 +221,13 @@ func (r *writingSegment) encode(signed transparency.Checkpoint) ([]byte, error) 
 	}
 	err = cover(1, r.at)
 	at := r.at
-	for _, e := range r.entries {
-		if err == nil {
-			err = cover(at+1, e.Position-1)
+	for rest := r.entries; len(rest) > 0 && err == nil; {
+		row := adjacent(rest)
+		if err = cover(at+1, row[0].Position-1); err == nil {
+			err = export.Entries(row)
 		}
-		if err == nil {
-			err = export.Entry(e)
-		}
-		at = e.Position
+		at = row[len(row)-1].Position
+		rest = rest[len(row):]
 	}
 	if err == nil {
 		err = cover(at+1, signed.Size)
@@ -238,4 +237,14 @@ func (r *writingSegment) encode(signed transparency.Checkpoint) ([]byte, error) 
 	}
 	err = errors.Join(err, compressed.Close())
 	return data.Bytes(), err
+}
+
+// adjacent returns the first of some entries, and those whose positions follow without a gap.
+func adjacent(all []transparency.Entry) []transparency.Entry {
+	for n := range all[1:] {
+		if all[n+1].Position != all[n].Position+1 {
+			return all[:n+1]
+		}
+	}
+	return all
 }
