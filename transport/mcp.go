@@ -20,19 +20,6 @@ import (
 	"github.com/seed677028b5/integrations/toolformat"
 )
 
-// askedBy is the context key of the mcpRequest behind an MCP request.
-type askedBy struct{}
-
-// mcpRequest is an API request that carries an MCP request, and the tools that it is for.
-type mcpRequest struct {
-	*request
-	view   mcpView
-	method string // of JSON-RPC
-
-	end       context.CancelFunc // ends the request
-	listening *sync.WaitGroup    // what must end before the request does
-}
-
 // newMCP serves each workspace as an MCP server (streamable HTTP, without sessions) whose
 // tools are the endpoints of its enabled integrations. A call is an invocation: the same
 // permissions, limits, pipeline and record. Each request gets its own server, because the
@@ -260,17 +247,6 @@ func (s *Server) mcpCall(ctx context.Context, r *mcpRequest, name string, argume
 	return s.mcpInvoke(ctx, r, tool, arguments, "/arguments")
 }
 
-// storedTool returns the integration and the endpoint that the name of a tool stands for, where
-// the name has them, and both are stored: then nothing has to be read to find them.
-func (r *mcpRequest) storedTool(name string) (domain.ID, string, bool) {
-	if r.view.own || r.view.search || r.view.integrations != nil {
-		return "", "", false
-	}
-	integration, endpoint, ok := domain.SplitToolName(name)
-	id := domain.ParseID(r.workspace, integration)
-	return id, endpoint, ok && !domain.IsBuiltin(r.workspace, id)
-}
-
 // mcpTool returns the tool with a name, among those of the request. That a narrowed key names
 // another one is recorded.
 func (s *Server) mcpTool(ctx context.Context, r *mcpRequest, name string) (domain.Tool, error) {
@@ -328,17 +304,4 @@ func (s *Server) mcpResult(ctx context.Context, r *mcpRequest, result domain.Cal
 		s.recordDenied(r.request, r.method, string(result.ErrorCode))
 	}
 	return r.view.shown(showResult(result), of), nil
-}
-
-// of returns the MCP request with a method that an API request carries.
-func (r *mcpRequest) of(carrier *request, method string) *mcpRequest {
-	return &mcpRequest{request: carrier, view: r.view, method: method, end: r.end, listening: r.listening}
-}
-
-func asker(ctx context.Context) (*mcpRequest, error) {
-	r, ok := ctx.Value(askedBy{}).(*mcpRequest)
-	if !ok {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the request has no caller"}
-	}
-	return r, nil
 }

@@ -15,14 +15,6 @@ import (
 	"github.com/seed677028b5/integrations/toolsearch"
 )
 
-// mcpView is what a client of MCP gets to see of a workspace, by the URL that it uses.
-type mcpView struct {
-	own          bool          // of one integration: with the names and URIs of the upstream
-	search       bool          // two tools, which find and call the others
-	integrations []string      // by id or name; nil: all
-	tools        []domain.Tool // of these integrations
-}
-
 // maxNarrowed bounds the integrations that a URL names.
 const maxNarrowed = 50
 
