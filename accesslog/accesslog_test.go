@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/natstest"
 )
 
@@ -76,6 +77,32 @@ func TestAFloodOfDeniedRequestsIsCountedAndCutOff(t *testing.T) {
 	require.Equal(t, 1, byKind["access.cut "])
 	require.Equal(t, 2, byKind["access.denied k1"], "those with a key have their own budget")
 	require.Equal(t, 2, byKind["access.key_used k2"])
+}
+
+// However much the keys of some workspaces are refused, what others are refused is recorded.
+func TestAFloodInAWorkspaceDisplacesNothingOfAnother(t *testing.T) {
+	t.Parallel()
+	var g gathering
+	written := map[string]int{}
+	for second := range 400 {
+		now := noon.Add(time.Duration(second) * time.Second)
+		for n := range 200 {
+			for _, w := range []domain.Workspace{"evil", "worse"} {
+				r := denied("k1", fmt.Sprint(second, "-", n), now)
+				r.Workspace = w
+				g.add(r)
+			}
+		}
+		g.add(denied("k2", fmt.Sprint(second/10), now))
+		for _, r := range g.due(now, false) {
+			written[string(r.Workspace)]++
+		}
+	}
+	require.GreaterOrEqual(t, written["acme"], 40)
+	require.Less(t, written["evil"], 800)
+	g.due(noon.Add(time.Hour), false)
+	g.due(noon.Add(2*time.Hour), false)
+	require.Empty(t, g.classes[known].by, "what nobody uses is forgotten")
 }
 
 func TestARecordWhoseAcknowledgementWasLostIsWrittenOnce(t *testing.T) {

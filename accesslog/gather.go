@@ -3,6 +3,8 @@ package accesslog
 import (
 	"sync"
 	"time"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 // A class of records has bounds of its own, so that callers without a key can't displace what
@@ -37,6 +39,11 @@ func limits(c class) bounds {
 	}
 }
 
+// shares is into how many parts the bounds of a class are divided: one workspace can take one, so
+// that its callers displace nothing of another. Callers without a key may name any workspace, so
+// their bounds are not divided.
+const shares = 4
+
 func (r Record) class() class {
 	switch {
 	case r.Kind == Used:
@@ -56,9 +63,28 @@ type gathering struct {
 
 // gathered is the gathering of one class.
 type gathered struct {
-	open  map[like]*opened
-	spent float64 // of the budget of records
+	budget
+
+	open map[like]*opened
+	by   map[domain.Workspace]*taken
+}
+
+// taken is what a workspace has taken of its share.
+type taken struct {
+	budget
+
+	open int
+}
+
+// budget is how many records were written, less what the rate has given back since.
+type budget struct {
+	spent float64
 	at    time.Time
+}
+
+func (b *budget) giveBack(now time.Time, rate float64) {
+	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*rate)
+	b.at = now
 }
 
 // opened is a record whose window has not ended. Its count is of what is not written.
@@ -84,7 +110,7 @@ func (g *gathering) take() []Record {
 		for _, o := range g.classes[n].open {
 			records = append(records, o.Record)
 		}
-		g.classes[n].open = nil
+		g.classes[n].open, g.classes[n].by = nil, nil
 	}
 	if g.cut.Count > 0 {
 		records = append(records, g.cut)
@@ -108,7 +134,8 @@ func (g *gathering) merge(r Record) {
 		o.Last = latest(o.Last, r.Last)
 		return
 	}
-	if len(c.open) >= limits(r.class()).open {
+	own, most := c.taken(r), limits(r.class()).open
+	if len(c.open) >= most || own != nil && own.open >= most/shares {
 		g.cutOff(r)
 		return
 	}
@@ -116,6 +143,25 @@ func (g *gathering) merge(r Record) {
 		c.open = map[like]*opened{}
 	}
 	c.open[r.like()] = &opened{r, r.First}
+	if own != nil {
+		own.open++
+	}
+}
+
+// taken returns what the workspace of a record has taken; nil: its class has no shares.
+func (c *gathered) taken(r Record) *taken {
+	if r.class() == anonymous {
+		return nil
+	}
+	own := c.by[r.Workspace]
+	if own == nil {
+		if c.by == nil {
+			c.by = map[domain.Workspace]*taken{}
+		}
+		own = &taken{budget: budget{at: c.at}}
+		c.by[r.Workspace] = own
+	}
+	return own
 }
 
 // cutOff counts requests that no record is written of.
@@ -142,14 +188,23 @@ func (g *gathering) due(now time.Time, end bool) []Record {
 	var records []Record
 	for n := range g.classes {
 		c, limit := &g.classes[n], limits(class(n))
-		c.spent = max(0, c.spent-now.Sub(c.at).Seconds()*limit.rate)
-		c.at = now
+		c.giveBack(now, limit.rate)
+		for of, own := range c.by {
+			if own.giveBack(now, limit.rate/shares); own.spent == 0 && own.open == 0 {
+				delete(c.by, of)
+			}
+		}
 		for of, o := range c.open {
+			own := c.taken(o.Record)
 			ended := end || now.Sub(o.since) >= limit.window
 			first := o.Count > 0 && o.First.Equal(o.since) // nothing of it is written
-			switch affordable := c.spent+1 <= limit.burst; {
+			affordable := c.spent+1 <= limit.burst && (own == nil || own.spent+1 <= limit.burst/shares)
+			switch {
 			case o.Count > 0 && (first || ended) && affordable:
 				c.spent++
+				if own != nil {
+					own.spent++
+				}
 				records = append(records, o.Record)
 				o.Count = 0
 			case o.Count > 0 && ended:
@@ -157,6 +212,9 @@ func (g *gathering) due(now time.Time, end bool) []Record {
 			}
 			if ended {
 				delete(c.open, of)
+				if own != nil {
+					own.open--
+				}
 			}
 		}
 	}

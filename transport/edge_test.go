@@ -47,6 +47,28 @@ func TestAKeyOverItsRateLimitGetsRetryAfter(t *testing.T) {
 	soon(t, func() bool { return s.get("/integrations").status == 200 })
 }
 
+func TestEachMessageOfABatchCountsForTheLimits(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		limits transport.Limits
+		size   int
+		status int
+	}{
+		{transport.Limits{Call: 1}, 2, 202}, {transport.Limits{Call: 1}, 3, 429},
+		{transport.Limits{Workspace: 1}, 2, 202}, {transport.Limits{Workspace: 1}, 3, 429},
+	} {
+		s := serve(t, func(set *settings) {
+			set.adjust = func(api *transport.Server) { api.Limits = row.limits }
+		})
+		const message = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+		batch := "[" + strings.Repeat(message+",", row.size-1) + message + "]"
+		got := s.send(request{method: "POST", path: "/v1/acme/mcp", body: batch, wrong: true, header: map[string]string{
+			"Accept": "application/json, text/event-stream", "Content-Type": "application/json",
+		}})
+		require.Equal(t, row.status, got.status, "%+v: %s", row, got.text)
+	}
+}
+
 func TestTheKeysOfAWorkspaceShareItsLimit(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(set *settings) {

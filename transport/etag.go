@@ -26,7 +26,7 @@ var etagSyntax = regexp.MustCompile(`^"v([1-9][0-9]*)(?:-[0-9a-f]{16})?"$`)
 // configuration, and must not fail because a probe was made meanwhile. So the tags of earlier
 // releases, which are a version alone, are as good.
 func versions(ifMatch string) []uint64 {
-	if ifMatch == "" || strings.TrimSpace(ifMatch) == "*" {
+	if strings.TrimSpace(ifMatch) == "*" {
 		return nil
 	}
 	wanted := []uint64{}

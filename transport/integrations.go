@@ -335,11 +335,19 @@ func (r *request) change() (domain.Document, commands.Condition, error) {
 // condition reads If-Match and dry_run.
 func (r *request) condition() (commands.Condition, error) {
 	q := r.query()
-	on := commands.Condition{IfVersions: versions(r.tags("If-Match"))}
+	on := commands.Condition{IfVersions: r.ifVersions()}
 	if dry := q.boolean("dry_run"); dry != nil {
 		on.DryRun = *dry
 	}
 	return on, domain.RefuseAll(q.problems)
+}
+
+// ifVersions reads If-Match. Without a value it matches nothing: it was meant to guard the change.
+func (r *request) ifVersions() []uint64 {
+	if len(r.Request.Header.Values("If-Match")) == 0 {
+		return nil
+	}
+	return versions(r.tags("If-Match"))
 }
 
 // tags returns a list of tags that may span several lines (RFC 9110, 5.3).

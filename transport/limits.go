@@ -74,6 +74,18 @@ func (l *limiters) allowIn(c *gin.Context, w domain.Workspace, now time.Time) er
 	return showLimit(c, workspaceLimit, state, allowed, "the API keys of this workspace make")
 }
 
+// another takes one more of the requests that a single one carries, from the buckets of a key and
+// of a workspace.
+func (l *limiters) another(c *gin.Context, key string, w domain.Workspace, of class, now time.Time) error {
+	_, own, _ := l.Take(ratelimit.Subject{Kind: of.String(), Name: key}, now)
+	_, all, _ := l.Take(ratelimit.Subject{Kind: workspaceLimit, Name: string(w)}, now)
+	if own && all {
+		return nil
+	}
+	c.Header("Retry-After", "1")
+	return domain.Errorf(domain.Limited, "rate_limited", "the batch has more messages than this API key and its workspace may send now; send fewer at once")
+}
+
 // showLimit adds a limit to the headers of an answer, and returns the error of one that is exceeded.
 func showLimit(c *gin.Context, kind string, s ratelimit.State, allowed bool, who string) error {
 	c.Writer.Header().Add("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", kind, s.Burst, max(seconds(float64(s.Burst), s), 1)))

@@ -112,9 +112,15 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 			return s.servePlainCall(r, view, call)
 		}
 	}
-	if err := checkEnvelopes(data); err != nil {
+	messages, err := checkEnvelopes(data)
+	if err != nil {
 		s.refuseAs(r.Context, http.StatusBadRequest, err)
 		return answer{done: true}, nil
+	}
+	for range messages - 1 { // of a batch; the first is what the request itself counts as
+		if err := r.another(); err != nil {
+			return answer{}, err
+		}
 	}
 	if refused := badParams(data); refused != nil {
 		return answer{status: http.StatusOK, body: refused}, nil

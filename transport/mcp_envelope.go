@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -18,25 +19,26 @@ type envelope struct {
 }
 
 // checkEnvelopes refuses what no message of MCP may be, in words of the protocol: the SDK would
-// answer with another id than it was given, or with the names of its own types.
-func checkEnvelopes(data []byte) error {
+// answer with another id than it was given, or with the names of its own types. It returns how many
+// messages there are.
+func checkEnvelopes(data []byte) (messages int, err error) {
 	var all []envelope
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
 		if json.Unmarshal(data, &all) != nil {
-			return domain.Errorf(domain.Invalid, "mcp_request_invalid", "the body is not a list of messages of JSON-RPC 2.0")
+			return 0, domain.Errorf(domain.Invalid, "mcp_request_invalid", "the body is not a list of messages of JSON-RPC 2.0")
 		}
 	} else {
 		all = make([]envelope, 1)
 		if json.Unmarshal(data, &all[0]) != nil {
-			return domain.Errorf(domain.Invalid, "mcp_request_invalid", "the body is not a message of JSON-RPC 2.0")
+			return 0, domain.Errorf(domain.Invalid, "mcp_request_invalid", "the body is not a message of JSON-RPC 2.0")
 		}
 	}
 	for _, one := range all {
 		if len(one.ID) > 0 && !isRequestID(one.ID) {
-			return domain.Errorf(domain.Invalid, "mcp_request_invalid", "/id: must be a string, or an integer of at most 53 bits")
+			return 0, domain.Errorf(domain.Invalid, "mcp_request_invalid", "/id: must be a string, or an integer of at most 53 bits")
 		}
 	}
-	return nil
+	return len(all), nil
 }
 
 // isRequestID reports whether a value is the id of a request: a string or an integer (MCP, base
@@ -103,7 +105,9 @@ func badParams(data []byte) *rpcRefusal {
 	if json.Unmarshal(one.Params, &given) != nil {
 		return wrong("", anObject)
 	}
-	for name, kind := range mcpParams[one.Method] {
+	kinds := maps.Clone(mcpParams[one.Method])
+	kinds["_meta"] = anObject
+	for name, kind := range kinds {
 		value := given[name]
 		if value == nil {
 			continue

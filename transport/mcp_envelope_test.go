@@ -31,6 +31,7 @@ func TestAMessageThatIsNoneOfMCPIsRefusedInItsWords(t *testing.T) {
 		`"prompts/get","params":{"name":"x","arguments":[]}`:                                 "/params/arguments: must be an object of strings",
 		`"prompts/get","params":{"name":1}`:                                                  "/params/name: must be a string",
 		`"prompts/get","params":[]`:                                                          "/params: must be an object",
+		`"tools/call","params":{"name":"x","_meta":7}`:                                       "/params/_meta: must be an object",
 		`"resources/read","params":{"uri":5}`:                                                "/params/uri: must be a string",
 		`"tools/call","params":{"name":{}}`:                                                  "/params/name: must be a string",
 		`"tools/list","params":{"cursor":5}`:                                                 "/params/cursor: must be a string",

@@ -193,6 +193,7 @@ func (s *Server) serve(route route, limits *limiters) gin.HandlerFunc {
 			var release func()
 			r.ctx, release = s.Gate.Open(r.ctx)
 			defer release() // once the answer is written
+			r.another = func() error { return limits.another(c, r.key.ID, r.workspace, route.class, s.Now()) }
 			err = limits.allow(c, r.key.ID, route.class, s.Now())
 		}
 		if err == nil {

@@ -84,6 +84,7 @@ type request struct {
 	key       access.Key
 	workspace domain.Workspace
 	caller    commands.Caller
+	another   func() error // takes one more request from the limits of the key and the workspace
 }
 
 // Deadline is that of the request.

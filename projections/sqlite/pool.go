@@ -52,7 +52,7 @@ func (p *pool) use(ctx context.Context, do func(*connection) error) (err error) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { p.free <- one }()
+	defer func() { p.free <- one.settled() }()
 	if one == nil {
 		c, err := sqlite3.OpenContext(ctx, p.file)
 		if err != nil {
@@ -61,11 +61,33 @@ func (p *pool) use(ctx context.Context, do func(*connection) error) (err error) 
 		one = &connection{Conn: c, prepared: map[string]*sqlite3.Stmt{}}
 	}
 	one.SetInterrupt(ctx)
-	defer one.SetInterrupt(context.Background())
 	if err = do(one); errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
+}
+
+// settled returns the connection for its next use, without an interrupt and a transaction: a BEGIN
+// that is interrupted can leave one, which nobody else ends. It returns nil, so that another is
+// opened, if that fails.
+func (c *connection) settled() *connection {
+	if c == nil {
+		return nil
+	}
+	c.SetInterrupt(context.Background())
+	if c.GetAutocommit() || c.run(`ROLLBACK`) == nil {
+		return c
+	}
+	_ = c.close()
+	return nil
+}
+
+// close closes the connection and its statements.
+func (c *connection) close() (err error) {
+	for _, stmt := range c.prepared {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, c.Close())
 }
 
 // close closes the connections, once each is free.
@@ -74,10 +96,7 @@ func (p *pool) close() (err error) {
 		close(p.closed)
 		for range cap(p.free) {
 			if one := <-p.free; one != nil {
-				for _, stmt := range one.prepared {
-					err = errors.Join(err, stmt.Close())
-				}
-				err = errors.Join(err, one.Close())
+				err = errors.Join(err, one.close())
 			}
 		}
 	})
