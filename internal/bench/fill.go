@@ -70,7 +70,7 @@ func (l *lab) fill(ctx context.Context, data string, with filling) error {
 	}
 	var next atomic.Int64
 	parts, running := errgroup.WithContext(ctx)
-	for range 64 {
+	for range 256 {
 		parts.Go(func() error {
 			for {
 				n := int(next.Add(1)) - 1
