@@ -108,9 +108,9 @@ func (r *Recorder) add(c contents, path, file string, seen map[string]bool) erro
 
 // setAside renames a journal that is not known to be of this log.
 func (r *Recorder) setAside(c contents, path string) error {
-	name, why := asideName(path, c.log()), "the journal of calls is of another log; it was set aside, and its calls are not recorded here"
+	name := asideName(path, c.log())
 	if c.log() == "" {
-		name, why = damagedName(path), "the log of the journal of calls can't be read; it was set aside, and its calls are not recorded"
+		name = damagedName(path)
 	}
 	aside, err := keep(path, name)
 	if err == nil {
@@ -119,7 +119,12 @@ func (r *Recorder) setAside(c contents, path string) error {
 	if err != nil {
 		return fmt.Errorf("set a journal of calls aside: %w", err)
 	}
-	r.log.Error(why, slog.String("log", c.log()), slog.String("file", aside), slog.Int("calls", len(c.calls)), c.damage.attr())
+	log := r.log.With(slog.String("log", c.log()), slog.String("file", aside), slog.Int("calls", len(c.calls)), c.damage.attr())
+	if c.log() == "" {
+		log.Error("the log of the journal of calls can't be read; it was set aside, and its calls are not recorded")
+	} else {
+		log.Error("the journal of calls is of another log; it was set aside, and its calls are not recorded here")
+	}
 	return nil
 }
 
