@@ -2,8 +2,10 @@ package callrecorder_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +29,7 @@ func TestAFileIsTakenBackForItsRecordsAndNotForItsName(t *testing.T) {
 		write(t, file, data)
 	}
 	require.NoError(t, os.Mkdir(of+"-5", 0o700))
+	require.NoError(t, syscall.Mkfifo(of+"-6", 0o600)) // a read of it would not end
 	back := path + ".of-another"
 	write(t, back, bytes.Join(left(t, nc, 2), nil))
 
@@ -34,6 +37,7 @@ func TestAFileIsTakenBackForItsRecordsAndNotForItsName(t *testing.T) {
 	require.Equal(t, ids(2), recorded(t, events))
 	require.NoFileExists(t, back)
 	require.Contains(t, log, of+"-5")
+	require.Contains(t, log, of+"-6")
 	require.DirExists(t, of+"-5")
 	for file, data := range stay {
 		require.Contains(t, log, `file=`+file+" ")
@@ -73,6 +77,22 @@ func TestACallThatIsInTwoPlacesIsRecordedOnce(t *testing.T) {
 			require.Empty(t, beside(t, path, ".of-"))
 		})
 	}
+}
+
+// The calls of one journal can be before the position where another began.
+func TestCallsOfSeveralJournalsAreLookedUpFromTheEarliestOrigin(t *testing.T) {
+	events, nc, path := openRecovery(t)
+	records := left(t, nc, 12)
+	write(t, path, bytes.Join(records[:9], nil))
+	recoverCalls(t, path, events)
+	require.Equal(t, ids(8), recorded(t, events))
+
+	log := events.Lineage().ID()
+	write(t, path, bytes.Join(records[:9], nil))
+	later := framed(fmt.Sprintf(`{"log":%q,"after":8}`, log))
+	write(t, path+".of-"+log, append(later, bytes.Join(records[9:], nil)...))
+	recoverCalls(t, path, events)
+	require.Equal(t, ids(12), recorded(t, events))
 }
 
 // As after a kill between the second name of a file and the end of its first.
