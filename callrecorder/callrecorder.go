@@ -66,8 +66,9 @@ type origin struct {
 
 // Open returns the recorder of a journal. Calls in it that are not recorded are the first that
 // Run records. A journal of another log, such as one that was copied from another service, is set
-// aside under another name, with its calls, and taken back when its log is. It returns ErrInUse
-// when another process uses the journal.
+// aside under another name, with its calls, and taken back when its log is. One that is damaged is
+// kept under another name, and what can be read of it is recorded if its log is known. It returns
+// ErrInUse when another process uses the journal.
 func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.Logger) (_ *Recorder, err error) {
 	lock, err := durablefile.Lock(path + ".lock")
 	if errors.Is(err, durablefile.ErrLocked) {
@@ -82,17 +83,15 @@ func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.
 		}
 	}()
 	r := &Recorder{events: events, log: log, lock: lock, changed: make(chan struct{}), work: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
-	back, err := r.load(path)
+	old, err := r.load(path)
 	if err != nil {
 		return nil, err
 	}
 	if r.doubts = len(r.queue); r.doubts > 0 {
 		log.Info("calls of an earlier run are recorded, unless they are", slog.Int("calls", r.doubts))
 	}
-	if now := events.Lineage().ID(); r.since.Log != now { // whose positions are others
-		r.since = origin{Log: now}
-	}
 	if r.doubts == 0 {
+		r.since.Log = events.Lineage().ID()
 		if r.since.After, err = events.CallHead(ctx); err != nil {
 			return nil, err
 		}
@@ -100,7 +99,7 @@ func Open(ctx context.Context, path string, events *eventstore.Store, log *slog.
 	if err := r.begin(path); err != nil {
 		return nil, err
 	}
-	for _, file := range back {
+	for _, file := range old {
 		if err := os.Remove(file); err != nil { // its calls are found to be recorded next time
 			log.Warn("a journal of calls that was taken back can't be removed", slog.String("file", file), slog.Any("err", err))
 		}

@@ -1,7 +1,6 @@
 package callrecorder
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,107 +11,157 @@ import (
 	"strings"
 )
 
-// load queues the calls of the journal at path, unless it is of another log: then it is set aside.
-// It also queues those of journals that were set aside while the log was away, and returns their
-// files.
-func (r *Recorder) load(path string) (back []string, err error) {
-	records, damaged, err := readJournal(path)
+// load queues the calls of the journal at path, unless it is of another log or can't be told to be of
+// this one: then it is set aside. It also queues those of journals of this log that were set aside, as
+// while it was away for one start of the service, and returns their files.
+func (r *Recorder) load(path string) (old []string, err error) {
+	c, err := readJournal(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal of calls: %w", err)
 	}
-	if of := logOf(records, damaged); !r.events.Lineage().Has(of) {
-		aside, err := setAside(path, of)
-		if err != nil {
-			return nil, err
-		}
-		r.log.Error("the journal of calls is of another log; it was set aside, and its calls are not recorded here", slog.String("log", of),
-			slog.String("file", aside), slog.Int("calls", len(records)-1), slog.Int("damaged", damaged))
-		records, damaged = nil, 0
+	seen := map[string]bool{}
+	switch {
+	case len(c.calls) == 0 && c.damage.places == 0: // nothing can be recorded in the wrong log
+	case r.isOfThisLog(c):
+		err = r.add(c, path, path, seen)
+	default:
+		err = r.setAside(c, path)
 	}
-	if r.since, err = r.add(records, damaged); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if back, err = r.broughtBack(path); err != nil {
-		return nil, err
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("look for journals of calls: %w", err)
 	}
-	for _, file := range back {
-		records, damaged, err := readJournal(file)
-		if err != nil {
-			return nil, fmt.Errorf("read the journal of calls: %w", err)
-		}
-		r.log.Info("the log of a journal of calls that was set aside is back; its calls are recorded, unless they are", slog.String("file", file))
-		if _, err := r.add(records, damaged); err != nil {
-			return nil, err
-		}
-		r.since = origin{Log: r.since.Log} // the whole log is looked at
-	}
-	return back, nil
-}
-
-// add queues the calls of a journal, and returns its origin.
-func (r *Recorder) add(records [][]byte, damaged int) (since origin, err error) {
-	if damaged > 0 {
-		r.log.Error("calls of an earlier run are lost: their records are damaged", slog.Int("calls", damaged))
-	}
-	for n, data := range records {
-		if n == 0 && json.Unmarshal(data, &since) == nil { // else it is damaged, and the whole log is looked at
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), filepath.Base(asideName(path, ""))) {
 			continue
 		}
-		q := &queued{encoded: data, stored: make(chan struct{})}
-		if err := q.record.UnmarshalBinary(data); err != nil {
-			return since, fmt.Errorf("read the journal of calls: %w", err)
+		file := filepath.Join(filepath.Dir(path), entry.Name())
+		c, err := readAside(file, entry)
+		if err != nil || !r.isOfThisLog(c) {
+			r.log.Warn("a file that is named like a journal of calls that was set aside has none of this log; it stays, and nothing of it is recorded",
+				slog.String("file", file), slog.String("log", c.log()), slog.Int("calls", len(c.calls)), slog.Any("err", err))
+			continue
 		}
-		r.queue = append(r.queue, q)
+		r.log.Info("the log of a journal of calls that was set aside is back; its calls are recorded, unless they are", slog.String("file", file))
+		if err := r.add(c, path, file, seen); err != nil {
+			return nil, err
+		}
+		old = append(old, file)
 	}
-	return since, nil
+	return old, nil
 }
 
-// logOf returns the identity of the log that the calls of a journal are of; empty when the journal
-// has no calls, or is from before its log had an identity, or its first record is damaged.
-func logOf(records [][]byte, damaged int) string {
-	var since origin
-	if len(records) == 0 || len(records) == 1 && damaged == 0 || json.Unmarshal(records[0], &since) != nil {
+// readAside returns the contents of a file that is named like a journal that was set aside.
+func readAside(file string, entry fs.DirEntry) (contents, error) {
+	if !entry.Type().IsRegular() {
+		return contents{}, errors.New("it is not a regular file")
+	}
+	return readJournal(file)
+}
+
+// isOfThisLog reports whether a journal names this log, by its identity or one that it had.
+func (r *Recorder) isOfThisLog(c contents) bool {
+	return c.log() != "" && r.events.Lineage().Has(c.log())
+}
+
+// log returns the identity of the log that the calls of a journal are of, empty when it is unknown.
+func (c contents) log() string {
+	if c.origin == nil {
 		return ""
 	}
-	return since.Log
+	return c.origin.Log
+}
+
+// add queues the calls of a file of this log, but those whose ids are seen already: a kill can leave a
+// call in two files. If the file is damaged, it is kept.
+func (r *Recorder) add(c contents, path, file string, seen map[string]bool) error {
+	if c.torn > 0 {
+		r.log.Info("the last record of a journal of calls was not written completely", slog.String("file", file), slog.Int("bytes", c.torn))
+	}
+	if c.damage.places > 0 {
+		kept, err := keep(file, damagedName(path))
+		if err != nil {
+			return fmt.Errorf("keep the damaged journal of calls: %w", err)
+		}
+		r.log.Error("calls of an earlier run may be lost: their records are damaged; the damaged file is kept", slog.String("file", kept),
+			slog.Int("calls", len(c.calls)), c.damage.attr())
+	}
+	since := origin{Log: r.events.Lineage().ID()}
+	if c.origin.Log == since.Log { // else the positions are those of another log, and the whole log is looked at
+		since.After = c.origin.After
+	}
+	if len(r.queue) > 0 {
+		since.After = min(since.After, r.since.After)
+	}
+	r.since = since
+	for _, q := range c.calls {
+		if id := q.record.ID(); !seen[id] {
+			seen[id] = true
+			r.queue = append(r.queue, q)
+		}
+	}
+	return nil
+}
+
+// setAside renames a journal that is not known to be of this log.
+func (r *Recorder) setAside(c contents, path string) error {
+	name := asideName(path, c.log())
+	if c.log() == "" {
+		name = damagedName(path)
+	}
+	aside, err := keep(path, name)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return fmt.Errorf("set a journal of calls aside: %w", err)
+	}
+	log := r.log.With(slog.String("log", c.log()), slog.String("file", aside), slog.Int("calls", len(c.calls)), c.damage.attr())
+	if c.log() == "" {
+		log.Error("the log of the journal of calls can't be read; it was set aside, and its calls are not recorded")
+	} else {
+		log.Error("the journal of calls is of another log; it was set aside, and its calls are not recorded here")
+	}
+	return nil
+}
+
+// attr describes damage.
+func (d damage) attr() slog.Attr {
+	return slog.Group("damage", slog.Int("places", d.places), slog.Int("at", d.at), slog.Int("bytes", d.bytes))
 }
 
 // asideName begins the names of journals of a log that were set aside.
 func asideName(path, log string) string { return path + ".of-" + url.PathEscape(log) }
 
-// setAside gives a file a name that no file has, which it returns.
-func setAside(path, log string) (string, error) {
-	aside := asideName(path, log)
+// damagedName begins the names of damaged journals. They are kept for whoever looks for lost calls in
+// them, and not read again.
+func damagedName(path string) string { return path + ".damaged" }
+
+// keep gives a file a second name that no other file has, and returns it. If a kill has left the file
+// with such a name, that is the one.
+func keep(file, name string) (string, error) {
+	kept := name
 	for n := 2; ; n++ {
-		err := os.Link(path, aside) // which replaces nothing
-		if err == nil {
-			break
+		err := os.Link(file, kept) // which replaces nothing
+		if err == nil || isSame(file, kept) {
+			return kept, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return "", fmt.Errorf("set the journal of another log aside: %w", err)
+			return "", err
 		}
-		aside = fmt.Sprintf("%s-%d", asideName(path, log), n)
+		kept = fmt.Sprintf("%s-%d", name, n)
 	}
-	if err := os.Remove(path); err != nil {
-		return "", fmt.Errorf("set the journal of another log aside: %w", err)
-	}
-	return aside, nil
 }
 
-// broughtBack returns the journals of this log that were set aside, as while it was away for one
-// start of the service.
-func (r *Recorder) broughtBack(path string) (files []string, err error) {
-	entries, err := os.ReadDir(filepath.Dir(path))
+// isSame reports whether two names are of one file.
+func isSame(a, b string) bool {
+	first, err := os.Stat(a)
 	if err != nil {
-		return nil, fmt.Errorf("look for journals of calls: %w", err)
+		return false
 	}
-	for _, epoch := range r.events.Lineage().Epochs {
-		name := filepath.Base(asideName(path, epoch.ID))
-		for _, entry := range entries {
-			if entry.Name() == name || strings.HasPrefix(entry.Name(), name+"-") {
-				files = append(files, filepath.Join(filepath.Dir(path), entry.Name()))
-			}
-		}
-	}
-	return files, nil
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
