@@ -28,10 +28,12 @@ func dumpMongo(t *testing.T, uri string, generation uint64) string {
 	defer func() { require.NoError(t, store.Close()) }()
 	q := projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 100}
 	shown := map[string]any{}
-	shown["list"], err = store.List(t.Context(), "acme", q)
+	list, err := store.List(t.Context(), "acme", q)
 	require.NoError(t, err)
-	shown["answers"], err = store.Answers(t.Context(), "acme", q)
+	shown["list"] = list.Items
+	answers, err := store.Answers(t.Context(), "acme", q)
 	require.NoError(t, err)
+	shown["answers"], shown["total"] = answers.Items, answers.Total
 	shown["parked"], err = store.Parked(t.Context())
 	require.NoError(t, err)
 	shown["positions"], err = store.Positions(t.Context())
