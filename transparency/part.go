@@ -13,21 +13,38 @@ import (
 func ReadHeader(export io.Reader) (Header, error) {
 	first, err := newExportReader(export).next()
 	if err != nil || first.Transparency == nil {
-		return Header{}, fmt.Errorf("the first line is not the header of an export: %w", errors.Join(err, errNoHeader))
+		return Header{}, noHeader(err)
 	}
 	return *first.Transparency, nil
 }
 
+// noHeader returns what is wrong with an export whose first line is no header; a nil error means
+// that the line is another one.
+func noHeader(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return errEmpty
+	case err != nil:
+		return fmt.Errorf("%w: %w", errNoHeader, err)
+	}
+	return errNoHeader
+}
+
+var (
+	errEmpty    = errors.New("it is empty: it has no header, so it is not an export")
+	errNoHeader = errors.New("the first line is not the header of an export; make it with `integrations audit export`")
+)
+
 // CopySegment writes the lines of a segment as they are, without the hashes that stand for the
 // positions before it. Behind the segments before, VerifyPart reads it. It is an error when the
-// segment begins with another position.
+// segment has no header, or begins with another position.
 func CopySegment(to io.Writer, segment io.Reader, from uint64) error {
 	header, lines := true, newExportReader(segment).lines
 	for lines.Scan() {
 		if header {
 			var l lineJSON
 			if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.Transparency == nil {
-				return errors.Join(err, errNoHeader)
+				return noHeader(err)
 			}
 			if parseSegment(strings.Split(l.Transparency.Checkpoint, "\n")).From != from {
 				return errors.New("its name is that of another segment")
@@ -44,5 +61,8 @@ func CopySegment(to io.Writer, segment io.Reader, from uint64) error {
 			return err
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil || !header {
+		return err
+	}
+	return errEmpty
 }

@@ -67,8 +67,8 @@ func (v *verification) run(export io.Reader, key, heldNotes []byte) (Report, err
 	lines := newExportReader(export)
 	v.report.Findings = []Finding{}
 	first, err := lines.next()
-	if err != nil && !errors.Is(err, io.EOF) || first.Transparency == nil {
-		return v.report, fmt.Errorf("the first line is not the header of an export: %w", errors.Join(err, errNoHeader))
+	if err != nil || first.Transparency == nil {
+		return v.report, noHeader(err)
 	}
 	v.header(*first.Transparency, key, heldNotes)
 	for v.report.OK() {
@@ -94,8 +94,6 @@ func (v *verification) run(export io.Reader, key, heldNotes []byte) (Report, err
 	}
 	return v.report, nil
 }
-
-var errNoHeader = errors.New("make it with `integrations audit export`")
 
 // verification is one run.
 type verification struct {
@@ -173,7 +171,7 @@ func (v *verification) isSegment(h Header, own Checkpoint, from uint64) bool {
 	case v.part && own.Segment.From == 0:
 		v.find(Unsigned, 0, 0, "the checkpoint is not of a segment of an archive, so it does not prove which messages there must be")
 	case v.part && own.Segment.From != from:
-		v.find(Disordered, from, from, "the segment from position %d is missing: another one follows that begins with %d", from, own.Segment.From)
+		v.find(Disordered, from, from, "the segment from position %d is missing, or is not a file: another one follows that begins with %d", from, own.Segment.From)
 	}
 	return v.report.OK()
 }

@@ -2,36 +2,34 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/terminal"
-	"github.com/seed677028b5/integrations/transparency"
 	"github.com/seed677028b5/integrations/transparency/archive"
 	"github.com/seed677028b5/integrations/transparency/trees"
 )
 
 // compareArchives compares each log of which there is an archive with it, and returns the results
-// and what is wrong. Signed are the logs that have a tree.
-func compareArchives(ctx context.Context, from archive.Objects, proofs *trees.Reader, signed []transparency.Log, to io.Writer) (all []archive.Compared, problems []string, err error) {
+// and what is wrong.
+func compareArchives(ctx context.Context, from archive.Objects, proofs *trees.Reader, to io.Writer) (all []archive.Compared, problems []string, err error) {
 	logs, err := archive.Logs(ctx, from)
 	if err != nil {
 		return nil, []string{fmt.Sprintf("the archive: %v", err)}, ctx.Err()
 	}
 	for _, log := range logs {
-		var c archive.Compared
-		there := slices.Contains(signed, log)
-		if there {
-			c, err = compareArchive(ctx, archive.Archive{Objects: from, Log: log}, proofs, to)
-		}
-		if !there || domain.KindOf(err) == domain.NotFound {
+		c, err := compareArchive(ctx, archive.Archive{Objects: from, Log: log}, proofs, to)
+		if domain.KindOf(err) == domain.NotFound || errors.Is(err, trees.ErrUnsigned) {
 			problems = append(problems, fmt.Sprintf("%s: nothing is signed of this log since it was restored or lost events, so it can't be compared with its archive; start the service, which signs it, and verify again", log))
 			continue
 		}
-		if err != nil {
+		if err != nil && !isFinding(ctx, err) {
 			return nil, nil, fmt.Errorf("compare %s with its archive: %w", log, err)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%s can't be compared with its archive: %v", log, err))
 		}
 		all, problems = append(all, c), append(problems, c.Problems...)
 	}

@@ -92,9 +92,6 @@ func (v *verification) compareAuthorizations(ctx context.Context, shown projecti
 		}
 	}
 	for k, a := range v.authorizations {
-		if a.listed {
-			v.report.Authorizations++
-		}
 		if a.listed && !a.shown && !v.authorizationChanged(ctx, k) {
 			v.problem("%s/%s: the log has the authorization %s and the read model does not show it", k.Workspace, k.ID, k.Key)
 		}

@@ -35,6 +35,32 @@ func openReadModel(ctx context.Context, c Config) (readModel, error) {
 	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Mode: projections.ReadOnly, Log: c.Log}}, nil
 }
 
+// compareReadModel compares the read model with the state that the log leads to, once it shows the
+// whole log.
+func (v *verification) compareReadModel(ctx context.Context, shown readModel) error {
+	if err := v.catchUp(ctx, shown); err != nil {
+		return err
+	}
+	if err := v.compare(ctx, shown); err != nil {
+		return err
+	}
+	return v.compareAuthorizations(ctx, shown)
+}
+
+// count counts what the log leads to.
+func (v *verification) count() {
+	for _, f := range v.folded {
+		if !f.deleted {
+			v.report.Integrations++
+		}
+	}
+	for _, a := range v.authorizations {
+		if a.listed {
+			v.report.Authorizations++
+		}
+	}
+}
+
 // catchUp waits until the read model shows the whole log.
 func (v *verification) catchUp(ctx context.Context, shown readModel) error {
 	wait, cancel := context.WithTimeout(ctx, v.CatchUp)
@@ -55,7 +81,6 @@ func (v *verification) compare(ctx context.Context, shown projections.Model) err
 			workspaces[k.Workspace] = map[group]int{}
 		}
 		if !f.deleted {
-			v.report.Integrations++
 			workspaces[k.Workspace][f.group]++
 		}
 	}

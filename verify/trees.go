@@ -37,8 +37,12 @@ func (v *verification) compareTrees(ctx context.Context) error {
 			}
 			continue
 		}
-		if err != nil {
+		if err != nil && !isFinding(ctx, err) {
 			return fmt.Errorf("compare %s with its tree: %w", log, err)
+		}
+		if err != nil {
+			v.problem("%s can't be compared with its tree: %v", log, err)
+			continue
 		}
 		for _, p := range c.Problems {
 			v.problem("%s", p)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,13 @@ var ann = commands.Caller{Workspace: "acme", Actor: "key-ann", RequestID: "req-1
 // open returns a service with an integration that has a secret, and what verifies it.
 func open(t *testing.T) (*commands.Service, verify.Config) {
 	t.Helper()
+	_, service, c := openOn(t)
+	return service, c
+}
+
+// openOn is open, and returns the connection too.
+func openOn(t *testing.T) (*nats.Conn, *commands.Service, verify.Config) {
+	t.Helper()
 	nc, log := natstest.Connect(t), slog.New(slog.DiscardHandler)
 	events, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: func(context.Context) (bool, error) { return true, nil }})
 	require.NoError(t, err)
@@ -39,7 +47,7 @@ func open(t *testing.T) (*commands.Service, verify.Config) {
 		"name": "crm", "display_name": "CRM", "base_url": "https://crm.example.com", "auth": map[string]any{"bearer_token_value": "t"},
 	}, commands.Condition{})
 	require.NoError(t, err)
-	return service, verify.Config{
+	return nc, service, verify.Config{
 		Events: events, Vault: secrets, Generations: &sqlite.Generations{Folder: t.TempDir(), Log: log},
 		CatchUp: time.Minute, Now: time.Now, Progress: io.Discard, Log: log,
 	}

@@ -60,9 +60,18 @@ func (a Archive) starts(ctx context.Context) ([]uint64, error) {
 	}
 	slices.Sort(all)
 	if len(all) > 0 && all[0] != 1 {
-		return nil, fmt.Errorf("the archive begins with position %d: its first segment %s is missing", all[0], a.name(1))
+		return nil, fmt.Errorf("the archive begins with position %d: its first segment %s", all[0], a.absent(ctx, 1))
 	}
 	return all, nil
+}
+
+// absent returns the name of a segment that is not listed, and why: a folder can be in its place.
+func (a Archive) absent(ctx context.Context, from uint64) string {
+	_, err := a.Objects.Get(ctx, a.name(from))
+	if err == nil {
+		return a.name(from) + " is missing from the list of files"
+	}
+	return fmt.Sprintf("%s is missing: %v", a.name(from), err)
 }
 
 // A Segment is a verified part of the archive.
@@ -75,8 +84,20 @@ type Segment struct {
 // The limits of a segment, which is kept in memory.
 const (
 	maxPositions = 16384
-	maxBytes     = 32 << 20 // of messages; one more may exceed it
+	maxBytes     = 32 << 20     // of messages; one more may exceed it
+	maxRead      = 2 * maxBytes // of messages that are read: earlier builds did not count headers
 )
+
+// sizeOf returns how many bytes a message has, its headers included.
+func sizeOf(e transparency.Entry) int {
+	size := len(e.Subject) + len(e.Data)
+	for name, values := range e.Headers {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return size
+}
 
 // read returns a segment that is signed with a key and continues the one with another note, "" when
 // that is not known.
@@ -101,7 +122,15 @@ func (a Archive) read(ctx context.Context, from uint64, key []byte, before strin
 		return s, a.damaged(from, err)
 	}
 	defer export.Close()
+	size := 0 // anybody can write entries behind a signed header, which is compared with them at the end only
 	report, err := transparency.VerifyPart(export, key, []byte(before), func(e transparency.Entry) error {
+		switch {
+		case e.Position < from || e.Position > s.To:
+			return fmt.Errorf("it has a message of another segment, at position %d", e.Position)
+		case size >= maxRead:
+			return fmt.Errorf("its messages up to position %d have more than %d MiB, which no segment has", e.Position-1, maxRead>>20)
+		}
+		size += sizeOf(e)
 		s.Entries = append(s.Entries, e)
 		return nil
 	})
@@ -179,7 +208,7 @@ func (a Archive) segments(ctx context.Context, key []byte, after uint64) iter.Se
 			var s Segment
 			switch {
 			case n > 0 && from > before.To+1:
-				err = fmt.Errorf("the archive lacks the positions %d to %d: segment %s is missing", before.To+1, from-1, a.name(before.To+1))
+				err = fmt.Errorf("the archive lacks the positions %d to %d: segment %s", before.To+1, from-1, a.absent(ctx, before.To+1))
 			case n > 0 && from <= before.To:
 				err = a.damaged(from, fmt.Errorf("the one before it ends with position %d", before.To))
 			default:

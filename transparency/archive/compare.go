@@ -26,13 +26,15 @@ const maxProblems = 20
 
 // Compare compares a log with its archive, up to the end of the archive: each message that both
 // have, byte for byte, and the archive with the tree of the log. What is wrong with the archive,
-// or can't be read of it, is a problem. An error means that the log or its tree can't be read.
+// or can't be read of it, is a problem, and so is what the log has lost since it was archived. An
+// error means that the log or its tree can't be read.
 func (a Archive) Compare(ctx context.Context, log *trees.Reader, progress func(position, to uint64)) (Compared, error) {
 	c := comparing{Compared: Compared{Log: a.Log, Problems: []string{}}}
-	tree, err := log.Snapshot(ctx, a.Log)
+	tree, last, err := log.Signed(ctx, a.Log)
 	if err != nil {
 		return c.Compared, err
 	}
+	c.last = last
 	key, err := transparency.ParseKey(log.Key.Public())
 	if err != nil {
 		return c.Compared, err
@@ -40,7 +42,9 @@ func (a Archive) Compare(ctx context.Context, log *trees.Reader, progress func(p
 	end, err := a.Check(ctx, tree, key)
 	if err != nil {
 		c.problem(err)
-		return c.Compared, ctx.Err()
+		if !errors.Is(err, errLost) {
+			return c.Compared, ctx.Err()
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx) // ends the reading of both
 	defer cancel()
@@ -49,6 +53,7 @@ func (a Archive) Compare(ctx context.Context, log *trees.Reader, progress func(p
 	c.log, c.expires, c.accepted = next, a.Log.Expires(), log.Events.Lineage().Accepted > 0
 	for segment, err := range a.Segments(ctx, key, 0) {
 		if err != nil {
+			c.list()
 			c.problem(err)
 			return c.Compared, ctx.Err()
 		}
@@ -61,6 +66,7 @@ func (a Archive) Compare(ctx context.Context, log *trees.Reader, progress func(p
 		c.Position = segment.To
 		progress(c.Position, end.To)
 	}
+	c.list()
 	return c.Compared, ctx.Err()
 }
 
@@ -88,9 +94,10 @@ type comparing struct {
 	log      func() (transparency.Entry, error, bool)
 	ahead    *transparency.Entry // of the log, behind what was compared
 	ended    bool
-	expires  bool // messages of the log may be gone
-	accepted bool // an operator has accepted that some are
-	gone     span // that the log lacks, not listed yet
+	expires  bool   // messages of the log may be gone
+	accepted bool   // an operator has accepted that some are
+	gone     span   // that the log lacks, not listed yet
+	last     uint64 // of the log: nothing behind it has expired or was accepted as lost
 }
 
 // span is a range of positions, both ends included; the zero span is empty.
@@ -123,11 +130,7 @@ func (c *comparing) segment(s Segment) error {
 		}
 		c.Events++
 	}
-	if err := c.only(s.To + 1); err != nil {
-		return err
-	}
-	c.list()
-	return nil
+	return c.only(s.To + 1)
 }
 
 // only counts the messages of the log before a position, of which the archive has hashes.
@@ -158,7 +161,7 @@ func (c *comparing) peek() (*transparency.Entry, error) {
 
 // lacks records a message that the archive has, and the log no longer.
 func (c *comparing) lacks(position uint64) {
-	if c.OnlyArchive++; c.gone.To+1 == position && c.gone.From > 0 {
+	if c.OnlyArchive++; c.gone.To+1 == position && c.gone.From > 0 && c.gone.To != c.last {
 		c.gone.To = position
 		return
 	}
@@ -168,7 +171,7 @@ func (c *comparing) lacks(position uint64) {
 
 // list lists the messages that the log lacks, unless it may.
 func (c *comparing) list() {
-	if c.gone.From > 0 && !c.expires && !c.accepted {
+	if c.gone.From > 0 && (c.gone.From > c.last || !c.expires && !c.accepted) {
 		c.problem(fmt.Errorf("positions %d to %d are missing from the log; the archive has them", c.gone.From, c.gone.To))
 	}
 	c.gone = span{}

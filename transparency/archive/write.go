@@ -93,7 +93,7 @@ func (a Archive) Check(ctx context.Context, tree *trees.Snapshot, key []byte) (S
 		return end, err
 	}
 	if end.To > tree.Size() {
-		return end, fmt.Errorf("the archive has %d positions of %s, and the log only %d that are signed: it is of another log", end.To, a.Log, tree.Size())
+		return end, fmt.Errorf("the archive has %d positions of %s, and the log only %d that are signed: %w", end.To, a.Log, tree.Size(), errLonger(tree.IsOf(end.Checkpoint)))
 	}
 	root, err := tree.Root(end.To)
 	if err == nil && root != end.Checkpoint.Root {
@@ -101,6 +101,16 @@ func (a Archive) Check(ctx context.Context, tree *trees.Snapshot, key []byte) (S
 	}
 	return end, err
 }
+
+// errLonger returns why an archive has more than the tree of a log.
+func errLonger(sameOrigin bool) error {
+	if sameOrigin {
+		return errLost
+	}
+	return errors.New("it is of another log")
+}
+
+var errLost = errors.New("the log has lost its end, or it is of another log; restore a backup, or see integrations verify --archive")
 
 // writingSegment collects the messages of a segment.
 type writingSegment struct {
@@ -111,7 +121,7 @@ type writingSegment struct {
 	to      uint64 // where the archive will end
 	at      uint64 // where it ends
 	entries []transparency.Entry
-	size    int
+	size    int // of them, with their headers
 	done    *Written
 }
 
@@ -135,7 +145,7 @@ func (r *writingSegment) add(ctx context.Context, e transparency.Entry) error {
 		return fmt.Errorf("position %d of %s was changed: its hash in the tree is another one; run integrations verify", e.Position, r.Log)
 	}
 	r.entries = append(r.entries, e)
-	if r.size += len(e.Data); r.size >= cmp.Or(r.maxBytes, maxBytes) || e.Position == r.last() {
+	if r.size += sizeOf(e); r.size >= cmp.Or(r.maxBytes, maxBytes) || e.Position == r.last() {
 		return r.write(ctx, e.Position)
 	}
 	return nil
@@ -169,7 +179,9 @@ func (r *writingSegment) write(ctx context.Context, to uint64) error {
 	r.done.Segments++
 	r.done.Events += uint64(len(r.entries))
 	r.done.Hashes += to - r.at - uint64(len(r.entries))
-	r.done.Bytes += uint64(r.size) //nolint:gosec // a sum of lengths
+	for _, e := range r.entries {
+		r.done.Bytes += uint64(len(e.Data))
+	}
 	r.done.Stored += uint64(len(data))
 	r.done.Position, r.done.Checkpoint = to, signed.Note
 	r.at, r.entries, r.size = to, r.entries[:0], 0

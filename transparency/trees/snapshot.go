@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/seed677028b5/integrations/transparency"
 )
@@ -16,27 +18,55 @@ type Snapshot struct {
 	tiles transparency.TileSource
 }
 
-// errUnsigned means that the tree is not yet that of the present log.
-var errUnsigned = errors.New("nothing is signed of this log since it was restored or lost events; start the service, which signs it")
+// ErrUnsigned means that the tree is not yet that of the present log.
+var ErrUnsigned = errors.New("nothing is signed of this log since it was restored or lost events; start the service, which signs it")
 
-// Snapshot returns the tree of a log.
+// Snapshot returns the tree of a log that has all that is in the tree. The error is ErrUnsigned when
+// the service makes another tree when it runs, and ErrShorter when that is for an operator to decide.
 func (r *Reader) Snapshot(ctx context.Context, log transparency.Log) (*Snapshot, error) {
-	s, err := r.Trees.State(ctx, log)
-	if err != nil {
+	s, last, err := r.Signed(ctx, log)
+	switch {
+	case err != nil:
 		return nil, err
+	case s.Size() > last && strict(log):
+		return nil, fmt.Errorf("%s: %w: %d positions, and a checkpoint was signed for %d; run integrations verify", log, ErrShorter, last, s.Size())
+	case s.Size() > last:
+		return nil, fmt.Errorf("%s: %w", log, ErrUnsigned)
+	}
+	return s, nil
+}
+
+// Signed returns the tree of a log, and the last position that the log has now: it may have lost its
+// end since it was signed. The error is ErrUnsigned when the tree is of another log.
+func (r *Reader) Signed(ctx context.Context, log transparency.Log) (s *Snapshot, last uint64, err error) {
+	state, err := r.Trees.State(ctx, log)
+	if err != nil {
+		return nil, 0, err
 	}
 	bounds, err := r.Events.Bounds(ctx, r.Streams[log])
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if !isOf(s.Identity, Identity(r.Events.Lineage(), log, bounds)) || s.Edge.Size > bounds.Last {
-		return nil, fmt.Errorf("%s: %w", log, errUnsigned)
+	if !isOf(state.Identity, Identity(r.Events.Lineage(), log, bounds)) {
+		return nil, 0, fmt.Errorf("%s: %w", log, ErrUnsigned)
 	}
-	return &Snapshot{log: log, state: s, key: r.Key, tiles: r.Trees.source(ctx, log, s)}, nil
+	return &Snapshot{log: log, state: state, key: r.Key, tiles: r.Trees.source(ctx, log, state)}, bounds.Last, nil
 }
 
 // Size returns how many positions are signed.
 func (s *Snapshot) Size() uint64 { return s.state.Edge.Size }
+
+// IsOf reports whether a checkpoint was signed for this log, also before the log lost its end and its
+// tree went on under another origin.
+func (s *Snapshot) IsOf(c transparency.Checkpoint) bool {
+	return c.Log() == s.log && unforked(c.Origin) == unforked(transparency.OriginOf(s.log, s.state.Identity))
+}
+
+// unforked returns an origin without its log and what nextFork adds.
+func unforked(origin string) string {
+	stem, _, _ := strings.Cut(path.Dir(origin), ".")
+	return stem
+}
 
 // Leaf returns the hash of a position.
 func (s *Snapshot) Leaf(position uint64) (transparency.Hash, error) {
