@@ -54,8 +54,10 @@ func TestEachMessageOfABatchCountsForTheLimits(t *testing.T) {
 		size   int
 		status int
 	}{
-		{transport.Limits{Call: 1}, 2, 202}, {transport.Limits{Call: 1}, 3, 429},
-		{transport.Limits{Workspace: 1}, 2, 202}, {transport.Limits{Workspace: 1}, 3, 429},
+		{transport.Limits{Call: 1}, 2, 202},
+		{transport.Limits{Call: 1}, 3, 429},
+		{transport.Limits{Workspace: 1}, 2, 202},
+		{transport.Limits{Workspace: 1}, 3, 429},
 	} {
 		s := serve(t, func(set *settings) {
 			set.adjust = func(api *transport.Server) { api.Limits = row.limits }
