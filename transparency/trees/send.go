@@ -44,9 +44,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		sent := map[string]string{} // the last note, by destination and log
 		for ctx.Err() == nil {
 			for _, log := range transparency.Logs() {
-				for _, to := range s.To {
-					s.once(ctx, log, to, sent)
-				}
+				s.once(ctx, log, sent)
 			}
 			streams.Wait(ctx, s.Every)
 		}
@@ -54,23 +52,33 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 }
 
-// once sends the checkpoint of a log to one destination, unless it has it.
-func (s *Sender) once(ctx context.Context, log transparency.Log, to string, sent map[string]string) {
+// once sends the checkpoint of a log to each destination that does not have it.
+func (s *Sender) once(ctx context.Context, log transparency.Log, sent map[string]string) {
 	state, err := s.Trees.load(ctx, log)
-	key := to + " " + string(log)
-	if err == nil && (state.sequence == 0 || state.Edge.Size == 0 || sent[key] == state.Note) {
-		return
-	}
-	if err == nil {
-		err = s.send(ctx, to, state.Note)
-	}
 	if err != nil {
-		if ctx.Err() == nil {
-			s.Log.WarnContext(ctx, "a checkpoint was not sent; it is tried again", slog.String("log", string(log)), slog.Any("err", err))
-		}
+		s.failed(ctx, log, err)
 		return
 	}
-	sent[key] = state.Note
+	if state.sequence == 0 || state.Edge.Size == 0 {
+		return
+	}
+	for _, to := range s.To {
+		key := to + " " + string(log)
+		if sent[key] == state.Note {
+			continue
+		}
+		if err := s.send(ctx, to, state.Note); err != nil {
+			s.failed(ctx, log, err)
+			continue
+		}
+		sent[key] = state.Note
+	}
+}
+
+func (s *Sender) failed(ctx context.Context, log transparency.Log, err error) {
+	if ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "a checkpoint was not sent; it is tried again", slog.String("log", string(log)), slog.Any("err", err))
+	}
 }
 
 func (s *Sender) send(ctx context.Context, to, note string) error {
