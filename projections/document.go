@@ -54,7 +54,7 @@ func DecodeProbe(data []byte) (LastProbe, error) {
 // Answer is what the API answers of an integration.
 type Answer struct {
 	Body    []byte // JSON
-	Version uint64 // of the integration; only set by Answer
+	Version uint64 // of the integration; Answers may leave it out
 	Key     Key    // its place in the order of the list; only set by Answers
 }
 
