@@ -16,6 +16,7 @@ const (
 	Unauthenticated Kind = "unauthenticated" // the caller is not known
 	Forbidden       Kind = "forbidden"       // the caller is known and may not do this
 	NotFound        Kind = "not_found"       // the workspace has no such thing
+	Gone            Kind = "gone"            // it existed, and only an archive has it
 	Conflict        Kind = "conflict"        // the request conflicts with the present state
 	Stale           Kind = "stale"           // the caller decided on an older version
 	TooLarge        Kind = "too_large"       // the request exceeds a size limit

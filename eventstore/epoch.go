@@ -16,6 +16,9 @@ import (
 // lost. Missing is how many lost events an operator accepts. Formerly is the identity
 // of a log that this one replaces without being made from it, or empty.
 func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly string) error {
+	if err := s.forgetRemoved(ctx, e.After); err != nil {
+		return err
+	}
 	return s.changeLineage(ctx, func(known Lineage, created time.Time) (Lineage, bool) {
 		e := e
 		if formerly != "" && known.index(formerly) < 0 {
@@ -23,7 +26,7 @@ func (s *Store) Begin(ctx context.Context, e Epoch, missing uint64, formerly str
 			e.After, e.Probes = 0, 0
 		}
 		e.ID, e.Stream = rand.Text(), created
-		return Lineage{Epochs: append(known.Epochs, e), Accepted: missing}, true
+		return Lineage{Epochs: append(known.Epochs, e), Accepted: missing, Removed: known.Removed}, true
 	})
 }
 

@@ -46,7 +46,8 @@ type Store struct {
 	positions jetstream.KeyValue // of subscribers
 	state     jetstream.KeyValue // the lineage of the log
 	lineage   atomic.Pointer[Lineage]
-	damage    atomic.Pointer[error]  // why changes are refused
+	damage    atomic.Pointer[error] // why changes are refused
+	removed   atomic.Pointer[removedPositions]
 	holder    atomic.Pointer[string] // the log whose tokens nobody else has, as last read
 	highest   highest
 	reading   reading

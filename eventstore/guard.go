@@ -106,6 +106,9 @@ func (g *Guard) saveMark(ctx context.Context) error {
 
 func (g *Guard) once(ctx context.Context) error {
 	i, err := g.Check(ctx)
+	if err == nil && i.interrupted {
+		err = g.Store.endInterrupted(ctx)
+	}
 	if err != nil || !i.Whole() {
 		return err
 	}

@@ -26,22 +26,29 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	}
 	state := info.State
 	i := Integrity{Log: known.ID(), First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs}
+	i.interrupted = isLimited(info.Config)
 	gone := state.LastSeq - min(state.LastSeq, state.Msgs)
-	if gone > 0 {
-		if i.Ranges, err = s.gaps(ctx); err != nil {
+	i.Removed = min(gone, known.Removal().Count)
+	lost := gone - i.Removed
+	if scrubbed.Log == i.Log && scrubbed.Missing > lost {
+		lost, i.Ranges = scrubbed.Missing, scrubbed.Ranges
+	}
+	i.Accepted = min(lost, known.Accepted)
+	if i.Missing = lost - i.Accepted; i.Missing == 0 {
+		i.Ranges = nil
+	}
+	removed, err := s.removedOf(ctx, known)
+	if err != nil {
+		return Integrity{}, err
+	}
+	if i.Missing > 0 && i.Ranges == nil && gone <= maxListed {
+		if i.Ranges, err = s.gaps(ctx, removed); err != nil {
 			return Integrity{}, err
 		}
 	}
-	if scrubbed.Log == i.Log && scrubbed.Missing > gone {
-		gone, i.Ranges = scrubbed.Missing, scrubbed.Ranges
-	}
-	i.Accepted = min(gone, known.Accepted)
-	if i.Missing = gone - i.Accepted; i.Missing == 0 {
-		i.Ranges = nil
-	}
 	s.highest.observe(i.Log, i.Last)
 	for _, m := range append(marks, s.highest.mark()) {
-		if err := s.compare(ctx, m, known, &i); err != nil {
+		if err := s.compare(ctx, m, known, removed, &i); err != nil {
 			return Integrity{}, err
 		}
 	}
@@ -51,31 +58,35 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	return i, nil
 }
 
-// gaps returns the first few ranges of positions without an event.
-func (s *Store) gaps(ctx context.Context) ([]Range, error) {
+// maxListed is how many positions without an event the server is asked to list: it answers with 7
+// bytes for each. Where there are more, a scrub finds which ones are missing.
+const maxListed = 50_000
+
+// gaps returns the first few ranges of positions without an event that were not removed.
+func (s *Store) gaps(ctx context.Context, removed *Positions) ([]Range, error) {
 	info, err := s.info(ctx, jetstream.WithDeletedDetails(true))
 	if err != nil {
 		return nil, err
 	}
 	var all Scrubbed
-	if all.add(0, info.State.FirstSeq); len(info.State.Deleted) == 0 {
+	if all.add(0, info.State.FirstSeq, removed); len(info.State.Deleted) == 0 {
 		return all.Ranges, nil
 	}
 	slices.Sort(info.State.Deleted)
 	from, to := info.State.Deleted[0], info.State.Deleted[0]
 	for _, position := range info.State.Deleted[1:] {
 		if position > to+1 {
-			all.add(from-1, to+1)
+			all.add(from-1, to+1, removed)
 			from = position
 		}
 		to = position
 	}
-	all.add(from-1, to+1)
+	all.add(from-1, to+1, removed)
 	return all.Ranges, nil
 }
 
 // compare checks that the event of a mark is still in the log.
-func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity) error {
+func (s *Store) compare(ctx context.Context, m Mark, known Lineage, removed *Positions, i *Integrity) error {
 	at, same := known.Locate(m.Log, m.Position)
 	switch {
 	case m.Position == 0:
@@ -97,7 +108,7 @@ func (s *Store) compare(ctx context.Context, m Mark, known Lineage, i *Integrity
 	}
 	hash, err := s.hashOf(ctx, at)
 	switch {
-	case errors.Is(err, errNoEvent) && known.Accepted > 0: // it may be one of those
+	case errors.Is(err, errNoEvent) && (removed.Has(at) || known.Accepted > 0): // it may be one of those
 		return nil
 	case errors.Is(err, errNoEvent):
 		i.add(Range{at, at})

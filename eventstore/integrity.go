@@ -22,7 +22,8 @@ type Range struct {
 }
 
 // Integrity is the result of checking the log. The log has no limits and nothing can
-// be deleted from it, so every position from 1 to the last has an event.
+// be deleted from it, so every position from 1 to the last has an event, except those that Prune has
+// removed.
 type Integrity struct {
 	Log      string  `json:"log"` // its identity
 	First    uint64  `json:"first"`
@@ -32,6 +33,9 @@ type Integrity struct {
 	Ranges   []Range `json:"ranges,omitempty"`   // the first few ranges of missing positions
 	Replaced bool    `json:"replaced,omitempty"` // an event differs from the one seen before at its position
 	Accepted uint64  `json:"accepted"`           // missing events that an operator has accepted as lost
+	Removed  uint64  `json:"removed,omitempty"`  // events that were removed because an archive has them
+
+	interrupted bool // a Prune that has ended, or has not begun yet, still has the log limited
 }
 
 // maxRanges bounds the listed ranges.
@@ -61,7 +65,11 @@ func (i Integrity) Describe() string {
 				ranges = append(ranges, fmt.Sprintf("%d to %d", r.From, r.To))
 			}
 		}
-		what = append(what, fmt.Sprintf("%d events are missing (positions %s)", i.Missing, strings.Join(ranges, ", ")))
+		missing := fmt.Sprintf("%d events are missing", i.Missing)
+		if len(ranges) > 0 { // else a scrub finds them
+			missing += " (positions " + strings.Join(ranges, ", ") + ")"
+		}
+		what = append(what, missing)
 	}
 	if i.Replaced {
 		what = append(what, "recorded events have changed")
@@ -91,13 +99,12 @@ type Scrubbed struct {
 	Log     string  // the identity of the log at that time
 }
 
-// add adds the positions between two events.
-func (f *Scrubbed) add(at, next uint64) {
-	if next <= at+1 {
-		return
-	}
-	f.Missing += next - at - 1
-	if len(f.Ranges) < maxRanges {
-		f.Ranges = append(f.Ranges, Range{at + 1, next - 1})
+// add adds the positions between two events that were not removed.
+func (f *Scrubbed) add(at, next uint64, removed *Positions) {
+	for _, r := range removed.Others(at+1, next-1) {
+		f.Missing += r.To - r.From + 1
+		if len(f.Ranges) < maxRanges {
+			f.Ranges = append(f.Ranges, r)
+		}
 	}
 }

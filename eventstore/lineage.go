@@ -16,6 +16,8 @@ import (
 type Lineage struct {
 	Epochs   []Epoch `json:"epochs"`             // the present one last
 	Accepted uint64  `json:"accepted,omitempty"` // how many lost events an operator has accepted
+
+	Removed *Removal `json:"removed,omitempty"` // events that only an archive has; nil: none
 }
 
 // An Epoch is the time during which the log only grew.

@@ -36,8 +36,13 @@ func (s *Store) Messages(ctx context.Context, stream, filter string, after, to u
 	return func(yield func([]Message, error) bool) {
 		reading, end := s.startReading(ctx)
 		defer end()
+		removed, err := s.removedFrom(reading, stream)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		at := after
-		err := s.readUpTo(reading, stream, filter, after, to, func(batch []Message) bool {
+		err = s.readUpTo(reading, stream, filter, removed, after, to, func(batch []Message) bool {
 			at = batch[len(batch)-1].Position
 			return yield(batch, nil)
 		})
@@ -45,7 +50,7 @@ func (s *Store) Messages(ctx context.Context, stream, filter string, after, to u
 		case errors.Is(err, errStopped):
 			return
 		case err == nil:
-			if err = s.confirmGap(reading, stream, filter, at, to+1); err == nil {
+			if err = s.confirmGap(reading, stream, filter, removed, at, to+1); err == nil {
 				return
 			}
 		}
@@ -61,7 +66,7 @@ func (s *Store) Messages(ctx context.Context, stream, filter string, after, to u
 // errStopped means that a caller needs no more.
 var errStopped = errors.New("stopped")
 
-func (s *Store) readUpTo(ctx context.Context, stream, filter string, after, to uint64, take func([]Message) bool) error {
+func (s *Store) readUpTo(ctx context.Context, stream, filter string, removed *Positions, after, to uint64, take func([]Message) bool) error {
 	first, err := streams.NextFromLeader(ctx, s.nc, stream, filter, after+1)
 	if err != nil || first == nil || first.Sequence > to {
 		return err
@@ -84,7 +89,7 @@ func (s *Store) readUpTo(ctx context.Context, stream, filter string, after, to u
 				ended = true
 				break
 			}
-			if err := s.confirmGap(ctx, stream, filter, at, m.sequence); err != nil {
+			if err := s.confirmGap(ctx, stream, filter, removed, at, m.sequence); err != nil {
 				return err
 			}
 			if at = m.sequence; m.pending == 0 || at == to {
@@ -114,9 +119,9 @@ func stored(m sequenced) (Message, error) {
 }
 
 // confirmGap returns an error unless the leader of a stream has no message on a filter between
-// two positions either.
-func (s *Store) confirmGap(ctx context.Context, stream, filter string, after, before uint64) error {
-	if after+1 >= before {
+// two positions either. What was removed needs no confirmation.
+func (s *Store) confirmGap(ctx context.Context, stream, filter string, removed *Positions, after, before uint64) error {
+	if len(removed.Others(after+1, before-1)) == 0 {
 		return nil
 	}
 	first, err := streams.NextFromLeader(ctx, s.nc, stream, filter, after+1)

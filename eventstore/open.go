@@ -34,7 +34,10 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err := s.addSubjects(ctx, logConfig(cfg).Subjects); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	if err := checkLog(s.log.CachedInfo().Config); err != nil {
+	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if err := s.checkLimits(ctx); err != nil {
 		return nil, fmt.Errorf("open event store: stream %s: %w", logName, err)
 	}
 	s.appends = &group{js: js, batches: s.log.CachedInfo().Config.AllowAtomicPublish, timeout: s.timeout, stored: s.stored}
@@ -58,9 +61,6 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if _, err = streams.Ensure(ctx, js, deadLetterConfig(cfg)); err != nil {
-		return nil, fmt.Errorf("open event store: %w", err)
-	}
-	if err := s.openBuckets(ctx, cfg.Replicas); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if err := s.openLineage(ctx); err != nil {

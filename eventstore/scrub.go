@@ -29,6 +29,10 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 	if err != nil || head == 0 {
 		return found, err
 	}
+	removed, err := s.Removed(ctx)
+	if err != nil {
+		return found, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(bounded, logName, jetstream.ConsumerConfig{
@@ -58,7 +62,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			if received++; meta.Sequence.Consumer != received {
 				return found, unavailable(errScrubCut, "scrub the log")
 			}
-			found.add(at, meta.Sequence.Stream)
+			found.add(at, meta.Sequence.Stream, removed)
 			at = meta.Sequence.Stream
 			if at >= head || meta.NumPending == 0 { // without this it would wait for a full batch
 				break
@@ -75,7 +79,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(position, head uint64))
 			if info.NumPending > 0 {
 				return found, unavailable(errScrubCut, "scrub the log")
 			}
-			found.add(at, head+1)
+			found.add(at, head+1, removed)
 			at = head
 		}
 		progress(at, head)

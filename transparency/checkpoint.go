@@ -25,6 +25,7 @@ type Checkpoint struct {
 	Note   string // with its signature, as it was signed
 
 	Segment Segment // that it was signed for, if it is of one
+	Removal Removal // the same
 }
 
 // OriginOf returns the origin of a log whose identity is id.
@@ -38,7 +39,7 @@ func (c Checkpoint) Log() Log { return Log(c.Origin[strings.LastIndexByte(c.Orig
 
 // body returns what is signed.
 func (c Checkpoint) body() string {
-	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.Root[:]) + "\n" + c.Segment.line()
+	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.Root[:]) + "\n" + c.Segment.line() + c.Removal.line()
 }
 
 // A Key signs checkpoints (Ed25519). Its seed can't be printed.
@@ -158,7 +159,7 @@ func ParseCheckpoint(text string, key ed25519.PublicKey) (Checkpoint, error) {
 	if c.Root, err = parseHash(lines[2]); err != nil {
 		return Checkpoint{}, fmt.Errorf("read a checkpoint: the third line: %w", err)
 	}
-	c.Segment = parseSegment(lines[3:])
+	c.Segment, c.Removal = parseSegment(lines[3:]), parseRemoval(lines[3:])
 	return c, nil
 }
 

@@ -18,6 +18,7 @@ var statuses = map[domain.Kind]int{
 	domain.Unauthenticated: http.StatusUnauthorized,
 	domain.Forbidden:       http.StatusForbidden,
 	domain.NotFound:        http.StatusNotFound,
+	domain.Gone:            http.StatusGone,
 	domain.Conflict:        http.StatusConflict,
 	domain.Stale:           http.StatusPreconditionFailed,
 	domain.TooLarge:        http.StatusRequestEntityTooLarge,

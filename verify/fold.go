@@ -46,10 +46,13 @@ func (v *verification) missing(position uint64) {
 		return
 	}
 	v.gap = to
-	if v.report.Accepted += to - from + 1; v.report.Accepted <= v.Events.Lineage().Accepted {
-		return
+	v.report.Removed += to - from + 1
+	for _, lost := range v.removed.Others(from, to) {
+		v.report.Removed -= lost.To - lost.From + 1
+		if v.report.Accepted += lost.To - lost.From + 1; v.report.Accepted > v.Events.Lineage().Accepted {
+			v.problem("events are missing from the log, or can't be read: positions %d to %d", lost.From, lost.To)
+		}
 	}
-	v.problem("events are missing from the log, or can't be read: positions %d to %d", from, to)
 }
 
 // event adds one event to the state of its integration.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/transparency"
+	"github.com/seed677028b5/integrations/transparency/archive"
 )
 
 // Tree is a log that was compared with its tree.
@@ -13,8 +14,24 @@ type Tree struct {
 	Log       transparency.Log `json:"log"`
 	Size      uint64           `json:"size"`      // positions of the last checkpoint
 	Expired   uint64           `json:"expired"`   // of which only the hash is left
+	Removed   uint64           `json:"removed"`   // of which an archive has the event, and the log no longer
 	Held      int              `json:"held"`      // checkpoints held elsewhere that it was compared with
 	Unchanged uint64           `json:"unchanged"` // up to here it is what a held checkpoint was signed for
+}
+
+// checkRemoval verifies what was signed for the events that were removed from the log.
+func (v *verification) checkRemoval(ctx context.Context) error {
+	if v.Proofs == nil {
+		return nil
+	}
+	_, err := archive.VerifyRemoval(ctx, v.Proofs)
+	if err != nil && !isFinding(ctx, err) {
+		return fmt.Errorf("verify the record of removed events: %w", err)
+	}
+	if err != nil {
+		v.problem("%v", err)
+	}
+	return nil
 }
 
 // compareTrees compares each log with its tree, and both with the held checkpoints.
@@ -47,7 +64,7 @@ func (v *verification) compareTrees(ctx context.Context) error {
 		for _, p := range c.Problems {
 			v.problem("%s", p)
 		}
-		v.report.Trees = append(v.report.Trees, Tree{Log: log, Size: c.Size, Expired: c.Expired, Held: c.Held, Unchanged: c.Unchanged})
+		v.report.Trees = append(v.report.Trees, Tree{Log: log, Size: c.Size, Expired: c.Expired, Removed: c.Removed, Held: c.Held, Unchanged: c.Unchanged})
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type Report struct {
 	Authorizations int                `json:"authorizations"`     // that are not revoked
 	Secrets        int                `json:"secrets"`            // that events name
 	Accepted       uint64             `json:"accepted"`           // events that are missing and that an operator accepted as lost
+	Removed        uint64             `json:"removed"`            // events that only an archive has
 	Trees          []Tree             `json:"trees,omitempty"`    // that were compared with their logs
 	Archives       []archive.Compared `json:"archives,omitempty"` // that were compared with their logs
 	Problems       []string           `json:"problems"`
@@ -63,6 +64,9 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if v.head, err = c.Events.Head(ctx); err != nil {
 		return report, err
 	}
+	if v.removed, err = c.Events.Removed(ctx); err != nil {
+		return report, err
+	}
 	if err := v.fold(ctx); err != nil {
 		return report, err
 	}
@@ -76,6 +80,9 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		v.problem("the read model can't be compared with the log: %v", err)
 	}
 	if err := v.compareTrees(ctx); err != nil {
+		return report, err
+	}
+	if err := v.checkRemoval(ctx); err != nil {
 		return report, err
 	}
 	if c.Archive != nil && c.Proofs != nil {
@@ -96,11 +103,17 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 // WriteText writes the report for people.
 func (r Report) WriteText(to io.Writer) error {
 	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d authorizations, %d secrets\n", r.Events, r.Integrations, r.Authorizations, r.Secrets)
+	if r.Removed > 0 {
+		_, err = fmt.Fprintf(to, "%d events of the log were removed, which an archive has; their record is signed\n", r.Removed)
+	}
 	for _, t := range r.Trees {
 		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Unchanged, t.Held)
 	}
 	for _, a := range r.Archives {
 		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only\n", a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog)
+		if a.Removed > 0 {
+			_, err = fmt.Fprintf(to, "  of those in the archive only, %d were removed from the log\n", a.Removed)
+		}
 	}
 	for _, p := range r.Problems {
 		_, err = fmt.Fprintln(to, "wrong:", p)
@@ -119,6 +132,8 @@ type verification struct {
 	head   uint64 // of the log when the run started
 	last   uint64 // position of the event that was folded last
 	gap    uint64 // last position that has no event
+
+	removed *eventstore.Positions // that only an archive has
 	folded map[domain.Ref]*state
 
 	authorizations map[domain.AuthorizationRef]*authorizationState

@@ -24,7 +24,7 @@ func holds(t *testing.T, held string, log transparency.Log, size uint64) {
 			}
 		}
 		return false
-	}, time.Minute, 10*time.Millisecond)
+	}, time.Hour, 10*time.Millisecond)
 }
 
 // auditExported writes an export to a file.

@@ -50,6 +50,7 @@ type commandLine struct {
 	Promote      promoteCommand      `cmd:"" help:"Show the changes that bring the configuration of a workspace to another; --apply applies them."`
 	Verify       verifyCommand       `cmd:"" help:"Verify that the read model matches the log, that no secret is lost or left over, and that the logs match their trees."`
 	Archive      archiveCommand      `cmd:"" help:"Copy old events of a log, with their proofs, to a folder or an S3 bucket, with or without a running service."`
+	Prune        pruneCommand        `cmd:"" help:"Show which events of the log could be removed because an archive has them; --apply removes them."`
 	Audit        auditCommand        `cmd:"" help:"Prove that the logs are complete and unchanged, with or without the service."`
 	Backup       backupCommand       `cmd:"" help:"Back up everything that the service stores in NATS to a file, with or without a running service."`
 	Restore      restoreCommand      `cmd:"" help:"Restore a backup into an empty data folder or NATS server."`

@@ -34,7 +34,7 @@ func FindLoss(ctx context.Context, nc *nats.Conn, events *eventstore.Store, mark
 		return Loss{}, err
 	}
 	lost, err := SecretsLost(ctx, nc, events)
-	missing := max(found.Last-min(found.Last, found.Messages), scrubbed.Missing)
+	missing := max(found.Last-min(found.Last, found.Messages+found.Removed), scrubbed.Missing)
 	return Loss{Integrity: found, SecretsLost: lost, mark: mark, missing: missing}, err
 }
 

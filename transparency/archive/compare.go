@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/transparency"
 	"github.com/seed677028b5/integrations/transparency/trees"
 )
@@ -17,6 +18,7 @@ type Compared struct {
 	Position    uint64           `json:"position"`     // up to here the archive has the log
 	Events      uint64           `json:"events"`       // that both have, byte for byte the same
 	OnlyArchive uint64           `json:"only_archive"` // that the log no longer has
+	Removed     uint64           `json:"removed"`      // of those, that were removed because the archive has them
 	OnlyLog     uint64           `json:"only_log"`     // of which the archive has the hash only
 	Problems    []string         `json:"-"`
 }
@@ -29,7 +31,19 @@ const maxProblems = 20
 // or can't be read of it, is a problem, and so is what the log has lost since it was archived. An
 // error means that the log or its tree can't be read.
 func (a Archive) Compare(ctx context.Context, log *trees.Reader, progress func(position, to uint64)) (Compared, error) {
-	c := comparing{Compared: Compared{Log: a.Log, Problems: []string{}}}
+	return a.compare(ctx, log, func(transparency.Entry, bool) {}, progress)
+}
+
+// compare is Compare, and calls each with the messages of the log up to the end of the archive, and
+// whether the archive has the same.
+func (a Archive) compare(ctx context.Context, log *trees.Reader, each func(stored transparency.Entry, archived bool), progress func(position, to uint64)) (Compared, error) {
+	c := comparing{Compared: Compared{Log: a.Log, Problems: []string{}}, each: each}
+	if a.Log == transparency.Integrations {
+		var err error
+		if c.removed, err = log.Events.Removed(ctx); err != nil {
+			return c.Compared, err
+		}
+	}
 	tree, last, err := log.Signed(ctx, a.Log)
 	if err != nil {
 		return c.Compared, err
@@ -92,6 +106,8 @@ type comparing struct {
 	Compared
 
 	log      func() (transparency.Entry, error, bool)
+	each     func(stored transparency.Entry, archived bool)
+	removed  *eventstore.Positions
 	ahead    *transparency.Entry // of the log, behind what was compared
 	ended    bool
 	expires  bool   // messages of the log may be gone
@@ -124,7 +140,8 @@ func (c *comparing) segment(s Segment) error {
 			continue
 		}
 		c.ahead = nil
-		if !bytes.Equal(stored.Encode(), archived.Encode()) {
+		same := bytes.Equal(stored.Encode(), archived.Encode())
+		if c.each(*stored, same); !same {
 			c.problem(fmt.Errorf("position %d differs: the log and the archive have different messages", archived.Position))
 			continue
 		}
@@ -141,6 +158,7 @@ func (c *comparing) only(before uint64) error {
 			return err
 		}
 		c.OnlyLog++
+		c.each(*stored, false)
 		c.ahead = nil
 	}
 }
@@ -161,7 +179,12 @@ func (c *comparing) peek() (*transparency.Entry, error) {
 
 // lacks records a message that the archive has, and the log no longer.
 func (c *comparing) lacks(position uint64) {
-	if c.OnlyArchive++; c.gone.To+1 == position && c.gone.From > 0 && c.gone.To != c.last {
+	c.OnlyArchive++
+	if c.removed.Has(position) {
+		c.Removed++
+		return
+	}
+	if c.gone.To+1 == position && c.gone.From > 0 && c.gone.To != c.last {
 		c.gone.To = position
 		return
 	}

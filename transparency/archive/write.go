@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/transparency"
 	"github.com/seed677028b5/integrations/transparency/trees"
 )
@@ -69,6 +70,11 @@ func (w *Writing) Run(ctx context.Context) (Written, error) {
 		return done, nil
 	}
 	r := &writingSegment{Writing: w, tree: tree, key: key, to: to, at: end.To, done: &done}
+	if w.Log == transparency.Integrations {
+		if r.removed, err = w.From.Events.Removed(ctx); err != nil {
+			return done, err
+		}
+	}
 	done.From = end.To + 1
 	for batch, err := range w.From.Events.Messages(ctx, w.From.Streams[w.Log], ">", end.To, to) {
 		if err != nil {
@@ -122,6 +128,7 @@ type writingSegment struct {
 	at      uint64 // where it ends
 	entries []transparency.Entry
 	size    int // of them, with their headers
+	removed *eventstore.Positions // which the log no longer has
 	done    *Written
 }
 
@@ -198,6 +205,11 @@ func (r *writingSegment) gone(to uint64) (all transparency.Positions, err error)
 			return nil
 		}
 		all.Add(at+1, before-1)
+		for p := at + 1; p < before; p++ {
+			if r.removed.Has(p) {
+				return fmt.Errorf("position %d was removed from the log by integrations prune: only the archive from before that has it. Copy that one, and continue the copy", p)
+			}
+		}
 		for p := at + 1; p < before && !r.Log.Expires() && r.From.Events.Lineage().Accepted == 0; p++ {
 			if leaf, err := r.tree.Leaf(p); err != nil || leaf != transparency.MissingLeaf(p) {
 				return errors.Join(err, fmt.Errorf("position %d is missing from the log %s; see integrations status and integrations verify", p, r.Log))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/transparency"
 )
 
@@ -15,6 +16,7 @@ type Checked struct {
 
 	Replaced bool     `json:"replaced"` // the service continues the tree under another origin when it runs; nothing was compared
 	Expired  uint64   `json:"expired"`  // positions whose messages are gone, as they may be
+	Removed  uint64   `json:"removed"`  // positions whose messages were removed, since an archive has them
 	Lag      uint64   `json:"lag"`      // positions after the last checkpoint
 	Problems []string `json:"problems"`
 }
@@ -48,6 +50,12 @@ func (r *Reader) Check(ctx context.Context, log transparency.Log, held []byte) (
 		now, err := r.Events.Bounds(ctx, r.Streams[log])
 		return err == nil && log.Expires() && to < now.First
 	}
+	var removed *eventstore.Positions
+	if log == transparency.Integrations {
+		if removed, err = r.Events.Removed(ctx); err != nil {
+			return c, err
+		}
+	}
 	from, to := io.Pipe()
 	exported := make(chan error, 1)
 	export := Export{
@@ -56,11 +64,17 @@ func (r *Reader) Check(ctx context.Context, log transparency.Log, held []byte) (
 			problem("position %d was changed: its hash in the tree is another one", position)
 		},
 		Missing: func(from, to uint64) {
-			switch {
-			case expired(to), r.Events.Lineage().Accepted > 0:
+			if expired(to) || r.Events.Lineage().Accepted > 0 {
 				c.Expired += to - from + 1
-			case from <= bounds.Last:
-				problem("positions %d to %d are missing from the log", from, min(to, bounds.Last))
+				return
+			}
+			if to = min(to, bounds.Last); from > to {
+				return
+			}
+			c.Removed += to - from + 1
+			for _, lost := range removed.Others(from, to) {
+				c.Removed -= lost.To - lost.From + 1
+				problem("positions %d to %d are missing from the log", lost.From, lost.To)
 			}
 		},
 	}

@@ -97,9 +97,19 @@ func (s *Snapshot) Root(size uint64) (transparency.Hash, error) {
 // Sign returns the signed checkpoint of the tree when it had a size, which the last checkpoint
 // has signed already, for a segment that ends there.
 func (s *Snapshot) Sign(size uint64, of transparency.Segment) (transparency.Checkpoint, error) {
+	return s.sign(size, transparency.Checkpoint{Segment: of})
+}
+
+// SignRemoval is Sign for a removal of messages up to a size.
+func (s *Snapshot) SignRemoval(size uint64, of transparency.Removal) (transparency.Checkpoint, error) {
+	return s.sign(size, transparency.Checkpoint{Removal: of})
+}
+
+func (s *Snapshot) sign(size uint64, c transparency.Checkpoint) (transparency.Checkpoint, error) {
 	root, err := s.Root(size)
 	if err != nil {
 		return transparency.Checkpoint{}, err
 	}
-	return s.key.Sign(transparency.Checkpoint{Origin: transparency.OriginOf(s.log, s.state.Identity), Size: size, Root: root, Segment: of})
+	c.Origin, c.Size, c.Root = transparency.OriginOf(s.log, s.state.Identity), size, root
+	return s.key.Sign(c)
 }

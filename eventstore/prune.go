@@ -1,0 +1,302 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
+)
+
+// A Pruning is what Prune removes: all events of the log but the last Keep of each integration and of
+// each authorization. The latest event has the whole state, so what they lead to stays.
+type Pruning struct {
+	Keep     uint64     // at least 1
+	Events   *Retention // every event of the log up to a position near its end
+	Archived uint64     // an archive has every event up to here, byte for byte
+	Sign     func(removed *Positions) (note string, err error)
+	Progress func(removed, of uint64)
+}
+
+const (
+	pruneLease   = "prune.integrations"
+	pruneMark    = "integrations.prune" // in the metadata of the stream, while its limits are those of a Prune
+	pruneStep    = 200_000              // events that are removed at once: the log stands still meanwhile
+	pruneTimeout = 10 * time.Minute     // of one step, and until each replica has made it
+	prunePoll    = 100 * time.Millisecond
+
+	followersWait = 30 * time.Second
+)
+
+// NotArchived is an Invalid error of Prune: events would be removed that the archive has not.
+const NotArchived = "not_archived"
+
+// Prune removes events that are in an archive. Nobody can delete from the log, which denies it, so the
+// server does it by a limit of events for each subject:
+//
+//  1. The log refuses appends, with an error of kind Unavailable, so that nothing is added unseen.
+//  2. The positions to remove are recorded, signed. From here on they may be gone.
+//  3. The server gets the limit, in steps, and still refuses an event beyond it instead of removing another one.
+//  4. Once each replica has removed them, the limit is taken back, and appends are accepted again.
+//
+// It may be interrupted at any moment: a running service then takes back the limits within seconds, and
+// so does the next start. Another run continues. It returns the positions that are removed by now, also by earlier runs.
+//
+// The error is Invalid when events would be removed that are not archived, or that a follower
+// has not read yet, and Unavailable when a replica is behind. Nothing is removed then.
+func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
+	begun := false
+	err = s.Lead(ctx, pruneLease, func(ctx context.Context) error {
+		if begun {
+			return errPruneInterrupted
+		}
+		begun = true
+		removed, err = s.prune(ctx, p)
+		return err
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	return removed, err
+}
+
+// errPruneInterrupted means that NATS did not answer for so long that others may have taken over.
+var errPruneInterrupted = errors.New("the removal of archived events was interrupted; run it again")
+
+func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
+	if err := s.replicated(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.awaitFollowers(ctx, p.Events.Beyond(p.Keep).Last()); err != nil {
+		return nil, err
+	}
+	before, err := s.info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.limit(ctx, func(c *jetstream.StreamConfig) { c.MaxMsgs = int64(max(before.State.Msgs, 1)) }) //nolint:gosec // a count of events fits
+	defer func() { err = errors.Join(err, s.unlimit(context.WithoutCancel(ctx))) }()
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.addTail(ctx, p.Events)
+	if err != nil {
+		return nil, err
+	}
+	remove := p.Events.Beyond(p.Keep)
+	if err := s.mayRemove(ctx, remove, p.Archived); err != nil {
+		return nil, err
+	}
+	already, err := s.Removed(ctx)
+	if err != nil || remove.Count() == 0 {
+		return already, err
+	}
+	removed = &Positions{}
+	removed.AddAll(already)
+	removed.AddAll(remove)
+	note, err := p.Sign(removed)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.saveRemoved(ctx, removed, note); err != nil {
+		return nil, err
+	}
+	left := state.Msgs - remove.Count()
+	for _, limit := range p.Events.limits(p.Keep, pruneStep) {
+		err := s.limit(ctx, func(c *jetstream.StreamConfig) {
+			c.MaxMsgsPerSubject, c.DiscardNewPerSubject = int64(limit), true //nolint:gosec // a count of events fits
+		})
+		if err != nil {
+			return nil, err
+		}
+		now, err := s.info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.Progress(state.Msgs-now.State.Msgs, remove.Count())
+	}
+	return removed, s.awaitRemoved(ctx, left)
+}
+
+// addTail adds the events of the log that a retention does not have yet, and returns the state of
+// the log. It returns once nothing more arrives, as after the log has begun to refuse appends.
+func (s *Store) addTail(ctx context.Context, events *Retention) (jetstream.StreamState, error) {
+	for {
+		info, err := s.info(ctx)
+		if err != nil {
+			return jetstream.StreamState{}, err
+		}
+		last := info.State.LastSeq
+		if last == events.Position() {
+			return info.State, nil
+		}
+		for batch, err := range s.Messages(ctx, logName, ">", events.Position(), last) {
+			if err != nil {
+				return info.State, err
+			}
+			for _, m := range batch {
+				events.Add(m.Subject, m.Position)
+			}
+		}
+		if events.Position() != last {
+			return info.State, unavailable(errBehind, "read the log")
+		}
+	}
+}
+
+// mayRemove refuses to remove what is not archived, or what a follower has not read yet.
+func (s *Store) mayRemove(ctx context.Context, remove *Positions, archived uint64) error {
+	last := remove.Last()
+	if last > archived {
+		m, found, err := s.MessageFrom(ctx, logName, last)
+		if err == nil && !found {
+			err = unavailable(errBehind, "read the log")
+		}
+		if err != nil {
+			return err
+		}
+		w, id, _ := parseSubject(m.Subject)
+		return domain.Errorf(domain.Invalid, NotArchived,
+			"the event at position %d of integration %s in workspace %s would be removed, and the archive ends with position %d: archive the log further, or keep more events", last, id, w, archived)
+	}
+	return s.readByAll(ctx, last)
+}
+
+// awaitFollowers waits a while until all followers have read the log up to a position: they save
+// their positions from time to time.
+func (s *Store) awaitFollowers(ctx context.Context, last uint64) error {
+	waiting, cancel := context.WithTimeout(ctx, followersWait)
+	defer cancel()
+	for {
+		err := s.readByAll(ctx, last)
+		if err == nil || !streams.Wait(waiting, time.Second) {
+			return err
+		}
+	}
+}
+
+// readByAll returns an error unless all followers have read the log up to a position.
+func (s *Store) readByAll(ctx context.Context, last uint64) error {
+	followers, err := s.Followers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range followers {
+		if kind := positionName.FindStringSubmatch(f.Name); kind[1] == "integrations" && f.Lag > 0 && f.Position < last {
+			return domain.Errorf(domain.Invalid, "not_read",
+				"%s has read the log up to position %d only, and the event at position %d would be removed: wait for it, or delete its position in the bucket SUBSCRIBERS if it will not come back", f.Name, f.Position, last)
+		}
+	}
+	return nil
+}
+
+// limit sets limits of the log, with which it refuses events and removes none of those within them.
+func (s *Store) limit(ctx context.Context, change func(*jetstream.StreamConfig)) error {
+	return s.configure(ctx, func(c *jetstream.StreamConfig) {
+		c.Discard = jetstream.DiscardNew
+		if c.Metadata == nil {
+			c.Metadata = map[string]string{}
+		}
+		c.Metadata[pruneMark] = "running"
+		change(c)
+	})
+}
+
+// unlimit takes back the limits of a Prune.
+func (s *Store) unlimit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
+	defer cancel()
+	return s.configure(ctx, func(c *jetstream.StreamConfig) {
+		c.MaxMsgs, c.MaxMsgsPerSubject, c.DiscardNewPerSubject, c.Discard = -1, -1, false, jetstream.DiscardOld
+		delete(c.Metadata, pruneMark)
+	})
+}
+
+// isLimited reports whether the limits of the log are those of a Prune.
+func isLimited(c jetstream.StreamConfig) bool { return c.Metadata[pruneMark] != "" }
+
+// configure changes the configuration of the log.
+func (s *Store) configure(ctx context.Context, change func(*jetstream.StreamConfig)) error {
+	info, err := s.info(ctx)
+	if err != nil {
+		return err
+	}
+	c := info.Config
+	change(&c)
+	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
+	defer cancel()
+	if _, err := s.js.UpdateStream(ctx, c); err != nil {
+		return unavailable(fmt.Errorf("configure the log: %w", err), "configure the log")
+	}
+	return nil
+}
+
+// endInterrupted takes back the limits of a Prune that was interrupted.
+func (s *Store) endInterrupted(ctx context.Context) error {
+	_, err := s.leases.Get(ctx, pruneLease)
+	switch {
+	case err == nil: // it is running
+		return nil
+	case !errors.Is(err, jetstream.ErrKeyNotFound):
+		return unavailable(err, "read the lease of the removal of archived events")
+	}
+	return s.unlimit(ctx)
+}
+
+// replicated returns an error unless every replica of the log has all events.
+func (s *Store) replicated(ctx context.Context) error {
+	info, err := s.info(ctx)
+	if err != nil || info.Cluster == nil {
+		return err
+	}
+	var behind []string
+	for _, peer := range info.Cluster.Replicas {
+		if !peer.Current || peer.Offline || peer.Lag > 0 {
+			behind = append(behind, peer.Name)
+		}
+	}
+	if len(behind) > 0 {
+		return domain.Errorf(domain.Unavailable, "replica_behind", "%s of the log %s not up to date; try again", strings.Join(behind, ", "), plural(len(behind), "is", "are"))
+	}
+	return nil
+}
+
+// plural returns the form of a word that fits a number.
+func plural(n int, one, several string) string {
+	if n == 1 {
+		return one
+	}
+	return several
+}
+
+// awaitRemoved waits until the log has as many messages as are to be left, and each replica has applied that.
+func (s *Store) awaitRemoved(ctx context.Context, left uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
+	defer cancel()
+	for {
+		info, err := s.info(ctx)
+		if err == nil && info.State.Msgs == left {
+			if err = s.replicated(ctx); err == nil {
+				return nil
+			}
+		}
+		if !streams.Wait(ctx, prunePoll) {
+			return unavailable(errors.Join(ctx.Err(), err), "remove archived events")
+		}
+	}
+}
+
+// checkLimits refuses a log with limits that could drop events. Those of a Prune don't; when it was
+// interrupted, they are taken back.
+func (s *Store) checkLimits(ctx context.Context) error {
+	c := s.log.CachedInfo().Config
+	if !isLimited(c) {
+		return checkLog(c)
+	}
+	return s.endInterrupted(ctx)
+}
