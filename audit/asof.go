@@ -15,11 +15,14 @@ type AsOf struct {
 }
 
 // AsOf returns an integration as of a point in its history. It is NotFound if the integration did
-// not exist then.
+// not exist then, and Gone if only an archive has what it was.
 func (l Log) AsOf(ctx context.Context, w domain.Workspace, id domain.ID, at AsOf) (domain.Integration, error) {
 	if b, ok := domain.Builtin(w, id, l.Builtins); ok {
 		b, _ = domain.ScopeOf(ctx).View(b)
 		return b, nil
+	}
+	if err := l.inArchive(ctx, w, id, at); err != nil {
+		return domain.Integration{}, err
 	}
 	c, err := l.find(ctx, w, id, at)
 	if err != nil {

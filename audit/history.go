@@ -33,7 +33,9 @@ func (l Log) History(ctx context.Context, w domain.Workspace, id domain.ID, afte
 			continue
 		}
 		state := domain.Evolve(before, c.Event)
-		if !state.Deleted {
+		if state.Version > before.Version+1 {
+			entries[n].Unread = "what changed can't be shown: the event before it is no longer in the log"
+		} else if !state.Deleted {
 			was, _ := scope.View(before)
 			is, _ := scope.View(state)
 			entries[n].Changes = domain.Changes(was.Configuration, is.Configuration)

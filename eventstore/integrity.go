@@ -74,10 +74,14 @@ func (i Integrity) Describe() string {
 	if i.Replaced {
 		what = append(what, "recorded events have changed")
 	}
-	if len(what) == 0 {
-		return "nothing is missing"
+	text := "nothing is missing"
+	if len(what) > 0 {
+		text = strings.Join(what, ", and ")
 	}
-	return strings.Join(what, ", and ")
+	if i.Removed > 0 {
+		text += fmt.Sprintf("; %d were removed, which an archive has", i.Removed)
+	}
+	return text
 }
 
 // add records a missing range at the end of the log.

@@ -129,6 +129,11 @@ func (s *Store) Next(ctx context.Context, w domain.Workspace, id domain.ID, afte
 	return c, c.unknown()
 }
 
+// First is the first event of an integration that can be read, the zero Commit when there is none.
+func (s *Store) First(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	return s.nextRead(ctx, w, id, 0)
+}
+
 // NextFromLeader is Next answered by the leader of the stream: what it does not have, the
 // integration does not have.
 func (s *Store) NextFromLeader(ctx context.Context, w domain.Workspace, id domain.ID, after uint64) (Commit, error) {

@@ -13,6 +13,7 @@ import (
 type Positions struct {
 	parts map[uint64]*part // by their number: part n has the positions from n*partWidth+1
 	count uint64
+	last  uint64
 }
 
 // partWidth is how many positions a part has: one bit for each.
@@ -34,6 +35,7 @@ func (p *Positions) Add(position uint64) {
 	}
 	p.parts[n][bit/8] |= 1 << (bit % 8)
 	p.count++
+	p.last = max(p.last, position)
 }
 
 // addPart adds a stored part.
@@ -74,17 +76,11 @@ func (p *Positions) Count() uint64 {
 }
 
 // Last returns the last position in the set, 0 when it is empty.
-func (p *Positions) Last() (last uint64) {
-	if p.Count() == 0 {
+func (p *Positions) Last() uint64 {
+	if p == nil {
 		return 0
 	}
-	n := slices.Max(slices.Collect(maps.Keys(p.parts)))
-	for position := n*partWidth + 1; position <= (n+1)*partWidth; position++ {
-		if p.Has(position) {
-			last = position
-		}
-	}
-	return last
+	return p.last
 }
 
 // Others returns the ranges of positions between two, both included, that are not in the set.

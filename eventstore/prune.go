@@ -72,6 +72,9 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if err := s.replicated(ctx); err != nil {
 		return nil, err
 	}
+	if _, err := s.addTail(ctx, p.Events); err != nil {
+		return nil, err
+	}
 	if err := s.awaitFollowers(ctx, p.Events.Beyond(p.Keep).Last()); err != nil {
 		return nil, err
 	}
@@ -84,7 +87,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.addTail(ctx, p.Events)
+	state, err := s.addLast(ctx, p.Events)
 	if err != nil {
 		return nil, err
 	}
@@ -124,27 +127,40 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 }
 
 // addTail adds the events of the log that a retention does not have yet, and returns the state of
-// the log. It returns once nothing more arrives, as after the log has begun to refuse appends.
+// the log that it then has.
 func (s *Store) addTail(ctx context.Context, events *Retention) (jetstream.StreamState, error) {
-	for {
-		info, err := s.info(ctx)
+	info, err := s.info(ctx)
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	last := info.State.LastSeq
+	if last <= events.Position() {
+		return info.State, nil
+	}
+	for batch, err := range s.Messages(ctx, logName, ">", events.Position(), last) {
 		if err != nil {
-			return jetstream.StreamState{}, err
+			return info.State, err
 		}
-		last := info.State.LastSeq
-		if last == events.Position() {
-			return info.State, nil
+		for _, m := range batch {
+			events.Add(m.Subject, m.Position)
 		}
-		for batch, err := range s.Messages(ctx, logName, ">", events.Position(), last) {
-			if err != nil {
-				return info.State, err
-			}
-			for _, m := range batch {
-				events.Add(m.Subject, m.Position)
-			}
+	}
+	if events.Position() != last {
+		return info.State, unavailable(errBehind, "read the log")
+	}
+	return info.State, nil
+}
+
+// addLast is addTail once the log has begun to refuse appends: what was on its way arrives first.
+func (s *Store) addLast(ctx context.Context, events *Retention) (jetstream.StreamState, error) {
+	for {
+		at := events.Position()
+		state, err := s.addTail(ctx, events)
+		if err != nil || at == state.LastSeq {
+			return state, err
 		}
-		if events.Position() != last {
-			return info.State, unavailable(errBehind, "read the log")
+		if !streams.Wait(ctx, prunePoll) {
+			return state, ctx.Err()
 		}
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/seed677028b5/integrations/domain"
 )
 
 // A Removal records which events an operator removed from the log with Prune, because an archive
@@ -39,9 +37,19 @@ func (l Lineage) Removal() Removal {
 	return *l.Removed
 }
 
-// Removed returns the positions whose events were removed, or may be: a Prune records them first.
+// Removed returns the positions whose events were removed, or may be: a Prune records them first. It is
+// as the lineage was last read, which the guard does every 5 seconds.
 func (s *Store) Removed(ctx context.Context) (*Positions, error) {
 	return s.removedOf(ctx, s.Lineage())
+}
+
+// RemovedNow is Removed after it has read the record again, for who has seen that an event is missing.
+func (s *Store) RemovedNow(ctx context.Context) (*Positions, error) {
+	known, _, err := s.readLineage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.removedOf(ctx, known)
 }
 
 func (s *Store) removedOf(ctx context.Context, known Lineage) (*Positions, error) {
@@ -126,11 +134,6 @@ func (s *Store) dropRemoved(ctx context.Context, set string) {
 	for key := range keys.Keys() {
 		_ = s.state.Purge(ctx, key)
 	}
-}
-
-// errRemoved is for an event that was removed from the log.
-func errRemoved(format string, args ...any) error {
-	return domain.Errorf(domain.Gone, "events_archived", format+"; read it from the archive with integrations replay --archive", args...)
 }
 
 // forgetRemoved takes the positions after one from the removed ones: other events get them. What was

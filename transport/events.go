@@ -62,6 +62,7 @@ type eventsAnswer struct {
 	Items             []eventAnswer `json:"items"`
 	HasMore           bool          `json:"has_more"`
 	ContinuationToken *string       `json:"continuation_token"`
+	ArchivedThrough   *uint64       `json:"archived_through"` // null: the log has all events
 }
 
 const ndjson = "application/x-ndjson"
@@ -85,7 +86,11 @@ func (s *Server) listEvents(r *request) (answer, error) {
 	if r.accepts(fhirJSON) {
 		return s.showAuditEvents(r, entries, s.nextToken(next, scope)), nil
 	}
-	body := eventsAnswer{Items: make([]eventAnswer, len(entries)), HasMore: next > 0}
+	archived, err := s.Audit.ArchivedThrough(r)
+	if err != nil {
+		return answer{}, err
+	}
+	body := eventsAnswer{Items: make([]eventAnswer, len(entries)), HasMore: next > 0, ArchivedThrough: nullable(archived)}
 	for n, e := range entries {
 		body.Items[n] = showEvent(e)
 	}

@@ -16,6 +16,7 @@ type historyAnswer struct {
 	Items             []entryAnswer `json:"items"`
 	HasMore           bool          `json:"has_more"`
 	ContinuationToken *string       `json:"continuation_token"`
+	ArchivedThrough   *uint64       `json:"archived_through"` // null: the log has the whole history
 }
 
 type entryAnswer struct {
@@ -49,7 +50,11 @@ func (s *Server) history(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body := historyAnswer{Items: make([]entryAnswer, len(entries)), HasMore: more}
+	archived, err := s.Audit.HistoryArchivedThrough(r, r.workspace, r.id())
+	if err != nil {
+		return answer{}, err
+	}
+	body := historyAnswer{Items: make([]entryAnswer, len(entries)), HasMore: more, ArchivedThrough: nullable(archived)}
 	for n, e := range entries {
 		body.Items[n] = entryAnswer{
 			Position: e.Position, Version: e.Version, Type: e.Type, Time: instant(e.At), Actor: e.Actor, Address: nullable(e.Address),

@@ -104,16 +104,17 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 func (r Report) WriteText(to io.Writer) error {
 	_, err := fmt.Fprintf(to, "%d events, %d integrations, %d authorizations, %d secrets\n", r.Events, r.Integrations, r.Authorizations, r.Secrets)
 	if r.Removed > 0 {
-		_, err = fmt.Fprintf(to, "%d events of the log were removed, which an archive has; their record is signed\n", r.Removed)
+		_, err = fmt.Fprintf(to, "%d events of the log were removed, which an archive has\n", r.Removed)
 	}
 	for _, t := range r.Trees {
-		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Unchanged, t.Held)
+		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired and %d removed; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Removed, t.Unchanged, t.Held)
 	}
 	for _, a := range r.Archives {
-		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only\n", a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog)
+		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only", a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog)
 		if a.Removed > 0 {
-			_, err = fmt.Fprintf(to, "  of those in the archive only, %d were removed from the log\n", a.Removed)
+			_, err = fmt.Fprintf(to, "; %d of those were removed from the log", a.Removed)
 		}
+		_, err = fmt.Fprintln(to)
 	}
 	for _, p := range r.Problems {
 		_, err = fmt.Fprintln(to, "wrong:", p)

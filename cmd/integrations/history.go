@@ -44,6 +44,13 @@ func (c historyCommand) Run(s console) error {
 		return err
 	}
 	log := audit.Log{Events: events}
+	archived, err := log.HistoryArchivedThrough(s.ctx, w, domain.ParseID(w, c.Integration))
+	if err != nil {
+		return err
+	}
+	if archived > 0 {
+		_, _ = fmt.Fprintf(s.err, "events up to position %d were removed from the log; replay --archive reads them\n", archived)
+	}
 	var after uint64
 	for more := true; more; {
 		var entries []audit.Entry

@@ -79,6 +79,8 @@ func (c replayCommand) Run(s console) error {
 			return err
 		}
 		read = from.replay
+	} else if err := c.noteRemoved(s, events); err != nil {
+		return err
 	}
 	broken := make(chan os.Signal, 1) // so that a write to a closed pipe fails instead of ending the program
 	signal.Notify(broken, syscall.SIGPIPE)
@@ -108,6 +110,15 @@ func (c replayCommand) Run(s console) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the end")
+	}
+	return err
+}
+
+// noteRemoved tells which events the log no longer has.
+func (c replayCommand) noteRemoved(s console, events *eventstore.Store) error {
+	removed, err := events.Removed(s.ctx)
+	if err == nil && !c.Probes && c.log() == transparency.Integrations && removed.Last() > uint64(c.After) {
+		_, err = fmt.Fprintf(s.err, "%d events up to position %d were removed from the log; --archive reads them too\n", removed.Count(), removed.Last())
 	}
 	return err
 }

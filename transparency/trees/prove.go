@@ -30,11 +30,21 @@ type Inclusion struct {
 }
 
 // Inclusion returns the proof for a message of a workspace. The error is of kind NotFound when
-// the position is of another workspace, has expired, or is in no checkpoint yet.
+// the position is of another workspace, has expired, or is in no checkpoint yet, and Gone when only an
+// archive has the message.
 func (r *Reader) Inclusion(ctx context.Context, log transparency.Log, w domain.Workspace, position uint64) (Inclusion, error) {
 	m, found, err := r.Events.MessageFrom(ctx, r.Streams[log], max(position, 1))
 	if err != nil {
 		return Inclusion{}, err
+	}
+	if log == transparency.Integrations && m.Position != position {
+		removed, err := r.Events.RemovedNow(ctx)
+		if err != nil {
+			return Inclusion{}, err
+		}
+		if removed.Has(position) {
+			return Inclusion{}, domain.Errorf(domain.Gone, "event_archived", "the event at position %d was moved to an archive, which has its proof too", position)
+		}
 	}
 	p := Inclusion{Entry: EntryOf(m)}
 	if !found || m.Position != position || p.Entry.Workspace() != string(w) {
