@@ -106,7 +106,7 @@ func (g *Guard) saveMark(ctx context.Context) error {
 
 func (g *Guard) once(ctx context.Context) error {
 	i, err := g.Check(ctx)
-	if err == nil && i.interrupted {
+	if err == nil && i.Limited {
 		err = g.Store.endInterrupted(ctx)
 	}
 	if err != nil || !i.Whole() {

@@ -26,7 +26,7 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	}
 	state := info.State
 	i := Integrity{Log: known.ID(), First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs}
-	i.interrupted = isLimited(info.Config)
+	i.Limited = isLimited(info.Config)
 	gone := state.LastSeq - min(state.LastSeq, state.Msgs)
 	i.Removed = min(gone, known.Removal().Count)
 	lost := gone - i.Removed

@@ -34,8 +34,7 @@ type Integrity struct {
 	Replaced bool    `json:"replaced,omitempty"` // an event differs from the one seen before at its position
 	Accepted uint64  `json:"accepted"`           // missing events that an operator has accepted as lost
 	Removed  uint64  `json:"removed,omitempty"`  // events that were removed because an archive has them
-
-	interrupted bool // a Prune that has ended, or has not begun yet, still has the log limited
+	Limited  bool    `json:"limited,omitempty"`  // changes are refused while events are removed
 }
 
 // maxRanges bounds the listed ranges.
@@ -80,6 +79,9 @@ func (i Integrity) Describe() string {
 	}
 	if i.Removed > 0 {
 		text += fmt.Sprintf("; %d were removed, which an archive has", i.Removed)
+	}
+	if i.Limited {
+		text += "; changes are refused, since archived events are being removed"
 	}
 	return text
 }

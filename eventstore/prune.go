@@ -27,6 +27,7 @@ const (
 	pruneLease   = "prune.integrations"
 	pruneMark    = "integrations.prune" // in the metadata of the stream, while its limits are those of a Prune
 	pruneStep    = 200_000              // events that are removed at once: the log stands still meanwhile
+	pruneBegin   = 30 * time.Second     // until the log refuses appends
 	pruneTimeout = 10 * time.Minute     // of one step, and until each replica has made it
 	prunePoll    = 100 * time.Millisecond
 
@@ -82,7 +83,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if err != nil {
 		return nil, err
 	}
-	err = s.limit(ctx, func(c *jetstream.StreamConfig) { c.MaxMsgs = int64(max(before.State.Msgs, 1)) }) //nolint:gosec // a count of events fits
+	err = s.limit(ctx, pruneBegin, func(c *jetstream.StreamConfig) { c.MaxMsgs = int64(max(before.State.Msgs, 1)) }) //nolint:gosec // a count of events fits
 	defer func() { err = errors.Join(err, s.unlimit(context.WithoutCancel(ctx))) }()
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	}
 	left := state.Msgs - remove.Count()
 	for _, limit := range p.Events.limits(p.Keep, pruneStep) {
-		err := s.limit(ctx, func(c *jetstream.StreamConfig) {
+		err := s.limit(ctx, pruneTimeout, func(c *jetstream.StreamConfig) {
 			c.MaxMsgsPerSubject, c.DiscardNewPerSubject = int64(limit), true //nolint:gosec // a count of events fits
 		})
 		if err != nil {
@@ -212,8 +213,8 @@ func (s *Store) readByAll(ctx context.Context, last uint64) error {
 }
 
 // limit sets limits of the log, with which it refuses events and removes none of those within them.
-func (s *Store) limit(ctx context.Context, change func(*jetstream.StreamConfig)) error {
-	return s.configure(ctx, func(c *jetstream.StreamConfig) {
+func (s *Store) limit(ctx context.Context, within time.Duration, change func(*jetstream.StreamConfig)) error {
+	return s.configure(ctx, within, func(c *jetstream.StreamConfig) {
 		c.Discard = jetstream.DiscardNew
 		if c.Metadata == nil {
 			c.Metadata = map[string]string{}
@@ -225,9 +226,7 @@ func (s *Store) limit(ctx context.Context, change func(*jetstream.StreamConfig))
 
 // unlimit takes back the limits of a Prune.
 func (s *Store) unlimit(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
-	defer cancel()
-	return s.configure(ctx, func(c *jetstream.StreamConfig) {
+	return s.configure(ctx, pruneTimeout, func(c *jetstream.StreamConfig) {
 		c.MaxMsgs, c.MaxMsgsPerSubject, c.DiscardNewPerSubject, c.Discard = -1, -1, false, jetstream.DiscardOld
 		delete(c.Metadata, pruneMark)
 	})
@@ -237,23 +236,26 @@ func (s *Store) unlimit(ctx context.Context) error {
 func isLimited(c jetstream.StreamConfig) bool { return c.Metadata[pruneMark] != "" }
 
 // configure changes the configuration of the log.
-func (s *Store) configure(ctx context.Context, change func(*jetstream.StreamConfig)) error {
+func (s *Store) configure(ctx context.Context, within time.Duration, change func(*jetstream.StreamConfig)) error {
 	info, err := s.info(ctx)
 	if err != nil {
 		return err
 	}
 	c := info.Config
 	change(&c)
-	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if _, err := s.js.UpdateStream(ctx, c); err != nil {
-		return unavailable(fmt.Errorf("configure the log: %w", err), "configure the log")
+		return domain.Wrap(fmt.Errorf("configure the log: %w", err), domain.Unavailable, "log_not_configured",
+			"the limits of the stream "+logName+" can't be changed: the user at NATS needs the right to update it, and it must have a leader")
 	}
 	return nil
 }
 
 // endInterrupted takes back the limits of a Prune that was interrupted.
 func (s *Store) endInterrupted(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	_, err := s.leases.Get(ctx, pruneLease)
 	switch {
 	case err == nil: // it is running

@@ -135,7 +135,7 @@ type verification struct {
 	gap    uint64 // last position that has no event
 
 	removed *eventstore.Positions // that only an archive has
-	folded map[domain.Ref]*state
+	folded  map[domain.Ref]*state
 
 	authorizations map[domain.AuthorizationRef]*authorizationState
 }

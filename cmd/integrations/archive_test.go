@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +22,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/internal/natstest"
 	"github.com/seed677028b5/integrations/internal/objects"
 	"github.com/seed677028b5/integrations/transparency"
 )
@@ -73,10 +74,28 @@ func fill(t *testing.T, data string, events int) (head uint64) {
 	t.Helper()
 	address, err := os.ReadFile(filepath.Join(data, "nats.url"))
 	require.NoError(t, err)
-	nc, err := nats.Connect(strings.TrimSpace(string(address)))
+	return fillAt(t, strings.TrimSpace(string(address)), events)
+}
+
+// fillStopped is fill for a service that is stopped, by a server that doesn't sync.
+func fillStopped(t *testing.T, data string, events int) (head uint64) {
+	t.Helper()
+	server := natstest.Spawn(t, filepath.Join(data, "nats"), false)
+	defer server.Kill()
+	old, err := filepath.Glob(filepath.Join(data, "read*"))
+	require.NoError(t, err)
+	for _, file := range old { // made again from the last events, instead of from each
+		require.NoError(t, os.Remove(file))
+	}
+	return fillAt(t, server.URL, events)
+}
+
+func fillAt(t *testing.T, url string, events int) (head uint64) {
+	t.Helper()
+	nc, err := nats.Connect(url)
 	require.NoError(t, err)
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
 	require.NoError(t, err)
 	log, err := js.Stream(t.Context(), "INTEGRATIONS")
 	require.NoError(t, err)
@@ -102,16 +121,24 @@ func fill(t *testing.T, data string, events int) (head uint64) {
 		if n == 0 || n == events-1 {
 			msg.Header, msg.Data = nil, []byte("?\n")
 		}
+		if events > large {
+			_, err := js.PublishMsgAsync(msg)
+			require.NoError(t, err)
+			continue
+		}
 		if n%500 < 499 && n < events-1 {
 			require.NoError(t, batch.AddMsg(msg))
 			continue
 		}
-		patient, cancel := context.WithTimeout(t.Context(), time.Minute)
-		_, err := batch.CommitMsg(patient, msg)
-		cancel()
+		_, err := batch.CommitMsg(t.Context(), msg)
 		require.NoError(t, err)
 		batch, err = jetstreamext.NewBatchPublisher(js)
 		require.NoError(t, err)
+	}
+	select {
+	case <-js.PublishAsyncComplete():
+	case <-time.After(time.Minute):
+		t.Fatal("the server did not acknowledge all events within a minute")
 	}
 	info, err := log.Info(t.Context())
 	require.NoError(t, err)
@@ -139,6 +166,22 @@ func dump(t *testing.T, data string) string {
 		dumpTable(t, io.MultiWriter(sum, &text), db, table, columns)
 	}
 	return fmt.Sprintf("%x\n%s", sum.Sum(nil), text.String())
+}
+
+// sizeOfFolder returns how many bytes the log of a service takes on disk.
+func sizeOfFolder(t *testing.T, data string) (size int64) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(filepath.Join(data, "nats", "jetstream", "$G", "streams", "INTEGRATIONS"), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	}))
+	return size
 }
 
 // beginning keeps the beginning of what is written to it: twice the whole of a large read model
@@ -171,15 +214,18 @@ func dumpTable(t *testing.T, to io.Writer, db *sql.DB, table, columns string) {
 	require.NoError(t, rows.Err())
 }
 
+// large is from how many events on TestALogIsReadFromItsArchiveByteForByte is a measurement.
+const large = 100_000
+
 // ARCHIVE_EVENTS=1000000 go test -v -run ArchiveByteForByte ./cmd/integrations measures a large log.
 // S3_PLACE=s3://BUCKET, with AWS_ENDPOINT_URL and credentials in the environment, has the archive
 // in a bucket.
 func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 	slow(t)
 	events := 300
-	if large := os.Getenv("ARCHIVE_EVENTS"); large != "" {
+	if number := os.Getenv("ARCHIVE_EVENTS"); number != "" {
 		var err error
-		events, err = strconv.Atoi(large)
+		events, err = strconv.Atoi(number)
 		require.NoError(t, err)
 	}
 	data, dir := t.TempDir(), t.TempDir()
@@ -191,7 +237,15 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 	}
 	p := startProcess(t, data, append(to, "--checkpoints-every=1s", "--probe-interval=0s")...)
 	p.must(http.StatusCreated, http.MethodPost, all, plainCRM)
-	head := fill(t, data, events)
+	var head uint64
+	if events <= large {
+		head = fill(t, data, events)
+	} else {
+		require.Zero(t, p.stop())
+		head = fillStopped(t, data, events)
+		readyWithin = 30 * time.Minute
+		p = startProcess(t, data, append(to, "--checkpoints-every=1s", "--probe-interval=0s")...)
+	}
 	holds(t, held, transparency.Integrations, head)
 	before := time.Now().UTC()
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"enabled": false}`)
@@ -222,7 +276,7 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 	require.NotContains(t, out, "of the archive")
 
 	replays := [][]string{{}, {"--after", fmt.Sprint(head - 5)}, {"--after", fmt.Sprint(head)}, {"--workspace=acme", "--integration=crm"}, {"--workspace=other"}, {"--from", before.Add(-time.Millisecond).Format(time.RFC3339Nano)}}
-	if events > 100_000 {
+	if events > large {
 		replays = [][]string{{"--workspace=other"}} // which reads all, and writes nothing
 	}
 	for _, args := range replays {
@@ -241,8 +295,10 @@ func TestALogIsReadFromItsArchiveByteForByte(t *testing.T) {
 		t.Fatalf("the read model from the log has %d bytes, the one from the archive %d, and they differ", len(one), len(two))
 	}
 	require.Contains(t, one, "unknown type")
-	if events > 100_000 {
+	if events > large {
+		t.Logf("the log takes %d bytes", sizeOfFolder(t, data))
 		t.Log(measured(t, "prune", "--data", data, "--archive", place, "--keep=2", "--min-age=0s", "--apply"))
+		t.Logf("the log takes %d bytes", sizeOfFolder(t, data))
 		t.Log(measured(t, "rebuild", "--data", data))
 		require.Equal(t, one, dump(t, data), "the read model is the same without what was removed")
 		t.Log(verified())

@@ -42,6 +42,9 @@ func slow(t *testing.T) {
 	}
 }
 
+// readyWithin is how long a service may take to start.
+var readyWithin = time.Minute
+
 // process is a service running as a process of its own.
 type process struct {
 	t    *testing.T
@@ -90,9 +93,9 @@ func startProcessUntil(t *testing.T, data, message string, args ...string) *proc
 	case p.url = <-ready:
 	case <-p.done:
 		t.Fatalf("the service ended before it was ready:\n%s", strings.Join(p.logs, "\n"))
-	case <-time.After(time.Minute):
+	case <-time.After(readyWithin):
 		p.kill()
-		t.Fatalf("the service was not ready within a minute:\n%s", strings.Join(p.logs, "\n"))
+		t.Fatalf("the service was not ready within %s:\n%s", readyWithin, strings.Join(p.logs, "\n"))
 	}
 	key, err := os.ReadFile(filepath.Join(data, "operator.key"))
 	if message == "ready" {

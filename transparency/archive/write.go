@@ -127,7 +127,7 @@ type writingSegment struct {
 	to      uint64 // where the archive will end
 	at      uint64 // where it ends
 	entries []transparency.Entry
-	size    int // of them, with their headers
+	size    int                   // of them, with their headers
 	removed *eventstore.Positions // which the log no longer has
 	done    *Written
 }
