@@ -91,7 +91,7 @@ var table = []row{
 	{"erasure", "domain eventstore access persons accesslog commands", "nats.go"},
 	{"transparency", "", "x/mod"},
 	{"transparency/trees", "domain streams eventstore transparency", "nats.go"},
-	{"transparency/archive", "transparency transparency/trees", "compress"},
+	{"transparency/archive", "domain eventstore transparency transparency/trees", "compress"},
 	{"webhooks", "domain internal/retryafter internal/tracing streams eventstore", "nats.go orbit standard-webhooks x/sync"},
 	{"workspacefile", "domain eventstore commands internal/terminal", "yaml"},
 	{"verify", "domain eventstore vault commands projections transparency transparency/trees transparency/archive internal/terminal", ""},

@@ -41,6 +41,14 @@ const (
 	Loss               Reason = "accepted" // an operator accepted the loss
 )
 
+// Removal returns the record of removed events, the zero value when there is none.
+func (l Lineage) Removal() Removal {
+	if l.Removed == nil {
+		return Removal{}
+	}
+	return *l.Removed
+}
+
 // ID returns the identity of the log, empty when it is not recorded yet.
 func (l Lineage) ID() string {
 	if len(l.Epochs) == 0 {

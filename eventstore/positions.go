@@ -9,6 +9,20 @@ import (
 	"slices"
 )
 
+// A Removal records which events an operator removed from the log with Prune, because an archive
+// has them. Everything else that is missing is lost.
+type Removal struct {
+	Count uint64 `json:"count"` // how many events may be gone
+	Set   string `json:"set"`   // names their positions, in entries of the same bucket
+	Note  string `json:"note"`  // signed for them
+}
+
+// removedPositions is the set of a Removal, once it was read.
+type removedPositions struct {
+	set       string
+	positions *Positions
+}
+
 // Positions is a set of positions of a log. The zero value is empty, and so is nil.
 type Positions struct {
 	parts map[uint64]*part // by their number: part n has the positions from n*partWidth+1

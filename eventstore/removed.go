@@ -12,30 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A Removal records which events an operator removed from the log with Prune, because an archive
-// has them. Everything else that is missing is lost.
-type Removal struct {
-	Count uint64 `json:"count"` // how many events may be gone
-	Set   string `json:"set"`   // names their positions, in entries of the same bucket
-	Note  string `json:"note"`  // signed for them
-}
-
 // removedKey is the beginning of the keys of removed positions: removed.SET.PART.
 const removedKey = "removed."
-
-// removedPositions is the set of a Removal, once it was read.
-type removedPositions struct {
-	set       string
-	positions *Positions
-}
-
-// Removal returns the record of removed events, the zero value when there is none.
-func (l Lineage) Removal() Removal {
-	if l.Removed == nil {
-		return Removal{}
-	}
-	return *l.Removed
-}
 
 // Removed returns the positions whose events were removed, or may be: a Prune records them first. It is
 // as the lineage was last read, which the guard does every 5 seconds.

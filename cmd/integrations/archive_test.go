@@ -122,7 +122,7 @@ func fillAt(t *testing.T, url string, events int) (head uint64) {
 			msg.Header, msg.Data = nil, []byte("?\n")
 		}
 		if events > large {
-			_, err := js.PublishMsgAsync(msg)
+			_, err := js.PublishMsgAsync(msg, jetstream.WithStallWait(time.Minute))
 			require.NoError(t, err)
 			continue
 		}
