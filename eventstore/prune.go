@@ -25,7 +25,8 @@ type Pruning struct {
 const (
 	pruneStep     = 200_000          // events that are removed at once: the log stands still meanwhile
 	pruneBegin    = 30 * time.Second // until the log refuses appends
-	pruneTimeout  = 10 * time.Minute // of one step, and until each replica has made it
+	pruneTimeout  = 10 * time.Minute // of one step
+	pruneSettle   = 30 * time.Second // until each replica has made it: changes are refused meanwhile
 	prunePoll     = 100 * time.Millisecond
 	followersWait = 30 * time.Second
 )
@@ -236,7 +237,7 @@ func plural(n int, one, several string) string {
 
 // awaitRemoved waits until the log has as many messages as are to be left, and each replica has applied that.
 func (s *Store) awaitRemoved(ctx context.Context, left uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pruneSettle)
 	defer cancel()
 	for {
 		info, err := s.info(ctx)
@@ -246,7 +247,8 @@ func (s *Store) awaitRemoved(ctx context.Context, left uint64) error {
 			}
 		}
 		if !streams.Wait(ctx, prunePoll) {
-			return unavailable(errors.Join(ctx.Err(), err), "remove archived events")
+			return domain.Wrap(errors.Join(ctx.Err(), err), domain.Unavailable, "removal_unconfirmed",
+				"the events were removed, and not every replica of the log has confirmed it; it does once it is up to date")
 		}
 	}
 }

@@ -25,7 +25,7 @@ func filledLog(t *testing.T, s *eventstore.Store, integrations, events int) map[
 	last := make([]uint64, integrations)
 	for version := range events {
 		for n := range integrations {
-			i := crm(uint64(version + 1)) //nolint:gosec // not negative
+			i := crm(uint64(version + 1))
 			i.ID = domain.NewID("acme", fmt.Sprint("crm-", n))
 			var e domain.Event = domain.IntegrationUpdated{Integration: i}
 			if version == 0 {

@@ -67,10 +67,10 @@ func (r *Retention) limits(keep, maxEvents uint64) (limits []uint64) {
 		for above < len(counts) && counts[len(counts)-1-above] >= limit {
 			above++
 		}
-		if removed > 0 && removed+uint64(above) > maxEvents { //nolint:gosec // not negative
+		if removed > 0 && removed+uint64(above) > maxEvents {
 			limits, removed = append(limits, limit), 0
 		}
-		removed += uint64(above) //nolint:gosec // as above
+		removed += uint64(above)
 	}
 	return append(limits, keep)
 }

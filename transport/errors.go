@@ -89,7 +89,7 @@ func (s *Server) refuseAs(c *gin.Context, status int, err error) {
 		c.Header("WWW-Authenticate", s.challenge(c, refusal))
 	case domain.TooSlow:
 		c.Header("Connection", "close") // the rest of the body may still come
-	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:
+	case domain.Invalid, domain.Forbidden, domain.NotFound, domain.Gone, domain.Conflict, domain.Stale, domain.TooLarge, domain.Unsupported, domain.Limited:
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(status, problem{

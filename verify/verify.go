@@ -110,11 +110,12 @@ func (r Report) WriteText(to io.Writer) error {
 		_, err = fmt.Fprintf(to, "tree of %s: %d positions, %d of them expired and %d removed; unchanged to position %d, by %d checkpoints held elsewhere\n", t.Log, t.Size, t.Expired, t.Removed, t.Unchanged, t.Held)
 	}
 	for _, a := range r.Archives {
-		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only", a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog)
+		removed := ""
 		if a.Removed > 0 {
-			_, err = fmt.Fprintf(to, "; %d of those were removed from the log", a.Removed)
+			removed = fmt.Sprintf("; %d of those were removed from the log", a.Removed)
 		}
-		_, err = fmt.Fprintln(to)
+		_, err = fmt.Fprintf(to, "archive of %s: %d positions; %d events are byte for byte those of the log, %d are in the archive only, and %d in the log only%s\n",
+			a.Log, a.Position, a.Events, a.OnlyArchive, a.OnlyLog, removed)
 	}
 	for _, p := range r.Problems {
 		_, err = fmt.Fprintln(to, "wrong:", p)

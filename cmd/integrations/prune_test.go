@@ -38,7 +38,7 @@ func archivedService(t *testing.T, events int) *pruned {
 	for n := 2; n <= events; n++ {
 		p.must(http.StatusOK, http.MethodPut, all+"/crm", fmt.Sprintf(`{"display_name": "CRM %d"}`, n))
 	}
-	holds(t, p.held, transparency.Integrations, uint64(events)) //nolint:gosec // not negative
+	holds(t, p.held, transparency.Integrations, uint64(events))
 	exit, out := tool(t, "archive", "--data", data, "--to", p.place, "--before", time.Now().UTC().Format(time.RFC3339Nano))
 	require.Zero(t, exit, out)
 	return p
@@ -207,7 +207,7 @@ func TestAPruneThatIsKilledLeavesALogThatGoesOn(t *testing.T) {
 			for ctx.Err() == nil {
 				log, err := js.Stream(ctx, "INTEGRATIONS")
 				if err == nil && log.CachedInfo().Config.Metadata["integrations.prune"] != "" {
-					time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) //nolint:gosec // when it is killed
+					time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
 					return
 				}
 			}

@@ -125,7 +125,7 @@ func (p *Prune) check(ctx context.Context, remove, unarchived *eventstore.Positi
 			"the event at position %d would be removed, and is of %s: only events before %s may be; keep more events", done.Last, m.Time.UTC().Format(time.RFC3339), newest.UTC().Format(time.RFC3339))
 	}
 	for at, size := range sizes {
-		position := uint64(at) + 1 //nolint:gosec // not negative
+		position := uint64(at) + 1
 		if !remove.Has(position) {
 			continue
 		}
