@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed assets templates
@@ -48,26 +51,34 @@ func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// parse reads every page with the layout and the parts that all share.
-func (c *Console) parse() (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(c.funcs()).ParseFS(files, "templates/shared/*.html")
-	if err != nil {
-		return nil, err
-	}
+// pages are the templates by the names of the pages. Each is parsed when it is first shown: all of
+// them take 5 MB, and most processes show none.
+type pages map[string]func() (*template.Template, error)
+
+// newPages finds the pages. Each has the layout and the parts that all share.
+func newPages(funcs template.FuncMap) (pages, error) {
 	names, err := fs.Glob(files, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
-	pages := map[string]*template.Template{}
+	all := pages{}
 	for _, name := range names {
-		one, err := shared.Clone()
-		if err == nil {
-			one, err = one.ParseFS(files, name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = one
+		all[strings.TrimSuffix(path.Base(name), ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			return template.New("").Funcs(funcs).ParseFS(files, "templates/shared/*.html", name)
+		})
 	}
-	return pages, nil
+	return all, nil
+}
+
+// execute writes a part of a page.
+func (p pages) execute(to io.Writer, name, part string, data any) error {
+	parse, ok := p[name]
+	if !ok {
+		return fmt.Errorf("there is no page %q", name)
+	}
+	page, err := parse()
+	if err != nil {
+		return err
+	}
+	return page.ExecuteTemplate(to, part, data)
 }
