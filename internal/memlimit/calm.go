@@ -21,7 +21,7 @@ func Release(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// Calm frees memory when a busy time has ended.
+// Calm frees memory when a process that has used much is calm.
 type Calm struct {
 	Allocated func() uint64 // in bytes, since the process began
 	Free      func()
@@ -29,19 +29,19 @@ type Calm struct {
 
 const (
 	checkEvery = 500 * time.Millisecond
-	busyBytes  = 8 << 20 // that are allocated between two checks of a busy process, at least
-	calmBytes  = 1 << 20 // of a calm one, at most
+	muchBytes  = 32 << 20 // that are allocated between two times that memory is freed, at least
+	calmBytes  = 4 << 20  // that a calm process allocates between two checks, at most
 
 	// freeEvery bounds what freeing costs, some ten milliseconds each time.
 	freeEvery = time.Minute
 )
 
-// Run frees memory at the end of each busy time, until ctx ends. The start of the process is one.
+// Run frees memory whenever it is worth it, until ctx ends. After the start it always is.
 func (c Calm) Run(ctx context.Context) {
 	checks := time.NewTicker(checkEvery)
 	defer checks.Stop()
-	var freed time.Time
-	busy, before := true, c.Allocated()
+	var freed time.Time // zero: not since the start
+	before, atFreed := c.Allocated(), uint64(0)
 	for {
 		var now time.Time
 		select {
@@ -50,12 +50,10 @@ func (c Calm) Run(ctx context.Context) {
 			return
 		}
 		allocated := c.Allocated()
-		switch since := allocated - before; {
-		case since >= busyBytes:
-			busy = true
-		case since <= calmBytes && busy && now.Sub(freed) >= freeEvery:
+		much := freed.IsZero() || allocated-atFreed >= muchBytes && now.Sub(freed) >= freeEvery
+		if much && allocated-before <= calmBytes {
 			c.Free()
-			busy, freed = false, now
+			freed, atFreed = now, allocated
 		}
 		before = allocated
 	}
