@@ -30,7 +30,7 @@ type Calm struct {
 const (
 	checkEvery = 500 * time.Millisecond
 	muchBytes  = 32 << 20 // that are allocated between two times that memory is freed, at least
-	calmBytes  = 4 << 20  // that a calm process allocates between two checks, at most
+	calmBytes  = 16 << 20 // that a calm process allocates between two checks, at most
 
 	// freeEvery bounds what freeing costs, some ten milliseconds each time.
 	freeEvery = time.Minute

@@ -21,9 +21,9 @@ const probedPart = `SELECT workspace, id, at FROM probes WHERE (workspace, id) >
 // Schedule implements projections.Store.
 func (s *Store) Schedule(ctx context.Context, enabled func(domain.Ref, int), probed func(domain.Ref, time.Time)) error {
 	var last domain.Ref
-	name := ""
-	if err := s.parts(ctx, enabledPart, func() []any { return []any{string(last.Workspace), name, string(last.ID)} }, func(found *sqlite3.Stmt) {
-		last, name = refOf(found, 2, last.Workspace), found.ColumnText(1)
+	var name []byte // a million texts would be most of the garbage of a start
+	if err := s.parts(ctx, enabledPart, func() []any { return []any{string(last.Workspace), string(name), string(last.ID)} }, func(found *sqlite3.Stmt) {
+		last, name = refOf(found, 2, last.Workspace), append(name[:0], found.ColumnRawText(1)...)
 		if found.ColumnBool(3) {
 			enabled(last, found.ColumnInt(4))
 		}
