@@ -16,21 +16,20 @@ import (
 const (
 	scrubBatch = 1000
 
-	// ScrubNow is the pause between two batches for somebody who waits: a million events take
-	// half a minute.
-	ScrubNow = 25 * time.Millisecond
+	scrubPause = 25 * time.Millisecond // between two batches: a million events take half a minute
 
-	// scrubAside is that of a scrub beside other work: a million events take four minutes.
-	scrubAside = 250 * time.Millisecond
+	// A scrub beside other work slows down after some events: a million take four minutes.
+	scrubAtOnce = 50_000
+	scrubAside  = 250 * time.Millisecond
 )
 
 // errScrubCut means that a scrub must start again.
 var errScrubCut = errors.New("the consumer of a scrub lost its position")
 
-// Scrub reads the whole log once, with pauses, and returns where events are missing or unreadable. The
+// Scrub reads the whole log once, slower if it is beside other work, and returns where events are missing or unreadable. The
 // server verifies each event as it reads it, and skips damaged ones, which no message
 // count shows.
-func (s *Store) Scrub(ctx context.Context, pause time.Duration, progress func(position, head uint64)) (Scrubbed, error) {
+func (s *Store) Scrub(ctx context.Context, aside bool, progress func(position, head uint64)) (Scrubbed, error) {
 	found := Scrubbed{Log: s.Lineage().ID()}
 	head, err := s.Head(ctx)
 	if err != nil || head == 0 {
@@ -86,6 +85,10 @@ func (s *Store) Scrub(ctx context.Context, pause time.Duration, progress func(po
 			at = head
 		}
 		progress(at, head)
+		pause := scrubPause
+		if aside && received >= scrubAtOnce {
+			pause = scrubAside
+		}
 		if !streams.Wait(ctx, pause) {
 			return found, ctx.Err()
 		}

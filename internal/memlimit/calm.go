@@ -28,9 +28,11 @@ type Calm struct {
 }
 
 const (
-	checkEvery = 500 * time.Millisecond
-	muchBytes  = 32 << 20 // that are allocated between two times that memory is freed, at least
-	calmBytes  = 16 << 20 // that a calm process allocates between two checks, at most
+	checkEvery  = 500 * time.Millisecond
+	muchBytes   = 32 << 20 // that are allocated between two times that memory is freed, at least
+	calmBytes   = 1 << 20  // that a calm process allocates between two checks, at most
+	modestBytes = 16 << 20 // that one with modest work does
+	startTakes  = 1500 * time.Millisecond
 
 	// freeEvery bounds what freeing costs, some ten milliseconds each time.
 	freeEvery = time.Minute
@@ -41,6 +43,7 @@ func (c Calm) Run(ctx context.Context) {
 	checks := time.NewTicker(checkEvery)
 	defer checks.Stop()
 	var freed time.Time // zero: not since the start
+	began := time.Now() //nolint:forbidigo // for an interval
 	before, atFreed := c.Allocated(), uint64(0)
 	for {
 		var now time.Time
@@ -50,8 +53,11 @@ func (c Calm) Run(ctx context.Context) {
 			return
 		}
 		allocated := c.Allocated()
-		much := freed.IsZero() || allocated-atFreed >= muchBytes && now.Sub(freed) >= freeEvery
-		if much && allocated-before <= calmBytes {
+		due, since := now.Sub(freed) >= freeEvery && allocated-atFreed >= muchBytes, allocated-before
+		if freed.IsZero() { // by modest work that begins with the process, it is freed after the start
+			due = since <= calmBytes || now.Sub(began) >= startTakes
+		}
+		if due && since <= modestBytes {
 			c.Free()
 			freed, atFreed = now, allocated
 		}
