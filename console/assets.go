@@ -2,17 +2,12 @@ package console
 
 import (
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
-	"html/template"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
 )
-
-//go:embed assets templates
-var files embed.FS
 
 // readAssets returns the assets by their names in the source.
 func readAssets() (map[string]asset, error) {
@@ -46,28 +41,4 @@ func (c *Console) serveAsset(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.NotFound(w, r)
-}
-
-// parse reads every page with the layout and the parts that all share.
-func (c *Console) parse() (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(c.funcs()).ParseFS(files, "templates/shared/*.html")
-	if err != nil {
-		return nil, err
-	}
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
-		one, err := shared.Clone()
-		if err == nil {
-			one, err = one.ParseFS(files, name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		pages[strings.TrimSuffix(path.Base(name), ".html")] = one
-	}
-	return pages, nil
 }

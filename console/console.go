@@ -7,7 +7,6 @@ package console
 
 import (
 	"crypto/cipher"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -36,7 +35,7 @@ type Console struct {
 	now       func() time.Time
 	log       *slog.Logger
 
-	pages    map[string]*template.Template
+	pages    pages
 	assets   map[string]asset
 	sessions Sessions
 	provider SignIn

@@ -171,6 +171,18 @@ func TestTemplatesHaveNothingThatAStrictPolicyRefuses(t *testing.T) {
 	}
 }
 
+func TestEveryPageIsParsed(t *testing.T) {
+	t.Parallel()
+	all, err := newPages((&Console{}).funcs())
+	require.NoError(t, err)
+	require.Contains(t, all, "error")
+	for name, parse := range all {
+		page, err := parse()
+		require.NoError(t, err, name)
+		require.NotNil(t, page.Lookup("layout"), name)
+	}
+}
+
 func TestTheLibrariesAreThoseThatWerePublished(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{ // of the npm package htmx.org 4.0.1

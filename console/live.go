@@ -120,7 +120,7 @@ func (t *translator) send(message []byte) error {
 	}
 	t.count++
 	var b bytes.Buffer
-	if err := t.page.pages[t.template].ExecuteTemplate(&b, "fresh", struct{ Count int }{t.count}); err != nil {
+	if err := t.page.pages.execute(&b, t.template, "fresh", struct{ Count int }{t.count}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(t.page.w, "id: %s\ndata: %s\n\n", id, oneLine(b.Bytes()))

@@ -84,7 +84,7 @@ func (p *page) drawTimeline() ([]byte, error) {
 	d, err := p.loadTimeline()
 	if err == nil {
 		p.Data = d
-		err = p.pages["timeline"].ExecuteTemplate(&b, "now", p)
+		err = p.pages.execute(&b, "timeline", "now", p)
 	}
 	return b.Bytes(), err
 }

@@ -165,7 +165,7 @@ func (p *page) show(name string, status int) { p.part(name, "layout", status) }
 // part writes one template of a page.
 func (p *page) part(name, part string, status int) {
 	var b bytes.Buffer
-	if err := p.pages[name].ExecuteTemplate(&b, part, p); err != nil {
+	if err := p.pages.execute(&b, name, part, p); err != nil {
 		p.log.ErrorContext(p.r.Context(), "a template of the console failed", slog.String("template", name), slog.Any("err", err))
 		http.Error(p.w, "the page failed; the server log has the reason", http.StatusInternalServerError)
 		return

@@ -24,7 +24,7 @@ func New(cfg Config) (*Console, error) {
 	if c.assets, err = readAssets(); err != nil {
 		return nil, err
 	}
-	if c.pages, err = c.parse(); err != nil {
+	if c.pages, err = newPages(c.funcs()); err != nil {
 		return nil, err
 	}
 	protection := http.NewCrossOriginProtection()

@@ -193,7 +193,7 @@ func TestAReplicaThatIsBehindIsNotTrustedAsTheLog(t *testing.T) {
 		}
 		require.NoError(t, err)
 		require.Equal(t, events, read)
-		if found, err := s.Scrub(t.Context(), func(uint64, uint64) {}); err == nil {
+		if found, err := s.Scrub(t.Context(), false, func(uint64, uint64) {}); err == nil {
 			require.Zero(t, found.Missing, found.Ranges)
 		}
 	}

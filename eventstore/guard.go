@@ -140,9 +140,9 @@ func (g *Guard) Keep(ctx context.Context) error {
 // before it reports them.
 func (g *Guard) scrub(ctx context.Context) {
 	for {
-		found, err := g.Store.Scrub(ctx, func(_, _ uint64) {})
+		found, err := g.Store.Scrub(ctx, true, func(_, _ uint64) {})
 		if err == nil && found.Missing > 0 {
-			found, err = g.Store.Scrub(ctx, func(_, _ uint64) {})
+			found, err = g.Store.Scrub(ctx, true, func(_, _ uint64) {})
 		}
 		next := scrubEvery
 		switch {

@@ -95,7 +95,7 @@ func TestAScrubFindsEventsThatCannotBeRead(t *testing.T) {
 		require.NoError(t, os.WriteFile(block(t, stream), data, 0o600))
 	})
 	require.True(t, found.Whole(), "only reading every event detects it")
-	scrubbed, err := s.Scrub(t.Context(), func(uint64, uint64) {})
+	scrubbed, err := s.Scrub(t.Context(), false, func(uint64, uint64) {})
 	require.NoError(t, err)
 	require.Equal(t, uint64(1), scrubbed.Missing)
 	found, err = s.Inspect(t.Context(), scrubbed)
@@ -104,7 +104,7 @@ func TestAScrubFindsEventsThatCannotBeRead(t *testing.T) {
 	require.Equal(t, scrubbed.Ranges, found.Ranges)
 
 	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: found.Last, Reason: eventstore.Loss}, 1, ""))
-	scrubbed, err = s.Scrub(t.Context(), func(uint64, uint64) {})
+	scrubbed, err = s.Scrub(t.Context(), false, func(uint64, uint64) {})
 	require.NoError(t, err)
 	found, err = s.Inspect(t.Context(), scrubbed)
 	require.NoError(t, err)

@@ -44,11 +44,11 @@ func (c *clock) add(d time.Duration) { c.Add(d.Microseconds()) }
 type fixture struct {
 	*health.Checker
 	*commands.Service
-	clock     *clock
-	nc        *nats.Conn
-	queue     *health.Queue
-	prober    *health.Prober
-	projector *projections.Projector
+	clock  *clock
+	nc     *nats.Conn
+	queue  *health.Queue
+	prober *health.Prober
+	model  *projections.Live
 }
 
 func start(t *testing.T) *fixture {
@@ -66,9 +66,6 @@ func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	require.NoError(t, err)
 	secrets, err := vault.Open(t.Context(), nc, vault.RootKeys{File: filepath.Join(t.TempDir(), "root.keyset")}, 1)
 	require.NoError(t, err)
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "read.db"), log)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	queue, err := health.OpenQueue(t.Context(), nc, 1)
 	require.NoError(t, err)
 	queue.Log, queue.Again = log, 10*time.Millisecond
@@ -78,13 +75,15 @@ func startOn(t *testing.T, nc *nats.Conn) *fixture {
 	require.NoError(t, err)
 	service := &commands.Service{Events: events, Vault: secrets, Connectors: outside, Rules: outside.Rules(), Now: c.now, NewID: rand.Text, Log: log}
 	results := health.NewResults(events, log)
-	projector := &projections.Projector{Events: events, Store: store, Log: log}
+	model := &projections.Live{Events: events, Generations: &sqlite.Generations{Folder: t.TempDir(), Log: log}, Log: log}
+	t.Cleanup(func() { require.NoError(t, model.Close()) })
 	f := &fixture{
-		Service: service, clock: c, nc: nc, queue: queue, projector: projector,
-		Checker: &health.Checker{Read: projections.Reader{Store: store}, Queue: queue, Results: results, Wait: projector.WaitForProbe, Position: projector.Position, Within: 10 * time.Second, Now: c.now},
+		Service: service, clock: c, nc: nc, queue: queue, model: model,
+		Checker: &health.Checker{Read: projections.Reader{Store: model}, Queue: queue, Results: results, Wait: model.WaitForProbe, Position: model.Position, Within: 10 * time.Second, Now: c.now},
 		prober:  &health.Prober{Queue: queue, Commands: service, Now: time.Now, Log: log},
 	}
-	f.run(t, projector.Run)
+	f.run(t, model.Run)
+	require.NoError(t, model.Wait(t.Context(), 0))
 	f.run(t, results.Run)
 	return f
 }
@@ -104,7 +103,7 @@ func (f *fixture) create(t *testing.T, name, baseURL string, enabled bool) domai
 	t.Helper()
 	out, err := f.Service.CreateIntegration(t.Context(), ann, domain.Document{"name": name, "display_name": name, "base_url": baseURL, "enabled": enabled}, commands.Condition{})
 	require.NoError(t, err)
-	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	require.NoError(t, f.model.Wait(t.Context(), out.Position))
 	f.clock.add(time.Second)
 	return out.Integration.ID
 }
@@ -229,7 +228,7 @@ func TestAResultIsReusedUntilItIsOldOrTheConfigurationChanges(t *testing.T) {
 	f.clock.add(time.Second)
 	out, err := f.Service.UpdateIntegration(t.Context(), ann, id, domain.Document{"display_name": "Better"}, commands.Condition{})
 	require.NoError(t, err)
-	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	require.NoError(t, f.model.Wait(t.Context(), out.Position))
 	f.check(t, 30*time.Second)
 	require.Equal(t, int32(3), u.asked.Load(), "the configuration changed")
 	f.check(t, 0)
@@ -296,7 +295,7 @@ func TestHangingUpstreamsDoNotAffectOtherWorkspaces(t *testing.T) {
 	bob := commands.Caller{Workspace: "globex", Actor: "key-bob"}
 	out, err := f.Service.CreateIntegration(t.Context(), bob, domain.Document{"name": "good", "display_name": "Good", "base_url": listen(t).URL}, commands.Condition{})
 	require.NoError(t, err)
-	require.NoError(t, f.projector.Wait(t.Context(), out.Position))
+	require.NoError(t, f.model.Wait(t.Context(), out.Position))
 	f.clock.add(time.Second)
 
 	var checks sync.WaitGroup
@@ -315,7 +314,7 @@ func TestAnUnreadableIntegrationIsUnknownAndTheOthersAreChecked(t *testing.T) {
 	f.create(t, "good", listen(t).URL, true)
 	id := f.create(t, "parked", listen(t).URL, true)
 	position := f.scribble(t, id)
-	require.NoError(t, f.projector.Wait(t.Context(), position))
+	require.NoError(t, f.model.Wait(t.Context(), position))
 	f.Within = time.Minute // the check doesn't wait for it
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -397,7 +396,7 @@ func TestChecksOfTwoProcessesShareTheProbes(t *testing.T) {
 	f := start(t)
 	results := health.NewResults(f.Events, slog.New(slog.DiscardHandler))
 	f.run(t, results.Run)
-	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.projector.WaitForProbe, Position: f.projector.Position, Within: 10 * time.Second, Now: f.clock.now}
+	other := &health.Checker{Read: f.Read, Queue: f.queue, Results: results, Wait: f.model.WaitForProbe, Position: f.model.Position, Within: 10 * time.Second, Now: f.clock.now}
 	slow := hold(t)
 	id := f.create(t, "slow", slow.URL, true)
 	var checks sync.WaitGroup

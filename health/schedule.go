@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/eventstore"
+	"github.com/seed677028b5/integrations/projections"
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -21,7 +22,8 @@ import (
 type Scheduler struct {
 	Queue  *Queue
 	Events *eventstore.Store
-	Every  time.Duration // for integrations without an interval; 0: those are probed only on request
+	Model  *projections.Live // of which the timetable is made, before the log is followed
+	Every  time.Duration     // for integrations without an interval; 0: those are probed only on request
 	Now    func() time.Time
 	Log    *slog.Logger
 
@@ -50,54 +52,15 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	if err := s.Queue.dropSchedules(ctx); err != nil {
 		return err
 	}
-	at, err := s.load(ctx)
-	if err != nil {
+	if err := s.load(ctx); err != nil {
 		return err
 	}
+	at := s.table.at
 	parts, ctx := errgroup.WithContext(ctx)
 	moved := make(chan struct{}, 1)
 	parts.Go(func() error { return s.follow(ctx, at, moved) })
 	parts.Go(func() error { return s.fire(ctx, moved) })
 	return parts.Wait()
-}
-
-// load builds the timetable of all integrations, and returns its position in the log.
-func (s *Scheduler) load(ctx context.Context) (uint64, error) {
-	table, now := newTimetable(), s.Now()
-	latest, err := s.Events.Latest(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for commits, err := range latest.Commits {
-		if err != nil {
-			return 0, err
-		}
-		for _, c := range commits {
-			table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), now)
-		}
-	}
-	probes, err := s.Events.LatestProbes(ctx)
-	if err != nil {
-		return 0, err
-	}
-	seen := map[domain.Ref]time.Time{}
-	for commits, err := range probes.Commits {
-		if err != nil {
-			return 0, err
-		}
-		for _, c := range commits {
-			seen[c.Ref()] = c.Meta.At
-		}
-	}
-	for of := range table.entries {
-		table.probed(of, seen[of], now)
-	}
-	table.oldestFirst(seen)
-	table.at = latest.Position
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.table = table
-	return latest.Position, nil
 }
 
 // follow updates the timetable from the log after a position.
@@ -109,7 +72,7 @@ func (s *Scheduler) follow(ctx context.Context, at uint64, moved chan<- struct{}
 		s.mu.Lock()
 		for _, c := range commits {
 			if c.Key == "" { // else it is about an authorization, which changes no integration
-				s.table.set(c.Ref(), s.interval(domain.Evolve(domain.Integration{}, c.Event)), s.Now())
+				s.table.set(c.Ref(), s.interval(c), s.Now())
 			}
 			s.table.at = c.Position
 		}
@@ -151,17 +114,6 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// interval returns how often an integration is probed; 0 is never.
-func (s *Scheduler) interval(i domain.Integration) time.Duration {
-	switch {
-	case !i.Exists() || !i.Enabled:
-		return 0
-	case i.HealthCheck != nil:
-		return time.Duration(i.HealthCheck.IntervalSeconds) * time.Second
-	}
-	return max(s.Every, 0)
 }
 
 // due queues a probe. If it is already in the queue, only its time changes.

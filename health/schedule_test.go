@@ -20,7 +20,7 @@ import (
 )
 
 func (f *fixture) scheduler() *health.Scheduler {
-	return &health.Scheduler{Queue: f.queue, Events: f.Events, Every: 5 * time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &health.Scheduler{Queue: f.queue, Events: f.Events, Model: f.model, Every: 5 * time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (f *fixture) change(t *testing.T, id domain.ID, doc domain.Document) {

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"container/heap"
 	"hash/fnv"
 	"slices"
@@ -26,7 +27,8 @@ type entry struct {
 	of     domain.Ref
 	every  time.Duration
 	at     time.Time // its next slot
-	index  int       // in next; -1: removed
+	last   int64     // when it was last probed, in microseconds; 0: never
+	index  int32     // in next; -1: removed
 	missed bool
 }
 
@@ -49,7 +51,7 @@ func (t *timetable) set(of domain.Ref, every time.Duration, now time.Time) {
 	}
 	if e != nil {
 		t.rate -= 1 / e.every.Seconds()
-		heap.Remove(&t.next, e.index)
+		heap.Remove(&t.next, int(e.index))
 		e.index, e.missed = -1, false
 		delete(t.entries, of)
 	}
@@ -62,18 +64,23 @@ func (t *timetable) set(of domain.Ref, every time.Duration, now time.Time) {
 	heap.Push(&t.next, e)
 }
 
-// probed records when an integration was last probed, the zero time if never. A slot that
-// has passed since is made up for.
-func (t *timetable) probed(of domain.Ref, last, now time.Time) {
-	if e := t.entries[of]; e != nil && !e.missed && last.Before(slot(of, e.every, now)) {
-		e.missed = true
-		t.missed = append(t.missed, e)
+// probed records when an integration was last probed.
+func (t *timetable) probed(of domain.Ref, last time.Time) {
+	if e := t.entries[of]; e != nil {
+		e.last = last.UnixMicro()
 	}
 }
 
-// oldestFirst sorts the integrations with missed slots by their last probe.
-func (t *timetable) oldestFirst(seen map[domain.Ref]time.Time) {
-	slices.SortFunc(t.missed, func(a, b *entry) int { return seen[a.of].Compare(seen[b.of]) })
+// makeUp makes sure that slots which have passed since the last probes are made up for, oldest
+// first.
+func (t *timetable) makeUp(now time.Time) {
+	for of, e := range t.entries {
+		if !e.missed && (e.last == 0 || e.last < slot(of, e.every, now).UnixMicro()) {
+			e.missed = true
+			t.missed = append(t.missed, e)
+		}
+	}
+	slices.SortFunc(t.missed, func(a, b *entry) int { return cmp.Compare(a.last, b.last) })
 }
 
 // due returns the integrations whose slots have come, and one with a missed slot if it is
@@ -126,13 +133,13 @@ func (s slots) Len() int           { return len(s) }
 func (s slots) Less(i, j int) bool { return s[i].at.Before(s[j].at) }
 func (s slots) Swap(i, j int) {
 	s[i], s[j] = s[j], s[i]
-	s[i].index, s[j].index = i, j
+	s[i].index, s[j].index = int32(i), int32(j) //nolint:gosec // fewer than 2^31
 }
 
 // Push implements heap.Interface.
 func (s *slots) Push(x any) {
-	e := x.(*entry) //nolint:forcetypeassert // only set pushes
-	e.index = len(*s)
+	e := x.(*entry)          //nolint:forcetypeassert // only set pushes
+	e.index = int32(len(*s)) //nolint:gosec // fewer than 2^31
 	*s = append(*s, e)
 }
 

@@ -33,9 +33,11 @@ func (s *site) restart(now time.Time) {
 	s.table = newTimetable()
 	for n := range crowd {
 		s.table.set(member(n), pace, now)
-		s.table.probed(member(n), s.last[member(n)], now)
+		if last, ok := s.last[member(n)]; ok {
+			s.table.probed(member(n), last)
+		}
 	}
-	s.table.oldestFirst(s.last)
+	s.table.makeUp(now)
 }
 
 // run probes for a while, and returns how often each integration was probed.
@@ -125,7 +127,7 @@ func TestATimetableFollowsTheIntervalsOfIntegrations(t *testing.T) {
 	require.Zero(t, due(30*time.Minute, 40*time.Minute))
 	require.Zero(t, table.rate)
 	table.set(of, time.Minute, epoch.Add(40*time.Minute))
-	table.probed(of, time.Time{}, epoch.Add(40*time.Minute))
+	table.makeUp(epoch.Add(40 * time.Minute))
 	table.set(of, 0, epoch.Add(40*time.Minute))
 	require.Zero(t, due(40*time.Minute, 50*time.Minute), "nor are its missed slots made up for")
 }

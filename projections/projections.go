@@ -63,6 +63,13 @@ type WorkspaceSize struct {
 type Store interface {
 	Model
 
+	// Schedule calls enabled for each enabled integration of all workspaces, with its interval
+	// in seconds: 0 is never, and UsualInterval is that of the service. Then it calls probed
+	// with the time of the last probe of each that had one, whether or not the store has the
+	// integration. It reads in parts, so that no read is long and no answer large: what is
+	// applied meanwhile may be left out, what was applied before is not.
+	Schedule(ctx context.Context, enabled func(of domain.Ref, seconds int), probed func(of domain.Ref, at time.Time)) error
+
 	// Apply writes a batch, and the positions it reaches last. Data that is not newer than
 	// the stored data changes nothing, and positions never go back, so a batch can be applied
 	// again. The error wraps ErrMoved when the store is not at the positions where the batch

@@ -180,11 +180,17 @@ func (p *Projector) wake() {
 
 // start returns the positions to continue from.
 func (p *Projector) start(ctx context.Context) (Positions, error) {
-	at, err := p.Store.Positions(ctx)
+	return reached(ctx, p.Events, p.Store)
+}
+
+// reached returns the positions of a store in the present logs. The error wraps ErrOtherLog when
+// it was filled from another log.
+func reached(ctx context.Context, events *eventstore.Store, s Store) (Positions, error) {
+	at, err := s.Positions(ctx)
 	if err != nil {
 		return Positions{}, err
 	}
-	head, err := heads(ctx, p.Events)
+	head, err := heads(ctx, events)
 	if err != nil {
 		return Positions{}, err
 	}
@@ -192,7 +198,7 @@ func (p *Projector) start(ctx context.Context) (Positions, error) {
 		return Positions{}, fmt.Errorf("%w: it shows %d of %d events, %d of %d probes and %d of %d events of approvals", ErrOtherLog,
 			at.Integrations, head.Integrations, at.Probes, head.Probes, at.Approvals, head.Approvals)
 	}
-	return at, checkLog(ctx, p.Events, p.Store, at)
+	return at, checkLog(ctx, events, s, at)
 }
 
 // heads returns the heads of the logs.

@@ -31,7 +31,7 @@ func newProbing(ctx context.Context, c serveCommand, nc *nats.Conn, service *com
 	return &probing{
 		checker:   &health.Checker{Read: reader, Queue: queue, Results: results, Wait: model.WaitForProbe, Position: model.Position, Within: 25 * time.Second, Now: service.Now},
 		results:   results,
-		scheduler: &health.Scheduler{Queue: queue, Events: service.Events, Every: c.ProbeInterval, Now: service.Now, Log: log},
+		scheduler: &health.Scheduler{Queue: queue, Events: service.Events, Model: model, Every: c.ProbeInterval, Now: service.Now, Log: log},
 		prober:    &health.Prober{Queue: queue, Commands: service, Metrics: health.NewMetrics(metrics, queue), Now: service.Now, Log: log},
 	}, nil
 }

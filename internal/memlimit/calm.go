@@ -21,27 +21,30 @@ func Release(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// Calm frees memory when a busy time has ended.
+// Calm frees memory when a process that has used much is calm.
 type Calm struct {
 	Allocated func() uint64 // in bytes, since the process began
 	Free      func()
 }
 
 const (
-	checkEvery = 500 * time.Millisecond
-	busyBytes  = 8 << 20 // that are allocated between two checks of a busy process, at least
-	calmBytes  = 1 << 20 // of a calm one, at most
+	checkEvery  = 500 * time.Millisecond
+	muchBytes   = 32 << 20 // that are allocated between two times that memory is freed, at least
+	calmBytes   = 1 << 20  // that a calm process allocates between two checks, at most
+	modestBytes = 16 << 20 // that one with modest work does
+	startTakes  = 1500 * time.Millisecond
 
 	// freeEvery bounds what freeing costs, some ten milliseconds each time.
 	freeEvery = time.Minute
 )
 
-// Run frees memory at the end of each busy time, until ctx ends. The start of the process is one.
+// Run frees memory whenever it is worth it, until ctx ends. After the start it always is.
 func (c Calm) Run(ctx context.Context) {
 	checks := time.NewTicker(checkEvery)
 	defer checks.Stop()
-	var freed time.Time
-	busy, before := true, c.Allocated()
+	var freed time.Time // zero: not since the start
+	began := time.Now() //nolint:forbidigo // for an interval
+	before, atFreed := c.Allocated(), uint64(0)
 	for {
 		var now time.Time
 		select {
@@ -50,12 +53,13 @@ func (c Calm) Run(ctx context.Context) {
 			return
 		}
 		allocated := c.Allocated()
-		switch since := allocated - before; {
-		case since >= busyBytes:
-			busy = true
-		case since <= calmBytes && busy && now.Sub(freed) >= freeEvery:
+		due, since := now.Sub(freed) >= freeEvery && allocated-atFreed >= muchBytes, allocated-before
+		if freed.IsZero() { // by modest work that begins with the process, it is freed after the start
+			due = since <= calmBytes || now.Sub(began) >= startTakes
+		}
+		if due && since <= modestBytes {
 			c.Free()
-			busy, freed = false, now
+			freed, atFreed = now, allocated
 		}
 		before = allocated
 	}

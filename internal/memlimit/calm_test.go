@@ -40,6 +40,16 @@ func TestTheStartIsABusyTime(t *testing.T) {
 	})
 }
 
+func TestMemoryIsFreedBesideWorkThatAllocatesLittleAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pass, freed := watched(t)
+		pass(2, 20<<20)
+		require.Equal(t, 1, freed())
+		pass(180, 20<<20) // as the daily reading of a large log does
+		require.Equal(t, 4, freed())
+	})
+}
+
 // watched runs a Calm during the test. Pass lets a process allocate for some seconds.
 func watched(t *testing.T) (pass func(seconds int, bytesASecond uint64), freed func() int) {
 	t.Helper()

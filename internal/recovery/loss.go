@@ -25,7 +25,7 @@ type Loss struct {
 // FindLoss reads the whole log and reports what is gone. Mark is the last event that
 // was seen on disk. Progress is called while the log is read.
 func FindLoss(ctx context.Context, nc *nats.Conn, events *eventstore.Store, mark eventstore.Mark, progress func(position, head uint64)) (Loss, error) {
-	scrubbed, err := events.Scrub(ctx, progress)
+	scrubbed, err := events.Scrub(ctx, false, progress)
 	if err != nil {
 		return Loss{}, err
 	}

@@ -130,6 +130,7 @@ func document(d projections.Document, before counted) upsert {
 		{Key: "created_at", Value: projections.Micros(i.CreatedAt)},
 		{Key: "updated_at", Value: projections.Micros(i.UpdatedAt)},
 		{Key: "version", Value: int64(i.Version)},
+		{Key: "every", Value: int64(projections.IntervalOf(i))},
 		{Key: "search", Value: projections.SearchText(i)},
 		{Key: "answer", Value: d.Encoded.Answer},
 		{Key: "document", Value: d.Encoded.Document},
@@ -156,6 +157,7 @@ func probe(p projections.ProbeResult) (upsert, error) {
 		set: bson.D{
 			{Key: "incarnation", Value: int64(p.Incarnation)},
 			{Key: "position", Value: int64(p.Position)},
+			{Key: "at", Value: projections.Micros(p.At)},
 			{Key: "answer", Value: answer},
 			{Key: "seen", Value: encoded},
 		},

@@ -93,7 +93,7 @@ func TestCountsThatDoNotBelongToTheIntegrationsAreNotUsed(t *testing.T) {
 			Documents: []projections.Document{{Position: position, Integration: i}}, Reached: projections.Positions{Integrations: position},
 		}))
 	}
-	stored := client(t, at.uri).Database(at.database).Collection("integrations_v4_1_g1")
+	stored := client(t, at.uri).Database(at.database).Collection("integrations_v5_1_g1")
 	id := bson.D{{Key: "_id", Value: "~counts/acme"}}
 	for n, wrong := range []bson.D{
 		{{Key: "at", Value: int64(0)}, {Key: "groups", Value: bson.D{}}},

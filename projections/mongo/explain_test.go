@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -49,12 +50,16 @@ func TestNoListScansTheCollection(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Positions(t.Context())
 	require.NoError(t, err)
+	require.NoError(t, s.Schedule(t.Context(), func(domain.Ref, int) {}, func(domain.Ref, time.Time) {}))
 	db, explained := client(t, at.uri).Database(at.database), 0
 	for _, command := range sent() {
 		elements, err := command.Elements()
 		require.NoError(t, err)
 		if name := elements[0].Key(); name != "find" && name != "aggregate" {
 			continue
+		}
+		if all, err := command.LookupErr("filter"); err == nil && all.Document().String() == "{}" {
+			continue // the probes of a schedule: every document is read
 		}
 		var plain bson.D
 		for _, e := range elements {

@@ -25,7 +25,7 @@ import (
 // version of the service builds its own collections beside these. The number of the generation
 // follows.
 const (
-	schema             = "_v4_" + representation.Version
+	schema             = "_v5_" + representation.Version
 	integrationsName   = "integrations" + schema
 	probesName         = "probes" + schema
 	parkedName         = "parked" + schema
@@ -122,9 +122,13 @@ func indexes() []mongo.IndexModel {
 		return keys
 	}
 	for _, by := range []projections.Field{projections.Name, projections.CreatedAt, projections.UpdatedAt} {
+		var also []string
+		if by == projections.Name {
+			also = []string{"every"} // for the schedule of health checks
+		}
 		all = append(all,
 			mongo.IndexModel{
-				Keys:    keys("workspace", "deleted", string(by), "_id", "enabled", "protocol", "search"),
+				Keys:    keys(append([]string{"workspace", "deleted", string(by), "_id", "enabled", "protocol", "search"}, also...)...),
 				Options: options.Index().SetName("by_" + string(by)),
 			},
 			mongo.IndexModel{

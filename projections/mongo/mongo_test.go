@@ -143,7 +143,7 @@ func TestABuildWithoutHeartbeatsIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Index(t.Context()))
-	standing := client(t, uri).Database("overtaken").Collection("generations_v4_1")
+	standing := client(t, uri).Database("overtaken").Collection("generations_v5_1")
 	_, err = standing.UpdateOne(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "beat", Value: time.Now().Add(-time.Minute)}}}})
 	require.NoError(t, err)
 	next, other, err := g.Create(t.Context())
@@ -168,7 +168,7 @@ func TestEveryOrderHasAnIndex(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Index(t.Context()))
-	specs, err := client(t, uri).Database("indexed").Collection("integrations_v4_1_g1").Indexes().ListSpecifications(t.Context())
+	specs, err := client(t, uri).Database("indexed").Collection("integrations_v5_1_g1").Indexes().ListSpecifications(t.Context())
 	require.NoError(t, err)
 	indexed := map[string][]string{}
 	for _, spec := range specs {
@@ -179,7 +179,11 @@ func TestEveryOrderHasAnIndex(t *testing.T) {
 		}
 	}
 	for _, by := range []string{"name", "created_at", "updated_at"} {
-		require.Equal(t, []string{"workspace", "deleted", by, "_id", "enabled", "protocol", "search"}, indexed["by_"+by])
+		fields := []string{"workspace", "deleted", by, "_id", "enabled", "protocol", "search"}
+		if by == "name" {
+			fields = append(fields, "every")
+		}
+		require.Equal(t, fields, indexed["by_"+by])
 		require.Equal(t, []string{"workspace", "deleted", "enabled", "protocol", by, "_id", "search"}, indexed["filtered_by_"+by])
 	}
 }

@@ -25,6 +25,8 @@ func Run(t *testing.T, open func(t *testing.T) projections.Store) {
 		{"a batch that doesn't start at the store's positions is refused", refusesWhatBeginsElsewhere},
 		{"the last probe is shown beside its integration", showsTheLastProbe},
 		{"a probe of an earlier incarnation is not shown", hidesProbesOfEarlierIncarnations},
+		{"the schedule of health checks has every enabled integration and every last probe", schedules},
+		{"a schedule of many parts has each integration once", schedulesMany},
 		{"approvals are listed newest first, and never as they were before", showsApprovals},
 		{"pages of approvals join for every filter", pagesApprovals},
 		{"an integration is parked until a later event applies", parks},

@@ -11,18 +11,18 @@ import (
 )
 
 const putDocument = `
-INSERT INTO integrations (workspace, id, position, incarnation, deleted, enabled, protocol, name, created_at, updated_at, version, search, answer, document)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO integrations (workspace, id, position, incarnation, deleted, enabled, protocol, name, created_at, updated_at, version, every, search, answer, document)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (workspace, id) DO UPDATE SET
 	position = excluded.position, incarnation = excluded.incarnation, deleted = excluded.deleted, enabled = excluded.enabled,
 	protocol = excluded.protocol, name = excluded.name, created_at = excluded.created_at, updated_at = excluded.updated_at,
-	version = excluded.version, search = excluded.search, answer = excluded.answer, document = excluded.document
+	version = excluded.version, every = excluded.every, search = excluded.search, answer = excluded.answer, document = excluded.document
 WHERE excluded.position > integrations.position`
 
 const putProbe = `
-INSERT INTO probes (workspace, id, incarnation, position, answer, seen) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO probes (workspace, id, incarnation, position, at, answer, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (workspace, id) DO UPDATE SET
-	incarnation = excluded.incarnation, position = excluded.position, answer = excluded.answer, seen = excluded.seen
+	incarnation = excluded.incarnation, position = excluded.position, at = excluded.at, answer = excluded.answer, seen = excluded.seen
 WHERE (excluded.incarnation, excluded.position) > (probes.incarnation, probes.position)`
 
 const putParked = `
@@ -75,7 +75,7 @@ func (s *Store) Apply(ctx context.Context, b projections.Batch) error {
 			if err != nil {
 				return err
 			}
-			if err := c.run(putProbe, string(p.Workspace), string(p.ID), p.Incarnation, p.Position, answer, seen); err != nil {
+			if err := c.run(putProbe, string(p.Workspace), string(p.ID), p.Incarnation, p.Position, projections.Micros(p.At), answer, seen); err != nil {
 				return err
 			}
 		}
@@ -109,7 +109,7 @@ func (s *Store) applyDocuments(c *connection, documents []projections.Document) 
 			}
 		}
 		if err := c.run(putDocument, string(i.Workspace), string(i.ID), d.Position, i.Incarnation, i.Deleted, i.Enabled,
-			string(i.Protocol), i.Name, projections.Micros(i.CreatedAt), projections.Micros(i.UpdatedAt), i.Version, projections.SearchText(i),
+			string(i.Protocol), i.Name, projections.Micros(i.CreatedAt), projections.Micros(i.UpdatedAt), i.Version, projections.IntervalOf(i), projections.SearchText(i),
 			notNull(d.Encoded.Answer), d.Encoded.Document); err != nil {
 			return err
 		}

@@ -185,3 +185,14 @@ func BenchmarkApplyFew(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSchedule(b *testing.B) {
+	const workspaces, each = 100, 1000
+	s := filled(b, workspaces, each)
+	for b.Loop() {
+		enabled, probed := 0, 0
+		require.NoError(b, s.Schedule(b.Context(), func(domain.Ref, int) { enabled++ }, func(domain.Ref, time.Time) { probed++ }))
+		require.Equal(b, workspaces*each*4/5, enabled)
+		require.Equal(b, workspaces*each, probed)
+	}
+}

@@ -84,3 +84,16 @@ func TestEveryListOfAuthorizationsUsesAnIndex(t *testing.T) {
 		require.NotContains(t, page, "TEMP B-TREE", where)
 	}
 }
+
+func TestAScheduleReadsAnIndexAndNoDocument(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "plans.db"), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	for query, want := range map[string]string{
+		enabledPart: "SEARCH integrations USING COVERING INDEX integrations_by_name ((workspace,name,id)>(?,?,?))",
+		probedPart:  "SEARCH probes USING PRIMARY KEY ((workspace,id)>(?,?))",
+	} {
+		args := []any{"acme", "crm", "id", schedulePart}
+		require.Equal(t, want, plan(t, s, query, args[4-strings.Count(query, "?"):]))
+	}
+}

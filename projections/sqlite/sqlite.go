@@ -24,7 +24,7 @@ import (
 
 // version is the version of the schema, and of the answers in it. A file of another version is
 // unusable.
-const version = "401" + representation.Version
+const version = "402" + representation.Version
 
 const schema = `
 CREATE TABLE integrations (
@@ -39,6 +39,7 @@ CREATE TABLE integrations (
 	created_at  INTEGER NOT NULL,
 	updated_at  INTEGER NOT NULL,
 	version     INTEGER NOT NULL,
+	every       INTEGER NOT NULL,
 	search      TEXT    NOT NULL,
 	answer      BLOB    NOT NULL,
 	document    BLOB    NOT NULL
@@ -49,6 +50,7 @@ CREATE TABLE probes (
 	id          TEXT    NOT NULL,
 	incarnation INTEGER NOT NULL,
 	position    INTEGER NOT NULL,
+	at          INTEGER NOT NULL,
 	answer      BLOB    NOT NULL,
 	seen        BLOB    NOT NULL,
 	PRIMARY KEY (workspace, id)
@@ -85,9 +87,9 @@ INSERT INTO positions VALUES (0, 0, 0, lower(hex(randomblob(16))));
 `
 
 // The lists of a workspace use one of the first three indexes, forwards or backwards. With the columns
-// after id, filters and searches don't read documents.
+// after id, filters and searches don't read documents, nor does the schedule of health checks.
 const indexes = `
-CREATE INDEX IF NOT EXISTS integrations_by_name ON integrations (workspace, name, id, enabled, protocol, search) WHERE deleted = 0;
+CREATE INDEX IF NOT EXISTS integrations_by_name ON integrations (workspace, name, id, enabled, every, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_created_at ON integrations (workspace, created_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS integrations_by_updated_at ON integrations (workspace, updated_at, id, enabled, protocol, search) WHERE deleted = 0;
 CREATE INDEX IF NOT EXISTS approvals_by_requested_at ON approvals (workspace, requested_at, id);
