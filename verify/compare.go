@@ -23,24 +23,44 @@ type followed struct {
 	*projections.Projector
 }
 
-// openReadModel opens the live read model.
-func openReadModel(ctx context.Context, c Config) (readModel, error) {
-	if !c.Followed {
-		return &projections.Live{Events: c.Events, Generations: c.Generations, Log: c.Log}, nil
+// openReadModel opens the live read model. It is kept current by a running service, or built and
+// kept current by this process.
+func (v *verification) openReadModel(ctx context.Context) (readModel, error) {
+	if !v.Followed {
+		return &projections.Live{Events: v.Events, Generations: v.Generations, Log: v.Log}, nil
 	}
-	_, store, err := projections.OpenLive(ctx, c.Generations)
+	_, store, err := projections.OpenLive(ctx, v.Generations)
 	if err != nil {
 		return nil, err
 	}
-	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Mode: projections.ReadOnly, Log: c.Log}}, nil
+	return followed{Store: store, Projector: &projections.Projector{Events: v.Events, Store: store, Mode: projections.ReadOnly, Log: v.Log}}, nil
 }
 
 // compareReadModel compares the read model with the state that the log leads to, once it shows the
 // whole log.
-func (v *verification) compareReadModel(ctx context.Context, shown readModel) error {
+func (v *verification) compareReadModel(ctx context.Context) (err error) {
+	if !v.Followed {
+		ahead, err := v.isAhead(ctx)
+		if err != nil {
+			return err
+		}
+		if v.incomplete = v.incomplete || ahead; v.incomplete {
+			return v.compareAsItIs(ctx)
+		}
+	}
+	shown, err := v.openReadModel(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.Close()) }()
 	if err := v.catchUp(ctx, shown); err != nil {
 		return err
 	}
+	return v.compareStored(ctx, shown)
+}
+
+// compareStored compares what a read model shows with the state that the log leads to.
+func (v *verification) compareStored(ctx context.Context, shown projections.Model) error {
 	if err := v.compare(ctx, shown); err != nil {
 		return err
 	}

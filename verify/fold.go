@@ -15,25 +15,23 @@ func (v *verification) fold(ctx context.Context) error {
 	if v.head == 0 {
 		return nil
 	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
 	progress := terminal.NewProgress(v.Progress, "events", int(v.head)) //nolint:gosec // a count of events fits
 	defer progress.Done()
-	for batch, err := range v.Events.After(reading, 0) {
+	for batch, err := range v.Events.Messages(ctx, eventstore.StreamOfIntegrations, ">", 0, v.head) {
 		if err != nil {
 			return err
 		}
-		for _, commit := range batch {
-			if commit.Position <= v.head {
-				v.missing(commit.Position)
-				v.event(commit)
+		for _, m := range batch {
+			commit := v.Events.Decode(m)
+			if domain.KindOf(commit.Err) == domain.Unavailable { // what it has is not known
+				return commit.Err
 			}
+			v.missing(commit.Position)
+			v.event(commit)
 		}
 		progress.Set(v.report.Events)
-		if batch[len(batch)-1].Position >= v.head {
-			return nil
-		}
 	}
+	v.missing(v.head + 1)
 	return ctx.Err()
 }
 
@@ -49,6 +47,7 @@ func (v *verification) missing(position uint64) {
 	if v.report.Accepted += to - from + 1; v.report.Accepted <= v.Events.Lineage().Accepted {
 		return
 	}
+	v.incomplete = true
 	v.problem("events are missing from the log, or can't be read: positions %d to %d", from, to)
 }
 
