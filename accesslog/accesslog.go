@@ -18,7 +18,7 @@ type Kind string
 
 // The kinds.
 const (
-	Denied Kind = "access.denied"   // requests that were answered with 401 or 403
+	Denied Kind = "access.denied"   // requests that were answered with 401 or 403, or that name what a narrowed key does not see
 	Used   Kind = "access.key_used" // requests with a valid key
 	Cut    Kind = "access.cut"      // requests that no record was written of, of all workspaces
 	Erased Kind = "access.erased"   // an operator has erased what is stored of a person, or of a workspace
