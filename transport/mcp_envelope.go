@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"math"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -68,15 +67,15 @@ const (
 
 // mcpParams are the parameters of methods that the SDK would refuse in its own words.
 var mcpParams = map[string]map[string]paramKind{
-	"tools/call":               {"name": aString},
-	"prompts/get":              {"name": aString, "arguments": ofTexts},
-	"resources/read":           {"uri": aString},
-	"tools/list":               {"cursor": aString},
-	"prompts/list":             {"cursor": aString},
-	"resources/list":           {"cursor": aString},
-	"resources/templates/list": {"cursor": aString},
-	"completion/complete":      {"ref": anObject, "argument": ofTexts},
-	"logging/setLevel":         {"level": aString},
+	"tools/call":               {"name": aString, "_meta": anObject},
+	"prompts/get":              {"name": aString, "arguments": ofTexts, "_meta": anObject},
+	"resources/read":           {"uri": aString, "_meta": anObject},
+	"tools/list":               {"cursor": aString, "_meta": anObject},
+	"prompts/list":             {"cursor": aString, "_meta": anObject},
+	"resources/list":           {"cursor": aString, "_meta": anObject},
+	"resources/templates/list": {"cursor": aString, "_meta": anObject},
+	"completion/complete":      {"ref": anObject, "argument": ofTexts, "_meta": anObject},
+	"logging/setLevel":         {"level": aString, "_meta": anObject},
 }
 
 // rpcRefusal is a message of JSON-RPC that refuses a request.
@@ -105,9 +104,7 @@ func badParams(data []byte) *rpcRefusal {
 	if json.Unmarshal(one.Params, &given) != nil {
 		return wrong("", anObject)
 	}
-	kinds := maps.Clone(mcpParams[one.Method])
-	kinds["_meta"] = anObject
-	for name, kind := range kinds {
+	for name, kind := range mcpParams[one.Method] {
 		value := given[name]
 		if value == nil {
 			continue
