@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -121,4 +125,37 @@ func badParams(data []byte) *rpcRefusal {
 		}
 	}
 	return nil
+}
+
+// mcpMethods are the requests that the SDK answers or refuses itself.
+var mcpMethods = []string{
+	"initialize", "ping", "server/discover", "completion/complete", "logging/setLevel", "prompts/get", "prompts/list",
+	"resources/list", "resources/read", "resources/subscribe", "resources/templates/list", "resources/unsubscribe",
+	"subscriptions/listen", "tools/call", "tools/list",
+}
+
+// maxMethod is how many bytes of the name of an unknown method are repeated.
+const maxMethod = 64
+
+// unknownMethod returns the refusal of one request with a method that MCP does not have, nil for any
+// other message. A notification has no answer.
+func unknownMethod(data []byte) *rpcRefusal {
+	var one envelope
+	if json.Unmarshal(data, &one) != nil || len(one.ID) == 0 || one.Method == "" || strings.HasPrefix(one.Method, "notifications/") || slices.Contains(mcpMethods, one.Method) {
+		return nil
+	}
+	name := one.Method
+	if len(name) > maxMethod {
+		name = strings.ToValidUTF8(name[:maxMethod], "") + "…"
+	}
+	return &rpcRefusal{"2.0", one.ID, rpcError{Code: jsonrpc.CodeMethodNotFound, Message: "Method not found: this server has no method " + strconv.Quote(name)}}
+}
+
+// statusOfUnknown returns the status of the refusal of an unknown method: versions of MCP from
+// 2026-07-28 on want another one than earlier ones.
+func statusOfUnknown(version string) int {
+	if version >= "2026-07-28" {
+		return http.StatusNotFound
+	}
+	return http.StatusOK
 }
