@@ -38,7 +38,8 @@ const (
 
 // Log has the records. A nil Log records nothing.
 type Log struct {
-	Persons *persons.Persons // seals who asked and from where; nil: that is stored as it is
+	Persons *persons.Persons            // seals who asked and from where; nil: that is stored as it is
+	Exists  func(domain.Workspace) bool // from memory: whether a workspace is known to exist; nil: of none it is known
 
 	js    jetstream.JetStream
 	now   func() time.Time
@@ -79,6 +80,7 @@ func (l *Log) Add(r Record) {
 	}
 	r.First, r.Count, r.Key = l.now(), 1, strings.ToValidUTF8(r.Key[:min(len(r.Key), maxKey)], "")
 	r.Last = r.First
+	r.aimed = r.Key == "" && l.Exists != nil && l.Exists(r.Workspace)
 	l.added.add(r)
 }
 

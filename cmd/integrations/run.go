@@ -181,6 +181,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 	if err != nil {
 		return err
 	}
+	accesses.Exists = keys.HasAny
 	if accesses.Persons, err = persons.New(secrets); err != nil {
 		return err
 	}
