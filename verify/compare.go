@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/terminal"
@@ -147,4 +148,39 @@ func (v *verification) compareWorkspace(ctx context.Context, shown projections.M
 		}
 		q.After = page.Next
 	}
+}
+
+// isAhead reports whether the live read model shows more than the log has. It does not when there is
+// none, or none that can be read.
+func (v *verification) isAhead(ctx context.Context) (bool, error) {
+	_, store, err := projections.OpenLive(ctx, v.Generations)
+	if err != nil {
+		return false, nil //nolint:nilerr // then one is built from the log, or reading it fails again
+	}
+	ahead, err := projections.Ahead(ctx, v.Events, store)
+	if err := store.Close(); err != nil {
+		return false, err
+	}
+	return ahead, err
+}
+
+// compareAsItIs compares the read model with what is left of the log, and applies nothing to it: it
+// may show what the log has lost.
+func (v *verification) compareAsItIs(ctx context.Context) error {
+	_, store, err := projections.OpenLive(ctx, v.Generations)
+	if err != nil {
+		return fmt.Errorf("%w; none is built while events are missing from the log", err)
+	}
+	defer store.Close() //nolint:errcheck // nothing was written
+	at, err := store.Positions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case at.Integrations < v.head:
+		v.problem("the read model can't be compared with the log: it shows %d of %d positions, and nothing is applied while events are missing", at.Integrations, v.head)
+		return nil
+	case at.Integrations > v.head:
+		v.problem("the read model shows the log up to position %d, and the log ends at %d", at.Integrations, v.head)
+	}
+	return v.compareStored(ctx, store)
 }

@@ -97,3 +97,22 @@ func (v *verification) openSecrets(ctx context.Context) {
 		}
 	}
 }
+
+// inspect compares the log with the last event that was seen on disk. The events themselves do not
+// show that a log has lost its end.
+func (v *verification) inspect(ctx context.Context) error {
+	found, err := v.Events.Inspect(ctx, eventstore.Scrubbed{}, v.Mark)
+	if err != nil || found.Whole() {
+		return err
+	}
+	v.incomplete = true
+	for _, r := range found.Ranges {
+		if r.To > v.head {
+			v.problem("events are missing from the end of the log: positions %d to %d were on disk before", max(r.From, v.head+1), r.To)
+		}
+	}
+	if found.Replaced {
+		v.problem("recorded events have changed: the event that was last seen on disk, at position %d, is another one", v.Mark.Position)
+	}
+	return nil
+}
