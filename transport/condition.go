@@ -42,16 +42,13 @@ func (r *request) condition() (commands.Condition, error) {
 	if excluded := r.tags("If-None-Match"); strings.TrimSpace(excluded) == "*" {
 		on.IfAbsent = true
 	} else {
-		on.IfNotVersions = versions(weak.Replace(excluded)) // compared weakly (RFC 9110, 13.1.2)
+		on.IfNotVersions = versions(strings.ReplaceAll(excluded, `W/"`, `"`)) // compared weakly (RFC 9110, 13.1.2)
 	}
 	if dry := q.boolean("dry_run"); dry != nil {
 		on.DryRun = *dry
 	}
 	return on, domain.RefuseAll(q.problems)
 }
-
-// weak removes the mark of weak tags.
-var weak = strings.NewReplacer(`W/"`, `"`)
 
 // ifVersions reads If-Match. Without a value it matches nothing: it was meant to guard the change.
 func (r *request) ifVersions() []uint64 {
