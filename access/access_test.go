@@ -294,3 +294,18 @@ func TestTheOperatorKeyIsCreatedOnceAndReadableByItsOwnerOnly(t *testing.T) {
 	require.Equal(t, "itk_lost\n", string(old), "it may be valid on another log")
 	require.Len(t, k.List(""), 1)
 }
+
+func TestAWorkspaceIsKnownWhileItHasAKey(t *testing.T) {
+	k, _, _ := start(t)
+	require.False(t, k.HasAny("acme"))
+	first, _, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	second, _, err := k.Issue(t.Context(), reader)
+	require.NoError(t, err)
+	require.NoError(t, k.Revoke(t.Context(), "acme", first.ID))
+	require.True(t, k.HasAny("acme"))
+	require.False(t, k.HasAny("globex"))
+	require.False(t, k.HasAny(""))
+	require.NoError(t, k.Revoke(t.Context(), "acme", second.ID))
+	require.Eventually(t, func() bool { return !k.HasAny("acme") }, time.Minute, time.Millisecond)
+}

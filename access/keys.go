@@ -38,7 +38,8 @@ type Keys struct {
 
 	mu   sync.RWMutex
 	keys map[string]entry
-	used map[string]time.Time // last recorded use
+	with map[domain.Workspace]int // how many keys each workspace has
+	used map[string]time.Time     // last recorded use
 }
 
 type entry struct {
@@ -52,7 +53,7 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, now func() time.Time
 	if err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
-	k := &Keys{js: js, now: now, log: log, keys: map[string]entry{}, used: map[string]time.Time{}}
+	k := &Keys{js: js, now: now, log: log, keys: map[string]entry{}, with: map[domain.Workspace]int{}, used: map[string]time.Time{}}
 	for name, bucket := range map[string]*jetstream.KeyValue{keyBucket: &k.kv, useBucket: &k.use} {
 		if *bucket, err = streams.EnsureBucket(ctx, js, jetstream.KeyValueConfig{Bucket: name, Replicas: max(replicas, 1)}); err != nil {
 			return nil, fmt.Errorf("open keys: %w", err)
@@ -94,8 +95,23 @@ func (k *Keys) Changes() uint64 { return k.changes.Load() }
 
 // set records the present state of a key. The caller holds the lock.
 func (k *Keys) set(id string, e entry) {
+	if before := k.keys[id].key; before.ID != "" {
+		if k.with[before.Workspace]--; k.with[before.Workspace] == 0 {
+			delete(k.with, before.Workspace)
+		}
+	}
+	if e.key.ID != "" {
+		k.with[e.key.Workspace]++
+	}
 	k.keys[id] = e
 	k.changes.Add(1)
+}
+
+// HasAny reports whether a workspace has a key, so that it is known to exist.
+func (k *Keys) HasAny(w domain.Workspace) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return w != "" && k.with[w] > 0
 }
 
 // noteUse records that a key was used, at most once a minute and without delaying the

@@ -18,9 +18,9 @@ type Kind string
 
 // The kinds.
 const (
-	Denied Kind = "access.denied"   // requests that were answered with 401 or 403
+	Denied Kind = "access.denied"   // requests that were answered with 401 or 403, or that name what a narrowed key does not see
 	Used   Kind = "access.key_used" // requests with a valid key
-	Cut    Kind = "access.cut"      // requests that no record was written of, of all workspaces
+	Cut    Kind = "access.cut"      // requests that no record was written of, of a workspace or of none
 	Erased Kind = "access.erased"   // an operator has erased what is stored of a person, or of a workspace
 )
 
@@ -40,6 +40,8 @@ type Record struct {
 	First     time.Time        `json:"first_at"`
 	Last      time.Time        `json:"last_at"`
 	Aliases   []string         `json:"aliases,omitempty"` // of an erasure: what stands for the person in what is stored; empty: the whole workspace was erased
+
+	aimed bool // without a valid key, at a workspace that exists
 }
 
 // like identifies the requests of one record.

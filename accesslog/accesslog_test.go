@@ -105,6 +105,56 @@ func TestAFloodInAWorkspaceDisplacesNothingOfAnother(t *testing.T) {
 	require.Empty(t, g.classes[known].by, "what nobody uses is forgotten")
 }
 
+// Callers without a key can name any workspace. What they are refused elsewhere costs none its own records,
+// and its readers see how many were cut.
+func TestAFloodWithoutAKeyDisplacesNothingOfAnotherWorkspace(t *testing.T) {
+	t.Parallel()
+	var g gathering
+	written, cut, sent := map[domain.Workspace]int{}, map[domain.Workspace]uint64{}, uint64(0)
+	add := func(w domain.Workspace, aimed bool, address string, at time.Time) {
+		r := denied("", address, at)
+		r.Workspace, r.aimed = w, aimed
+		g.add(r)
+	}
+	for second := range 400 {
+		now := noon.Add(time.Duration(second) * time.Second)
+		for n := range 200 {
+			add("evil", true, fmt.Sprint(second, "-", n), now)
+			add(domain.Workspace(fmt.Sprint("none-", second, "-", n)), false, "a", now)
+			sent++
+		}
+		add("acme", true, fmt.Sprint(second/10), now)
+		for _, r := range g.due(now, second == 399) {
+			if r.Kind == Cut {
+				cut[r.Workspace] += r.Count
+			} else {
+				written[r.Workspace]++
+			}
+		}
+	}
+	require.Len(t, cut, 2)
+	require.GreaterOrEqual(t, written["acme"], 40)
+	require.Less(t, written["evil"], 200)
+	require.Equal(t, sent, cut["evil"]+uint64(written["evil"]), "every request is counted, in its workspace")
+	require.Greater(t, cut[all], sent/2, "of workspaces that do not exist")
+}
+
+func TestWhatWasCutOfManyWorkspacesIsFewRecords(t *testing.T) {
+	t.Parallel()
+	var g gathering
+	for n := range 1000 {
+		g.cutOff(Record{Kind: Denied, Workspace: domain.Workspace(fmt.Sprint("w", n)), Key: "k", Count: 1, First: noon, Last: noon})
+	}
+	records := g.due(noon.Add(time.Hour), false)
+	require.Len(t, records, maxCut+1)
+	total := uint64(0)
+	for _, r := range records {
+		total += r.Count
+	}
+	require.Equal(t, uint64(1000), total)
+	require.Empty(t, g.take())
+}
+
 func TestARecordWhoseAcknowledgementWasLostIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	id := 0

@@ -12,7 +12,8 @@ import (
 type class int
 
 const (
-	anonymous class = iota // denied, without a valid key
+	anonymous class = iota // denied, without a valid key, at no workspace that is known to exist
+	aimed                  // denied, without a valid key, at one that is
 	known                  // denied, with a key
 	used
 	classes
@@ -26,11 +27,13 @@ type bounds struct {
 	rate   float64       // records a second that may be written later
 }
 
-// limits are the bounds of each class. In a day callers without a key cause at most 18,000
+// limits are the bounds of each class. In a day callers without a key cause at most 26,000
 // records, of some 500 bytes.
 func limits(c class) bounds {
 	switch c {
 	case anonymous:
+		return bounds{open: 2000, window: 5 * time.Minute, burst: 250, rate: 0.1}
+	case aimed:
 		return bounds{open: 2000, window: 5 * time.Minute, burst: 500, rate: 0.2}
 	case known:
 		return bounds{open: 4000, window: 5 * time.Minute, burst: 2000, rate: 2}
@@ -41,13 +44,19 @@ func limits(c class) bounds {
 
 // shares is into how many parts the bounds of a class are divided: one workspace can take one, so
 // that its callers displace nothing of another. Callers without a key may name any workspace, so
-// their bounds are not divided.
+// the bounds of those who name none that exists are not divided.
 const shares = 4
+
+// maxCut is of how many workspaces it is counted in one window what was cut. What was cut of others is
+// counted together, so that what was cut causes few records itself.
+const maxCut = 20
 
 func (r Record) class() class {
 	switch {
 	case r.Kind == Used:
 		return used
+	case r.Key == "" && r.aimed:
+		return aimed
 	case r.Key == "":
 		return anonymous
 	}
@@ -58,7 +67,7 @@ func (r Record) class() class {
 type gathering struct {
 	mu      sync.Mutex
 	classes [classes]gathered
-	cut     Record // of all classes
+	cut     map[domain.Workspace]Record // of all classes
 }
 
 // gathered is the gathering of one class.
@@ -112,10 +121,10 @@ func (g *gathering) take() []Record {
 		}
 		g.classes[n].open, g.classes[n].by = nil, nil
 	}
-	if g.cut.Count > 0 {
-		records = append(records, g.cut)
+	for _, cut := range g.cut {
+		records = append(records, cut)
 	}
-	g.cut = Record{}
+	g.cut = nil
 	return records
 }
 
@@ -164,13 +173,22 @@ func (c *gathered) taken(r Record) *taken {
 	return own
 }
 
-// cutOff counts requests that no record is written of.
+// cutOff counts requests that no record is written of: for their workspace, if it exists.
 func (g *gathering) cutOff(r Record) {
-	if g.cut.Count == 0 {
-		g.cut = Record{Kind: Cut, Workspace: all, First: r.First}
+	of := r.Workspace
+	if _, counted := g.cut[of]; r.Kind != Cut && r.class() == anonymous || !counted && len(g.cut) >= maxCut {
+		of = all
 	}
-	g.cut.Count += r.Count
-	g.cut.Last = latest(g.cut.Last, r.Last)
+	cut, counted := g.cut[of]
+	if !counted {
+		cut = Record{Kind: Cut, Workspace: of, First: r.First}
+	}
+	cut.Count += r.Count
+	cut.Last = latest(cut.Last, r.Last)
+	if g.cut == nil {
+		g.cut = map[domain.Workspace]Record{}
+	}
+	g.cut[of] = cut
 }
 
 func latest(a, b time.Time) time.Time {
@@ -218,9 +236,11 @@ func (g *gathering) due(now time.Time, end bool) []Record {
 			}
 		}
 	}
-	if g.cut.Count > 0 && (end || now.Sub(g.cut.First) >= limits(anonymous).window) {
-		records = append(records, g.cut)
-		g.cut = Record{}
+	for of, cut := range g.cut {
+		if end || now.Sub(cut.First) >= limits(anonymous).window {
+			records = append(records, cut)
+			delete(g.cut, of)
+		}
 	}
 	return records
 }

@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/persons"
@@ -38,7 +35,8 @@ const (
 
 // Log has the records. A nil Log records nothing.
 type Log struct {
-	Persons *persons.Persons // seals who asked and from where; nil: that is stored as it is
+	Persons *persons.Persons            // seals who asked and from where; nil: that is stored as it is
+	Exists  func(domain.Workspace) bool // from memory: whether a workspace is known to exist; nil: of none it is known
 
 	js    jetstream.JetStream
 	now   func() time.Time
@@ -79,6 +77,7 @@ func (l *Log) Add(r Record) {
 	}
 	r.First, r.Count, r.Key = l.now(), 1, strings.ToValidUTF8(r.Key[:min(len(r.Key), maxKey)], "")
 	r.Last = r.First
+	r.aimed = r.Key == "" && l.Exists != nil && l.Exists(r.Workspace)
 	l.added.add(r)
 }
 
@@ -213,21 +212,6 @@ func (l *Log) sealed(ctx context.Context, r Record) (Record, error) {
 	return r, err
 }
 
-// opened reverses sealed.
-func (l *Log) opened(ctx context.Context, r *Record) error {
-	for _, field := range []*string{&r.Key, &r.Address} {
-		text, err := l.Persons.Open(ctx, r.Workspace, *field)
-		if err == nil && text == persons.Erased {
-			text, err = l.Persons.Open(ctx, persons.Everywhere, *field)
-		}
-		if err != nil {
-			return err
-		}
-		*field = text
-	}
-	return nil
-}
-
 // message returns the message of a record that is sealed.
 func (l *Log) message(r Record) (*nats.Msg, error) {
 	w := cmp.Or(r.Workspace, all)
@@ -244,92 +228,6 @@ func (l *Log) message(r Record) (*nats.Msg, error) {
 
 // kindToken returns the last part of a subject.
 func kindToken(k Kind) string { return string(k)[len(prefix):] }
-
-// A Stored is a record with its position in the log.
-type Stored struct {
-	Record
-
-	Position uint64
-}
-
-// Filter selects records of a workspace.
-type Filter struct {
-	Kind     Kind      // empty: any
-	Key      string    // empty: any
-	From, To time.Time // of the last request: From inclusive, To exclusive. Zero: any
-}
-
-// Page returns up to limit of the selected records after a position, oldest first, and the
-// position after which the next page begins, 0 when there is none. A page may be short, or
-// even empty, and still have a next one.
-func (l *Log) Page(ctx context.Context, w domain.Workspace, f Filter, after uint64, limit int) (page []Stored, next uint64, err error) {
-	const scanned, size = 5000, 4 << 20
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	select {
-	case l.pages <- struct{}{}:
-		defer func() { <-l.pages }()
-	case <-ctx.Done():
-		return nil, 0, unavailable(ctx.Err())
-	}
-	subject := prefix + string(w) + ".*"
-	if f.Kind != "" {
-		subject = prefix + string(w) + "." + kindToken(f.Kind)
-	}
-	from := jetstreamext.GetBatchSeq(after + 1)
-	if after == 0 && !f.From.IsZero() {
-		from = jetstreamext.GetBatchStartTime(f.From) // a record is stored after its requests
-	}
-	messages, err := jetstreamext.GetBatch(ctx, l.js, Stream, scanned, from, jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(size))
-	if err != nil {
-		return nil, 0, unavailable(err)
-	}
-	more := false
-	for msg, err := range messages {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return page, 0, nil
-		}
-		if err != nil {
-			return nil, 0, unavailable(err)
-		}
-		if len(page) == limit {
-			return page, after, nil
-		}
-		pending, err := strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
-		more, after = err != nil || pending > 0, msg.Sequence
-		r := Stored{Position: msg.Sequence}
-		if err := json.Unmarshal(msg.Data, &r.Record); err != nil {
-			continue // not from this program
-		}
-		r.Workspace, r.Kind = w, kindOf(msg.Header.Get("ce-type"))
-		if err := l.opened(ctx, &r.Record); err != nil {
-			return nil, 0, err
-		}
-		if r.Kind != "" && f.selects(r.Record) {
-			page = append(page, r)
-		}
-	}
-	if err := ctx.Err(); err != nil { // at the deadline the sequence ends without an error
-		return nil, 0, unavailable(err)
-	}
-	if more {
-		return page, after, nil
-	}
-	return page, 0, nil
-}
-
-func kindOf(typ string) Kind {
-	for _, k := range []Kind{Denied, Used, Cut, Erased} {
-		if typ == string(k)+version {
-			return k
-		}
-	}
-	return ""
-}
-
-func (f Filter) selects(r Record) bool {
-	return (f.Key == "" || f.Key == r.Key) && (f.From.IsZero() || !r.Last.Before(f.From)) && (f.To.IsZero() || r.Last.Before(f.To))
-}
 
 func unavailable(err error) error {
 	return domain.Wrap(fmt.Errorf("access log: %w", err), domain.Unavailable, "access_log_unavailable", "the access log is unavailable; try again")

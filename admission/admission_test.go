@@ -46,7 +46,7 @@ func TestMemoryOfAllRequestsIsBoundedAndReleased(t *testing.T) {
 			defer release()
 			waiting <- admission.Answer(ctx, admission.Weight(bomb))
 		}()
-		time.Sleep(time.Second)
+		synctest.Wait() // until it waits for room
 		gone, leave := context.WithCancel(t.Context())
 		leave()
 		ctx, release := gate.Open(gone)

@@ -35,7 +35,7 @@ type place struct {
 // recordedWithin is how long after its place was taken an approval is recorded at the latest.
 const recordedWithin = time.Minute
 
-// share returns how many places a key may have while others have so many: half of what they
+// share returns the limit of places for a key, given how many others have: half of what they
 // leave, so that the next one who asks finds one.
 func share(others int) int { return (MaxWaiting - others + 1) / 2 }
 

@@ -12,7 +12,7 @@ import (
 // Span is the time that a timeline shows.
 type Span struct {
 	From, To time.Time // zero: chosen by Timeline
-	Buckets  int       // at most so many
+	Buckets  int       // at most
 }
 
 // Timeline is what happened to an integration, or in a workspace, on one axis of time.
@@ -82,7 +82,7 @@ var steps = []time.Duration{
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 48 * time.Hour, 7 * 24 * time.Hour,
 }
 
-// StepOf returns the shortest step by which a span has at most so many buckets.
+// StepOf returns the shortest step by which a span has no more buckets than a limit.
 func StepOf(span time.Duration, buckets int) time.Duration {
 	for _, step := range steps {
 		if int(span/step)+2 <= buckets { // the first and the last may be parts

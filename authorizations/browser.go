@@ -297,7 +297,7 @@ func refusedBecause(q url.Values) string {
 	return text
 }
 
-// printable returns at most so many characters of a text, in one line of printable ASCII.
+// printable returns the first characters of a text, up to a limit, in one line of printable ASCII.
 func printable(s string, limit int) string {
 	text := strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || r == '<' || r == '>' {

@@ -40,7 +40,7 @@ type work struct {
 	Keys        string
 	Clock       string // a file with how far the clock of all processes is ahead
 	Integration domain.Integration
-	DieAfter    int // kill -9 after so many answers of the token endpoint, before they are written; 0: never
+	DieAfter    int // kill -9 after this many answers of the token endpoint, before they are written; 0: never
 }
 
 // mortal kills its process after some answers.
@@ -117,7 +117,7 @@ type trial struct {
 }
 
 // worker runs a process, and another one when that was killed, until lines ends. It dies
-// after so many answers.
+// after this many answers.
 func (r *trial) worker(lines <-chan struct{}, dies int) {
 	for r.run(lines, dies) {
 		r.pass(r.afterKill, 1)

@@ -229,3 +229,27 @@ func TestAJournalHasNoCallWithoutItsOrigin(t *testing.T) {
 	}
 	require.Contains(t, string(data[:20]), `{"log":`)
 }
+
+func TestDamagedJournalsThatAreKeptAreFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls")
+	found, err := callrecorder.FindDamaged(path)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	for _, name := range []string{".damaged", ".damaged-2", ".damaged-x", ".damaged2", ".of-x", ".damaged-1", ""} {
+		require.NoError(t, os.WriteFile(path+name, []byte(name), 0o600))
+	}
+	require.NoError(t, os.Mkdir(path+".damaged-3", 0o700))
+	found, err = callrecorder.FindDamaged(path)
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.Equal(t, path+".damaged", found[0].Path)
+	require.Equal(t, path+".damaged-2", found[1].Path)
+	require.Equal(t, int64(len(".damaged-2")), found[1].Bytes)
+	require.WithinDuration(t, time.Now(), found[1].At, time.Hour)
+	found, err = callrecorder.FindDamaged(filepath.Join(path, "nowhere", "calls"))
+	require.Error(t, err, "it is below a file")
+	require.Empty(t, found)
+	found, err = callrecorder.FindDamaged(filepath.Join(t.TempDir(), "nowhere", "calls"))
+	require.NoError(t, err)
+	require.Empty(t, found)
+}

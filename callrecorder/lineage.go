@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // load queues the calls of the journal at path, unless it is of another log or can't be told to be of
@@ -136,9 +138,45 @@ func (d damage) attr() slog.Attr {
 // asideName begins the names of journals of a log that were set aside.
 func asideName(path, log string) string { return path + ".of-" + url.PathEscape(log) }
 
-// damagedName begins the names of damaged journals. They are kept for whoever looks for lost calls in
-// them, and not read again.
+// damagedName begins the names of damaged journals. They are kept for an operator who looks for lost
+// calls in them, and not read again.
 func damagedName(path string) string { return path + ".damaged" }
+
+// A Damaged is a journal that was kept because it is damaged.
+type Damaged struct {
+	Path  string    `json:"path"`
+	At    time.Time `json:"at"` // when it was last written
+	Bytes int64     `json:"bytes"`
+}
+
+// FindDamaged returns the damaged journals that are kept beside the one at a path.
+func FindDamaged(path string) ([]Damaged, error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for damaged journals of calls: %w", err)
+	}
+	var all []Damaged
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && info.Mode().IsRegular() && isDamagedName(entry.Name(), filepath.Base(damagedName(path))) {
+			all = append(all, Damaged{filepath.Join(filepath.Dir(path), entry.Name()), info.ModTime().UTC(), info.Size()})
+		}
+	}
+	return all, nil
+}
+
+// isDamagedName reports whether a name is one that keep makes of another.
+func isDamagedName(name, first string) bool {
+	more, ok := strings.CutPrefix(name, first)
+	if !ok || more == "" {
+		return ok
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(more, "-"))
+	return err == nil && n >= 2 && strings.HasPrefix(more, "-")
+}
 
 // keep gives a file a second name that no other file has, and returns it. If a kill has left the file
 // with such a name, that is the one.

@@ -91,9 +91,11 @@ func (c Caller) May(i domain.Integration) error {
 
 // Condition restricts when a change is made.
 type Condition struct {
-	IfVersions []uint64 // make the change only on one of these versions; nil: on any
-	IfExists   bool     // make the change only if there is an integration; for a create
-	DryRun     bool     // decide without sealing or appending
+	IfVersions    []uint64 // make the change only on one of these versions; nil: on any
+	IfExists      bool     // make the change only if there is an integration; for a create
+	IfNotVersions []uint64 // make the change on none of these versions
+	IfAbsent      bool     // make the change only if there is no integration
+	DryRun        bool     // decide without sealing or appending
 
 	isNew bool // the integration probably doesn't exist yet
 
@@ -211,10 +213,17 @@ func checkVersion(state domain.Integration, on Condition) error {
 	if on.IfExists && !state.Exists() {
 		return domain.Errorf(domain.Stale, "version_mismatch", "there is no such integration yet, and If-Match needs one; create it without If-Match")
 	}
-	if on.IfVersions == nil || !state.Exists() || slices.Contains(on.IfVersions, state.Version) {
+	switch {
+	case !state.Exists():
 		return nil
+	case on.IfVersions != nil && !slices.Contains(on.IfVersions, state.Version):
+		return domain.Errorf(domain.Stale, "version_mismatch", "the integration is now at version %d; read it again", state.Version)
+	case on.IfAbsent:
+		return domain.Errorf(domain.Stale, "version_mismatch", "there is such an integration, and If-None-Match needs none")
+	case slices.Contains(on.IfNotVersions, state.Version):
+		return domain.Errorf(domain.Stale, "version_mismatch", "the integration is at version %d, which If-None-Match excludes", state.Version)
 	}
-	return domain.Errorf(domain.Stale, "version_mismatch", "the integration is now at version %d; read it again", state.Version)
+	return nil
 }
 
 // record seals the secrets of a decision and appends its event. After a conflict it

@@ -198,7 +198,7 @@ func (a Authorization) MissingScopes(wanted []string) []string {
 }
 
 // Give decides that a consent is good. It refuses another account than the present one
-// with Conflict unless replace: whoever signs in as somebody else would be taken for the
+// with Conflict unless replace: a person who signs in as somebody else would be taken for the
 // person that the authorization names.
 func (a Authorization) Give(given Authorized, replace bool) (AuthorizationEvent, error) {
 	same := a.Incarnation == given.Incarnation

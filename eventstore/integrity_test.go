@@ -1,11 +1,13 @@
 package eventstore_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,4 +129,26 @@ func TestNothingIsAppendedToALogThatLostEvents(t *testing.T) {
 	_, err = g.Check(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.CheckWritable(t.Context()))
+}
+
+// The state of the stream still counts an event at its end that can't be read.
+func TestReadingMessagesEndsBeforeAnEndThatCannotBeRead(t *testing.T) {
+	s, _, found := damaged(t, func(t *testing.T, stream string) {
+		data, err := os.ReadFile(block(t, stream))
+		require.NoError(t, err)
+		for n := range 8 {
+			data[len(data)-20-n] ^= 0xff
+		}
+		require.NoError(t, os.WriteFile(block(t, stream), data, 0o600))
+	})
+	require.Equal(t, uint64(300), found.Last)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var last uint64
+	for batch, err := range s.Messages(ctx, eventstore.StreamOfIntegrations, ">", 0, found.Last) {
+		require.NoError(t, err)
+		last = batch[len(batch)-1].Position
+	}
+	require.NoError(t, ctx.Err())
+	require.Equal(t, uint64(299), last)
 }

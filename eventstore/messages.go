@@ -78,8 +78,8 @@ func (s *Store) readUpTo(ctx context.Context, stream, filter string, removed *Po
 		return err
 	}
 	for at := after; ; {
-		batch, err := next(ctx, messages)
-		if err != nil {
+		batch, err := s.nextUpTo(ctx, messages, stream, filter, at, to)
+		if err != nil || len(batch) == 0 {
 			return err
 		}
 		all := make([]Message, 0, len(batch))
@@ -106,6 +106,26 @@ func (s *Store) readUpTo(ctx context.Context, stream, filter string, removed *Po
 		}
 		if ended {
 			return nil
+		}
+	}
+}
+
+// nextUpTo is next for messages after a position and up to another one. It returns none when the leader
+// of the stream has none there that can be read either: the state of a stream counts also what is damaged.
+func (s *Store) nextUpTo(ctx context.Context, messages <-chan sequenced, stream, filter string, after, to uint64) ([]sequenced, error) {
+	for waited := time.Duration(0); ; waited += idleCheck {
+		patient, cancel := context.WithTimeout(ctx, idleCheck)
+		batch, err := next(patient, messages)
+		cancel()
+		if err == nil || patient.Err() == nil || ctx.Err() != nil {
+			return batch, err
+		}
+		first, err := streams.NextFromLeader(ctx, s.nc, stream, filter, after+1)
+		if err != nil || first == nil || first.Sequence > to {
+			return nil, err
+		}
+		if waited >= replicaGives {
+			return nil, fmt.Errorf("%w: it has no message %d", errBehind, first.Sequence)
 		}
 	}
 }

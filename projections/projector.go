@@ -143,7 +143,7 @@ func (p *Projector) apply(ctx context.Context, at Positions) error {
 // maxPause is the longest pause between checks while nothing moves and nobody waits.
 const maxPause = time.Second
 
-// watch checks the positions of the store, whoever writes it: often while it moves or somebody
+// watch checks the positions of the store, which any process may write: often while it moves or somebody
 // waits, and less often otherwise.
 func (p *Projector) watch(ctx context.Context) error {
 	often := p.Every

@@ -229,7 +229,7 @@ func TestAnUnreadableEventParksOnlyItsIntegration(t *testing.T) {
 	deadLetters(t, h, 3)
 }
 
-// deadLetters waits until there are so many dead letters, and returns them.
+// deadLetters waits until there is a number of dead letters, and returns them.
 func deadLetters(t *testing.T, h *history, want uint64) []eventstore.DeadLetter {
 	t.Helper()
 	var letters []eventstore.DeadLetter

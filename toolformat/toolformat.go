@@ -93,7 +93,7 @@ func RenderAll(tools []domain.Tool, o Options) (rendered []any, skipped []Skippe
 	return rendered, skipped
 }
 
-// shorten cuts a text to so many characters, with an ellipsis where it was cut.
+// shorten cuts a text to a number of characters, with an ellipsis where it was cut.
 func shorten(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s

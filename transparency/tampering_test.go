@@ -15,7 +15,7 @@ import (
 	"github.com/seed677028b5/integrations/transparency"
 )
 
-// A ledger is a log, its tree and the key of the service, all in the hands of whoever has its
+// A ledger is a log, its tree and the key of the service, all in the hands of one who has its
 // disk.
 type ledger struct {
 	key     transparency.Key

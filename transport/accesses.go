@@ -29,7 +29,7 @@ func (s *Server) listAccesses(r *request) (answer, error) {
 	q := r.query()
 	limit := q.integer("limit", 50, 1, 200)
 	token, _ := q.text("continuation_token")
-	f := accesslog.Filter{Kind: oneOf(q, "type", []accesslog.Kind{accesslog.Denied, accesslog.Used, accesslog.Erased}), From: q.time("from"), To: q.time("to")}
+	f := accesslog.Filter{Kind: oneOf(q, "type", []accesslog.Kind{accesslog.Denied, accesslog.Used, accesslog.Cut, accesslog.Erased}), From: q.time("from"), To: q.time("to")}
 	f.Key, _ = q.text("key")
 	if err := domain.RefuseAll(q.problems); err != nil {
 		return answer{}, err

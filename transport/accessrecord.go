@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -17,7 +18,7 @@ func (s *Server) recordAccess(c *gin.Context) {
 	}
 	defer func() {
 		status, key := c.Writer.Status(), c.GetString(keyIDAttribute)
-		denied := status == http.StatusUnauthorized || status == http.StatusForbidden
+		denied := status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound && mayBeHidden(c)
 		if !denied && key == "" {
 			return
 		}
@@ -32,6 +33,15 @@ func (s *Server) recordAccess(c *gin.Context) {
 	}()
 	c.Next()
 }
+
+// mayBeHidden reports whether a narrowed key named what it does not see, or what is not there: it gets
+// the same answer for both, and so does the record.
+func mayBeHidden(c *gin.Context) bool {
+	return c.GetBool(narrowKeyAttribute) && slices.Contains(hiddenCodes, c.GetString(errorCodeAttribute))
+}
+
+// hiddenCodes are the codes of what a scope can hide.
+var hiddenCodes = []string{"integration_not_found", "endpoint_not_found", "approval_not_found"}
 
 func routeOf(c *gin.Context) string { return c.Request.Method + " " + c.FullPath() }
 
@@ -56,6 +66,18 @@ func (s *Server) recordRefusal(r *request, method string, refusal *domain.Error)
 	if refusal.Kind == domain.Unauthenticated || refusal.Kind == domain.Forbidden {
 		s.recordDenied(r, method, refusal.Code)
 	}
+}
+
+// recordUnresolved records that a narrowed key named what it does not see in a list, of which the
+// answer has the status 200: once for each request, with the first code.
+func (s *Server) recordUnresolved(r *request, problems []domain.Problem) {
+	at := slices.IndexFunc(problems, func(p domain.Problem) bool { return slices.Contains(hiddenCodes, p.Code) })
+	if s.Accesses == nil || at < 0 || !r.key.Scope.Narrow() {
+		return
+	}
+	denied := s.accessBy(r.Context)
+	denied.Kind, denied.Route, denied.Code, denied.Status = accesslog.Denied, routeOf(r.Context), problems[at].Code, http.StatusNotFound
+	s.Accesses.Add(denied)
 }
 
 // recordUnseen records that a narrowed key named what it does not see. Whether it is there at all

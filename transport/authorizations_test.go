@@ -172,7 +172,7 @@ func TestNoSubjectIsCalledForWithTheTokensOfAnother(t *testing.T) {
 	s.send(request{method: "DELETE", path: "/integrations/notes/authorizations/user-bob"}).is(200)
 	require.Equal(t, "carl", s.calledAs("user-carl").at("raw_response", "account"))
 	require.Equal(t, "none", s.get("/integrations/notes/authorizations/user-bob").at("state"))
-	require.Len(t, s.get("/integrations/notes/authorizations").is(200).at("items"), 3, "whoever was revoked is erased")
+	require.Len(t, s.get("/integrations/notes/authorizations").is(200).at("items"), 3, "a revoked person is erased")
 	require.Len(t, s.get("/integrations/notes/authorizations?state=authorized").is(200).at("items"), 2)
 	first := s.get("/integrations/notes/authorizations?limit=1").is(200)
 	require.Equal(t, true, first.at("has_more"))

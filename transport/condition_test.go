@@ -42,6 +42,41 @@ func TestAConditionalChangeIsMadeOnlyToTheVersionThatWasRead(t *testing.T) {
 	s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-Match": `"v3"`}}).is(204)
 }
 
+// If-None-Match guards a change too (RFC 9110, 13.1.2): nothing is changed when it excludes what is there.
+func TestAChangeThatExcludesWhatIsThereIsNotMade(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.create(rest("crm", "https://a.example"))
+	tag := s.put("/integrations/crm", members{"display_name": "two"}).is(200).header.Get("ETag")
+	for excluded, stale := range map[string]bool{
+		"*": true, " * ": true, tag: true, "W/" + tag: true, `"v2"`: true, `"v1", "v2"`: true, `"v1",W/"v2"`: true, `"v2-0123456789abcdef"`: true,
+		`"v1"`: false, "": false, `garbage`: false, `v2`: false, `"v3"`: false,
+	} {
+		for method, path := range map[string]string{"PUT": "/integrations/crm", "DELETE": "/integrations/crm", "POST": "/integrations/crm/restore"} {
+			r := request{method: method, path: path + "?dry_run=true", header: map[string]string{"If-None-Match": excluded}}
+			switch method {
+			case "PUT":
+				r.body = members{"display_name": "three"}
+			case "POST":
+				r.body = members{"version": 1}
+			}
+			if got := s.send(r); stale {
+				got.is(412, "version_mismatch")
+			} else {
+				got.is(200)
+			}
+		}
+	}
+	absent := map[string]string{"If-None-Match": "*"}
+	s.send(request{method: "PUT", path: "/integrations/crm", body: members{"display_name": "three"}, header: absent}).is(412, "version_mismatch")
+	require.Equal(t, "two", s.get("/integrations/crm").is(200).at("display_name"))
+	s.send(request{method: "PUT", path: "/integrations/nothing", body: members{"display_name": "three"}, header: absent}).is(404)
+	s.send(request{method: "DELETE", path: "/integrations/nothing", header: absent}).is(404)
+	s.send(request{method: "POST", path: "/integrations", body: rest("crm", "https://a.example"), header: absent}).is(412, "version_mismatch")
+	s.send(request{method: "POST", path: "/integrations", body: rest("ehr", "https://a.example"), header: absent}).is(201)
+	s.send(request{method: "PUT", path: "/integrations/crm", body: members{"display_name": "three"}, header: map[string]string{"If-Match": `"v2"`, "If-None-Match": `"v1"`}}).is(200)
+}
+
 // tagged requires an ETag of a version.
 func (r reply) tagged(version any) reply {
 	r.t.Helper()

@@ -76,7 +76,8 @@ func (s *Server) mcpServer() *mcp.Server {
 			case *mcp.SubscriptionsListenParams:
 				r.listening.Go(func() { s.mcpNotify(r, server) })
 			}
-			return next(ctx, method, req)
+			result, err := next(ctx, method, req)
+			return keepTexts(result), err
 		}
 	})
 	return server
@@ -124,6 +125,9 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 	}
 	if refused := badParams(data); refused != nil {
 		return answer{status: http.StatusOK, body: refused}, nil
+	}
+	if refused := unknownMethod(data); refused != nil {
+		return answer{status: statusOfUnknown(r.GetHeader("Mcp-Protocol-Version")), body: refused}, nil
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
 	ctx, end := context.WithCancel(r.ctx)

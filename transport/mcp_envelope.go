@@ -3,8 +3,11 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -68,15 +71,15 @@ const (
 
 // mcpParams are the parameters of methods that the SDK would refuse in its own words.
 var mcpParams = map[string]map[string]paramKind{
-	"tools/call":               {"name": aString},
-	"prompts/get":              {"name": aString, "arguments": ofTexts},
-	"resources/read":           {"uri": aString},
-	"tools/list":               {"cursor": aString},
-	"prompts/list":             {"cursor": aString},
-	"resources/list":           {"cursor": aString},
-	"resources/templates/list": {"cursor": aString},
-	"completion/complete":      {"ref": anObject, "argument": ofTexts},
-	"logging/setLevel":         {"level": aString},
+	"tools/call":               {"name": aString, "_meta": anObject},
+	"prompts/get":              {"name": aString, "arguments": ofTexts, "_meta": anObject},
+	"resources/read":           {"uri": aString, "_meta": anObject},
+	"tools/list":               {"cursor": aString, "_meta": anObject},
+	"prompts/list":             {"cursor": aString, "_meta": anObject},
+	"resources/list":           {"cursor": aString, "_meta": anObject},
+	"resources/templates/list": {"cursor": aString, "_meta": anObject},
+	"completion/complete":      {"ref": anObject, "argument": ofTexts, "_meta": anObject},
+	"logging/setLevel":         {"level": aString, "_meta": anObject},
 }
 
 // rpcRefusal is a message of JSON-RPC that refuses a request.
@@ -105,9 +108,7 @@ func badParams(data []byte) *rpcRefusal {
 	if json.Unmarshal(one.Params, &given) != nil {
 		return wrong("", anObject)
 	}
-	kinds := maps.Clone(mcpParams[one.Method])
-	kinds["_meta"] = anObject
-	for name, kind := range kinds {
+	for name, kind := range mcpParams[one.Method] {
 		value := given[name]
 		if value == nil {
 			continue
@@ -124,4 +125,37 @@ func badParams(data []byte) *rpcRefusal {
 		}
 	}
 	return nil
+}
+
+// mcpMethods are the requests that the SDK answers or refuses itself.
+var mcpMethods = []string{
+	"initialize", "ping", "server/discover", "completion/complete", "logging/setLevel", "prompts/get", "prompts/list",
+	"resources/list", "resources/read", "resources/subscribe", "resources/templates/list", "resources/unsubscribe",
+	"subscriptions/listen", "tools/call", "tools/list",
+}
+
+// maxMethod is how many bytes of the name of an unknown method are repeated.
+const maxMethod = 64
+
+// unknownMethod returns the refusal of one request with a method that MCP does not have, nil for any
+// other message. A notification has no answer.
+func unknownMethod(data []byte) *rpcRefusal {
+	var one envelope
+	if json.Unmarshal(data, &one) != nil || len(one.ID) == 0 || one.Method == "" || strings.HasPrefix(one.Method, "notifications/") || slices.Contains(mcpMethods, one.Method) {
+		return nil
+	}
+	name := one.Method
+	if len(name) > maxMethod {
+		name = strings.ToValidUTF8(name[:maxMethod], "") + "…"
+	}
+	return &rpcRefusal{"2.0", one.ID, rpcError{Code: jsonrpc.CodeMethodNotFound, Message: "Method not found: this server has no method " + strconv.Quote(name)}}
+}
+
+// statusOfUnknown returns the status of the refusal of an unknown method: versions of MCP from
+// 2026-07-28 on want another one than earlier ones.
+func statusOfUnknown(version string) int {
+	if version >= "2026-07-28" {
+		return http.StatusNotFound
+	}
+	return http.StatusOK
 }

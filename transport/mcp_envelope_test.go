@@ -1,6 +1,9 @@
 package transport_test
 
 import (
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,6 +45,31 @@ func TestAMessageThatIsNoneOfMCPIsRefusedInItsWords(t *testing.T) {
 		require.Equal(t, []any{"a", -32602.0, want}, []any{got.at("id"), got.at("error", "code"), got.at("error", "message")}, call)
 		for _, theirs := range []string{"mcp.", "Go ", "unmarshal"} {
 			require.False(t, strings.Contains(got.text, theirs), got.text)
+		}
+	}
+}
+
+func TestAnUnknownMethodIsNamedInOurWords(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	for version, status := range map[string]int{"2025-06-18": 200, "2026-07-28": 404} {
+		for method, named := range map[string]string{
+			"nothing/like/it": `"nothing/like/it"`, strings.Repeat("é", 5000): `"` + strings.Repeat("é", 32) + `…"`, "a\\nb": `"a\nb"`,
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/acme/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"`+method+`"}`))
+			require.NoError(t, err)
+			for name, value := range map[string]string{
+				"Authorization": "Bearer " + s.key, "Accept": "application/json, text/event-stream", "Content-Type": "application/json", "Mcp-Protocol-Version": version,
+			} {
+				req.Header.Set(name, value)
+			}
+			res, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			text, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, status, res.StatusCode)
+			require.JSONEq(t, `{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":`+strconv.Quote("Method not found: this server has no method "+named)+`}}`, string(text))
 		}
 	}
 }

@@ -114,6 +114,7 @@ func (s *Server) mcpGetPrompt(ctx context.Context, req *mcp.GetPromptRequest) (*
 	}
 	for _, m := range result.Messages {
 		r.view.relink(of, m.Content)
+		m.Content = keepText(m.Content)
 	}
 	return &result, nil
 }
@@ -152,8 +153,9 @@ func (s *Server) mcpComplete(ctx context.Context, req *mcp.CompleteRequest) (*mc
 // what is linked can be read.
 func (v mcpView) shown(result *mcp.CallToolResult, of domain.Integration) *mcp.CallToolResult {
 	if of.Protocol == domain.MCP {
-		for _, c := range result.Content {
+		for n, c := range result.Content {
 			v.relink(of, c)
+			result.Content[n] = keepText(c)
 		}
 	}
 	return result

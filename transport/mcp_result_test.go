@@ -11,6 +11,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed677028b5/integrations/domain"
 )
 
 func callTool(t *testing.T, session *mcp.ClientSession, name string, arguments any) *mcp.CallToolResult {
@@ -156,5 +158,51 @@ func TestACallerThatLeavesEndsTheCallOfTheUpstream(t *testing.T) {
 	case <-ended:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the upstream's call goes on")
+	}
+}
+
+// Clients refuse a resource that has neither a text nor a blob.
+func TestAnEmptyTextOfAResourceIsKept(t *testing.T) {
+	t.Parallel()
+	empty := `{"uri":"file:///a","mimeType":"text/plain","text":""}`
+	at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var message struct {
+			ID     json.RawMessage
+			Method string
+		}
+		_ = json.NewDecoder(r.Body).Decode(&message)
+		result, known := map[string]string{
+			"initialize":     `{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{},"prompts":{}},"serverInfo":{"name":"x","version":"0"}}`,
+			"tools/call":     `{"content":[{"type":"resource","resource":` + empty + `},{"type":"resource","resource":{"uri":"file:///b","blob":""}}]}`,
+			"resources/read": `{"contents":[` + empty + `,{"uri":"file:///b","text":"b"}]}`,
+			"prompts/get":    `{"messages":[{"role":"user","content":{"type":"resource","resource":` + empty + `}}]}`,
+		}[message.Method]
+		if len(message.ID) == 0 {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		answer := `"result":` + result
+		if !known {
+			answer = `"error":{"code":-32601,"message":"no"}`
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":` + string(message.ID) + `,` + answer + `}`))
+	}))
+	t.Cleanup(at.Close)
+	s := serve(t)
+	s.create(members{"name": "tools", "display_name": "Tools", "protocol": "mcp", "mcp_transport": "http", "mcp_url": at.URL, "endpoints": []any{
+		endpoint("read", members{"path": "", "input_schema": members{"type": "object"}}),
+	}})
+	for _, version := range []string{"2025-06-18", "2024-11-05"} {
+		for call, where := range map[string][]any{
+			`"tools/call","params":{"name":"tools__read","arguments":{}}`:                          {"result", "content", 0, "resource"},
+			`"resources/read","params":{"uri":"` + domain.ResourceURI("tools", "file:///a") + `"}`: {"result", "contents", 0},
+			`"prompts/get","params":{"name":"tools__greet"}`:                                       {"result", "messages", 0, "content", "resource"},
+		} {
+			got := s.send(request{method: "POST", path: "/v1/acme/mcp", body: `{"jsonrpc":"2.0","id":7,"method":` + call + `}`, wrong: true, header: map[string]string{
+				"Accept": "application/json, text/event-stream", "Content-Type": "application/json", "Mcp-Protocol-Version": version,
+			}}).is(200)
+			require.Equal(t, members{"uri": domain.ResourceURI("tools", "file:///a"), "mimeType": "text/plain", "text": ""}, got.at(where...), got.text)
+		}
 	}
 }

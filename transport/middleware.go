@@ -117,6 +117,7 @@ func (s *Server) authorize(c *gin.Context, needs access.Permission) (*request, e
 		s.askForScope(c, key, needs)
 		return nil, domain.Errorf(domain.Forbidden, "forbidden", "this %s lacks the permission %s in this workspace", key.Kind(), needs)
 	}
+	c.Set(narrowKeyAttribute, key.Scope.Narrow())
 	caller := commands.Caller{Workspace: w, Actor: key.ID, Address: s.Proxies.caller(c.Request), RequestID: requestID(c), MayExec: key.May(access.Exec), MayInvoke: key.May(access.Invoke)}
 	caller.TraceParent = traceOf(c)
 	return &request{Context: c, ctx: domain.WithScope(ctx, key.Scope), key: key, workspace: w, caller: caller}, nil

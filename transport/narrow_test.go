@@ -1,7 +1,9 @@
 package transport_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -272,4 +274,42 @@ func TestANarrowedKeyGrantsNoMoreThanItSees(t *testing.T) {
 	} {
 		require.ElementsMatch(t, at, s.send(request{method: http.MethodPost, path: "/api-keys", body: body, wrong: true}).is(422).pointers(), body)
 	}
+}
+
+func TestNamesThatANarrowedKeyGuessesAreListedAsDenied(t *testing.T) {
+	t.Parallel()
+	s := serve(t, proven)
+	s.clinics(t)
+	narrow := s.narrowed(domain.Scope{Tools: []string{"clinic__get_slot"}}, access.View, access.Invoke)
+	full := s.issue("acme", access.View, access.Invoke)
+	as := func(key, method, path string, body any) reply {
+		return s.send(request{method: method, path: path, body: body, key: key})
+	}
+	for _, key := range []string{full, narrow} { // a key that sees all guesses nothing
+		as(key, "GET", "/integrations/nothing", nil).is(404, "integration_not_found")
+		as(key, "POST", "/integrations/clinic/endpoints/nothing/invoke", nil).is(404, "endpoint_not_found")
+		as(key, "GET", "/integrations/clinic?as_of=version:99", nil)
+		as(key, "POST", "/integration-tools/resolve", members{"integration_tools": []any{members{"integration": "nothing", "endpoint": "get_slot"}}}).is(200)
+	}
+	as(narrow, "GET", "/integrations/lab", nil).is(404, "integration_not_found")
+	as(narrow, "POST", "/integrations/clinic/endpoints/delete_slot/invoke", nil).is(404, "endpoint_not_found")
+	as(narrow, "GET", "/integrations/clinic", nil).is(200)
+	want := []string{
+		"GET /v1/:workspace/integrations/:id integration_not_found 404",
+		"POST /v1/:workspace/integration-tools/resolve integration_not_found 404",
+		"POST /v1/:workspace/integrations/:id/endpoints/:name/invoke endpoint_not_found 404",
+	}
+	var found []string
+	soon(t, func() bool {
+		found = nil
+		for _, one := range s.get("/access-events?type=access.denied&limit=200").is(200).at("items").([]any) {
+			one := one.(members)
+			require.Equal(t, "acme", one["workspace_id"])
+			found = append(found, fmt.Sprint(one["route"], " ", one["code"], " ", one["status"]))
+		}
+		slices.Sort(found)
+		found = slices.Compact(found) // the second of two that are alike may be in a record that is written later
+		return len(found) >= len(want)
+	})
+	require.Equal(t, want, found)
 }

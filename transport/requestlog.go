@@ -92,10 +92,11 @@ func loggable(value string) string {
 // maxLogged is how many bytes of one value from a path are logged.
 const maxLogged = 128
 
-// What the request log reads from a request's context.
+// What the request log and the access log read from a request's context.
 const (
 	keyIDAttribute        = "key_id"
 	keyWorkspaceAttribute = "key_workspace"
+	narrowKeyAttribute    = "narrow_key"
 	errorCodeAttribute    = "error_code"
 )
 

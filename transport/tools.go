@@ -117,6 +117,7 @@ func (s *Server) resolveTools(r *request) (answer, error) {
 			IntegrationID: tool.Integration.ID, IntegrationName: tool.Integration.Name, EndpointName: tool.Endpoint.Name, Tool: definition,
 		})
 	}
+	s.recordUnresolved(r, body.Unresolved)
 	return answer{status: http.StatusOK, body: body}, nil
 }
 

@@ -91,7 +91,7 @@ func (c *counting) record(of domain.Ref, at time.Time, outcome domain.CallOutcom
 	require.NoError(c, err)
 }
 
-// counted waits until so many calls are counted, and returns their hours.
+// counted waits until a number of calls are counted, and returns their hours.
 func (c *counting) counted(of domain.Ref, calls int, now time.Time) (hours []usage.Hour) {
 	c.Helper()
 	require.Eventually(c, func() bool {

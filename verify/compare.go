@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/internal/terminal"
@@ -23,24 +24,44 @@ type followed struct {
 	*projections.Projector
 }
 
-// openReadModel opens the live read model.
-func openReadModel(ctx context.Context, c Config) (readModel, error) {
-	if !c.Followed {
-		return &projections.Live{Events: c.Events, Generations: c.Generations, Log: c.Log}, nil
+// openReadModel opens the live read model. It is kept current by a running service, or built and
+// kept current by this process.
+func (v *verification) openReadModel(ctx context.Context) (readModel, error) {
+	if !v.Followed {
+		return &projections.Live{Events: v.Events, Generations: v.Generations, Log: v.Log}, nil
 	}
-	_, store, err := projections.OpenLive(ctx, c.Generations)
+	_, store, err := projections.OpenLive(ctx, v.Generations)
 	if err != nil {
 		return nil, err
 	}
-	return followed{Store: store, Projector: &projections.Projector{Events: c.Events, Store: store, Mode: projections.ReadOnly, Log: c.Log}}, nil
+	return followed{Store: store, Projector: &projections.Projector{Events: v.Events, Store: store, Mode: projections.ReadOnly, Log: v.Log}}, nil
 }
 
 // compareReadModel compares the read model with the state that the log leads to, once it shows the
 // whole log.
-func (v *verification) compareReadModel(ctx context.Context, shown readModel) error {
+func (v *verification) compareReadModel(ctx context.Context) (err error) {
+	if !v.Followed {
+		ahead, err := v.isAhead(ctx)
+		if err != nil {
+			return err
+		}
+		if v.incomplete = v.incomplete || ahead; v.incomplete {
+			return v.compareAsItIs(ctx)
+		}
+	}
+	shown, err := v.openReadModel(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.Close()) }()
 	if err := v.catchUp(ctx, shown); err != nil {
 		return err
 	}
+	return v.compareStored(ctx, shown)
+}
+
+// compareStored compares what a read model shows with the state that the log leads to.
+func (v *verification) compareStored(ctx context.Context, shown projections.Model) error {
 	if err := v.compare(ctx, shown); err != nil {
 		return err
 	}
@@ -127,4 +148,39 @@ func (v *verification) compareWorkspace(ctx context.Context, shown projections.M
 		}
 		q.After = page.Next
 	}
+}
+
+// isAhead reports whether the live read model shows more than the log has. It does not when there is
+// none, or none that can be read.
+func (v *verification) isAhead(ctx context.Context) (bool, error) {
+	_, store, err := projections.OpenLive(ctx, v.Generations)
+	if err != nil {
+		return false, nil //nolint:nilerr // then one is built from the log, or reading it fails again
+	}
+	ahead, err := projections.Ahead(ctx, v.Events, store)
+	if err := store.Close(); err != nil {
+		return false, err
+	}
+	return ahead, err
+}
+
+// compareAsItIs compares the read model with what is left of the log, and applies nothing to it: it
+// may show what the log has lost.
+func (v *verification) compareAsItIs(ctx context.Context) error {
+	_, store, err := projections.OpenLive(ctx, v.Generations)
+	if err != nil {
+		return fmt.Errorf("%w; none is built while events are missing from the log", err)
+	}
+	defer store.Close() //nolint:errcheck // nothing was written
+	at, err := store.Positions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case at.Integrations < v.head:
+		v.problem("the read model can't be compared with the log: it shows %d of %d positions, and nothing is applied while events are missing", at.Integrations, v.head)
+		return nil
+	case at.Integrations > v.head:
+		v.problem("the read model shows the log up to position %d, and the log ends at %d", at.Integrations, v.head)
+	}
+	return v.compareStored(ctx, store)
 }

@@ -15,25 +15,23 @@ func (v *verification) fold(ctx context.Context) error {
 	if v.head == 0 {
 		return nil
 	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
 	progress := terminal.NewProgress(v.Progress, "events", int(v.head)) //nolint:gosec // a count of events fits
 	defer progress.Done()
-	for batch, err := range v.Events.After(reading, 0) {
+	for batch, err := range v.Events.Messages(ctx, eventstore.StreamOfIntegrations, ">", 0, v.head) {
 		if err != nil {
 			return err
 		}
-		for _, commit := range batch {
-			if commit.Position <= v.head {
-				v.missing(commit.Position)
-				v.event(commit)
+		for _, m := range batch {
+			commit := v.Events.Decode(m)
+			if domain.KindOf(commit.Err) == domain.Unavailable { // what it has is not known
+				return commit.Err
 			}
+			v.missing(commit.Position)
+			v.event(commit)
 		}
 		progress.Set(v.report.Events)
-		if batch[len(batch)-1].Position >= v.head {
-			return nil
-		}
 	}
+	v.missing(v.head + 1)
 	return ctx.Err()
 }
 
@@ -50,6 +48,7 @@ func (v *verification) missing(position uint64) {
 	for _, lost := range v.removed.Others(from, to) {
 		v.report.Removed -= lost.To - lost.From + 1
 		if v.report.Accepted += lost.To - lost.From + 1; v.report.Accepted > v.Events.Lineage().Accepted {
+			v.incomplete = true
 			v.problem("events are missing from the log, or can't be read: positions %d to %d", lost.From, lost.To)
 		}
 	}
@@ -100,4 +99,23 @@ func (v *verification) openSecrets(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// inspect compares the log with the last event that was seen on disk. The events themselves do not
+// show that a log has lost its end.
+func (v *verification) inspect(ctx context.Context) error {
+	found, err := v.Events.Inspect(ctx, eventstore.Scrubbed{}, v.Mark)
+	if err != nil || found.Whole() {
+		return err
+	}
+	v.incomplete = true
+	for _, r := range found.Ranges {
+		if r.To > v.head {
+			v.problem("events are missing from the end of the log: positions %d to %d were on disk before", max(r.From, v.head+1), r.To)
+		}
+	}
+	if found.Replaced {
+		v.problem("recorded events have changed: the event that was last seen on disk, at position %d, is another one", v.Mark.Position)
+	}
+	return nil
 }

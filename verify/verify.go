@@ -2,13 +2,12 @@
 // and archives.
 //
 // Its one promise: no problem in its report is caused by a change that a running
-// service makes meanwhile.
+// service makes meanwhile. While events are missing, it changes nothing.
 package verify
 
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,8 +26,9 @@ import (
 type Config struct {
 	Events      *eventstore.Store
 	Vault       *vault.Vault
+	Mark        eventstore.Mark // last event that was seen on disk
 	Generations projections.Generations
-	Followed    bool          // a running service keeps the read model current; else Run applies what is missing
+	Followed    bool          // a running service keeps the read model current; else Run applies what is missing, unless the log lacks events
 	CatchUp     time.Duration // how long to wait until the read model shows the whole log
 	Now         func() time.Time
 	Proofs      *trees.Reader   // compares the logs with their trees; nil: they are not compared
@@ -55,11 +55,6 @@ type Report struct {
 // is left over, and that the read model shows the state that the log leads to. It compares the logs with
 // their trees, and with their archives.
 func Run(ctx context.Context, c Config) (report Report, err error) {
-	shown, err := openReadModel(ctx, c)
-	if err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, shown.Close()) }()
 	v := &verification{Config: c, folded: map[domain.Ref]*state{}, authorizations: map[domain.AuthorizationRef]*authorizationState{}, report: Report{Problems: []string{}}}
 	if v.head, err = c.Events.Head(ctx); err != nil {
 		return report, err
@@ -73,7 +68,10 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	v.openSecrets(ctx)
 	v.openGrants(ctx)
 	v.count()
-	if err := v.compareReadModel(ctx, shown); err != nil {
+	if err := v.inspect(ctx); err != nil {
+		return report, err
+	}
+	if err := v.compareReadModel(ctx); err != nil {
 		if !isFinding(ctx, err) {
 			return report, err
 		}
@@ -135,9 +133,10 @@ type verification struct {
 	last   uint64 // position of the event that was folded last
 	gap    uint64 // last position that has no event
 
-	removed *eventstore.Positions // that only an archive has
-	folded  map[domain.Ref]*state
+	removed    *eventstore.Positions // that only an archive has
+	incomplete bool                  // events are missing that no operator has accepted as lost
 
+	folded         map[domain.Ref]*state
 	authorizations map[domain.AuthorizationRef]*authorizationState
 }
 

@@ -52,7 +52,7 @@ func (t *Tokens) Changes() uint64 { return t.changes.Load() }
 // Issuer returns the issuer in force.
 func (t *Tokens) Issuer() string { return t.current.Load().Issuer }
 
-// Endpoints returns where persons sign in. The error is that of the last try to reach the
+// Endpoints returns where persons sign in. The error is that of the last attempt to reach the
 // issuer.
 func (t *Tokens) Endpoints(ctx context.Context) (Endpoints, error) {
 	from := t.current.Load().issuer

@@ -40,7 +40,7 @@ type issuer struct {
 	at       Endpoints
 	got      time.Time     // when the keys were last fetched; zero: never
 	tried    time.Time     // when that was last tried
-	err      error         // of the last try
+	err      error         // of the last attempt
 	fetching chan struct{} // closed when the try that runs has ended; nil: none runs
 }
 
@@ -128,7 +128,7 @@ func (i *issuer) usable() []jose.JSONWebKey {
 }
 
 // refresh fetches the keys, unless that was tried in the last pause, and returns the error
-// of the last try. It fetches once for all who wait, whoever of them leaves.
+// of the last attempt. It fetches once for all callers, also if some of them leave.
 func (i *issuer) refresh(ctx context.Context, pause time.Duration) error {
 	i.mu.Lock()
 	if i.fetching == nil {

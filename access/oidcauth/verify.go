@@ -98,7 +98,7 @@ func (v verified) check() error {
 		return domain.Errorf(domain.Unauthenticated, "token_invalid", "the token has no subject (sub)")
 	case !printable(v.Subject):
 		return domain.Errorf(domain.Unauthenticated, "token_invalid", "the subject of the token (sub) must have 1 to 255 visible characters")
-	case bound: // RFC 7800: whoever takes it as a bearer token lets a thief use it
+	case bound: // RFC 7800: taken as a bearer token, it would work for a thief
 		return domain.Errorf(domain.Unauthenticated, "token_invalid", "the token is bound to a key (cnf), which this service does not check; use a bearer token")
 	}
 	return nil

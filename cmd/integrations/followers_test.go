@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -85,8 +87,10 @@ func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 	}
 	require.Equal(t, transparency.Integrations, st.Trees[0].Log)
 	require.Zero(t, st.Trees[0].Lag)
+	require.NoError(t, os.WriteFile(filepath.Join(data, "calls.journal.damaged"), []byte("?"), 0o600))
 	exit, out = tool(t, "status", "--data", data)
 	require.Zero(t, exit, out)
+	require.Contains(t, out, "damaged journal: "+filepath.Join(data, "calls.journal.damaged")+", last written ")
 	for _, words := range []string{"webhooks pending", "LAST PROGRESS AGO", "probe-schedules/integrations", "usage/calls", "LAST SIGNED AGO", st.Trees[0].Origin} {
 		require.True(t, strings.Contains(out, words), out)
 	}

@@ -96,6 +96,72 @@ func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
 	require.Zero(t, exit, out)
 }
 
+// A check must not destroy what may be the last copy of what the log has lost.
+func TestVerifyChangesNothingWhileEventsAreMissing(t *testing.T) {
+	slow(t)
+	for name, c := range map[string]struct {
+		lose  func(t *testing.T, data, earlier string)
+		found string
+	}{
+		"a block is cut": {func(t *testing.T, data, _ string) {
+			t.Helper()
+			blocks, err := filepath.Glob(filepath.Join(logStream(data), "msgs", "*.blk"))
+			require.NoError(t, err)
+			info, err := os.Stat(blocks[0])
+			require.NoError(t, err)
+			require.NoError(t, os.Truncate(blocks[0], info.Size()*6/10))
+		}, "wrong: events are missing from the log, or can't be read: positions 3 to 4"},
+		"an earlier copy": {func(t *testing.T, data, earlier string) {
+			t.Helper()
+			require.NoError(t, os.RemoveAll(filepath.Join(data, "nats")))
+			require.NoError(t, os.CopyFS(filepath.Join(data, "nats"), os.DirFS(earlier)))
+		}, "wrong: events are missing from the end of the log: positions 3 to 4 were on disk before"},
+		"an earlier copy and its mark": {func(t *testing.T, data, earlier string) {
+			t.Helper()
+			require.NoError(t, os.RemoveAll(filepath.Join(data, "nats")))
+			require.NoError(t, os.CopyFS(filepath.Join(data, "nats"), os.DirFS(earlier)))
+			require.NoError(t, os.Remove(filepath.Join(data, "log.mark")))
+		}, "wrong: the read model shows the log up to position 4, and the log ends at 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, earlier := t.TempDir(), t.TempDir()
+			for _, names := range [][]string{{"a1", "b1"}, {"c1", "d1"}} {
+				p := startProcess(t, data, "--probe-interval=0s")
+				for _, name := range names {
+					p.must(http.StatusCreated, http.MethodPost, all, crm(name, "secret-"+name))
+				}
+				require.Zero(t, p.stop())
+				if names[0] == "a1" {
+					require.NoError(t, os.CopyFS(earlier, os.DirFS(filepath.Join(data, "nats"))))
+				}
+			}
+			c.lose(t, data, earlier)
+			before := readModelFiles(t, data)
+			for range 2 {
+				exit, out := tool(t, "verify", "--data", data)
+				require.Equal(t, 1, exit, out)
+				require.Contains(t, out, c.found)
+				require.Equal(t, 2, strings.Count(out, "the read model differs from the log at version 1"), out)
+				require.Equal(t, before, readModelFiles(t, data))
+			}
+		})
+	}
+}
+
+// readModelFiles returns what is in the files of the read model.
+func readModelFiles(t *testing.T, data string) map[string]string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(data, "read*"))
+	require.NoError(t, err)
+	content := map[string]string{}
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		content[filepath.Base(path)] = string(text)
+	}
+	return content
+}
+
 // A late mount: the log is away for one start.
 func TestALogThatIsAwayForOneStartCostsNothing(t *testing.T) {
 	data := t.TempDir()

@@ -181,6 +181,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 	if err != nil {
 		return err
 	}
+	accesses.Exists = keys.HasAny
 	if accesses.Persons, err = persons.New(secrets); err != nil {
 		return err
 	}
@@ -317,24 +318,4 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 		return nil
 	})
 	return parts.Wait()
-}
-
-// ensureOperator creates an operator key when the log has none, unless events are
-// missing: the log may have lost the key.
-func (f storeFlags) ensureOperator(ctx context.Context, keys *access.Keys, events *eventstore.Store, log *slog.Logger) error {
-	file := slog.String("file", f.path(datafolder.OperatorKey))
-	if events.Intact() != nil {
-		log.WarnContext(ctx, "no operator key is created while the event log is incomplete", file)
-		return nil
-	}
-	found, err := keys.EnsureOperator(ctx, f.path(datafolder.OperatorKey))
-	switch {
-	case err != nil:
-		return err
-	case found == access.OperatorMade:
-		log.InfoContext(ctx, "created an operator key", file)
-	case found == access.OperatorElsewhere:
-		log.InfoContext(ctx, "this log already has an operator key, which is not in this data folder; `integrations keys create --operator` creates another", file)
-	}
-	return nil
 }

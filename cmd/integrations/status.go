@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 
+	"github.com/seed677028b5/integrations/callrecorder"
 	"github.com/seed677028b5/integrations/cmd/integrations/status"
+	"github.com/seed677028b5/integrations/internal/datafolder"
 	"github.com/seed677028b5/integrations/projections"
 )
 
@@ -30,8 +32,16 @@ func (c statusCommand) Run(s console) error {
 	case running:
 		service = status.Running
 	}
+	damaged, err := callrecorder.FindDamaged(c.path(datafolder.Calls))
+	if err != nil {
+		return err
+	}
+	journals := make([]status.Journal, len(damaged))
+	for n, d := range damaged {
+		journals[n] = status.Journal(d)
+	}
 	report, err := status.Read(s.ctx, status.Source{
-		Service: service, Events: events, NATS: conn.NATS, Now: clock(), Mark: mark, Logs: logStreams(),
+		Service: service, Events: events, NATS: conn.NATS, Now: clock(), Mark: mark, Journals: journals, Logs: logStreams(),
 		Generations: func(ctx context.Context) (projections.Generations, error) { return c.openGenerations(ctx, s.log) },
 	})
 	if err != nil {

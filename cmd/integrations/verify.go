@@ -33,6 +33,10 @@ func (c verifyCommand) Run(s console) (err error) {
 	if err != nil {
 		return err
 	}
+	mark, err := c.folder().ReadMark()
+	if err != nil {
+		return err
+	}
 	var held []byte
 	if c.Checkpoint != "" {
 		if held, err = readHeld(c.Checkpoint); err != nil {
@@ -51,7 +55,7 @@ func (c verifyCommand) Run(s console) (err error) {
 	}
 	defer func() { err = errors.Join(err, generations.Close()) }()
 	report, err := verify.Run(s.ctx, verify.Config{
-		Events: events, Vault: secrets, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Proofs: proofs, Held: held, Archive: archived, Progress: s.err, Log: s.log,
+		Events: events, Vault: secrets, Mark: mark, Generations: generations, Followed: running, CatchUp: c.CatchUp, Now: time.Now, Proofs: proofs, Held: held, Archive: archived, Progress: s.err, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ type Answer struct {
 // Error returns the error of an answer that is not a success, nil for one that is.
 func (a Answer) Error() *callerror.Error { return callerror.OfAnswer(a.Status, a.Header, a.URL) }
 
-// read reads the body of resp, at most so many bytes of it.
+// read reads the body of resp, up to a limit.
 func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limit int) (e *callerror.Error) {
 	a.Body, a.Truncated, e = readBody(ctx, resp, limit)
 	if resp.Header.Get("Content-Encoding") != "" { // how well a body packs shows whether a parameter repeats a secret in it
@@ -47,7 +47,7 @@ func (a *Answer) read(ctx context.Context, resp *http.Response, r *Request, limi
 	return e
 }
 
-// readBody reads at most so many bytes of what resp holds once unpacked, and hardly
+// readBody reads up to a limit of bytes of what resp holds once unpacked, and hardly
 // more off the network. The context of the request ends it, however
 // slowly the bytes come.
 func readBody(ctx context.Context, resp *http.Response, limit int) (body []byte, truncated bool, e *callerror.Error) {

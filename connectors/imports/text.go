@@ -26,7 +26,7 @@ func identifier(s string) string {
 	return name
 }
 
-// clean returns a text in one line, cut to so many characters.
+// clean returns a text in one line, cut to a number of characters.
 func clean(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -76,7 +76,7 @@ func FirstElement(v any) any {
 	return nil
 }
 
-// Abbreviate returns at most so many characters of s, and … where there are more.
+// Abbreviate returns the first characters of s, up to a limit, and … where there are more.
 func Abbreviate(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s

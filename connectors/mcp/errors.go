@@ -130,7 +130,7 @@ func (s *Session) refusedBy(answer *jsonrpc.Error) *callerror.Error {
 	return e
 }
 
-// quote returns at most so many characters of a text of the server. Secrets are masked
+// quote returns the first characters, up to a limit, of a text of the server. Secrets are masked
 // before it is cut, so that none is cut in two.
 func (s *Session) quote(text string, limit int) string {
 	return jsonvalue.Abbreviate(s.server.Scrubber.Text(text), limit)

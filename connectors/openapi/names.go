@@ -32,7 +32,7 @@ func Description(texts ...string) string {
 	return ""
 }
 
-// shorten returns at most so many characters of s; … stands for the rest.
+// shorten returns the first characters of s, up to a limit; … stands for the rest.
 func shorten(s string, limit int) string {
 	n, last := 0, 0
 	for at := range s {

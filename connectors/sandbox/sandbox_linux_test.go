@@ -226,7 +226,7 @@ func TestNoProcessIsLeftUnreaped(t *testing.T) {
 	})
 }
 
-// markerOfItsOwn is some ten seconds, by which whoever sleeps them is found.
+// markerOfItsOwn is some ten seconds, by which a process that sleeps them is found.
 func markerOfItsOwn() string { return fmt.Sprintf("10.%09d", time.Now().UnixNano()%1e9) }
 
 // asleep returns the folders in /proc of those who sleep for a time.

@@ -191,7 +191,7 @@ func percentByte(s string) (string, int) {
 	return string([]byte{byte(code)}), 3 //nolint:gosec // two digits
 }
 
-// hexCode reads so many hexadecimal digits at a place.
+// hexCode reads a number of hexadecimal digits at a place.
 func hexCode(s string, at, digits int) (rune, bool) {
 	if len(s) < at+digits {
 		return 0, false

@@ -134,7 +134,7 @@ func explainRefusal(named, description string) string {
 	return sentence + "."
 }
 
-// oneLine returns at most so many characters of s, in one line.
+// oneLine returns the first characters of s, up to a limit, in one line.
 func oneLine(s string, limit int) string {
 	return jsonvalue.Abbreviate(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {

@@ -79,7 +79,7 @@ func filtered() projections.Filter {
 	return projections.Filter{Enabled: new(true), Protocol: domain.FHIR}
 }
 
-// aCore is the goal of so many a second for each CPU of this machine.
+// aCore is the goal of a rate for each CPU of this machine.
 func aCore(each float64) goal { return goal{figureAtLeast, each * float64(runtime.NumCPU())} }
 
 // latency measures how long one takes instead of how many are made.

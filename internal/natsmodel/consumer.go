@@ -44,35 +44,6 @@ type pull struct {
 	active time.Time // when it last did
 }
 
-func (st *stream) consumerAPI(re request, command, name string, m message) {
-	if command == "CONSUMER.CREATE" {
-		st.createConsumer(re, name, m)
-		return
-	}
-	if command == "CONSUMER.MSG" {
-		words := strings.Split(m.subject, ".")
-		name = words[len(words)-1]
-	}
-	c := st.consumers[name]
-	switch {
-	case c == nil && command == "CONSUMER.MSG":
-		re.noResponders()
-	case c == nil:
-		re.fail(nil, errConsumerNotFound)
-	case command == "CONSUMER.MSG":
-		p := &pull{request: re, active: time.Now()}
-		_ = json.Unmarshal(m.data, p)
-		c.ask(p)
-	case command == "CONSUMER.INFO":
-		re.json(c.info())
-	case command == "CONSUMER.DELETE":
-		c.end()
-		re.json(map[string]any{"success": true})
-	default:
-		re.fail(nil, notModelled(command))
-	}
-}
-
 func (st *stream) createConsumer(re request, name string, m message) {
 	var asked struct {
 		Config jetstream.ConsumerConfig `json:"config"`
@@ -195,7 +166,7 @@ func (c *consumer) endPull(p *pull, status string) {
 	c.send(p.reply, message{subject: p.reply, header: fmt.Appendf(nil, "NATS/1.0 %s\r\nNats-Pending-Messages: %d\r\nNats-Pending-Bytes: %d\r\n\r\n", status, p.Batch, p.MaxBytes)})
 }
 
-// deliver sends what there is to whoever asked for it.
+// deliver sends what there is to the waiting pulls.
 func (c *consumer) deliver() {
 	for !c.deleted && c.stream.hasLeader() {
 		m := c.peek()
@@ -337,13 +308,6 @@ func (c *consumer) end() {
 	}
 	c.deleted = true
 	delete(c.stream.consumers, c.config.Name)
-}
-
-// pump delivers what is new to the consumers of a stream.
-func (st *stream) pump() {
-	for _, c := range st.inOrder() {
-		c.deliver()
-	}
 }
 
 // resume delivers to push consumers whose client subscribes.

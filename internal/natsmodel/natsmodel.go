@@ -12,9 +12,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -85,57 +83,6 @@ func (s *Server) Close() {
 	s.cancel()
 	<-s.ended
 	s.sever("")
-}
-
-var errRefused = errors.New("natsmodel: connection refused")
-
-// Dialer connects a client with a name.
-func (s *Server) Dialer(name string) Dialer { return Dialer{s, name} }
-
-// A Dialer is a nats.CustomDialer.
-type Dialer struct {
-	server *Server
-	name   string
-}
-
-// Dial connects, wherever the address leads.
-func (d Dialer) Dial(_, _ string) (net.Conn, error) {
-	s := d.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); s.closing || now.Before(s.down) || now.Before(s.refused[d.name]) {
-		return nil, errRefused
-	}
-	near, far := net.Pipe()
-	s.nextID++
-	c := newConn(s, s.nextID, d.name, far)
-	s.conns[c.id] = c
-	go c.read()
-	go c.write()
-	return near, nil
-}
-
-// SkipTLSHandshake is for nats.go: there is none.
-func (Dialer) SkipTLSHandshake() bool { return true }
-
-// sever ends the connections of a client, of all when the name is empty.
-func (s *Server) sever(name string) {
-	s.mu.Lock()
-	var all []*conn
-	for _, c := range s.conns {
-		if name == "" || c.name == name {
-			all = append(all, c)
-		}
-	}
-	s.mu.Unlock()
-	sortConns(all)
-	for _, c := range all {
-		c.close()
-	}
-}
-
-func sortConns(all []*conn) {
-	slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }
 
 // signal wakes run.
@@ -263,20 +210,6 @@ func (m message) order() string {
 	return m.subject
 }
 
-// Canonical returns a subject without what is random: names of consumers and inboxes.
-func Canonical(subject string) string {
-	parts := strings.Split(subject, ".")
-	switch {
-	case strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG.NEXT.") && len(parts) > 6:
-		return strings.Join(parts[:6], ".")
-	case strings.HasPrefix(subject, "$JS.API.CONSUMER.") && len(parts) > 5:
-		return strings.Join(parts[:5], ".")
-	case strings.HasPrefix(subject, "_INBOX."):
-		return "_INBOX"
-	}
-	return subject
-}
-
 // schedule handles a message of a client when it has arrived, unless it is lost.
 func (s *Server) schedule(from *conn, m message) {
 	subject := Canonical(m.subject)
@@ -337,7 +270,7 @@ func (s *Server) interest(subject string) bool {
 	return false
 }
 
-// deliver sends a message to whoever subscribes to a subject.
+// deliver sends a message to the subscribers of a subject.
 func (s *Server) deliver(to string, m message) {
 	s.mu.Lock()
 	var all []*conn
@@ -361,7 +294,7 @@ type request struct {
 	reply   string // "": nobody waits
 }
 
-// answer sends a message to whoever asked.
+// answer sends a message to the requester.
 func (re request) answer(header string, data []byte) {
 	re.answers([]message{{header: []byte(header), data: data}})
 }

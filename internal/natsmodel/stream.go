@@ -2,7 +2,9 @@ package natsmodel
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -276,4 +278,40 @@ func (st *stream) state() map[string]any {
 		state["num_deleted"], state["deleted"] = len(deleted), deleted
 	}
 	return state
+}
+
+func (st *stream) consumerAPI(re request, command, name string, m message) {
+	if command == "CONSUMER.CREATE" {
+		st.createConsumer(re, name, m)
+		return
+	}
+	if command == "CONSUMER.MSG" {
+		words := strings.Split(m.subject, ".")
+		name = words[len(words)-1]
+	}
+	c := st.consumers[name]
+	switch {
+	case c == nil && command == "CONSUMER.MSG":
+		re.noResponders()
+	case c == nil:
+		re.fail(nil, errConsumerNotFound)
+	case command == "CONSUMER.MSG":
+		p := &pull{request: re, active: time.Now()}
+		_ = json.Unmarshal(m.data, p)
+		c.ask(p)
+	case command == "CONSUMER.INFO":
+		re.json(c.info())
+	case command == "CONSUMER.DELETE":
+		c.end()
+		re.json(map[string]any{"success": true})
+	default:
+		re.fail(nil, notModelled(command))
+	}
+}
+
+// pump delivers what is new to the consumers of a stream.
+func (st *stream) pump() {
+	for _, c := range st.inOrder() {
+		c.deliver()
+	}
 }

@@ -3,6 +3,8 @@ package natsmodel
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // maxPayload is what a message may hold, as the service configures its server.
@@ -243,4 +246,55 @@ func matches(pattern, subject string) bool {
 		}
 		pattern, subject = restP, restS
 	}
+}
+
+var errRefused = errors.New("natsmodel: connection refused")
+
+// Dialer connects a client with a name.
+func (s *Server) Dialer(name string) Dialer { return Dialer{s, name} }
+
+// A Dialer is a nats.CustomDialer.
+type Dialer struct {
+	server *Server
+	name   string
+}
+
+// Dial connects, wherever the address leads.
+func (d Dialer) Dial(_, _ string) (net.Conn, error) {
+	s := d.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.closing || now.Before(s.down) || now.Before(s.refused[d.name]) {
+		return nil, errRefused
+	}
+	near, far := net.Pipe()
+	s.nextID++
+	c := newConn(s, s.nextID, d.name, far)
+	s.conns[c.id] = c
+	go c.read()
+	go c.write()
+	return near, nil
+}
+
+// SkipTLSHandshake is for nats.go: there is none.
+func (Dialer) SkipTLSHandshake() bool { return true }
+
+// sever ends the connections of a client, of all when the name is empty.
+func (s *Server) sever(name string) {
+	s.mu.Lock()
+	var all []*conn
+	for _, c := range s.conns {
+		if name == "" || c.name == name {
+			all = append(all, c)
+		}
+	}
+	s.mu.Unlock()
+	sortConns(all)
+	for _, c := range all {
+		c.close()
+	}
+}
+
+func sortConns(all []*conn) {
+	slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }

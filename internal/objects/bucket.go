@@ -71,7 +71,7 @@ func (b *bucket) Names(ctx context.Context, of string) ([]string, error) {
 		if object.Err != nil {
 			return nil, b.wrap("list", under, object.Err)
 		}
-		if !strings.HasSuffix(object.Key, "/") {
+		if object.Key != under { // an empty object that stands for the folder
 			names = append(names, strings.TrimPrefix(object.Key, b.prefix))
 		}
 	}

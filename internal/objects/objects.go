@@ -17,7 +17,8 @@ import (
 
 // Store keeps objects. A name has parts of letters, digits, dots and dashes, separated by slashes.
 type Store interface {
-	// Names returns the names in a folder, "" for the top one, without those in folders below it.
+	// Names returns the names in a folder, "" for the top one. A folder below it has a slash at the end
+	// of its name; what is in there is left out.
 	Names(ctx context.Context, folder string) ([]string, error)
 	// Put keeps an object. The error is ErrExists when there is another one with this name, which
 	// stays.
@@ -55,9 +56,14 @@ func (f folder) Names(_ context.Context, of string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") { // a dot: it was not finished
-			names = append(names, strings.TrimPrefix(of+"/"+e.Name(), "/"))
+		if strings.HasPrefix(e.Name(), ".") { // it was not finished
+			continue
 		}
+		name := strings.TrimPrefix(of+"/"+e.Name(), "/")
+		if e.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
 	}
 	return names, err
 }

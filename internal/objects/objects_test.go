@@ -53,7 +53,7 @@ func TestAnObjectIsKeptAndNeverReplaced(t *testing.T) {
 
 			names, err = s.Names(t.Context(), "calls")
 			require.NoError(t, err)
-			require.Equal(t, []string{"calls/1.txt", "calls/2.txt"}, names)
+			require.Equal(t, []string{"calls/1.txt", "calls/2.txt", "calls/below/"}, names)
 			for name, want := range map[string]string{"calls/1.txt": "one", "calls/2.txt": "", "calls/below/3.txt": "three"} {
 				got, err := s.Get(t.Context(), name)
 				require.NoError(t, err)

@@ -1,18 +1,14 @@
 package simulation
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/projections"
-	"github.com/seed677028b5/integrations/projections/sqlite"
 )
 
 // readLog reads the log where it is stored.
@@ -234,32 +230,6 @@ func (r read) is(s state) bool {
 	return r.version == s.version && r.marker == s.marker
 }
 
-// checkDeliveries holds webhooks to the log, and to their order.
-func (w *world) checkDeliveries() {
-	type queue struct{ url, id string }
-	first := map[queue]map[uint64]bool{}
-	furthest := map[queue]uint64{}
-	for _, d := range w.receiver.got {
-		if d.Position == 0 || d.Position > uint64(len(w.log)) {
-			w.problem("webhook of nothing", "%+v", d)
-			continue
-		}
-		e := w.log[d.Position-1]
-		if e.command != d.Command || e.at > d.at {
-			w.problem("webhook ahead of the log", "%s is of event %d by command %s; the log has %+v", d.id, d.Position, d.Command, e)
-		}
-		q := queue{d.url, d.ID}
-		if first[q] == nil {
-			first[q] = map[uint64]bool{}
-		}
-		if !first[q][d.Position] && d.Position < furthest[q] {
-			w.problem("webhooks out of order", "event %d of %s came to %s after event %d", d.Position, e.name, d.url, furthest[q])
-		}
-		first[q][d.Position] = true
-		furthest[q] = max(furthest[q], d.Position)
-	}
-}
-
 // checkModels compares each read model with one that is built from the log, and both with
 // the log; and opens every secret that an integration has.
 func (w *world) checkModels() {
@@ -304,45 +274,6 @@ func (w *world) checkModels() {
 			}
 		}
 	}
-}
-
-// rebuild builds a read model from the log.
-func (w *world) rebuild() []projections.Integration {
-	r := w.services[services[0]].current()
-	if r == nil {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(r.ctx)
-	defer cancel()
-	folder := filepath.Join(w.folder, "rebuilt")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		w.problem("rebuild failed", "%v", err)
-		return nil
-	}
-	generations := &sqlite.Generations{Folder: folder, Log: w.logger}
-	model := &projections.Live{Events: r.events, Generations: generations, Mode: projections.Writer, Log: w.logger}
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = model.Run(ctx) }()
-	waiting, stop := context.WithTimeout(ctx, time.Minute)
-	err := model.Wait(waiting, uint64(len(w.log)))
-	stop()
-	var all []projections.Integration
-	if err == nil {
-		all, err = everything(ctx, model)
-	}
-	if err != nil {
-		w.problem("rebuild failed", "%v", err)
-	}
-	cancel()
-	<-ended
-	_ = model.Close()
-	_ = generations.Close()
-	return all
-}
-
-func everything(ctx context.Context, model *projections.Live) ([]projections.Integration, error) {
-	page, err := model.List(ctx, workspace, projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 10_000})
-	return page.Items, err
 }
 
 // at describes one of some integrations completely.

@@ -85,3 +85,29 @@ func (r *receiver) send(req *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(""))}, nil
 }
+
+// checkDeliveries holds webhooks to the log, and to their order.
+func (w *world) checkDeliveries() {
+	type queue struct{ url, id string }
+	first := map[queue]map[uint64]bool{}
+	furthest := map[queue]uint64{}
+	for _, d := range w.receiver.got {
+		if d.Position == 0 || d.Position > uint64(len(w.log)) {
+			w.problem("webhook of nothing", "%+v", d)
+			continue
+		}
+		e := w.log[d.Position-1]
+		if e.command != d.Command || e.at > d.at {
+			w.problem("webhook ahead of the log", "%s is of event %d by command %s; the log has %+v", d.id, d.Position, d.Command, e)
+		}
+		q := queue{d.url, d.ID}
+		if first[q] == nil {
+			first[q] = map[uint64]bool{}
+		}
+		if !first[q][d.Position] && d.Position < furthest[q] {
+			w.problem("webhooks out of order", "event %d of %s came to %s after event %d", d.Position, e.name, d.url, furthest[q])
+		}
+		first[q][d.Position] = true
+		furthest[q] = max(furthest[q], d.Position)
+	}
+}

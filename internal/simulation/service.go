@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -219,4 +220,43 @@ func (s *service) isDown() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.running == nil
+}
+
+// rebuild builds a read model from the log.
+func (w *world) rebuild() []projections.Integration {
+	r := w.services[services[0]].current()
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	folder := filepath.Join(w.folder, "rebuilt")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		w.problem("rebuild failed", "%v", err)
+		return nil
+	}
+	generations := &sqlite.Generations{Folder: folder, Log: w.logger}
+	model := &projections.Live{Events: r.events, Generations: generations, Mode: projections.Writer, Log: w.logger}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = model.Run(ctx) }()
+	waiting, stop := context.WithTimeout(ctx, time.Minute)
+	err := model.Wait(waiting, uint64(len(w.log)))
+	stop()
+	var all []projections.Integration
+	if err == nil {
+		all, err = everything(ctx, model)
+	}
+	if err != nil {
+		w.problem("rebuild failed", "%v", err)
+	}
+	cancel()
+	<-ended
+	_ = model.Close()
+	_ = generations.Close()
+	return all
+}
+
+func everything(ctx context.Context, model *projections.Live) ([]projections.Integration, error) {
+	page, err := model.List(ctx, workspace, projections.Query{Sort: projections.Sort{By: projections.Name, Ascending: true}, Limit: 10_000})
+	return page.Items, err
 }

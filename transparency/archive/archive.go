@@ -53,9 +53,14 @@ func (a Archive) starts(ctx context.Context) ([]uint64, error) {
 	}
 	var all []uint64
 	for _, name := range names {
-		from, err := strconv.ParseUint(strings.TrimSuffix(path.Base(name), Suffix), 10, 63)
-		if err == nil && a.name(from) == name { // else it is a file of somebody else
+		object := strings.TrimSuffix(name, "/")
+		from, err := strconv.ParseUint(strings.TrimSuffix(path.Base(object), Suffix), 10, 63)
+		switch {
+		case err != nil || a.name(from) != object: // it is a file of somebody else
+		case object == name:
 			all = append(all, from)
+		case !slices.Contains(names, object): // a bucket can have both
+			return nil, fmt.Errorf("%s is a folder, in the place of a segment of the archive", object)
 		}
 	}
 	slices.Sort(all)

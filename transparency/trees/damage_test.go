@@ -111,7 +111,7 @@ func (n *notary) message(subject string) *jetstream.RawStreamMsg {
 	return msg
 }
 
-// rewrite signs another tree, as whoever has the key could.
+// rewrite signs another tree, as a holder of the key could.
 func (n *notary) rewrite(s trees.State, change func(*transparency.Edge)) {
 	n.t.Helper()
 	change(&s.Edge)

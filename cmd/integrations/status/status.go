@@ -44,8 +44,9 @@ type Report struct {
 	DeadLetters  uint64                  `json:"dead_letters"`
 	LastDead     []eventstore.DeadLetter `json:"last_dead_letters"`
 	Streams      []eventstore.StreamSize `json:"streams"`
-	SignIn       []SignIn                `json:"sign_in,omitempty"` // of the running processes that accept tokens
-	Problem      string                  `json:"problem,omitempty"` // why the read model can't be read
+	SignIn       []SignIn                `json:"sign_in,omitempty"`          // of the running processes that accept tokens
+	Journals     []Journal               `json:"damaged_journals,omitempty"` // of calls, which are kept
+	Problem      string                  `json:"problem,omitempty"`          // why the read model can't be read
 }
 
 // Progress is how much of a log the read model shows.
@@ -75,6 +76,13 @@ type Tree struct {
 	Checkpoint string           `json:"checkpoint"` // as it was signed
 }
 
+// Journal is a damaged journal of calls, in which an operator may look for calls that were not recorded.
+type Journal struct {
+	Path  string    `json:"path"`
+	At    time.Time `json:"at"` // when it was last written
+	Bytes int64     `json:"bytes"`
+}
+
 // Pending is how many webhooks wait to be delivered.
 type Pending struct {
 	Count  uint64    `json:"pending"`
@@ -90,7 +98,8 @@ type Source struct {
 	Events      *eventstore.Store
 	NATS        *nats.Conn
 	Now         time.Time
-	Mark        eventstore.Mark                                        // last event that was seen on disk
+	Mark        eventstore.Mark // last event that was seen on disk
+	Journals    []Journal
 	Logs        map[transparency.Log]string                            // the stream of each log that has a tree
 	Generations func(context.Context) (projections.Generations, error) // opens the read models
 }
@@ -98,7 +107,7 @@ type Source struct {
 // Read reads the status. A read model that can't be read is a Problem of the report;
 // a log that can't be read is an error.
 func Read(ctx context.Context, from Source) (*Report, error) {
-	r := &Report{Service: from.Service, Parked: []Parked{}, LastDead: []eventstore.DeadLetter{}}
+	r := &Report{Service: from.Service, Parked: []Parked{}, LastDead: []eventstore.DeadLetter{}, Journals: from.Journals}
 	if err := r.readModel(ctx, from); err != nil {
 		r.Problem = terminal.OperatorError(err).Error()
 	}

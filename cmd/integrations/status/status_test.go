@@ -36,11 +36,13 @@ func TestAReportShowsWhenAReaderLastMadeProgress(t *testing.T) {
 	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	report := &status.Report{
 		Followers: []eventstore.Follower{{Name: "billing/integrations", Position: 3, Head: 5, Lag: 2, Progress: now.Add(-time.Minute)}},
+		Journals:  []status.Journal{{Path: "/data/calls.journal.damaged", At: now, Bytes: 77}},
 		Parked:    []status.Parked{{Workspace: "acme", ID: "crm", Position: 3, Reason: "unknown\x1b type"}},
 	}
 	require.False(t, report.Healthy())
 	var text strings.Builder
 	require.NoError(t, report.WriteText(&text, now))
 	require.Regexp(t, `billing/integrations +3 +5 +2 +- +1m0s`, text.String())
+	require.Contains(t, text.String(), "damaged journal: /data/calls.journal.damaged, last written 2026-05-06T12:00:00Z, 77 bytes")
 	require.Contains(t, text.String(), "parked: acme/crm since position 3: unknown\uFFFD type")
 }

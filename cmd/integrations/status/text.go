@@ -41,6 +41,9 @@ func (r *Report) WriteText(to io.Writer, now time.Time) error {
 	for _, d := range r.LastDead {
 		line("dead letter: %s/%s position %d, %s: %s", d.Workspace, d.ID, d.Position, d.At.UTC().Format(time.RFC3339), terminal.Printable(d.Reason))
 	}
+	for _, j := range r.Journals {
+		line("damaged journal: %s, last written %s, %d bytes: calls may not be recorded; see the runbook", terminal.Printable(j.Path), j.At.Format(time.RFC3339), j.Bytes)
+	}
 	for _, s := range r.SignIn {
 		for what, problem := range map[string]string{"the grants of tokens can't be read, the previous ones stay in force": s.FileProblem, "the OpenID provider can't be reached": s.IssuerProblem} {
 			if problem != "" {
