@@ -73,6 +73,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 			return
 		}
 		for {
+			now := s.era()
 			batch, err := next(reading, messages)
 			if err != nil {
 				fail(err)
@@ -85,7 +86,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 				}
 				position = batch[len(batch)-1].sequence
 			}
-			commits, now := make([]Commit, len(batch)), s.era()
+			commits := make([]Commit, len(batch))
 			for n, m := range batch {
 				commits[n] = s.opened(s.cache.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
 					return s.decode(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
