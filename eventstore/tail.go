@@ -162,7 +162,10 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, consuming.Stop)
+	context.AfterFunc(ctx, func() {
+		consuming.Stop()
+		s.deleteConsumer(stream, consumer.CachedInfo()) // nats.go doesn't, and each message costs the server something for each
+	})
 	go func() { // a consumer ends by itself only when the connection does
 		<-consuming.Closed()
 		if ctx.Err() == nil {
