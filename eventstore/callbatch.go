@@ -106,7 +106,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 			all[n].Header[name] = values
 		}
 	}
-	positions := make([]uint64, len(all))
+	positions, log := make([]uint64, len(all)), s.Lineage().ID()
 	if s.batchCalls && len(all) >= minCallBatch {
 		ack, err := jetstreamext.PublishMsgBatch(ctx, s.js, all, jetstreamext.BatchFlowControl{})
 		if err != nil {
@@ -115,6 +115,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 		for n := range positions {
 			positions[n] = ack.Sequence - ack.BatchSize + 1 + uint64(n)
 		}
+		s.kept.add(log, positions[0], calls...)
 		return positions, nil
 	}
 	for n, msg := range all {
@@ -123,6 +124,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 			return nil, unavailable(err, "record on "+callName)
 		}
 		positions[n] = ack.Sequence
+		s.kept.add(log, ack.Sequence, calls[n])
 	}
 	return positions, nil
 }

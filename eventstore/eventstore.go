@@ -64,7 +64,8 @@ type Store struct {
 
 	storeCalls func(context.Context) error // stores the calls that this process has made; nil: they are
 	batchCalls bool                        // the stream of calls accepts batches
-	cache      *messageCache               // nil: every reader decodes for itself
+	kept       keptCalls
+	cache      *messageCache // nil: every reader decodes for itself
 	codec      domain.Codec
 	persons    Persons       // seals what is stored of persons; nil: it is stored as it is
 	requests   chan struct{} // one for each page being read

@@ -50,11 +50,6 @@ func (s *Store) ProbesAfterIn(ctx context.Context, of Selection, position uint64
 	return s.tail(ctx, probeName, []string{of.filter(probePrefix)}, position)
 }
 
-// CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped.
-func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, callName, nil, position)
-}
-
 func (s *Store) tail(ctx context.Context, stream string, filter []string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
 		reading, end := s.startReading(ctx)
