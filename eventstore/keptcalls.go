@@ -12,6 +12,7 @@ const (
 	maxKeptCalls = 2_000
 	maxKeptBytes = 4 << 20 // of calls as stored
 	checkKept    = time.Second
+	ackWait      = 50 * time.Millisecond // for the acknowledgement of a call that a reader has already
 )
 
 // keptCalls keeps the calls that this process has stored last, at consecutive positions of one log.
@@ -51,22 +52,22 @@ func (k *keptCalls) add(log string, first uint64, calls ...CallRecord) {
 }
 
 // after returns what is kept after a position, and whether nothing is missing between. When it
-// returns nothing, a channel is closed once there is more.
+// returns nothing though nothing earlier is missing, a channel is closed once there is more.
 func (k *keptCalls) after(log string, position uint64) (next []CallRecord, whole bool, added <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	end := k.first + uint64(len(k.all))
-	if log != k.log || len(k.all) == 0 || position+1 < k.first || position+1 > end {
+	if position+1 < end && (log != k.log || position+1 < k.first) {
 		return nil, false, nil
 	}
-	next = k.all[position+1-k.first:]
-	if next = next[:min(len(next), maxBatch):min(len(next), maxBatch)]; len(next) > 0 {
-		return next, true, nil
+	if position+1 < end {
+		next = k.all[position+1-k.first:]
+		return next[:min(len(next), maxBatch):min(len(next), maxBatch)], true, nil
 	}
 	if k.added == nil {
 		k.added = make(chan struct{})
 	}
-	return nil, true, k.added
+	return nil, log == k.log && position+1 == end, k.added
 }
 
 // CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped. While
@@ -88,7 +89,7 @@ func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Com
 				return
 			}
 			for commits, err := range s.tail(ctx, callName, nil, position) {
-				if !pass(commits, err) || s.keepsCallsAfter(position) {
+				if !pass(commits, err) || s.willKeepCallsAfter(ctx, position) {
 					break
 				}
 			}
@@ -104,6 +105,30 @@ func (s *Store) keepsCallsAfter(position uint64) bool {
 	}
 	_, whole, _ := s.kept.after(now.log, position)
 	return whole
+}
+
+// willKeepCallsAfter is keepsCallsAfter, once what a reader has from the server is acknowledged: a
+// server hands a call to readers before it is on disk.
+func (s *Store) willKeepCallsAfter(ctx context.Context, position uint64) bool {
+	if s.storeCalls == nil { // calls are recorded by other means
+		return s.keepsCallsAfter(position)
+	}
+	wait := time.NewTimer(ackWait)
+	defer wait.Stop()
+	for {
+		now := s.era()
+		_, whole, added := s.kept.after(now.log, position)
+		if !now.alone || whole || added == nil {
+			return now.alone && whole
+		}
+		select {
+		case <-added:
+		case <-wait.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // keptCallsAfter yields calls after a position from memory, as long as it has all.

@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -73,6 +74,7 @@ func TestOwnCallsAreReadFromMemoryWhileNobodyElseIsConnected(t *testing.T) {
 	s, known := openAlone(t, nc)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
+	s.BeforeCalls(func(context.Context) error { return nil }) // as a recorder does
 	first, second := readCalls(t, s, 0), readCalls(t, s, 0)
 	requireConsumers(t, js, eventstore.StreamOfCalls, 2)
 	recordCalls(t, s, "1", "2", "3", "4", "5")
