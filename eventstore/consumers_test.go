@@ -43,8 +43,8 @@ func TestAReaderLeavesNoConsumerBehind(t *testing.T) {
 	ended := make(chan bool)
 	go func() {
 		defer close(ended)
-		for range s.After(reading, 1) {
-			t.Error("there is nothing to read")
+		for _, err := range s.After(reading, 1) {
+			t.Error("there is nothing to read", err)
 		}
 	}()
 	requireConsumers(t, js, eventstore.StreamOfIntegrations, 1)

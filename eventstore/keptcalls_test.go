@@ -130,3 +130,44 @@ func TestACallThatIsNotInMemoryIsReadAllTheSame(t *testing.T) {
 	recordCalls(t, unknown, next(1)...)
 	r.expect(want...)
 }
+
+func TestAReaderThatFallsBehindReadsEveryCall(t *testing.T) {
+	s, _ := openAlone(t, natstest.Connect(t))
+	s.BeforeCalls(func(context.Context) error { return nil })
+	var want []string
+	more := func(many int) {
+		ids := named(fmt.Sprint("batch-", len(want)), many)
+		want = append(want, ids...)
+		recordCalls(t, s, ids...)
+	}
+	more(10)
+	slow, fast := make(chan bool), readCalls(t, s, 0)
+	var got []string
+	go func() {
+		defer close(slow)
+		for commits, err := range s.CallsAfter(t.Context(), 0) {
+			if err != nil {
+				return
+			}
+			for _, c := range commits {
+				got = append(got, c.Meta.CommandID)
+			}
+			if len(got) == 5_010 {
+				return
+			}
+			slow <- true
+		}
+	}()
+	for range 10 {
+		more(500) // together more than what is kept
+		select {
+		case <-slow:
+		default:
+		}
+	}
+	fast.expect(want...)
+	for running := true; running; {
+		_, running = <-slow
+	}
+	require.Equal(t, want, got)
+}
