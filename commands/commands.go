@@ -287,7 +287,7 @@ func (s *Service) last(ctx context.Context, w domain.Workspace, id domain.ID) (d
 	if b, ok := domain.Builtin(w, id, s.Builtins); ok {
 		return b, nil
 	}
-	last, err := s.Events.Load(ctx, w, id)
+	last, err := s.Events.Current(ctx, w, id)
 	return domain.Evolve(domain.Integration{}, last.Event), err
 }
 

@@ -8,7 +8,6 @@ package embeddednats
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +45,7 @@ const (
 type Server struct {
 	dir      string
 	password password
+	others   others
 	port     int
 	log      *slog.Logger
 	current  atomic.Pointer[server.Server] // the one started last; a stopped one accepts no connections
@@ -63,7 +63,7 @@ func Start(dir string, log *slog.Logger) (*Server, error) {
 
 func (s *Server) start() error {
 	srv, err := server.NewServer(&server.Options{
-		ServerName: "embedded", Host: "127.0.0.1", Port: s.port, CustomClientAuthentication: s.password,
+		ServerName: "embedded", Host: "127.0.0.1", Port: s.port, CustomClientAuthentication: authentication{s.password, &s.others},
 		JetStream: true, StoreDir: s.dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,
 	})
 	if err != nil {
@@ -189,15 +189,6 @@ func checkDisk(dir string) (err error) {
 		return err
 	}
 	return f.Sync()
-}
-
-// password is the password of the one user.
-type password string
-
-// Check implements server.Authentication.
-func (p password) Check(c server.ClientAuthentication) bool {
-	given := c.GetOpts()
-	return given.Username == user && subtle.ConstantTimeCompare([]byte(given.Password), []byte(p)) == 1
 }
 
 // logger writes the log of the server to log.

@@ -42,6 +42,36 @@ func TestAServerSyncsAndWantsItsPassword(t *testing.T) {
 	nc.Close()
 }
 
+func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
+	s, err := embeddednats.Start(t.TempDir(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer s.Stop()
+	requireOthers := func(want uint64, wantNone bool) {
+		t.Helper()
+		accepted, none := s.Others()
+		require.Equal(t, want, accepted)
+		require.Equal(t, wantNone, none)
+	}
+	own, err := s.Connect()
+	require.NoError(t, err)
+	defer own.Close()
+	_, err = nats.Connect("nats://" + s.HostPort())
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+	requireOthers(0, true)
+
+	first, err := nats.Connect(s.URL())
+	require.NoError(t, err)
+	requireOthers(1, false)
+	second, err := nats.Connect(s.URL())
+	require.NoError(t, err)
+	requireOthers(2, false)
+	first.Close()
+	requireOthers(2, false)
+	second.Close()
+	require.Eventually(t, func() bool { _, none := s.Others(); return none }, time.Minute, time.Millisecond)
+	requireOthers(2, true)
+}
+
 // The folder of the streams is moved away and put back, as a disk that fails and
 // recovers. The clients reconnect to the same address.
 func TestAServerRestartsWhenItsDiskIsBack(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -39,7 +40,7 @@ func (s *Store) appendTo(ctx context.Context, to string, after uint64, e domain.
 	defer cancel()
 	log := s.Lineage().ID()
 	before := s.highest.observe(log, 0)
-	position, err := s.appends.append(ctx, msg, after, s.decodeAhead(msg))
+	position, err := s.send(ctx, msg, after)
 	switch {
 	case err == nil:
 		if s.highest.observe(log, position); position <= before { // the log lost its end in the meantime
@@ -50,6 +51,25 @@ func (s *Store) appendTo(ctx context.Context, to string, after uint64, e domain.
 		return 0, unavailable(err, "append to "+to)
 	}
 	return s.settle(ctx, to, m.CommandID, err)
+}
+
+// send appends a message, and remembers its event before it returns.
+func (s *Store) send(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
+	now, commit := s.era(), s.decodeAhead(msg)
+	w, id, key := parseSubject(msg.Subject)
+	if key != "" {
+		return s.appends.append(ctx, msg, after, commit)
+	}
+	of := domain.Ref{Workspace: w, ID: id}
+	defer s.last.begin(of, true)()
+	position, err := s.appends.append(ctx, msg, after, commit)
+	switch {
+	case err == nil:
+		s.last.put(now, commit(position))
+	case !notStored(err):
+		s.last.forget(of) // there is a later one, or may be
+	}
+	return position, err
 }
 
 // settle finds out whether an append without an acknowledgement was stored.

@@ -2,8 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -16,59 +14,8 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
-// A CallRecord is a call as it is stored.
-type CallRecord struct {
-	subject string
-	header  nats.Header
-	data    []byte
-}
-
-// ID returns the command id of the call.
-func (c CallRecord) ID() string { return c.header.Get(headerID) }
-
-// MarshalBinary implements encoding.BinaryMarshaler. It never fails.
-func (c CallRecord) MarshalBinary() ([]byte, error) {
-	size := 2*binary.MaxVarintLen64 + len(c.subject) + len(c.data)
-	for name := range c.header {
-		size += 2*binary.MaxVarintLen64 + len(name) + len(c.header.Get(name))
-	}
-	data := appendPart(make([]byte, 0, size), c.subject)
-	data = append(binary.AppendUvarint(data, uint64(len(c.data))), c.data...)
-	for name := range c.header {
-		data = appendPart(appendPart(data, name), c.header.Get(name))
-	}
-	return data, nil
-}
-
-func appendPart(data []byte, part string) []byte {
-	return append(binary.AppendUvarint(data, uint64(len(part))), part...)
-}
-
-// UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (c *CallRecord) UnmarshalBinary(data []byte) error {
-	var parts []string
-	for len(data) > 0 {
-		length, n := binary.Uvarint(data)
-		if n <= 0 || length > uint64(len(data)-n) { //nolint:gosec // n is at most the length of data
-			return errNoCall
-		}
-		end := n + int(length) //nolint:gosec // at most the length of data
-		parts, data = append(parts, string(data[n:end])), data[end:]
-	}
-	if len(parts) < 2 || len(parts)%2 > 0 {
-		return errNoCall
-	}
-	*c = CallRecord{subject: parts[0], data: []byte(parts[1]), header: nats.Header{}}
-	for n := 2; n < len(parts); n += 2 {
-		c.header[parts[n]] = []string{parts[n+1]}
-	}
-	return nil
-}
-
 // sealCallTime bounds how long a call waits to be sealed.
 const sealCallTime = 2 * time.Second
-
-var errNoCall = errors.New("this is not the record of a call")
 
 // EncodeCall returns the record of a call. A call has been made: when a person can't be sealed, it
 // is recorded without them.
@@ -106,7 +53,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 			all[n].Header[name] = values
 		}
 	}
-	positions := make([]uint64, len(all))
+	positions, log := make([]uint64, len(all)), s.Lineage().ID()
 	if s.batchCalls && len(all) >= minCallBatch {
 		ack, err := jetstreamext.PublishMsgBatch(ctx, s.js, all, jetstreamext.BatchFlowControl{})
 		if err != nil {
@@ -115,6 +62,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 		for n := range positions {
 			positions[n] = ack.Sequence - ack.BatchSize + 1 + uint64(n)
 		}
+		s.kept.add(log, positions[0], calls...)
 		return positions, nil
 	}
 	for n, msg := range all {
@@ -123,6 +71,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []CallRecord) ([]uint64, 
 			return nil, unavailable(err, "record on "+callName)
 		}
 		positions[n] = ack.Sequence
+		s.kept.add(log, ack.Sequence, calls[n])
 	}
 	return positions, nil
 }

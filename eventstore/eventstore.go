@@ -20,11 +20,17 @@ import (
 // A DurableFunc reports whether the server syncs to disk before it acknowledges.
 type DurableFunc func(context.Context) (bool, error)
 
+// An OthersFunc reports how many connections of other programs the server has accepted since this
+// process started, and whether none of them is open. It counts a connection before the connection
+// can publish.
+type OthersFunc func() (accepted uint64, none bool)
+
 // Config configures the streams.
 type Config struct {
 	Replicas      int           // copies of each stream in a cluster; default 1
 	AllowLazySync bool          // start even if a power cut could lose acknowledged events; default false
 	Durable       DurableFunc   // reports whether the server syncs before it acknowledges; nil: unknown
+	Others        OthersFunc    // knows every connection but that of this store; nil: other programs may append at any time
 	Node          string        // the name of this process on the canary subject; default "local"
 	Timeout       time.Duration // of one request to NATS; default 5 s
 }
@@ -55,10 +61,12 @@ type Store struct {
 	appends   *group
 	appended  appended
 	last      lastCommits
+	others    OthersFunc // nil: unknown
 
 	storeCalls func(context.Context) error // stores the calls that this process has made; nil: they are
 	batchCalls bool                        // the stream of calls accepts batches
-	cache      *messageCache               // nil: every reader decodes for itself
+	kept       keptCalls
+	cache      *messageCache // nil: every reader decodes for itself
 	codec      domain.Codec
 	persons    Persons       // seals what is stored of persons; nil: it is stored as it is
 	requests   chan struct{} // one for each page being read

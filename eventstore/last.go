@@ -7,7 +7,27 @@ import (
 )
 
 func (s *Store) era() era {
-	return era{s.Lineage().ID(), s.nc.Stats().Reconnects}
+	now := era{log: s.Lineage().ID(), reconnects: s.nc.Stats().Reconnects}
+	if s.others != nil {
+		now.others, now.alone = s.others()
+	}
+	return now
+}
+
+// Current is Load, from memory when nobody else can have appended to the log since: the server is in
+// this process, and no other program has been connected to it.
+//
+// An append is in memory before it is acknowledged. One whose connection ended before it was
+// acknowledged has an unknown outcome, and is in memory before this process shows it to anybody.
+func (s *Store) Current(ctx context.Context, w domain.Workspace, id domain.ID) (Commit, error) {
+	now, of := s.era(), domain.Ref{Workspace: w, ID: id}
+	if !now.alone {
+		return s.Load(ctx, w, id)
+	}
+	if c, known := s.last.current(now, of); known && s.nc.IsConnected() {
+		return c, nil
+	}
+	return s.loadAndPut(ctx, now, of)
 }
 
 // LoadRecent is Load from memory, if this process changed or loaded the integration lately.
@@ -17,15 +37,21 @@ func (s *Store) LoadRecent(ctx context.Context, w domain.Workspace, id domain.ID
 	if c, known := s.Recent(w, id); known {
 		return c, true, nil
 	}
+	c, err = s.loadAndPut(ctx, s.era(), domain.Ref{Workspace: w, ID: id})
+	return c, s.Replicated(), err
+}
+
+// loadAndPut is Load, and remembers what it returns.
+func (s *Store) loadAndPut(ctx context.Context, now era, of domain.Ref) (Commit, error) {
+	defer s.last.begin(of, false)()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	now := s.era()
-	msg, err := s.log.GetLastMsgForSubject(ctx, subject(logPrefix, w, id))
-	c, err = s.read(logName, msg, err)
+	msg, err := s.log.GetLastMsgForSubject(ctx, subject(logPrefix, of.Workspace, of.ID))
+	c, err := s.read(logName, msg, err)
 	if err == nil && msg != nil {
 		s.last.put(now, lastCommit{c, len(msg.Data)})
 	}
-	return c, s.Replicated(), err
+	return c, err
 }
 
 // Recent returns the event of an integration that LoadRecent has in memory, and whether there

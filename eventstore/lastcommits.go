@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -15,13 +16,20 @@ const (
 )
 
 // lastCommits keeps the last event of the integrations that this process changed or loaded
-// last. It is a follower of the log that may lag. What it has is of one era: a log that was
-// replaced may have another event at the same position.
+// last. It is a follower of the log that may lag, but for what current returns. What it has is of
+// one era: a log that was replaced may have another event at the same position.
 type lastCommits struct {
 	mu    sync.Mutex
 	era   era
 	bytes int
 	all   *simplelru.LRU[domain.Ref, lastCommit]
+	under map[domain.Ref]*underway
+}
+
+// underway is what has begun of one integration and has not ended.
+type underway struct {
+	loads, appends int
+	crossed        bool // an append was not alone, so that what was put last may not be the last event
 }
 
 type lastCommit struct {
@@ -29,10 +37,92 @@ type lastCommit struct {
 	size int // of the event as stored, in bytes
 }
 
-// era is a time during which the log only grew, as far as this process can know.
+// era is a time during which the log only grew, as far as this process can know. What is put must be
+// of the era in which its load or append began.
 type era struct {
 	log        string
 	reconnects uint64
+	others     uint64 // connections of other programs that the server has accepted
+	alone      bool   // and none of them is open: nobody else can append in this era
+}
+
+// begin must be called before an event is loaded to be put, or appended, and the function that it
+// returns after that. When an append meets a load or another append of its integration, the order in
+// which they put their events says nothing, and none is kept.
+func (l *lastCommits) begin(of domain.Ref, appends bool) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.under[of]
+	if now == nil {
+		if l.under == nil {
+			l.under = map[domain.Ref]*underway{}
+		}
+		now = &underway{}
+		l.under[of] = now
+	}
+	if appends {
+		now.appends++
+	} else {
+		now.loads++
+	}
+	now.crossed = now.crossed || now.appends > 0 && now.appends+now.loads > 1
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if appends {
+			now.appends--
+		} else {
+			now.loads--
+		}
+		if now.appends+now.loads > 0 {
+			return
+		}
+		delete(l.under, of)
+		if now.crossed && l.all != nil {
+			l.all.Remove(of)
+		}
+	}
+}
+
+// current returns the last event of an integration, if it is known and nobody else can append.
+func (l *lastCommits) current(now era, of domain.Ref) (Commit, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if under := l.under[of]; !now.alone || under != nil && (under.appends > 0 || under.crossed) {
+		return Commit{}, false
+	}
+	l.enter(now)
+	c, known := l.all.Get(of)
+	return c.Commit, known
+}
+
+// notice forgets the event of an integration when a later one is read.
+func (l *lastCommits) notice(subject string, position uint64) {
+	if !strings.HasPrefix(subject, logPrefix) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil || l.all.Len() == 0 {
+		return
+	}
+	w, id, key := parseSubject(subject)
+	of := domain.Ref{Workspace: w, ID: id}
+	if key != "" {
+		return
+	}
+	if before, known := l.all.Peek(of); known && before.Position < position {
+		l.all.Remove(of)
+	}
+}
+
+// forget forgets the event of an integration.
+func (l *lastCommits) forget(of domain.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all != nil {
+		l.all.Remove(of)
+	}
 }
 
 // put remembers an event, unless a later one is known.

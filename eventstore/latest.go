@@ -90,7 +90,7 @@ func (r *latestReader) commits(yield func([]Commit, error) bool) {
 	steps := make(chan step, 2)
 	go func() {
 		defer close(steps)
-		defer r.deleteConsumer()
+		defer r.store.deleteConsumer(r.stream, r.consumer.CachedInfo())
 		for {
 			commits, err := r.next(ctx)
 			if err == nil && len(commits) == 0 {
@@ -196,9 +196,12 @@ func (r *latestReader) drained(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// deleteConsumer removes the consumer. One that is not removed expires.
-func (r *latestReader) deleteConsumer() {
-	ctx, cancel := context.WithTimeout(context.Background(), r.store.timeout)
+// deleteConsumer removes a consumer, if there is one. One that is not removed expires.
+func (s *Store) deleteConsumer(stream string, consumer *jetstream.ConsumerInfo) {
+	if consumer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	_ = r.store.js.DeleteConsumer(ctx, r.stream, r.consumer.CachedInfo().Name)
+	_ = s.js.DeleteConsumer(ctx, stream, consumer.Name)
 }

@@ -101,6 +101,9 @@ func (s *Store) LoadFromLeader(ctx context.Context, w domain.Workspace, id domai
 // loadFromLeader loads the last event on a subject, and remembers it.
 func (s *Store) loadFromLeader(ctx context.Context, subject string) (Commit, error) {
 	now := s.era()
+	if w, id, key := parseSubject(subject); key == "" {
+		defer s.last.begin(domain.Ref{Workspace: w, ID: id}, false)()
+	}
 	msg, err := s.lastFromLeader(ctx, logName, subject)
 	if err != nil || msg == nil {
 		return Commit{}, err

@@ -54,6 +54,7 @@ var errMisnamed = errors.New("a stored message names another position than its o
 
 // commit decodes a stored message, and opens what it has of persons.
 func (s *Store) commit(subject string, position uint64, header nats.Header, data []byte) Commit {
+	s.last.notice(subject, position)
 	return s.opened(s.decode(subject, position, header, data))
 }
 

@@ -99,6 +99,7 @@ func (s *Store) readUpTo(ctx context.Context, stream, filter string, removed *Po
 			if err != nil {
 				return err
 			}
+			s.last.notice(stored.Subject, stored.Position)
 			all = append(all, stored)
 		}
 		if len(all) > 0 && !take(all) {
@@ -163,6 +164,7 @@ func (s *Store) MessageFrom(ctx context.Context, stream string, position uint64)
 	if m == nil {
 		return Message{}, false, nil
 	}
+	s.last.notice(m.Subject, m.Sequence)
 	return Message{Subject: m.Subject, Position: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}, true, nil
 }
 

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"maps"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 )
@@ -11,11 +12,10 @@ import (
 // called. The tail of the log yields the same events, sooner or later. Do must not block.
 func (s *Store) OnAppend(do func([]Commit)) (end func()) { return s.appended.add(do) }
 
-// stored remembers and hands on events that are on disk.
+// stored hands on events that are on disk.
 func (s *Store) stored(all []lastCommit) {
-	commits, now := make([]Commit, 0, len(all)), s.era()
+	commits := make([]Commit, 0, len(all))
 	for _, c := range all {
-		s.last.put(now, c)
 		if c.unknown() == nil {
 			commits = append(commits, c.Commit)
 		}
@@ -32,12 +32,17 @@ func (s *Store) decodeAhead(msg *nats.Msg) func(position uint64) lastCommit {
 		decoded <- c
 		opened <- s.opened(c)
 	}()
+	var once sync.Once
+	var last lastCommit
 	return func(position uint64) lastCommit {
-		c := <-decoded
-		c.Position = position
-		s.cache.read(logName, position, msg.Header, msg.Data, func() Commit { return c })
-		c = <-opened
-		c.Position = position
-		return lastCommit{c, len(msg.Data)}
+		once.Do(func() {
+			c := <-decoded
+			c.Position = position
+			s.cache.read(logName, position, msg.Header, msg.Data, func() Commit { return c })
+			c = <-opened
+			c.Position = position
+			last = lastCommit{c, len(msg.Data)}
+		})
+		return last
 	}
 }

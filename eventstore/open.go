@@ -24,7 +24,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s := &Store{nc: nc, js: js, codec: Codec(), cache: &messageCache{}, requests: make(chan struct{}, maxRequests), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second)}
+	s := &Store{nc: nc, js: js, codec: Codec(), cache: &messageCache{}, requests: make(chan struct{}, maxRequests), canary: "canary." + orDefault(cfg.Node, "local"), timeout: orDefault(cfg.Timeout, 5*time.Second), others: cfg.Others}
 	if err := CheckRestored(ctx, nc); err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}

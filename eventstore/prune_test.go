@@ -66,7 +66,7 @@ func pruning(keep, archived uint64) eventstore.Pruning {
 // another event of an integration with so many.
 func intact(t *testing.T, s *eventstore.Store, removed uint64) {
 	t.Helper()
-	scrubbed, err := s.Scrub(t.Context(), func(uint64, uint64) {})
+	scrubbed, err := s.Scrub(t.Context(), false, func(uint64, uint64) {})
 	require.NoError(t, err)
 	require.Zero(t, scrubbed.Missing, "%v", scrubbed.Ranges)
 	found, err := s.Inspect(t.Context(), scrubbed)

@@ -50,11 +50,6 @@ func (s *Store) ProbesAfterIn(ctx context.Context, of Selection, position uint64
 	return s.tail(ctx, probeName, []string{of.filter(probePrefix)}, position)
 }
 
-// CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped.
-func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, callName, nil, position)
-}
-
 func (s *Store) tail(ctx context.Context, stream string, filter []string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
 		reading, end := s.startReading(ctx)
@@ -73,6 +68,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 			return
 		}
 		for {
+			now := s.era()
 			batch, err := next(reading, messages)
 			if err != nil {
 				fail(err)
@@ -85,7 +81,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 				}
 				position = batch[len(batch)-1].sequence
 			}
-			commits, now := make([]Commit, len(batch)), s.era()
+			commits := make([]Commit, len(batch))
 			for n, m := range batch {
 				commits[n] = s.opened(s.cache.read(stream, m.sequence, m.msg.Headers(), m.msg.Data(), func() Commit {
 					return s.decode(m.msg.Subject(), m.sequence, m.msg.Headers(), m.msg.Data())
@@ -161,7 +157,10 @@ func (s *Store) consume(ctx context.Context, stream string, filter []string, pos
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, consuming.Stop)
+	context.AfterFunc(ctx, func() {
+		consuming.Stop()
+		s.deleteConsumer(stream, consumer.CachedInfo()) // nats.go doesn't, and each message costs the server something for each
+	})
 	go func() { // a consumer ends by itself only when the connection does
 		<-consuming.Closed()
 		if ctx.Err() == nil {

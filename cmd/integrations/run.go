@@ -69,7 +69,7 @@ func serve(ctx context.Context, c serveCommand, log *slog.Logger, ready func(sta
 	}
 	defer conn.Close()
 	events, err := waitFor(ctx, c, log, "JetStream", func() (*eventstore.Store, error) {
-		return eventstore.Open(open, conn.NATS, eventstore.Config{Replicas: c.Replicas, AllowLazySync: c.AllowLazySync, Durable: conn.Durable, Node: nodeName()})
+		return eventstore.Open(open, conn.NATS, eventstore.Config{Replicas: c.Replicas, AllowLazySync: c.AllowLazySync, Durable: conn.Durable, Others: conn.Others, Node: nodeName()})
 	})
 	if err != nil {
 		return err

@@ -35,6 +35,7 @@ type Config struct {
 type Conn struct {
 	NATS    *nats.Conn
 	Durable eventstore.DurableFunc // nil: not known
+	Others  eventstore.OthersFunc  // nil: other programs may use the servers at any time
 
 	server   *embeddednats.Server // nil: servers of the operator
 	lock     *os.File
@@ -140,7 +141,7 @@ func (c *Conn) start(dir string, log *slog.Logger) (err error) {
 	if c.NATS, err = c.server.Connect(reconnect(log)...); err != nil {
 		return err
 	}
-	c.Durable = c.server.Durable
+	c.Durable, c.Others = c.server.Durable, c.server.Others
 	return os.WriteFile(c.urlFile, []byte(c.server.URL()+"\n"), 0o600)
 }
 
