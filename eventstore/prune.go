@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type Pruning struct {
 	Archived uint64     // an archive has every event up to here, byte for byte
 	Sign     func(removed *Positions) (note string, err error)
 	Progress func(removed, of uint64)
+	LastOnly []string // names of followers that need the last event of each integration only
 }
 
 const (
@@ -73,7 +75,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if _, err := s.addTail(ctx, p.Events); err != nil {
 		return nil, err
 	}
-	if err := s.awaitFollowers(ctx, p.Events.Beyond(p.Keep).Last()); err != nil {
+	if err := s.awaitFollowers(ctx, p.Events.Beyond(p.Keep).Last(), p.LastOnly); err != nil {
 		return nil, err
 	}
 	before, err := s.info(ctx)
@@ -90,7 +92,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 		return nil, err
 	}
 	remove := p.Events.Beyond(p.Keep)
-	if err := s.mayRemove(ctx, remove, p.Archived); err != nil {
+	if err := s.mayRemove(ctx, remove, p); err != nil {
 		return nil, err
 	}
 	already, err := s.Removed(ctx)
@@ -164,9 +166,9 @@ func (s *Store) addLast(ctx context.Context, events *Retention) (jetstream.Strea
 }
 
 // mayRemove refuses to remove what is not archived, or what a follower has not read yet.
-func (s *Store) mayRemove(ctx context.Context, remove *Positions, archived uint64) error {
+func (s *Store) mayRemove(ctx context.Context, remove *Positions, p Pruning) error {
 	last := remove.Last()
-	if last > archived {
+	if last > p.Archived {
 		m, found, err := s.MessageFrom(ctx, logName, last)
 		if err == nil && !found {
 			err = unavailable(errBehind, "read the log")
@@ -176,18 +178,18 @@ func (s *Store) mayRemove(ctx context.Context, remove *Positions, archived uint6
 		}
 		w, id, _ := parseSubject(m.Subject)
 		return domain.Errorf(domain.Invalid, NotArchived,
-			"the event at position %d of integration %s in workspace %s would be removed, and the archive ends with position %d: archive the log further, or keep more events", last, id, w, archived)
+			"the event at position %d of integration %s in workspace %s would be removed, and the archive ends with position %d: archive the log further, or keep more events", last, id, w, p.Archived)
 	}
-	return s.readByAll(ctx, last)
+	return s.readByAll(ctx, last, p.LastOnly)
 }
 
 // awaitFollowers waits a while until all followers have read the log up to a position: they save
 // their positions from time to time.
-func (s *Store) awaitFollowers(ctx context.Context, last uint64) error {
+func (s *Store) awaitFollowers(ctx context.Context, last uint64, lastOnly []string) error {
 	waiting, cancel := context.WithTimeout(ctx, followersWait)
 	defer cancel()
 	for {
-		err := s.readByAll(ctx, last)
+		err := s.readByAll(ctx, last, lastOnly)
 		if err == nil || !streams.Wait(waiting, time.Second) {
 			return err
 		}
@@ -195,12 +197,15 @@ func (s *Store) awaitFollowers(ctx context.Context, last uint64) error {
 }
 
 // readByAll returns an error unless all followers have read the log up to a position.
-func (s *Store) readByAll(ctx context.Context, last uint64) error {
+func (s *Store) readByAll(ctx context.Context, last uint64, lastOnly []string) error {
 	followers, err := s.Followers(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range followers {
+		if slices.Contains(lastOnly, f.Name) {
+			continue
+		}
 		if kind := positionName.FindStringSubmatch(f.Name); kind[1] == "integrations" && f.Lag > 0 && f.Position < last {
 			return domain.Errorf(domain.Invalid, "not_read",
 				"%s has read the log up to position %d only, and the event at position %d would be removed: wait for it, or delete its position in the bucket SUBSCRIBERS if it will not come back", f.Name, f.Position, last)

@@ -32,15 +32,18 @@ type Scheduler struct {
 }
 
 const (
-	scheduleName = "probe-schedules.integrations._all._all" // of its lease, and of its position
-	maxDue       = 16                                       // probes that are queued concurrently
-	beatEvery    = 10 * time.Second
+	// ScheduleFollower is the name of the schedule's position in the log, and of its lease. It needs the
+	// last event of each integration only.
+	ScheduleFollower = "probe-schedules.integrations._all._all"
+
+	maxDue    = 16 // probes that are queued concurrently
+	beatEvery = 10 * time.Second
 )
 
 // Run schedules probes until ctx ends, and returns nil.
 func (s *Scheduler) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := s.Events.Lead(ctx, scheduleName, s.lead); err != nil && ctx.Err() == nil {
+		if err := s.Events.Lead(ctx, ScheduleFollower, s.lead); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "scheduling probes failed; retrying", slog.Any("err", err))
 		}
 		streams.Wait(ctx, time.Second)
@@ -94,7 +97,7 @@ func (s *Scheduler) fire(ctx context.Context, moved <-chan struct{}) error {
 		wait := s.table.wait(s.Now())
 		s.mu.Unlock()
 		if now := s.Now(); now.Sub(beaten) >= beatEvery { // shows that a scheduler is active
-			if err := s.Events.SavePosition(ctx, scheduleName, s.Events.Lineage().ID(), at); err != nil {
+			if err := s.Events.SavePosition(ctx, ScheduleFollower, s.Events.Lineage().ID(), at); err != nil {
 				return err
 			}
 			beaten = now

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/internal/objects"
 	"github.com/seed677028b5/integrations/internal/terminal"
 	"github.com/seed677028b5/integrations/transparency"
@@ -50,7 +51,8 @@ func (c pruneCommand) Run(s console) error {
 		}
 		p := archive.Prune{
 			Archive: archive.Archive{Objects: from, Log: transparency.Integrations}, Events: r,
-			Keep: c.Keep, MinAge: c.MinAge, Now: clock(), Apply: c.Apply,
+			LastOnly: []string{health.ScheduleFollower},
+			Keep:     c.Keep, MinAge: c.MinAge, Now: clock(), Apply: c.Apply,
 			Compared: progressOf(s, "positions compared"), Removed: progressOf(s, "events removed"),
 		}
 		var done archive.Pruned

@@ -20,6 +20,7 @@ type Prune struct {
 	Keep     uint64        // how many of the last events of each integration and authorization stay; at least 1
 	MinAge   time.Duration // of what is removed: clients may still ask for what is newer
 	Now      time.Time
+	LastOnly []string                  // as in eventstore.Pruning
 	Apply    bool                      // else Run only counts
 	Compared func(position, to uint64) // progress
 	Removed  func(events, of uint64)   // progress
@@ -80,7 +81,7 @@ func (p *Prune) Run(ctx context.Context) (Pruned, error) {
 		return done, err
 	}
 	removed, err := p.Events.Events.Prune(ctx, eventstore.Pruning{
-		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed,
+		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed, LastOnly: p.LastOnly,
 		Sign: func(removed *eventstore.Positions) (string, error) {
 			c, err := tree.SignRemoval(done.Archived, transparency.Removal{Count: removed.Count(), Hash: removed.Hash()})
 			return c.Note, err
