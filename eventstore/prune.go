@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,12 +23,16 @@ type Pruning struct {
 	Sign     func(removed *Positions) (note string, err error)
 	Progress func(removed, of uint64)
 	LastOnly []string // names of followers that need the last event of each integration only
+
+	// Check is called with what is removed, once nothing is appended any more. An error ends Prune before
+	// anything is removed.
+	Check func(ctx context.Context, remove *Positions) error
+
+	step uint64 // events that are removed at once; 0: pruneStep
 }
 
 const (
 	pruneStep     = 200_000          // events that are removed at once: the log stands still meanwhile
-	pruneBegin    = 30 * time.Second // until the log refuses appends
-	pruneTimeout  = 10 * time.Minute // of one step
 	pruneSettle   = 30 * time.Second // until each replica has made it: changes are refused meanwhile
 	prunePoll     = 100 * time.Millisecond
 	followersWait = 30 * time.Second
@@ -39,7 +44,7 @@ const NotArchived = "not_archived"
 // Prune removes events that are in an archive. Nobody can delete from the log, which denies it, so the
 // server does it by a limit of events for each subject:
 //
-//  1. The log refuses appends, with an error of kind Unavailable, so that nothing is added unseen.
+//  1. The log refuses appends, with an error of kind Unavailable, so that nothing is added unseen, until the last step.
 //  2. The positions to remove are recorded, signed. From here on they may be gone.
 //  3. The server gets the limit, in steps, and still refuses an event beyond it instead of removing another one.
 //  4. Once each replica has removed them, the limit is taken back, and appends are accepted again.
@@ -65,9 +70,6 @@ func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	return removed, err
 }
 
-// errPruneInterrupted means that NATS did not answer for so long that others may have taken over.
-var errPruneInterrupted = errors.New("the removal of archived events was interrupted; run it again")
-
 func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
 	if err := s.replicated(ctx); err != nil {
 		return nil, err
@@ -78,12 +80,16 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if err := s.awaitFollowers(ctx, p.Events.Beyond(p.Keep).Last(), p.LastOnly); err != nil {
 		return nil, err
 	}
-	before, err := s.info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	err = s.limit(ctx, pruneBegin, func(c *jetstream.StreamConfig) { c.MaxMsgs = int64(max(before.State.Msgs, 1)) }) //nolint:gosec // a count of events fits
-	defer func() { err = errors.Join(err, s.unlimit(context.WithoutCancel(ctx))) }()
+	token, err := s.own(ctx)
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		switch {
+		case err == nil:
+			err = s.unlimit(ctx, token)
+		case !errors.Is(err, errPruneInterrupted): // else another process has the limits
+			err = errors.Join(err, s.takeBack(ctx))
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +116,9 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 		return nil, err
 	}
 	left := state.Msgs - remove.Count()
-	for _, limit := range p.Events.limits(p.Keep, pruneStep) {
-		err := s.limit(ctx, pruneTimeout, func(c *jetstream.StreamConfig) {
+	for _, limit := range p.Events.limits(p.Keep, cmp.Or(p.step, pruneStep)) {
+		err := s.limitAs(ctx, token, func(c *jetstream.StreamConfig) {
+			refuseAppends(c, left)                                           // which it never has fewer of
 			c.MaxMsgsPerSubject, c.DiscardNewPerSubject = int64(limit), true //nolint:gosec // a count of events fits
 		})
 		if err != nil {
@@ -180,7 +187,10 @@ func (s *Store) mayRemove(ctx context.Context, remove *Positions, p Pruning) err
 		return domain.Errorf(domain.Invalid, NotArchived,
 			"the event at position %d of integration %s in workspace %s would be removed, and the archive ends with position %d: archive the log further, or keep more events", last, id, w, p.Archived)
 	}
-	return s.readByAll(ctx, last, p.LastOnly)
+	if err := s.readByAll(ctx, last, p.LastOnly); err != nil || p.Check == nil {
+		return err
+	}
+	return p.Check(ctx, remove)
 }
 
 // awaitFollowers waits a while until all followers have read the log up to a position: they save

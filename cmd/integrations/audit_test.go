@@ -64,7 +64,7 @@ func TestAHeldCheckpointShowsThatABackupWasRestored(t *testing.T) {
 	require.Contains(t, out, "integrations: 4 positions, 3 with their events and 1 with hashes only")
 	exit, out = tool(t, "verify", "--checkpoint", held, "--data", data)
 	require.Zero(t, exit, out)
-	require.Contains(t, out, "tree of integrations: 4 positions, 0 of them expired; unchanged to position 4")
+	require.Contains(t, out, "tree of integrations: 4 positions, 0 of them expired and 0 removed; unchanged to position 4")
 	exit, out = tool(t, "audit", "checkpoints", "--data", data)
 	require.Zero(t, exit, out)
 	require.Contains(t, out, "/integrations\n4\n")

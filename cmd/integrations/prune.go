@@ -18,7 +18,7 @@ import (
 // pruneCommand removes events from the log that its archive has.
 type pruneCommand struct {
 	Archive    string        `help:"Folder or s3://BUCKET/PREFIX of the archive of the log." required:""`
-	Keep       uint64        `help:"How many of the last events of each integration, and of each authorization, stay in the log; at least 1." default:"100"`
+	Keep       int           `help:"How many of the last events of each integration, and of each authorization, stay in the log; at least 1." default:"100"`
 	MinAge     time.Duration `help:"Remove only events that are older: requests with an Idempotency-Key and clients that reconnect ask for newer ones." default:"48h"`
 	Apply      bool          `help:"Remove them. Changes are refused meanwhile, for some seconds."`
 	JSON       bool          `name:"json" help:"Write JSON."`
@@ -32,7 +32,7 @@ func (pruneCommand) Help() string {
 
 func (c pruneCommand) Run(s console) error {
 	switch {
-	case c.Keep == 0:
+	case c.Keep < 1:
 		return errors.New("--keep must be at least 1: the last event of an integration has its state")
 	case c.MinAge < 0:
 		return errors.New("--min-age must not be negative")
@@ -52,7 +52,8 @@ func (c pruneCommand) Run(s console) error {
 		p := archive.Prune{
 			Archive: archive.Archive{Objects: from, Log: transparency.Integrations}, Events: r,
 			LastOnly: []string{health.ScheduleFollower},
-			Keep:     c.Keep, MinAge: c.MinAge, Now: clock(), Apply: c.Apply,
+			Keep:     uint64(c.Keep), //nolint:gosec // at least 1
+			MinAge:   c.MinAge, Now: clock(), Apply: c.Apply,
 			Compared: progressOf(s, "positions compared"), Removed: progressOf(s, "events removed"),
 		}
 		var done archive.Pruned

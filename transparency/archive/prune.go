@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed677028b5/integrations/domain"
@@ -75,13 +77,15 @@ func (p *Prune) Run(ctx context.Context) (Pruned, error) {
 	if err := p.tail(ctx, log); err != nil {
 		return done, err
 	}
-	remove := log.Beyond(p.Keep)
-	done.Events, done.Remove, done.Last = log.Events(), remove.Count(), remove.Last()
-	if err := p.check(ctx, remove, unarchived, &done, sizes); err != nil || !p.Apply {
+	done.Events = log.Events()
+	check := func(ctx context.Context, remove *eventstore.Positions) error {
+		return p.check(ctx, remove, unarchived, &done, sizes)
+	}
+	if err := check(ctx, log.Beyond(p.Keep)); err != nil || !p.Apply {
 		return done, err
 	}
 	removed, err := p.Events.Events.Prune(ctx, eventstore.Pruning{
-		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed, LastOnly: p.LastOnly,
+		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed, LastOnly: p.LastOnly, Check: check,
 		Sign: func(removed *eventstore.Positions) (string, error) {
 			c, err := tree.SignRemoval(done.Archived, transparency.Removal{Count: removed.Count(), Hash: removed.Hash()})
 			return c.Note, err
@@ -108,8 +112,9 @@ func (p *Prune) tail(ctx context.Context, log *eventstore.Retention) error {
 	return nil
 }
 
-// check refuses to remove what the archive has not, or what is too new.
+// check notes what is removed, and refuses what the archive has not, or what is too new.
 func (p *Prune) check(ctx context.Context, remove, unarchived *eventstore.Positions, done *Pruned, sizes []uint32) error {
+	done.Remove, done.Last, done.Bytes = remove.Count(), remove.Last(), 0
 	if done.Last > done.Archived {
 		return domain.Errorf(domain.Invalid, eventstore.NotArchived,
 			"the event at position %d would be removed, and the archive ends with position %d: archive the log further, or keep more events", done.Last, done.Archived)
@@ -136,6 +141,14 @@ func (p *Prune) check(ctx context.Context, remove, unarchived *eventstore.Positi
 		done.Bytes += uint64(size)
 	}
 	return nil
+}
+
+// signedOf reports whether a checkpoint was signed for a log of this lineage: of an earlier one, what it has
+// of that is the same.
+func signedOf(l eventstore.Lineage, c transparency.Checkpoint) bool {
+	return slices.ContainsFunc(l.Epochs, func(e eventstore.Epoch) bool {
+		return c.Origin == transparency.OriginOf(c.Log(), e.ID) || strings.HasPrefix(c.Origin, "integrations/"+e.ID+".")
+	}) && c.Log() == transparency.Integrations
 }
 
 // VerifyRemoval returns an error unless the record of removed events is signed by this service, for a
@@ -165,7 +178,7 @@ func VerifyRemoval(ctx context.Context, log *trees.Reader) (uint64, error) {
 		return is.Count, err
 	}
 	root, err := tree.Root(c.Size)
-	if err == nil && (root != c.Root || !tree.IsOf(c)) {
+	if err == nil && (root != c.Root || !signedOf(log.Events.Lineage(), c)) {
 		err = errors.New("the record of removed events was signed for another log")
 	}
 	return is.Count, err
