@@ -28,7 +28,7 @@ const (
 
 // The limits of the log are changed by their owner only. JetStream has no condition for an update, and one
 // that was sent may arrive after others have gone on. So each update has a subject of its sender in it, and
-// whoever becomes the owner gives that subject to another stream: from then on the server refuses the update,
+// the next owner gives that subject to another stream: from then on the server refuses the update,
 // since the subjects of two streams must not overlap.
 
 // errPruneInterrupted means that another process has become the owner.
