@@ -162,6 +162,17 @@ func TestAnEventThatWasReadIsTheCurrentOne(t *testing.T) {
 			read(t, s, before)
 			require.Equal(t, after, current(t, s))
 		})
+		t.Run(name+", while the integration is being loaded", func(t *testing.T) {
+			s, _ := openAlone(t, nc)
+			before, err := s.Head(t.Context())
+			require.NoError(t, err)
+			finish, err := s.LateLoad(t.Context(), "acme", crm(1).ID)
+			require.NoError(t, err)
+			after := appendTo(t, other, before, changed(before+1), name+" late")
+			read(t, s, before)
+			finish()
+			require.Equal(t, after, current(t, s))
+		})
 	}
 }
 

@@ -72,6 +72,7 @@ func TestNothingIsCurrentThatIsEarlierThanWhatWasSeen(t *testing.T) {
 	begin := func(appends bool) func() { return func() { end = l.begin(refOfTests, appends) } }
 	put := func() { l.put(eraOfTests, commitAt(1)) }
 	ends := func() { end() }
+	forget := func() { l.forget(refOfTests) }
 	other := func() { endOther = l.begin(refOfTests, false) }
 	otherEnds := func() { endOther() }
 	see := func() {} // stands for each sight
@@ -92,6 +93,8 @@ func TestNothingIsCurrentThatIsEarlierThanWhatWasSeen(t *testing.T) {
 		{{"known", put}, appends, sees, puts, ended},
 		{load, {"other begins", other}, sees, {"other ends", otherEnds}, puts, ended},
 		{load, {"other begins", other}, sees, puts, ended, {"other ends", otherEnds}},
+		{appends, {"outcome unknown", forget}, ended, load, sees, puts, ended},
+		{appends, {"other begins", other}, {"outcome unknown", forget}, ended, sees, {"other puts", put}, {"other ends", otherEnds}},
 		{{"other begins", other}, load, sees, {"other puts", put}, {"other ends", otherEnds}, puts, ended},
 	} {
 		var names []string
