@@ -114,6 +114,41 @@ func TestAnEventThatWasReadIsTheCurrentOne(t *testing.T) {
 				require.NoError(t, err)
 			}
 		},
+		"the last event": func(t *testing.T, s *eventstore.Store, after uint64) {
+			c, err := s.Load(t.Context(), "acme", crm(1).ID)
+			require.NoError(t, err)
+			require.Equal(t, after+1, c.Position)
+		},
+		"the last event of the leader": func(t *testing.T, s *eventstore.Store, after uint64) {
+			c, err := s.LoadFromLeader(t.Context(), "acme", crm(1).ID)
+			require.NoError(t, err)
+			require.Equal(t, after+1, c.Position)
+		},
+		"its history from the leader": func(t *testing.T, s *eventstore.Store, after uint64) {
+			c, err := s.NextFromLeader(t.Context(), "acme", crm(1).ID, after)
+			require.NoError(t, err)
+			require.NotZero(t, c)
+		},
+		"the latest of all": func(t *testing.T, s *eventstore.Store, _ uint64) {
+			latest, err := s.Latest(t.Context())
+			require.NoError(t, err)
+			for _, err := range latest.Commits {
+				require.NoError(t, err)
+			}
+		},
+		"a page from the end": func(t *testing.T, s *eventstore.Store, _ uint64) {
+			page, _, err := s.PageBefore(t.Context(), eventstore.Selection{}, 0, 1)
+			require.NoError(t, err)
+			require.NotEmpty(t, page)
+		},
+		"a replay": func(t *testing.T, s *eventstore.Store, after uint64) {
+			for _, err := range s.Replay(t.Context(), eventstore.Replay{After: after}) {
+				require.NoError(t, err)
+			}
+		},
+		"a dead letter": func(t *testing.T, s *eventstore.Store, after uint64) {
+			require.NoError(t, s.DeadLetter(t.Context(), "acme", crm(1).ID, after+1, "unreadable"))
+		},
 		"a change that it refuses": func(t *testing.T, s *eventstore.Store, after uint64) {
 			_, err := s.Append(t.Context(), "acme", crm(1).ID, after, changed(9), meta("refused"))
 			require.ErrorIs(t, err, eventstore.ErrConflict)
@@ -125,6 +160,17 @@ func TestAnEventThatWasReadIsTheCurrentOne(t *testing.T) {
 			after := appendTo(t, other, before, changed(before+1), name)
 			require.Equal(t, before, current(t, s), "nobody has seen it")
 			read(t, s, before)
+			require.Equal(t, after, current(t, s))
+		})
+		t.Run(name+", while the integration is being loaded", func(t *testing.T) {
+			s, _ := openAlone(t, nc)
+			before, err := s.Head(t.Context())
+			require.NoError(t, err)
+			finish, err := s.LateLoad(t.Context(), "acme", crm(1).ID)
+			require.NoError(t, err)
+			after := appendTo(t, other, before, changed(before+1), name+" late")
+			read(t, s, before)
+			finish()
 			require.Equal(t, after, current(t, s))
 		})
 	}

@@ -81,6 +81,7 @@ func (s *Store) deadLetter(ctx context.Context, to string, position uint64, reas
 	if err != nil {
 		return nil, unavailable(err, "read the event of a dead letter")
 	}
+	s.last.notice(event.Subject, position)
 	msg := &nats.Msg{Subject: to, Data: event.Data, Header: nats.Header{
 		headerDeadSubject: {event.Subject}, headerDeadPosition: {strconv.FormatUint(position, 10)},
 		headerDeadReason: {strings.Map(oneLine, reason)},

@@ -29,7 +29,8 @@ type lastCommits struct {
 // underway is what has begun of one integration and has not ended.
 type underway struct {
 	loads, appends int
-	crossed        bool // an append was not alone, so that what was put last may not be the last event
+	crossed        bool   // an append was not alone, so that what was put last may not be the last event
+	seen           uint64 // the highest position of an event that was seen meanwhile; an earlier one is not put
 }
 
 type lastCommit struct {
@@ -96,14 +97,15 @@ func (l *lastCommits) current(now era, of domain.Ref) (Commit, bool) {
 	return c.Commit, known
 }
 
-// notice forgets the event of an integration when a later one is read.
+// notice forgets the event of an integration when a later one is read, and keeps out what began
+// before that and has not been put. It must be called before the later event is shown to anybody.
 func (l *lastCommits) notice(subject string, position uint64) {
 	if !strings.HasPrefix(subject, logPrefix) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all == nil || l.all.Len() == 0 {
+	if len(l.under) == 0 && (l.all == nil || l.all.Len() == 0) {
 		return
 	}
 	w, id, key := parseSubject(subject)
@@ -111,9 +113,27 @@ func (l *lastCommits) notice(subject string, position uint64) {
 	if key != "" {
 		return
 	}
+	l.see(of, position)
+	if l.all == nil {
+		return
+	}
 	if before, known := l.all.Peek(of); known && before.Position < position {
 		l.all.Remove(of)
 	}
+}
+
+// see records that an event was seen, for what is under way of its integration, and reports whether
+// no later one was. What is not under way needs no record: it begins after the event was stored.
+func (l *lastCommits) see(of domain.Ref, position uint64) (last bool) {
+	now := l.under[of]
+	if now == nil {
+		return true
+	}
+	if position < now.seen {
+		return false
+	}
+	now.seen = position
+	return true
 }
 
 // forget forgets the event of an integration.
@@ -125,7 +145,7 @@ func (l *lastCommits) forget(of domain.Ref) {
 	}
 }
 
-// put remembers an event, unless a later one is known.
+// put remembers an event, unless a later one is known or was seen since its load or append began.
 func (l *lastCommits) put(now era, c lastCommit) { l.change(now, c, true) }
 
 // follow is put for an integration that is known, and does nothing otherwise.
@@ -137,9 +157,12 @@ func (l *lastCommits) change(now era, c lastCommit, insert bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	last := l.see(c.Ref(), c.Position)
 	l.enter(now)
 	before, known := l.all.Peek(c.Ref())
 	switch {
+	case !last:
+		return
 	case !known && !insert, known && before.Position >= c.Position:
 		return
 	case c.Err != nil: // it is loaded, and refused, each time

@@ -77,6 +77,7 @@ func (s *Store) read(stream string, msg *jetstream.RawStreamMsg, err error) (Com
 	case err != nil:
 		return Commit{}, unavailable(err, "load")
 	}
+	s.last.notice(msg.Subject, msg.Sequence)
 	c := s.opened(s.cache.read(stream, msg.Sequence, msg.Header, msg.Data, func() Commit {
 		return s.decode(msg.Subject, msg.Sequence, msg.Header, msg.Data)
 	}))

@@ -161,6 +161,7 @@ func (p *replaying) next(ctx context.Context, messages <-chan sequenced) (batch 
 			return batch, true, nil
 		}
 		p.at = m.sequence
+		p.store.last.notice(m.msg.Subject(), m.sequence)
 		batch = append(batch, Stored{Position: m.sequence, header: m.msg.Headers(), data: m.msg.Data()})
 	}
 	return batch, !p.Follow && (p.at == p.head || ready[len(ready)-1].pending == 0), nil
