@@ -155,7 +155,7 @@ func refusedMethod(n int) string { return "refused/" + strconv.Itoa(n) }
 func refuseMethods(server *mcp.Server, refusals []*jsonrpc.Error) error {
 	for n, refused := range refusals {
 		refuse := func(context.Context, *mcp.ServerSession, *refusedParams) (*refusedResult, error) {
-			return nil, inOurWords{refused}
+			return nil, ownWordsError{refused}
 		}
 		if err := mcp.AddReceivingCustomMethod(server, refusedMethod(n), refuse); err != nil {
 			return err
@@ -164,15 +164,15 @@ func refuseMethods(server *mcp.Server, refusals []*jsonrpc.Error) error {
 	return nil
 }
 
-// inOurWords is an error whose code the SDK finds, but not that it is ErrMethodNotFound, whose text
+// ownWordsError is an error whose code the SDK finds, but not that it is ErrMethodNotFound, whose text
 // it would replace.
-type inOurWords struct{ refused *jsonrpc.Error }
+type ownWordsError struct{ refused *jsonrpc.Error }
 
 // Error implements error.
-func (e inOurWords) Error() string { return e.refused.Message }
+func (e ownWordsError) Error() string { return e.refused.Message }
 
 // As is for errors.As.
-func (e inOurWords) As(target any) bool {
+func (e ownWordsError) As(target any) bool {
 	wire, ok := target.(**jsonrpc.Error)
 	if ok {
 		*wire = e.refused
