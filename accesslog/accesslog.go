@@ -34,7 +34,7 @@ type Record struct {
 	Route     string           `json:"route,omitempty"`        // the method and the pattern of the path, of denied requests
 	Code      string           `json:"code,omitempty"`         // of the answer
 	Status    int              `json:"status,omitempty"`       // of the answer
-	Asked     domain.Workspace `json:"workspace_id,omitempty"` // of the path of the first
+	Asked     domain.Workspace `json:"workspace_id,omitempty"` // of the path of the first; of what was cut, the workspace
 	RequestID string           `json:"request_id,omitempty"`   // of the first
 	Count     uint64           `json:"count"`
 	First     time.Time        `json:"first_at"`

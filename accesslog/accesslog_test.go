@@ -101,7 +101,7 @@ func TestAFloodInAWorkspaceDisplacesNothingOfAnother(t *testing.T) {
 	require.GreaterOrEqual(t, written["acme"], 40)
 	require.Less(t, written["evil"], 800)
 	g.due(noon.Add(time.Hour), false)
-	g.due(noon.Add(2*time.Hour), false)
+	g.due(noon.Add(4*time.Hour), false)
 	require.Empty(t, g.classes[known].by, "what nobody uses is forgotten")
 }
 

@@ -28,13 +28,13 @@ type bounds struct {
 }
 
 // limits are the bounds of each class. In a day callers without a key cause at most 26,000
-// records, of some 500 bytes.
+// records, of some 500 bytes, and 1,000 at once.
 func limits(c class) bounds {
 	switch c {
 	case anonymous:
 		return bounds{open: 2000, window: 5 * time.Minute, burst: 250, rate: 0.1}
 	case aimed:
-		return bounds{open: 2000, window: 5 * time.Minute, burst: 500, rate: 0.2}
+		return bounds{open: 2000, window: 5 * time.Minute, burst: 500, rate: 0.15}
 	case known:
 		return bounds{open: 4000, window: 5 * time.Minute, burst: 2000, rate: 2}
 	default:
@@ -46,6 +46,15 @@ func limits(c class) bounds {
 // that its callers displace nothing of another. Callers without a key may name any workspace, so
 // the bounds of those who name none that exists are not divided.
 const shares = 4
+
+// Several workspaces could take all shares together. So each of up to guarded workspaces can have a few
+// records besides, whatever the others take: their bounds add up to those of the reserve of a class.
+const (
+	guarded     = 50
+	few         = 5 // records of one workspace that may be counted, and written, at once
+	reserve     = guarded * few
+	reserveRate = 0.05 // records a second, of all of them
+)
 
 // maxCut is of how many workspaces it is counted in one window what was cut. What was cut of others is
 // counted together, so that what was cut causes few records itself.
@@ -74,15 +83,17 @@ type gathering struct {
 type gathered struct {
 	budget
 
-	open map[like]*opened
-	by   map[domain.Workspace]*taken
+	reserved budget
+	open     map[like]*opened
+	by       map[domain.Workspace]*taken
 }
 
 // taken is what a workspace has taken of its share.
 type taken struct {
 	budget
 
-	open int
+	reserved budget
+	open     int
 }
 
 // budget is how many records were written, less what the rate has given back since.
@@ -144,7 +155,7 @@ func (g *gathering) merge(r Record) {
 		return
 	}
 	own, most := c.taken(r), limits(r.class()).open
-	if len(c.open) >= most || own != nil && own.open >= most/shares {
+	if !c.hasRoom(own, most) {
 		g.cutOff(r)
 		return
 	}
@@ -157,6 +168,31 @@ func (g *gathering) merge(r Record) {
 	}
 }
 
+// hasRoom reports whether another record may be counted, of a workspace that has taken own.
+func (c *gathered) hasRoom(own *taken, most int) bool {
+	if own == nil {
+		return len(c.open) < most
+	}
+	return len(c.open) < most && own.open < most/shares || len(c.open) < most+reserve && own.open < few
+}
+
+// spend takes one record from the budgets, and reports whether they had it.
+func (c *gathered) spend(own *taken, burst float64) bool {
+	switch {
+	case c.spent+1 <= burst && (own == nil || own.spent+1 <= burst/shares):
+		c.spent++
+		if own != nil {
+			own.spent++
+		}
+		return true
+	case own != nil && c.reserved.spent+1 <= reserve && own.reserved.spent+1 <= few:
+		c.reserved.spent++
+		own.reserved.spent++
+		return true
+	}
+	return false
+}
+
 // taken returns what the workspace of a record has taken; nil: its class has no shares.
 func (c *gathered) taken(r Record) *taken {
 	if r.class() == anonymous {
@@ -167,7 +203,7 @@ func (c *gathered) taken(r Record) *taken {
 		if c.by == nil {
 			c.by = map[domain.Workspace]*taken{}
 		}
-		own = &taken{budget: budget{at: c.at}}
+		own = &taken{budget: budget{at: c.at}, reserved: budget{at: c.at}}
 		c.by[r.Workspace] = own
 	}
 	return own
@@ -182,6 +218,9 @@ func (g *gathering) cutOff(r Record) {
 	cut, counted := g.cut[of]
 	if !counted {
 		cut = Record{Kind: Cut, Workspace: of, First: r.First}
+		if of != all {
+			cut.Asked = of
+		}
 	}
 	cut.Count += r.Count
 	cut.Last = latest(cut.Last, r.Last)
@@ -207,8 +246,11 @@ func (g *gathering) due(now time.Time, end bool) []Record {
 	for n := range g.classes {
 		c, limit := &g.classes[n], limits(class(n))
 		c.giveBack(now, limit.rate)
+		c.reserved.giveBack(now, reserveRate)
 		for of, own := range c.by {
-			if own.giveBack(now, limit.rate/shares); own.spent == 0 && own.open == 0 {
+			own.giveBack(now, limit.rate/shares)
+			own.reserved.giveBack(now, reserveRate/guarded)
+			if own.spent == 0 && own.reserved.spent == 0 && own.open == 0 {
 				delete(c.by, of)
 			}
 		}
@@ -216,13 +258,8 @@ func (g *gathering) due(now time.Time, end bool) []Record {
 			own := c.taken(o.Record)
 			ended := end || now.Sub(o.since) >= limit.window
 			first := o.Count > 0 && o.First.Equal(o.since) // nothing of it is written
-			affordable := c.spent+1 <= limit.burst && (own == nil || own.spent+1 <= limit.burst/shares)
 			switch {
-			case o.Count > 0 && (first || ended) && affordable:
-				c.spent++
-				if own != nil {
-					own.spent++
-				}
+			case o.Count > 0 && (first || ended) && c.spend(own, limit.burst):
 				records = append(records, o.Record)
 				o.Count = 0
 			case o.Count > 0 && ended:

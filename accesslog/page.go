@@ -85,6 +85,9 @@ func (l *Log) Page(ctx context.Context, w domain.Workspace, f Filter, after uint
 			continue // not from this program
 		}
 		r.Workspace, r.Kind = w, kindOf(msg.Header.Get("ce-type"))
+		if r.Kind == Cut && w != all {
+			r.Asked = w // which earlier releases did not store
+		}
 		if err := l.opened(ctx, &r.Record); err != nil {
 			return nil, 0, err
 		}

@@ -39,10 +39,11 @@ func (r *request) change() (domain.Document, commands.Condition, error) {
 func (r *request) condition() (commands.Condition, error) {
 	q := r.query()
 	on := commands.Condition{IfVersions: r.ifVersions()}
-	if excluded := r.tags("If-None-Match"); strings.TrimSpace(excluded) == "*" {
-		on.IfAbsent = true
-	} else {
-		on.IfNotVersions = versions(strings.ReplaceAll(excluded, `W/"`, `"`)) // compared weakly (RFC 9110, 13.1.2)
+	if len(r.Request.Header.Values("If-None-Match")) > 0 {
+		var err error
+		if on.IfAbsent, on.IfNotVersions, err = excluded(r.tags("If-None-Match")); err != nil {
+			return commands.Condition{}, err
+		}
 	}
 	if dry := q.boolean("dry_run"); dry != nil {
 		on.DryRun = *dry

@@ -50,7 +50,7 @@ func TestAChangeThatExcludesWhatIsThereIsNotMade(t *testing.T) {
 	tag := s.put("/integrations/crm", members{"display_name": "two"}).is(200).header.Get("ETag")
 	for excluded, stale := range map[string]bool{
 		"*": true, " * ": true, tag: true, "W/" + tag: true, `"v2"`: true, `"v1", "v2"`: true, `"v1",W/"v2"`: true, `"v2-0123456789abcdef"`: true,
-		`"v1"`: false, "": false, `garbage`: false, `v2`: false, `"v3"`: false,
+		`"v9", *`: true, `*, "v9"`: true, `*,W/"v9"`: true, `"v1"`: false, `"v3"`: false, `"v1","v3"`: false, `"v1",`: false, `,"v2"`: true,
 	} {
 		for method, path := range map[string]string{"PUT": "/integrations/crm", "DELETE": "/integrations/crm", "POST": "/integrations/crm/restore"} {
 			r := request{method: method, path: path + "?dry_run=true", header: map[string]string{"If-None-Match": excluded}}
@@ -67,8 +67,23 @@ func TestAChangeThatExcludesWhatIsThereIsNotMade(t *testing.T) {
 			}
 		}
 	}
+	for _, wrong := range []string{
+		"", " ", ",", "garbage", "v2", "v1", `w/"v1"`, `W/ "v1"`, `"v1-zz"`, `"v01"`, `"v0"`, `"x"`, `"v1" "v3"`, `"v1", garbage`, `*, garbage`, `**`, `"*"`, `"v99999999999999999999"`,
+	} {
+		s.send(request{method: "PUT", path: "/integrations/crm", body: members{"display_name": "three"}, header: map[string]string{"If-None-Match": wrong}}).is(422, "if_none_match_invalid")
+		s.send(request{method: "DELETE", path: "/integrations/crm", header: map[string]string{"If-None-Match": wrong}}).is(422, "if_none_match_invalid")
+	}
 	absent := map[string]string{"If-None-Match": "*"}
 	s.send(request{method: "PUT", path: "/integrations/crm", body: members{"display_name": "three"}, header: absent}).is(412, "version_mismatch")
+	for _, lines := range [][]string{{"*", `"v9"`}, {`"v9"`, "*"}, {`"v9"`, tag}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.url+"/v1/acme/integrations/crm", nil)
+		require.NoError(t, err)
+		req.Header = http.Header{"Authorization": {"Bearer " + s.key}, "If-None-Match": lines}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 412, res.StatusCode, "%q", lines)
+	}
 	require.Equal(t, "two", s.get("/integrations/crm").is(200).at("display_name"))
 	s.send(request{method: "PUT", path: "/integrations/nothing", body: members{"display_name": "three"}, header: absent}).is(404)
 	s.send(request{method: "DELETE", path: "/integrations/nothing", header: absent}).is(404)

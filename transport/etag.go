@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed677028b5/integrations/domain"
 	"github.com/seed677028b5/integrations/projections"
 )
 
@@ -39,6 +40,36 @@ func versions(ifMatch string) []uint64 {
 	}
 	return wanted
 }
+
+// excluded reads If-None-Match of a change: whether any version is excluded, or which are. What can't be
+// read is refused: it was meant to guard the change. Tags are compared weakly (RFC 9110, 13.1.2).
+func excluded(ifNoneMatch string) (whole bool, not []uint64, err error) {
+	for tag := range strings.SplitSeq(ifNoneMatch, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "" { // which a list may have (RFC 9110, 5.6.1)
+			continue
+		}
+		if tag == "*" {
+			whole = true
+			continue
+		}
+		m := etagSyntax.FindStringSubmatch(strings.TrimPrefix(tag, "W/"))
+		if m == nil {
+			return false, nil, errIfNoneMatch
+		}
+		v, err := strconv.ParseUint(m[1], 10, 64)
+		if err != nil {
+			return false, nil, errIfNoneMatch
+		}
+		not = append(not, v)
+	}
+	if !whole && not == nil {
+		return false, nil, errIfNoneMatch
+	}
+	return whole, not, nil
+}
+
+var errIfNoneMatch = domain.Errorf(domain.Invalid, "if_none_match_invalid", "If-None-Match must be ETags of this service, such as \"v3-5d41402abc4b2a76\", or *")
 
 // matches reports whether If-None-Match has tag, compared weakly
 // (RFC 9110, 13.1.2).

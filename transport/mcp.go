@@ -27,7 +27,7 @@ import (
 //
 // It answers in JSON; in a stream of events where it has more to send than the answer.
 func (s *Server) newMCP(streams bool) http.Handler {
-	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcpServer() }, &mcp.StreamableHTTPOptions{
+	return mcp.NewStreamableHTTPHandler(s.mcpServer, &mcp.StreamableHTTPOptions{
 		Stateless: true, JSONResponse: !streams,
 		DisableLocalhostProtection: true, // checkHost does this, and knows the allowed names
 	})
@@ -36,7 +36,7 @@ func (s *Server) newMCP(streams bool) http.Handler {
 // mcpServer returns a server for one request. A tool that is called is added to it first, so
 // that the SDK answers in the form of the client's protocol version. Lists are handled here:
 // the SDK pages through tools in memory, and a workspace may have too many for that.
-func (s *Server) mcpServer() *mcp.Server {
+func (s *Server) mcpServer(req *http.Request) *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "integrations", Title: "Integrations", Version: cmp.Or(s.Version, "dev")}, &mcp.ServerOptions{
 		Instructions: "The tools call the external systems that this workspace is connected to. Its resources and prompts are those of its MCP servers.",
 		Capabilities: &mcp.ServerCapabilities{
@@ -46,6 +46,9 @@ func (s *Server) mcpServer() *mcp.Server {
 		CompletionHandler: s.mcpComplete,
 		SetCacheable:      func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = cacheScope },
 	})
+	if r, err := asker(req.Context()); err != nil || refuseMethods(server, r.refusals) != nil {
+		return nil // the SDK refuses the request
+	}
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 			r, err := asker(ctx)
@@ -113,21 +116,23 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 			return s.servePlainCall(r, view, call)
 		}
 	}
-	messages, err := checkEnvelopes(data)
+	version := r.GetHeader("Mcp-Protocol-Version")
+	messages, isBatch, err := readEnvelopes(data, version)
 	if err != nil {
 		s.refuseAs(r.Context, http.StatusBadRequest, err)
 		return answer{done: true}, nil
 	}
-	for range messages - 1 { // of a batch; the first is what the request itself counts as
+	for range len(messages) - 1 { // of a batch; the first is what the request itself counts as
 		if err := r.another(); err != nil {
 			return answer{}, err
 		}
 	}
-	if refused := badParams(data); refused != nil {
-		return answer{status: http.StatusOK, body: refused}, nil
+	if refused, ok := refuseNow(messages, version); ok {
+		return refused, nil
 	}
-	if refused := unknownMethod(data); refused != nil {
-		return answer{status: statusOfUnknown(r.GetHeader("Mcp-Protocol-Version")), body: refused}, nil
+	data, refusals, err := withoutRefused(data, messages, isBatch)
+	if err != nil {
+		return answer{}, err
 	}
 	r.Request.Body = io.NopCloser(bytes.NewReader(data))
 	ctx, end := context.WithCancel(r.ctx)
@@ -141,7 +146,7 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 		handler = s.mcpStreams
 	}
 	out := &plainErrors{ResponseWriter: r.Writer, extend: s.streamOf(r).extend}
-	handler.ServeHTTP(out, r.Request.WithContext(context.WithValue(ctx, askedBy{}, &mcpRequest{request: &inner, view: view, end: end, listening: &listening})))
+	handler.ServeHTTP(out, r.Request.WithContext(context.WithValue(ctx, askedBy{}, &mcpRequest{request: &inner, view: view, end: end, listening: &listening, refusals: refusals})))
 	if out.status != 0 {
 		r.Writer.Header().Del("Content-Length")
 		s.refuseAs(r.Context, out.status, domain.Errorf(domain.Invalid, "mcp_request_invalid", "%s", cmp.Or(strings.TrimSpace(string(out.text)), http.StatusText(out.status))))

@@ -26,7 +26,7 @@ func TestAMessageThatIsNoneOfMCPIsRefusedInItsWords(t *testing.T) {
 		require.Contains(t, ask(`{"jsonrpc":"2.0","id":`+id+`,"method":"tools/list"}`).is(400, "mcp_request_invalid").text, "/id: must be a string, or an integer", id)
 		ask(`[{"jsonrpc":"2.0","id":`+id+`,"method":"tools/list"}]`).is(400, "mcp_request_invalid")
 	}
-	for _, body := range []string{"nonsense", "7", `{"id":`, `[7]`} {
+	for _, body := range []string{"nonsense", "7", `{"id":`, "null"} {
 		require.Contains(t, ask(body).is(400, "mcp_request_invalid").text, "of JSON-RPC 2.0", body)
 	}
 	for call, want := range map[string]string{

@@ -20,6 +20,7 @@ type mcpRequest struct {
 
 	end       context.CancelFunc // ends the request
 	listening *sync.WaitGroup    // what must end before the request does
+	refusals  []*jsonrpc.Error   // of messages of its body, see withoutRefused
 }
 
 // mcpView is what a client of MCP gets to see of a workspace, by the URL that it uses.
