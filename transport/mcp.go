@@ -116,6 +116,10 @@ func (s *Server) serveMCP(r *request) (answer, error) {
 			return s.servePlainCall(r, view, call)
 		}
 	}
+	if !isJSON(r.Request.Header) {
+		s.refuseAs(r.Context, http.StatusUnsupportedMediaType, refuseEnvelope("the header Content-Type must be application/json"))
+		return answer{done: true}, nil
+	}
 	version := r.GetHeader("Mcp-Protocol-Version")
 	messages, isBatch, err := readEnvelopes(data, version)
 	if err != nil {

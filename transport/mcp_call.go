@@ -25,12 +25,18 @@ type plainCall struct {
 // and needs no header but the version.
 var plainVersions = []string{"", "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"}
 
+// isJSON reports whether the body of a request is sent as JSON.
+func isJSON(h http.Header) bool {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && media == "application/json"
+}
+
 // isPlain reports whether the headers of a request are those that every version asks for.
 func isPlain(h http.Header) bool {
 	if !slices.Contains(plainVersions, h.Get("Mcp-Protocol-Version")) || len(h.Values("Last-Event-Id")) > 0 {
 		return false
 	}
-	if media, _, err := mime.ParseMediaType(h.Get("Content-Type")); err != nil || media != "application/json" {
+	if !isJSON(h) {
 		return false
 	}
 	var inJSON, inStream bool
