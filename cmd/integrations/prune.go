@@ -62,6 +62,9 @@ func (c pruneCommand) Run(s console) error {
 			done, err = p.Run(ctx)
 			return err
 		})
+		if err == nil { // Lead returns nothing when it was interrupted
+			err = s.ctx.Err()
+		}
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -75,6 +76,9 @@ func TestArchivedEventsAreRemovedFromTheLogAndAllElseStays(t *testing.T) {
 	began := time.Now()
 
 	require.Contains(t, p.prune(t, 1, "--keep=0"), "--keep must be at least 1")
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, 1, execute(interrupted, []string{"prune", "--data", p.data, "--archive", p.place}, io.Discard, io.Discard))
 	require.Contains(t, p.prune(t, 1, "--keep=3"), "only events before")
 	require.Contains(t, p.prune(t, 0, "--keep=30", "--min-age=0s"), "nothing to remove")
 	require.Contains(t, p.prune(t, 0, "--keep=3", "--min-age=0s"), "18 of 21 events up to position 18")
