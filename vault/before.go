@@ -11,8 +11,8 @@ import (
 	"github.com/seed677028b5/integrations/domain"
 )
 
-// Before calls visit for every secret that was stored before a time, the oldest first, and
-// stops at the first error. It reads no values, so it is much faster than Each. A replica
+// Before calls visit for every secret that was stored before a time and before the call, the oldest
+// first, and stops at the first error. It reads no values, so it is much faster than Each. A replica
 // that is behind may lack some.
 func (v *Vault) Before(ctx context.Context, at time.Time, visit func(Stored) error) error {
 	start, cancel := context.WithTimeout(ctx, v.timeout)
@@ -30,14 +30,15 @@ func (v *Vault) Before(ctx context.Context, at time.Time, visit func(Stored) err
 		_ = v.js.DeleteConsumer(end, streamName, consumer.CachedInfo().Name) // otherwise it expires
 	}()
 	const atOnce = 256
-	for {
-		batch, err := consumer.FetchNoWait(atOnce)
+	for left := int(consumer.CachedInfo().NumPending); left > 0; { //nolint:gosec // a count fits
+		batch, err := consumer.FetchNoWait(min(atOnce, left))
 		if err != nil {
 			return unavailable(err, "read secrets")
 		}
 		got := 0
 		for msg := range batch.Messages() {
 			got++
+			left--
 			meta, err := msg.Metadata()
 			if err != nil {
 				return fmt.Errorf("read secrets: %w", err)
@@ -63,4 +64,5 @@ func (v *Vault) Before(ctx context.Context, at time.Time, visit func(Stored) err
 			return ctx.Err()
 		}
 	}
+	return nil
 }
