@@ -101,7 +101,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	if err := s.mayRemove(ctx, remove, p); err != nil {
 		return nil, err
 	}
-	already, err := s.Removed(ctx)
+	already, err := s.RemovedNow(ctx) // another run may just have ended
 	if err != nil || remove.Count() == 0 {
 		return already, err
 	}

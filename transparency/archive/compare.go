@@ -40,7 +40,7 @@ func (a Archive) compare(ctx context.Context, log *trees.Reader, each func(store
 	c := comparing{Compared: Compared{Log: a.Log, Problems: []string{}}, each: each}
 	if a.Log == transparency.Integrations {
 		var err error
-		if c.removed, err = log.Events.Removed(ctx); err != nil {
+		if c.removed, err = log.Events.RemovedNow(ctx); err != nil {
 			return c.Compared, err
 		}
 	}
