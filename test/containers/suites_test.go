@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,13 @@ const accounts = 16 // of the NATS server, for each package that is tested
 // are, on servers in containers instead of those in the test process.
 func TestTheSuitesPassOnContainers(t *testing.T) {
 	t.Parallel()
+	var failed sync.Map // by package: what its tests printed
+	t.Cleanup(func() {  // after the logs of the containers, where it is found
+		failed.Range(func(pkg, output any) bool {
+			t.Logf("go test %s:\n%s", pkg, output)
+			return true
+		})
+	})
 	on := newNetwork(t)
 	mongo, admin := startMongo(t, on)
 	packages := []string{"./transport", "./projections/mongo", "./eventstore"}
@@ -37,7 +45,10 @@ func TestTheSuitesPassOnContainers(t *testing.T) {
 				command.Dir, command.Env = root, append(os.Environ(), "NATS_URLS="+strings.Join(urls, ","),
 					"MONGODB_URI=mongodb://"+admin+"@"+at(t, mongo, "27017/tcp")+"/?directConnection=true&authSource=admin&timeoutMS=60000") // what stands in for MongoDB looks at every document
 				output, err := command.CombinedOutput()
-				require.NoError(t, err, "go test %s:\n%s", pkg, output)
+				if err != nil {
+					failed.Store(pkg, string(output))
+				}
+				require.NoError(t, err)
 				t.Logf("%s", output)
 			})
 		}
