@@ -24,6 +24,17 @@ func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
 	return s
 }
 
+// requireAvailable requires that something succeeds, once there is a leader again.
+func requireAvailable(t *testing.T, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	err := try()
+	for domain.KindOf(err) == domain.Unavailable && time.Now().Before(deadline) {
+		err = try()
+	}
+	require.NoError(t, err)
+}
+
 func TestAStaleAppendToThreeReplicasIsRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes seconds; run without -short")
@@ -187,11 +198,11 @@ func TestAReplicaThatIsBehindIsNotTrustedAsTheLog(t *testing.T) {
 		return read, nil
 	}
 	for range 12 {
-		read, err := readAll()
-		for tries := 0; domain.KindOf(err) == domain.Unavailable && tries < 30; tries++ { // no leader for a while
+		var read int
+		requireAvailable(t, func() (err error) {
 			read, err = readAll()
-		}
-		require.NoError(t, err)
+			return err
+		})
 		require.Equal(t, events, read)
 		if found, err := s.Scrub(t.Context(), false, func(uint64, uint64) {}); err == nil {
 			require.Zero(t, found.Missing, found.Ranges)

@@ -35,6 +35,7 @@ const (
 	pruneStep     = 200_000          // events that are removed at once: the log stands still meanwhile
 	pruneSettle   = 30 * time.Second // until each replica has made it: changes are refused meanwhile
 	prunePoll     = 100 * time.Millisecond
+	replicasWait  = 30 * time.Second
 	followersWait = 30 * time.Second
 )
 
@@ -53,7 +54,7 @@ const NotArchived = "not_archived"
 // so does the next start. Another run continues. It returns the positions that are removed by now, also by earlier runs.
 //
 // The error is Invalid when events would be removed that are not archived, or that a follower
-// has not read yet, and Unavailable when a replica is behind. Nothing is removed then.
+// has not read yet, and Unavailable when a replica stays behind. Nothing is removed then.
 func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
 	begun := false
 	err = s.Lead(ctx, pruneLease, func(ctx context.Context) error {
@@ -71,7 +72,7 @@ func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err e
 }
 
 func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
-	if err := s.replicated(ctx); err != nil {
+	if err := within(ctx, replicasWait, prunePoll, s.replicated); err != nil { // one that is behind for a moment is usual
 		return nil, err
 	}
 	if _, err := s.addTail(ctx, p.Events); err != nil {
@@ -196,11 +197,16 @@ func (s *Store) mayRemove(ctx context.Context, remove *Positions, p Pruning) err
 // awaitFollowers waits a while until all followers have read the log up to a position: they save
 // their positions from time to time.
 func (s *Store) awaitFollowers(ctx context.Context, last uint64, lastOnly []string) error {
-	waiting, cancel := context.WithTimeout(ctx, followersWait)
+	return within(ctx, followersWait, time.Second, func(ctx context.Context) error { return s.readByAll(ctx, last, lastOnly) })
+}
+
+// within repeats a check until it succeeds, for a while, and returns its last error.
+func within(ctx context.Context, limit, pause time.Duration, check func(context.Context) error) error {
+	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		err := s.readByAll(ctx, last, lastOnly)
-		if err == nil || !streams.Wait(waiting, time.Second) {
+		err := check(ctx)
+		if err == nil || !streams.Wait(waiting, pause) {
 			return err
 		}
 	}
