@@ -19,8 +19,11 @@ import (
 
 func openThree(t *testing.T, nc *nats.Conn) *eventstore.Store {
 	t.Helper()
-	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 10 * time.Second, Replicas: 3})
-	require.NoError(t, err)
+	var s *eventstore.Store
+	requireAvailable(t, func() (err error) {
+		s, err = eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 10 * time.Second, Replicas: 3})
+		return err
+	})
 	return s
 }
 
