@@ -31,7 +31,11 @@ short: ## Run the tests that take less than a few seconds each
 	go test -short ./...
 
 race: ## Run all tests under the race detector; needs a C compiler
-	go test -race -timeout 1h ./...
+	go test -race -timeout 1h $(PACKED) ./...
+
+# A program with the race detector sleeps for a second before it exits, in case another
+# goroutine is still in a race. Tests end hundreds of programs, whose goroutines have ended.
+race chaos: export GORACE ?= atexit_sleep_ms=20
 
 CHAOS_FOR ?= 9m
 
@@ -71,6 +75,9 @@ check: ## Run race, lint, vuln and half a minute of chaos: what CI runs
 	go list -race -export -test -deps ./... >/dev/null # compiles once what the tests and the linter share
 	$(MAKE) --jobs 2 tested lint vuln NICE='nice -n 19' RACE=-race
 
+# Many tests wait, so one package more than there are CPUs is tested at a time. What make
+# chaos runs afterwards is left out before.
+tested: PACKED = -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -skip '^TestChaos'
 tested: race alerts
 	$(MAKE) chaos CHAOS_FOR=30s RACE=-race
 

@@ -39,7 +39,7 @@ func overEach(t *testing.T, test func(*testing.T, domain.MCPTransport)) {
 func isQuiet(t *testing.T) {
 	t.Helper()
 	var left string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		stacks := make([]byte, 4<<20)
 		left = ""
 		for one := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {

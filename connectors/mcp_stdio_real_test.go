@@ -21,6 +21,7 @@ func TestStdioAServerOfAVirtualEnvironmentIsCalledByItsPathAlone(t *testing.T) {
 	inEachSandbox(t, profile, func(t *testing.T, r *Registry) {
 		c := startedBy("", "", "add", "")
 		c.Integration.MCPArgs, c.Params = nil, map[string]any{"a": 2, "b": 40}
+		c.Endpoint.TimeoutMS = 60_000 // Python reads hundreds of files before it answers
 		require.Equal(t, `{"result":42}`, succeeds(t, r, c).FinalResult)
 		require.Equal(t, `{"result":42}`, succeeds(t, r, c).FinalResult, "the same process again")
 		require.Equal(t, 1, r.programs.Running())

@@ -81,10 +81,15 @@ func TestACallThatWasSentToAPausedServerIsFound(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, server.Running().Signal(syscall.SIGSTOP))
 		require.Eventually(t, func() bool { return nc.FlushTimeout(10*time.Millisecond) != nil }, time.Minute, time.Millisecond)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err = s.RecordCalls(ctx, []eventstore.CallRecord{record})
+		sent, failed := nc.Stats().OutMsgs, make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			_, err := s.RecordCalls(ctx, []eventstore.CallRecord{record})
+			failed <- err
+		}()
+		require.Eventually(t, func() bool { return nc.Stats().OutMsgs > sent }, time.Minute, time.Millisecond, "it is on its way")
 		cancel()
-		require.Error(t, err)
+		require.Error(t, <-failed)
 		require.NoError(t, server.Running().Signal(syscall.SIGCONT))
 		found, err := s.RecordedCalls(t.Context(), head, []eventstore.CallRecord{record})
 		require.NoError(t, err)

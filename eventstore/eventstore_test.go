@@ -24,9 +24,16 @@ var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 func durable(context.Context) (bool, error) { return true, nil }
 
+// open returns a store that waits as long as a slow server may take.
 func open(t *testing.T, nc *nats.Conn) *eventstore.Store {
 	t.Helper()
-	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: 5 * time.Second})
+	return openFor(t, nc, time.Minute)
+}
+
+// openFor returns a store that waits for a server that may be away or unreachable.
+func openFor(t *testing.T, nc *nats.Conn, timeout time.Duration) *eventstore.Store {
+	t.Helper()
+	s, err := eventstore.Open(t.Context(), nc, eventstore.Config{Durable: durable, Timeout: timeout})
 	require.NoError(t, err)
 	return s
 }

@@ -23,7 +23,7 @@ func behindProxy(t *testing.T) (far, near *eventstore.Store, proxy *faultproxy.P
 		nc, err := nats.Connect(to, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 		require.NoError(t, err)
 		t.Cleanup(nc.Close)
-		return open(t, nc)
+		return openFor(t, nc, 5*time.Second)
 	}
 	return connect(proxy.Listen), connect(address), proxy
 }
@@ -51,6 +51,7 @@ func TestWithoutNATSEverythingIsUnavailableAndRecoversByItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes seconds; run without -short")
 	}
+	t.Parallel()
 	far, _, proxy := behindProxy(t)
 	proxy.Stop()
 	_, err := far.Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta("c1"))

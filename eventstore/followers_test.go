@@ -14,7 +14,7 @@ import (
 func TestFollowersReportTheirLagAndTheirLastProgress(t *testing.T) {
 	t.Parallel()
 	s := open(t, natstest.Connect(t))
-	began := time.Now().Add(-time.Second)
+	began := time.Now().Add(-time.Minute) // the clock of the server may be another
 	for _, one := range []struct {
 		workspace domain.Workspace
 		count     int
@@ -37,7 +37,7 @@ func TestFollowersReportTheirLagAndTheirLastProgress(t *testing.T) {
 	lags := map[string]uint64{}
 	for _, f := range all {
 		lags[f.Name] = f.Lag
-		require.WithinRange(t, f.Progress, began, time.Now().Add(time.Second), f.Name)
+		require.WithinRange(t, f.Progress, began, time.Now().Add(time.Minute), f.Name)
 		require.Equal(t, f.Lag == 0, f.Oldest.IsZero(), f.Name)
 	}
 	require.Equal(t, map[string]uint64{

@@ -187,7 +187,7 @@ func TestADeadLetterIsRecordedOnceHoweverManyReportIt(t *testing.T) {
 func TestADeadLetterThatWouldBeTooLargeOmitsTheData(t *testing.T) {
 	nc := natstest.Connect(t)
 	s := open(t, nc)
-	reply, err := nc.Request("integrations.acme."+string(crm(1).ID), []byte(strings.Repeat("x", int(nc.MaxPayload()))), 10*time.Second)
+	reply, err := nc.Request("integrations.acme."+string(crm(1).ID), []byte(strings.Repeat("x", int(nc.MaxPayload()))), time.Minute)
 	require.NoError(t, err)
 	require.NotContains(t, string(reply.Data), "error")
 	require.NoError(t, s.DeadLetter(t.Context(), "acme", crm(1).ID, 1, "too much"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -110,7 +111,7 @@ func TestAPageWithoutNATSIsUnavailable(t *testing.T) {
 	nc, err := nats.Connect(address)
 	require.NoError(t, err)
 	defer nc.Close()
-	s := open(t, nc)
+	s := openFor(t, nc, 5*time.Second)
 	stop()
 	_, _, err = s.Page(t.Context(), eventstore.Selection{}, 0, 10)
 	require.Equal(t, domain.Unavailable, domain.KindOf(err))

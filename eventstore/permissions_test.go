@@ -44,7 +44,7 @@ func configured(t *testing.T, text string) string {
 	require.NoError(t, err)
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	return srv.ClientURL()
 }
 
@@ -122,7 +122,7 @@ func TestASubscriberReadsItsWorkspaceAndNothingElse(t *testing.T) {
 	read := func(want ...uint64) {
 		t.Helper()
 		for _, position := range want {
-			msg, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
+			msg, err := consumer.Next(jetstream.FetchMaxWait(time.Minute))
 			require.NoError(t, err)
 			at, err := msg.Metadata()
 			require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestAPlainSubscriptionReceivesEventsThatNeverHappened(t *testing.T) {
 	_, err = s.Append(t.Context(), "acme", crm(1).ID, 0, domain.IntegrationCreated{Integration: crm(1)}, meta("c2"))
 	require.ErrorIs(t, err, eventstore.ErrConflict)
 	for _, command := range []string{"c1", "c2"} {
-		msg, err := heard.NextMsg(5 * time.Second)
+		msg, err := heard.NextMsg(time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, command, msg.Header.Get("ce-id"))
 	}

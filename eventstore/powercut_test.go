@@ -28,7 +28,7 @@ func TestBatchedAppendsSurviveAPowerCut(t *testing.T) {
 	connect := func() (*nats.Conn, *eventstore.Store) {
 		nc, err := nats.Connect(server.URL)
 		require.NoError(t, err)
-		return nc, open(t, nc)
+		return nc, openFor(t, nc, 5*time.Second)
 	}
 	acknowledged := map[domain.ID]uint64{}
 	nc, s := connect()
@@ -59,8 +59,8 @@ func TestBatchedAppendsSurviveAPowerCut(t *testing.T) {
 		disk.Cut(server.Running())
 		server.Kill()
 		stop()
+		nc.Close() // so that no append waits for an answer
 		writing.Wait()
-		nc.Close()
 		disk.Mount()
 		server.Start()
 		nc, s = connect()

@@ -155,7 +155,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	log := &logged{}
 	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
-	events, err := eventstore.Open(ctx, nc, eventstore.Config{AllowLazySync: true})
+	events, err := eventstore.Open(ctx, nc, eventstore.Config{AllowLazySync: true, Timeout: time.Minute})
 	require.NoError(t, err)
 	dir := t.TempDir()
 	secrets, err := vault.Open(ctx, nc, vault.RootKeys{File: filepath.Join(dir, "root.keyset")}, 1)
@@ -222,7 +222,7 @@ func serve(t *testing.T, with ...func(*settings)) *service {
 	runs = append(runs, counter.Run, live.Run, calls.Run, liveApprovals.Run, liveProbes.Run, hooks.Run, func(ctx context.Context) error { return waiting.Run(ctx, commands) })
 	api := &transport.Server{
 		Commands: commands, Read: reader, Cursors: cursors, Audit: past, Live: live, LiveCalls: calls, LiveApprovals: liveApprovals, LiveProbes: liveProbes, Usage: used, Keys: keys, Webhooks: hooks, Health: checker.Check,
-		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WaitForApproval: projector.WaitForApproval, WriteWait: 10 * time.Second,
+		Wait: projector.Wait, WaitForProbe: projector.WaitForProbe, WaitForApproval: projector.WaitForApproval, WriteWait: time.Minute,
 		Ready: func(ctx context.Context) (transport.Readiness, error) {
 			return transport.Readiness{Position: 7, Head: 9}, errors.Join(events.CheckWritable(ctx), store.Ping(ctx))
 		},

@@ -331,6 +331,7 @@ func TestABackupOfAnEarlierVersionIsRestored(t *testing.T) {
 // saw it waits for a position that means something else, or passes over an event.
 func TestReadersOfALogThatWasRestored(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	hooks := newHook(t)
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")

@@ -156,7 +156,7 @@ func (c *chaosRun) check() {
 	c.readLog()
 	for _, name := range c.clients.Names {
 		shown, recorded := c.shown(name)
-		for until := time.Now().Add(10 * time.Second); shown != recorded; shown, recorded = c.shown(name) {
+		for until := time.Now().Add(time.Minute); shown != recorded; shown, recorded = c.shown(name) {
 			require.True(c.t, time.Now().Before(until), "%s is shown as %s, and the log leads to %s", name, shown, recorded)
 			c.readLog() // what a client gave up on may have come meanwhile
 		}

@@ -73,7 +73,7 @@ func exercise(p *process, name string) {
 
 func TestTheServiceRunsOnTheNATSServerOfTheComposeFile(t *testing.T) {
 	srv := start(t, configured(t, "nats.conf"))
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	p := startProcess(t, t.TempDir(), flags(srv)...)
 	exercise(p, "crm")
 
@@ -230,7 +230,7 @@ func TestTheComposeFileListsEverySettingOfTheService(t *testing.T) {
 func TestTheOperatorOfTheComposeFileMakesBackups(t *testing.T) {
 	slow(t)
 	srv := start(t, configured(t, "nats.conf"))
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	data := t.TempDir()
 	p := startProcess(t, data, flags(srv)...)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))

@@ -73,7 +73,7 @@ func TestTheServiceRunsOnTheDocumentedNATSServer(t *testing.T) {
 	require.NoError(t, err)
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	url := strings.Replace(srv.ClientURL(), "nats://", "nats://service:change-me@", 1)
 	p := startProcess(t, t.TempDir(), "--nats-url="+url, "--nats-monitor-url=http://"+srv.MonitorAddr().String())
 	p.must(http.StatusOK, http.MethodGet, "/readyz", "")

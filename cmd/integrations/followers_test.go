@@ -39,6 +39,7 @@ func (p *process) measured(metric string) map[string]float64 {
 
 func TestEveryFollowerTellsItsLagAndItsLastProgress(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data)
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))

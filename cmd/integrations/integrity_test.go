@@ -53,6 +53,7 @@ func verified(t *testing.T, data string) (exit int, found struct{ Events, Integr
 
 func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	for _, name := range []string{"a1", "b1", "c1", "d1"} {
@@ -99,6 +100,7 @@ func TestALogThatLostItsEndIsReadOnlyUntilAnOperatorAcceptsIt(t *testing.T) {
 // A check must not destroy what may be the last copy of what the log has lost.
 func TestVerifyChangesNothingWhileEventsAreMissing(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	for name, c := range map[string]struct {
 		lose  func(t *testing.T, data, earlier string)
 		found string
@@ -164,6 +166,7 @@ func readModelFiles(t *testing.T, data string) map[string]string {
 
 // A late mount: the log is away for one start.
 func TestALogThatIsAwayForOneStartCostsNothing(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	for _, name := range []string{"a1", "b1", "c1"} {
@@ -211,6 +214,7 @@ func TestADamagedMarkIsNamed(t *testing.T) {
 // A vault that is created again beside a log with events would hide that secrets are gone.
 func TestASecretStreamThatIsGoneIsNotMadeAnewUnasked(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data, "--probe-interval=0s")
 	p.must(http.StatusCreated, http.MethodPost, all, crm("crm", "t"))

@@ -44,6 +44,7 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 
 func TestTheReadModelIsReachedOverTLS(t *testing.T) {
 	slow(t)
+	t.Parallel()
 	cert, key := certificate(t)
 	uri := ferrettest.ListenTLS(t, cert, key)
 	p := startProcess(t, t.TempDir(), "--mongodb-uri="+uri+"&tlsCAFile="+url.QueryEscape(cert))

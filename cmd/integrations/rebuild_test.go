@@ -146,7 +146,7 @@ func TestStatusTellsHowEverythingStands(t *testing.T) {
 	nc, err := nats.Connect(strings.TrimSpace(string(address)))
 	require.NoError(t, err)
 	defer nc.Close()
-	_, err = nc.Request("integrations.acme."+string(domain.NewID("acme", "crm")), []byte("?\n"), 10*time.Second)
+	_, err = nc.Request("integrations.acme."+string(domain.NewID("acme", "crm")), []byte("?\n"), time.Minute)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		st = status.Report{}

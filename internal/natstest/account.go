@@ -53,7 +53,7 @@ func borrow(t testing.TB, from chan string) *nats.Conn {
 // eachStream does something to every stream of an account.
 func eachStream(t testing.TB, url string, do func(ctx context.Context, js jetstream.JetStream, name string) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // another test may keep the server busy
 	defer cancel()
 	nc, err := nats.Connect(url)
 	if err != nil {

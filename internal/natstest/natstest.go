@@ -91,7 +91,7 @@ func start(t testing.TB, o *server.Options) *server.Server {
 		t.Fatal(err)
 	}
 	srv.Start()
-	if !srv.ReadyForConnections(10 * time.Second) {
+	if !srv.ReadyForConnections(time.Minute) {
 		t.Fatal("NATS did not start")
 	}
 	return srv

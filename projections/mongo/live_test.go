@@ -27,7 +27,7 @@ func TestServicesShareOneReadModelAndSwitchToAnother(t *testing.T) {
 		t.Skip("SKIPPED: it takes seconds; run without -short")
 	}
 	uri := ferrettest.Listen(t)
-	events, err := eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true})
+	events, err := eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true, Timeout: time.Minute})
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
 	record := func(w domain.Workspace, n int) uint64 {

@@ -30,7 +30,7 @@ func startSite(t *testing.T, databases ...string) *site {
 	t.Helper()
 	s := &site{T: t}
 	var err error
-	s.events, err = eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true})
+	s.events, err = eventstore.Open(t.Context(), natstest.Connect(t), eventstore.Config{AllowLazySync: true, Timeout: time.Minute})
 	require.NoError(t, err)
 	for _, uri := range databases {
 		s.start(uri)
