@@ -48,7 +48,7 @@ func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
 	defer s.Stop()
 	requireOthers := func(want uint64, wantNone bool) {
 		t.Helper()
-		accepted, none := s.Others()
+		accepted, none, _ := s.Others()
 		require.Equal(t, want, accepted)
 		require.Equal(t, wantNone, none)
 	}
@@ -68,7 +68,7 @@ func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
 	first.Close()
 	requireOthers(2, false)
 	second.Close()
-	require.Eventually(t, func() bool { _, none := s.Others(); return none }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { _, none, _ := s.Others(); return none }, time.Minute, time.Millisecond)
 	requireOthers(2, true)
 }
 

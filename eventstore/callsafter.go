@@ -108,7 +108,7 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 		case <-added:
 		case <-reading.Done():
 		case <-check.C:
-			if idle && !s.endsAt(reading, *position) {
+			if idle && !s.endsAt(reading, callName, *position) {
 				return
 			}
 			idle = true
@@ -119,9 +119,9 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 	}
 }
 
-// endsAt reports whether there is no later call than the one at a position: one may be stored whose
+// endsAt reports whether a stream has nothing later than a position: something may be stored whose
 // acknowledgement was lost.
-func (s *Store) endsAt(ctx context.Context, position uint64) bool {
-	head, err := s.head(ctx, callName)
+func (s *Store) endsAt(ctx context.Context, stream string, position uint64) bool {
+	head, err := s.head(ctx, stream)
 	return err == nil && head == position
 }
