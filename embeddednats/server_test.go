@@ -58,10 +58,17 @@ func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
 	_, err = nats.Connect("nats://" + s.HostPort())
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	requireOthers(0, true)
+	_, _, another := s.Others()
+	select {
+	case <-another:
+		t.Error("nobody else is connected")
+	default:
+	}
 
 	first, err := nats.Connect(s.URL())
 	require.NoError(t, err)
 	requireOthers(1, false)
+	<-another
 	second, err := nats.Connect(s.URL())
 	require.NoError(t, err)
 	requireOthers(2, false)

@@ -25,6 +25,8 @@ func (s *Store) AfterIn(ctx context.Context, of Selection, position uint64) iter
 
 func (s *Store) eventsAfter(ctx context.Context, of Selection, filter []string, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
+		reading, end := s.startReading(ctx) // until the end, so that no part of it misses that the log is another one
+		defer end()
 		ended := false
 		pass := func(commits []Commit, err error) bool {
 			ended = !yield(commits, err) || err != nil
@@ -32,18 +34,21 @@ func (s *Store) eventsAfter(ctx context.Context, of Selection, filter []string, 
 		}
 		remembered := func(last, pending uint64) bool {
 			position = last
-			return s.keepsEventsAfter(ctx, last, pending)
+			return s.keepsEventsAfter(reading, last, pending)
 		}
-		for !ended && ctx.Err() == nil {
-			s.keptEventsAfter(ctx, of, &position, pass)
-			if ended || ctx.Err() != nil {
-				return
+		for reading.Err() == nil {
+			s.keptEventsAfter(reading, of, &position, pass)
+			if ended || reading.Err() != nil {
+				break
 			}
-			for commits, err := range s.tailUntil(ctx, logName, filter, position, remembered) {
+			for commits, err := range s.tailUntil(reading, logName, filter, position, remembered) {
 				if !pass(commits, err) {
 					return
 				}
 			}
+		}
+		if !ended && errors.Is(context.Cause(reading), ErrOtherLog) {
+			yield(nil, ErrOtherLog)
 		}
 	}
 }
@@ -80,11 +85,9 @@ func (s *Store) keptEventsAfter(ctx context.Context, of Selection, position *uin
 	if whole, _ := s.events.keeps(s.era(), *position); !whole {
 		return
 	}
-	reading, end := s.startReading(ctx)
-	defer end()
 	check := time.NewTicker(checkKept)
 	defer check.Stop()
-	for idle := false; reading.Err() == nil; {
+	for idle := false; ctx.Err() == nil; {
 		now, another := s.eraUntil()
 		next, whole, added := s.events.after(now, *position, maxBatch)
 		if !whole {
@@ -107,16 +110,13 @@ func (s *Store) keptEventsAfter(ctx context.Context, of Selection, position *uin
 		select {
 		case <-added:
 		case <-another:
-		case <-reading.Done():
+		case <-ctx.Done():
 		case <-check.C:
-			if idle && s.events.check() && !s.endsAt(reading, logName, *position) {
+			if idle && s.events.check() && !s.endsAt(ctx, logName, *position) {
 				s.events.lose() // an event is there whose acknowledgement was lost
 			}
 			idle = true
 		}
-	}
-	if errors.Is(context.Cause(reading), ErrOtherLog) {
-		yield(nil, ErrOtherLog)
 	}
 }
 

@@ -135,6 +135,29 @@ func TestAnEventThatIsNotInMemoryIsReadAllTheSame(t *testing.T) {
 	some.expect(upTo(seen, last)...)
 }
 
+// Its position may be that of another event in the log that goes on.
+func TestAReaderFromMemoryNoticesThatTheLogIsAnotherOne(t *testing.T) {
+	nc := natstest.Connect(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s, _ := openAlone(t, nc)
+	first := appendTo(t, s, 0, changed(1), "1")
+	ended, got := make(chan error), make(chan uint64, 10)
+	go func() {
+		for commits, err := range s.After(t.Context(), first-1) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			got <- commits[len(commits)-1].Position
+		}
+	}()
+	require.Equal(t, first, <-got)
+	requireConsumers(t, js, eventstore.StreamOfIntegrations, 0)
+	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: first, Reason: eventstore.Loss}, 0, ""))
+	require.ErrorIs(t, <-ended, eventstore.ErrOtherLog)
+}
+
 func TestConcurrentAppendsAreReadInOrder(t *testing.T) {
 	s, known := openAlone(t, natstest.Connect(t))
 	one := domain.NewID("acme", "round-3-7")
