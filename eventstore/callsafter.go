@@ -7,10 +7,8 @@ import (
 	"time"
 )
 
-const (
-	checkKept = time.Second           // how often a reader without a new call asks the server for one
-	ackWait   = 50 * time.Millisecond // for the acknowledgement of a call that a reader has already
-)
+// ackWait is for the acknowledgement of what a reader has already.
+const ackWait = 50 * time.Millisecond
 
 // CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped. While
 // nobody else can record calls, and nothing is missing, it yields those that this process has

@@ -3,13 +3,21 @@ package eventstore
 import (
 	"sync"
 	"time"
-
-	"github.com/seed677028b5/integrations/streams"
 )
+
+// ownCommit is an event that this process has appended.
+type ownCommit struct {
+	lastCommit
+
+	sealed Commit // as messageCache has it
+	era    era    // in which its append began
+}
 
 const (
 	maxKeptEvents     = 1_000
 	maxKeptEventBytes = 2 << 20 // of events as stored
+
+	checkKept = time.Second // how often a reader without anything new asks the server whether there is
 )
 
 // keptEvents keeps the events that this process appended last while nobody else could append, at
@@ -18,11 +26,17 @@ type keptEvents struct {
 	mu      sync.Mutex
 	era     era                  // in which all of them were appended
 	first   uint64               // the position of the first one
-	all     []ownCommit          // what is on disk
-	later   map[uint64]ownCommit // what is on disk after a position that is not known yet, by position
+	all     []keptEvent          // what is on disk
+	later   map[uint64]keptEvent // what is on disk after a position that is not known yet, by position
 	bytes   int
 	added   chan struct{} // closed when there are more; nil: nobody waits
 	checked time.Time     // when the log was last found to end with them
+}
+
+// keptEvent is an event as messageCache has it: what is stored of persons may be erased meanwhile.
+type keptEvent struct {
+	sealed Commit
+	size   int // as stored, in bytes
 }
 
 // add keeps events that are on disk, if nothing has ended the era in which their appends began.
@@ -30,7 +44,7 @@ type keptEvents struct {
 func (k *keptEvents) add(now era, events ...ownCommit) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	end := k.end()
+	era, end := k.era, k.end()
 	for _, c := range events {
 		switch {
 		case !c.era.alone || c.era != now:
@@ -40,31 +54,31 @@ func (k *keptEvents) add(now era, events ...ownCommit) {
 		case c.Position < k.end():
 			continue
 		}
-		if k.later[c.Position] = c; len(k.later) > maxKeptEvents { // what is missing was not acknowledged
+		if len(k.later) == maxKeptEvents { // what is missing was not acknowledged
 			k.start(now, c.Position)
-			k.later[c.Position] = c
 		}
+		k.later[c.Position] = keptEvent{c.sealed, c.size}
 		k.settle()
 	}
-	if k.end() != end {
+	if k.era != era || k.end() != end {
 		k.wake()
 	}
 }
 
 // start forgets everything, and begins at a position.
 func (k *keptEvents) start(now era, first uint64) {
-	k.era, k.first, k.all, k.later, k.bytes = now, first, nil, map[uint64]ownCommit{}, 0
+	k.era, k.first, k.all, k.later, k.bytes = now, first, nil, map[uint64]keptEvent{}, 0
 }
 
 // settle moves what is next to what has no gap, and forgets what is too much.
 func (k *keptEvents) settle() {
 	for c, next := k.later[k.end()]; next; c, next = k.later[k.end()] {
-		delete(k.later, c.Position)
+		delete(k.later, k.end())
 		k.all, k.bytes = append(k.all, c), k.bytes+c.size
 	}
 	for len(k.all) > maxKeptEvents || k.bytes > maxKeptEventBytes {
 		k.bytes -= k.all[0].size
-		k.first, k.all[0], k.all = k.first+1, ownCommit{}, k.all[1:]
+		k.first, k.all[0], k.all = k.first+1, keptEvent{}, k.all[1:]
 	}
 }
 
@@ -155,11 +169,4 @@ func (k *keptEvents) check() bool {
 	}
 	k.checked = time.Now() //nolint:forbidigo // measures a duration
 	return true
-}
-
-// loseKept forgets what is kept when it is unknown whether an append was stored.
-func (s *Store) loseKept(err error) {
-	if err != nil && !notStored(err) && !streams.IsConflict(err) {
-		s.events.lose()
-	}
 }

@@ -5,20 +5,14 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/seed677028b5/integrations/streams"
 )
 
 // OnAppend calls do with the events that this process appends, once they are on disk and in
 // the order of the log if they were stored together, until the function that it returns is
 // called. The tail of the log yields the same events, sooner or later. Do must not block.
 func (s *Store) OnAppend(do func([]Commit)) (end func()) { return s.appended.add(do) }
-
-// ownCommit is an event that this process has appended.
-type ownCommit struct {
-	lastCommit
-
-	sealed Commit // as messageCache has it
-	era    era    // in which its append began
-}
 
 // stored hands on events that are on disk.
 func (s *Store) stored(all []ownCommit) {
@@ -52,5 +46,12 @@ func (s *Store) decodeAhead(now era, msg *nats.Msg) func(position uint64) ownCom
 			own.Position = position
 		})
 		return own
+	}
+}
+
+// loseKept forgets what is kept when it is unknown whether an append was stored.
+func (s *Store) loseKept(err error) {
+	if err != nil && !notStored(err) && !streams.IsConflict(err) {
+		s.events.lose()
 	}
 }
