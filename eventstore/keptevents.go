@@ -28,9 +28,9 @@ type keptEvents struct {
 	first   uint64               // the position of the first one
 	all     []keptEvent          // what is on disk
 	later   map[uint64]keptEvent // what is on disk after a position that is not known yet, by position
-	bytes   int
-	added   chan struct{} // closed when there are more; nil: nobody waits
-	checked time.Time     // when the log was last found to end with them
+	bytes   int                  // of all of these, as stored
+	added   chan struct{}        // closed when there are more; nil: nobody waits
+	checked time.Time            // when the log was last found to end with them
 }
 
 // keptEvent is an event as messageCache has it: what is stored of persons may be erased meanwhile.
@@ -54,10 +54,10 @@ func (k *keptEvents) add(now era, events ...ownCommit) {
 		case c.Position < k.end():
 			continue
 		}
-		if len(k.later) == maxKeptEvents { // what is missing was not acknowledged
+		if len(k.later) == maxKeptEvents || len(k.all) == 0 && k.bytes > maxKeptEventBytes { // what is missing was not acknowledged
 			k.start(now, c.Position)
 		}
-		k.later[c.Position] = keptEvent{c.sealed, c.size}
+		k.hold(keptEvent{c.sealed, c.size})
 		k.settle()
 	}
 	if k.era != era || k.end() != end {
@@ -70,13 +70,22 @@ func (k *keptEvents) start(now era, first uint64) {
 	k.era, k.first, k.all, k.later, k.bytes = now, first, nil, map[uint64]keptEvent{}, 0
 }
 
+// hold keeps an event until what is before it is known.
+func (k *keptEvents) hold(c keptEvent) {
+	if _, held := k.later[c.sealed.Position]; held {
+		return
+	}
+	k.later[c.sealed.Position] = c
+	k.bytes += c.size
+}
+
 // settle moves what is next to what has no gap, and forgets what is too much.
 func (k *keptEvents) settle() {
 	for c, next := k.later[k.end()]; next; c, next = k.later[k.end()] {
 		delete(k.later, k.end())
-		k.all, k.bytes = append(k.all, c), k.bytes+c.size
+		k.all = append(k.all, c)
 	}
-	for len(k.all) > maxKeptEvents || k.bytes > maxKeptEventBytes {
+	for len(k.all) > maxKeptEvents || len(k.all) > 0 && k.bytes > maxKeptEventBytes {
 		k.bytes -= k.all[0].size
 		k.first, k.all[0], k.all = k.first+1, keptEvent{}, k.all[1:]
 	}
@@ -153,7 +162,7 @@ func (k *keptEvents) skip(now era, position uint64) {
 	k.start(now, position+1)
 	for at, c := range later {
 		if at > position {
-			k.later[at] = c
+			k.hold(c)
 		}
 	}
 	k.settle()
@@ -164,7 +173,7 @@ func (k *keptEvents) skip(now era, position uint64) {
 func (k *keptEvents) check() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.checked) < checkKept*9/10 { //nolint:forbidigo // measures a duration
+	if time.Since(k.checked) < checkKept*9/10 {
 		return false
 	}
 	k.checked = time.Now() //nolint:forbidigo // measures a duration
