@@ -36,6 +36,7 @@ type others struct {
 	mu       sync.Mutex
 	accepted uint64
 	open     []server.ClientAuthentication
+	another  chan struct{} // is closed when another one is accepted; nil: nobody waits for that
 }
 
 func (o *others) add(c server.ClientAuthentication) {
@@ -43,13 +44,22 @@ func (o *others) add(c server.ClientAuthentication) {
 	defer o.mu.Unlock()
 	o.accepted++
 	o.open = append(o.open, c)
+	if o.another != nil {
+		close(o.another)
+		o.another = nil
+	}
 }
 
 // Others returns how many connections of other programs the server has accepted since the process
-// started, and whether none of them is open any more. It is an eventstore.OthersFunc.
-func (s *Server) Others() (accepted uint64, none bool) {
-	s.others.mu.Lock()
-	defer s.others.mu.Unlock()
-	s.others.open = slices.DeleteFunc(s.others.open, func(c server.ClientAuthentication) bool { return c.RemoteAddress() == nil }) // it is closed
-	return s.others.accepted, len(s.others.open) == 0
+// started, whether none of them is open any more, and a channel that is closed when another one is
+// accepted. It is an eventstore.OthersFunc.
+func (s *Server) Others() (accepted uint64, none bool, another <-chan struct{}) {
+	o := &s.others
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open = slices.DeleteFunc(o.open, func(c server.ClientAuthentication) bool { return c.RemoteAddress() == nil }) // it is closed
+	if o.another == nil {
+		o.another = make(chan struct{})
+	}
+	return o.accepted, len(o.open) == 0, o.another
 }

@@ -48,7 +48,7 @@ func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
 	defer s.Stop()
 	requireOthers := func(want uint64, wantNone bool) {
 		t.Helper()
-		accepted, none := s.Others()
+		accepted, none, _ := s.Others()
 		require.Equal(t, want, accepted)
 		require.Equal(t, wantNone, none)
 	}
@@ -58,17 +58,24 @@ func TestConnectionsOfOtherProgramsAreCounted(t *testing.T) {
 	_, err = nats.Connect("nats://" + s.HostPort())
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	requireOthers(0, true)
+	_, _, another := s.Others()
+	select {
+	case <-another:
+		t.Error("nobody else is connected")
+	default:
+	}
 
 	first, err := nats.Connect(s.URL())
 	require.NoError(t, err)
 	requireOthers(1, false)
+	<-another
 	second, err := nats.Connect(s.URL())
 	require.NoError(t, err)
 	requireOthers(2, false)
 	first.Close()
 	requireOthers(2, false)
 	second.Close()
-	require.Eventually(t, func() bool { _, none := s.Others(); return none }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { _, none, _ := s.Others(); return none }, time.Minute, time.Millisecond)
 	requireOthers(2, true)
 }
 

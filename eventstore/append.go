@@ -55,17 +55,21 @@ func (s *Store) appendTo(ctx context.Context, to string, after uint64, e domain.
 
 // send appends a message, and remembers its event before it returns.
 func (s *Store) send(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
-	now, commit := s.era(), s.decodeAhead(msg)
+	now := s.era()
+	commit := s.decodeAhead(now, msg)
 	w, id, key := parseSubject(msg.Subject)
 	if key != "" {
-		return s.appends.append(ctx, msg, after, commit)
+		position, err := s.appends.append(ctx, msg, after, commit)
+		s.loseKept(err)
+		return position, err
 	}
 	of := domain.Ref{Workspace: w, ID: id}
 	defer s.last.begin(of, true)()
 	position, err := s.appends.append(ctx, msg, after, commit)
+	s.loseKept(err)
 	switch {
 	case err == nil:
-		s.last.put(now, commit(position))
+		s.last.put(now, commit(position).lastCommit)
 	case !notStored(err):
 		s.last.forget(of) // there is a later one, or may be
 	}

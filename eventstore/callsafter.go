@@ -7,10 +7,8 @@ import (
 	"time"
 )
 
-const (
-	checkKept = time.Second           // how often a reader without a new call asks the server for one
-	ackWait   = 50 * time.Millisecond // for the acknowledgement of a call that a reader has already
-)
+// ackWait is for the acknowledgement of what a reader has already.
+const ackWait = 50 * time.Millisecond
 
 // CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped. While
 // nobody else can record calls, and nothing is missing, it yields those that this process has
@@ -108,7 +106,7 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 		case <-added:
 		case <-reading.Done():
 		case <-check.C:
-			if idle && !s.endsAt(reading, *position) {
+			if idle && !s.endsAt(reading, callName, *position) {
 				return
 			}
 			idle = true
@@ -119,9 +117,9 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 	}
 }
 
-// endsAt reports whether there is no later call than the one at a position: one may be stored whose
+// endsAt reports whether a stream has nothing later than a position: something may be stored whose
 // acknowledgement was lost.
-func (s *Store) endsAt(ctx context.Context, position uint64) bool {
-	head, err := s.head(ctx, callName)
+func (s *Store) endsAt(ctx context.Context, stream string, position uint64) bool {
+	head, err := s.head(ctx, stream)
 	return err == nil && head == position
 }

@@ -19,7 +19,9 @@ type others struct {
 	open     atomic.Bool
 }
 
-func (o *others) state() (uint64, bool) { return o.accepted.Load(), !o.open.Load() }
+func (o *others) state() (uint64, bool, <-chan struct{}) {
+	return o.accepted.Load(), !o.open.Load(), nil
+}
 
 // openAlone returns a store whose server knows its connections.
 func openAlone(t *testing.T, nc *nats.Conn) (*eventstore.Store, *others) {

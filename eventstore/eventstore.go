@@ -22,8 +22,8 @@ type DurableFunc func(context.Context) (bool, error)
 
 // An OthersFunc reports how many connections of other programs the server has accepted since this
 // process started, and whether none of them is open. It counts a connection before the connection
-// can publish.
-type OthersFunc func() (accepted uint64, none bool)
+// can publish. It also returns a channel that is closed when another one is accepted.
+type OthersFunc func() (accepted uint64, none bool, another <-chan struct{})
 
 // Config configures the streams.
 type Config struct {
@@ -61,6 +61,7 @@ type Store struct {
 	appends   *group
 	appended  appended
 	last      lastCommits
+	events    keptEvents
 	others    OthersFunc // nil: unknown
 
 	storeCalls func(context.Context) error // stores the calls that this process has made; nil: they are

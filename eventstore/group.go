@@ -24,7 +24,7 @@ type group struct {
 	batches bool // whether the stream accepts batches
 	timeout time.Duration
 	observe Observer
-	stored  func([]lastCommit) // is called with what is on disk, in the order of the log
+	stored  func([]ownCommit) // is called with what is on disk, in the order of the log
 
 	mu      sync.Mutex
 	single  int       // appends in flight alone
@@ -52,7 +52,7 @@ var errNotSent = errors.New("eventstore: gave up before the append was sent")
 type waiter struct {
 	msg      *nats.Msg
 	after    uint64
-	commit   func(position uint64) lastCommit
+	commit   func(position uint64) ownCommit
 	decided  chan struct{} // closed when the following fields are set
 	alone    bool          // the caller sends it alone
 	position uint64
@@ -61,7 +61,7 @@ type waiter struct {
 
 // append publishes msg after a position on its subject, and returns its position once
 // it is on disk. Its errors are those of jetstream.PublishMsg, or errNotSent.
-func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64, commit func(position uint64) lastCommit) (uint64, error) {
+func (g *group) append(ctx context.Context, msg *nats.Msg, after uint64, commit func(position uint64) ownCommit) (uint64, error) {
 	start := time.Now() //nolint:forbidigo // measures a duration
 	position, err := g.send(ctx, &waiter{msg: msg, after: after, commit: commit, decided: make(chan struct{})})
 	g.observe.appended(start, err)
@@ -88,7 +88,7 @@ func (g *group) send(ctx context.Context, w *waiter) (uint64, error) {
 	}
 	g.observe.committed(1)
 	g.finish(map[string]uint64{w.msg.Subject: ack.Sequence})
-	g.stored([]lastCommit{w.commit(ack.Sequence)})
+	g.stored([]ownCommit{w.commit(ack.Sequence)})
 	return ack.Sequence, nil
 }
 
@@ -183,7 +183,7 @@ func (g *group) sendBatch(batch []*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
 	ack, err := jetstreamext.PublishMsgBatch(ctx, g.js, messages(batch), jetstreamext.BatchFlowControl{})
-	var stored []lastCommit
+	var stored []ownCommit
 	if err == nil {
 		g.observe.committed(len(batch))
 	}

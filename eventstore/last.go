@@ -7,11 +7,17 @@ import (
 )
 
 func (s *Store) era() era {
-	now := era{log: s.Lineage().ID(), reconnects: s.nc.Stats().Reconnects}
-	if s.others != nil {
-		now.others, now.alone = s.others()
-	}
+	now, _ := s.eraUntil()
 	return now
+}
+
+// eraUntil returns the present era, and a channel that is closed when another program connects.
+func (s *Store) eraUntil() (now era, another <-chan struct{}) {
+	now = era{log: s.Lineage().ID(), reconnects: s.nc.Stats().Reconnects}
+	if s.others != nil {
+		now.others, now.alone, another = s.others()
+	}
+	return now, another
 }
 
 // Current is Load, from memory when nobody else can have appended to the log since: the server is in

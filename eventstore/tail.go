@@ -26,19 +26,6 @@ func (s *Store) inFlight() jetstream.PullConsumeOpt {
 	return jetstream.PullMaxMessagesWithBytesLimit(maxBatch, int(s.nc.MaxPayload())+maxAhead)
 }
 
-// After yields every event after a position in log order, first history and then live
-// until ctx ends, without gaps or duplicates. A batch has the events that are ready, at
-// least one. An error ends the sequence; calling After again with the last position
-// continues from there. ErrOtherLog means that the position is of an earlier log.
-func (s *Store) After(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, logName, nil, position)
-}
-
-// AfterIn is After for the selected events only.
-func (s *Store) AfterIn(ctx context.Context, of Selection, position uint64) iter.Seq2[[]Commit, error] {
-	return s.tail(ctx, logName, of.logFilters(), position)
-}
-
 // ProbesAfter is After for the stream of probe results. Results that its limits dropped
 // are skipped.
 func (s *Store) ProbesAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
@@ -51,6 +38,12 @@ func (s *Store) ProbesAfterIn(ctx context.Context, of Selection, position uint64
 }
 
 func (s *Store) tail(ctx context.Context, stream string, filter []string, position uint64) iter.Seq2[[]Commit, error] {
+	return s.tailUntil(ctx, stream, filter, position, func(uint64, uint64) bool { return false })
+}
+
+// tailUntil is tail that ends when done reports true, which is called after each batch with its last
+// position and how many messages are pending.
+func (s *Store) tailUntil(ctx context.Context, stream string, filter []string, position uint64, done func(last, pending uint64) bool) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
 		reading, end := s.startReading(ctx)
 		defer end()
@@ -94,7 +87,7 @@ func (s *Store) tail(ctx context.Context, stream string, filter []string, positi
 					s.last.follow(now, lastCommit{commits[n], len(m.msg.Data())})
 				}
 			}
-			if !yield(commits, nil) {
+			if last := batch[len(batch)-1]; !yield(commits, nil) || done(last.sequence, last.pending) {
 				return
 			}
 		}

@@ -61,7 +61,7 @@ func TestAServiceSeesWhatAToolHasAppended(t *testing.T) {
 	events := open(service)
 	requireCurrent := func(want uint64) {
 		t.Helper()
-		_, none := service.Others()
+		_, none, _ := service.Others()
 		requests := service.NATS.Stats().OutMsgs
 		for range 2 {
 			last, err := events.Current(t.Context(), i.Workspace, i.ID)
@@ -83,7 +83,7 @@ func TestAServiceSeesWhatAToolHasAppended(t *testing.T) {
 		at = change(open(tool), at)
 		tool.Close()
 		requireCurrent(at)
-		require.Eventually(t, func() bool { _, none := service.Others(); return none }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { _, none, _ := service.Others(); return none }, time.Minute, time.Millisecond)
 		requireCurrent(at)
 		at = change(events, at)
 		requireCurrent(at)
