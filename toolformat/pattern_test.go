@@ -35,7 +35,7 @@ var patternsOfClients = map[string]any{
 	`[\pL\p{Greek}\P{Lu}]`:    `[\p{L}\p{Script=Greek}\P{Lu}]`,
 	`\p{^Nd}|\x{1F600}|\x41`:  `\P{Nd}|\u{1F600}|\x41`,
 	`(?P<year>\d+)(?:-(b))?`:  `(\d+)(?:-(b))?`,
-	`猫\ [犬-狼]`:                 `猫 [犬-狼]`,
+	`猫\ [犬-狼]`:                `猫 [犬-狼]`,
 	`^(https?:\/\/)?.*\b`:     `^(https?:\/\/)?.*\b`,
 	`(?i)a`:                   nil,
 	`^(?!a)b`:                 nil,
