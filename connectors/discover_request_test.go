@@ -87,6 +87,13 @@ func TestARequestIsWhatTheDocumentDescribes(t *testing.T) {
 		"a text":                                {operation("post", "/things", body("text/plain", text)), `{"body": "a b"}`, `POST /things a b Content-Type: text/plain`},
 		"XML":                                   {operation("post", "/things", body("application/xml", object)), `{"body": "<a/>"}`, `POST /things <a/> Content-Type: application/xml`},
 		"bytes":                                 {operation("put", "/things", body("application/octet-stream", "{type: string, format: binary}")), `{"body": "AGE="}`, "PUT /things \x00a Content-Type: application/octet-stream"},
+		"base64 in place of bytes":              {operation("put", "/things", body("image/jpeg", "{type: string, format: byte}")), `{"body": "AGE="}`, "PUT /things AGE= Content-Type: image/jpeg"},
+		"a text of an unknown type":             {operation("put", "/things", body("application/jwt", text)), `{"body": "a b"}`, "PUT /things a b Content-Type: application/jwt"},
+		"lines of JSON":                         {operation("post", "/things", body("application/ndjson", list)), `{"body": "{}\n{}\n"}`, "POST /things {}\n{}\n Content-Type: application/ndjson"},
+		"an object as YAML":                     {operation("post", "/things", body("application/x-yaml", object)), `{"a": "x"}`, `POST /things {"a":"x"} Content-Type: application/x-yaml`},
+		"a list as YAML":                        {operation("post", "/things", body("text/yaml", list)), `{"body": ["x"]}`, `POST /things ["x"] Content-Type: text/yaml`},
+		"a form beside YAML":                    {operation("post", "/things", "requestBody: {content: {application/yaml: {schema: "+object+"}, application/x-www-form-urlencoded: {schema: "+object+"}}}"), `{"a": "x"}`, `POST /things a=x Content-Type: application/x-www-form-urlencoded`},
+		"an object as bytes":                    {operation("post", "/things", body("application/octet-stream", object)), `{"a": "x"}`, `POST /things {"a":"x"} Content-Type: application/json`},
 		"a form":                                {operation("post", "/things", body("application/x-www-form-urlencoded", "{type: object, properties: {a: "+text+", l: "+list+"}}")), `{"a": "x y", "l": ["1", "2"]}`, `POST /things a=x+y&l=1&l=2 Content-Type: application/x-www-form-urlencoded`},
 		"a form with a deep object":             {operation("post", "/things", "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {m: "+object+"}}, encoding: {m: {style: deepObject, explode: true}}}}}"), `{"m": {"a": "x"}}`, `POST /things m%5Ba%5D=x`},
 		"a form with an object":                 {operation("post", "/things", body("application/x-www-form-urlencoded", "{type: object, properties: {m: "+object+"}}")), `{"m": {"a": "x"}}`, `POST /things m=%7B%22a%22%3A%22x%22%7D`},
@@ -145,7 +152,14 @@ func TestAFileTravelsAsAPart(t *testing.T) {
 		require.Contains(t, got.Body, "name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00a\r\n", schema)
 		require.Contains(t, got.Body, "name=\"more\"; filename=\"more\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00b\r\n", schema)
 	}
-	got, _ := callOffered(t, "swagger: '2.0'\npaths:\n  /files:\n    post: {parameters: [{name: file, in: formData, type: file, required: true}, {name: ids, in: formData, type: array, items: {type: string}}]}\n", `{"file": "AGE=", "ids": "1,2"}`)
+	got, offer := callOffered(t, operation("post", "/notes", "requestBody: {content: {application/form-data: {schema: {type: object, properties: {note: {type: string}}}}}}"), `{"note": "x"}`)
+	require.Contains(t, got.Header.Get("Content-Type"), "multipart/form-data; boundary=")
+	require.Contains(t, got.Body, "name=\"note\"\r\n\r\nx\r\n")
+	require.Equal(t, []string{"the body travels as multipart/form-data: application/form-data can't be made of parameters"}, offer.Notes)
+	got, offer = callOffered(t, operation("post", "/notes", "requestBody: {content: {application/msgpack: {schema: {type: object, properties: {note: {type: string}}}}}}"), `{"body": "AGE="}`)
+	require.Equal(t, "\x00a", got.Body)
+	require.Equal(t, []string{"the body takes a file: application/msgpack can't be made of parameters"}, offer.Notes)
+	got, _ = callOffered(t, "swagger: '2.0'\npaths:\n  /files:\n    post: {parameters: [{name: file, in: formData, type: file, required: true}, {name: ids, in: formData, type: array, items: {type: string}}]}\n", `{"file": "AGE=", "ids": "1,2"}`)
 	require.Contains(t, got.Body, "name=\"file\"; filename=\"file\"\r\nContent-Type: application/octet-stream\r\n\r\n\x00a\r\n")
 	require.Contains(t, got.Body, "name=\"ids\"\r\n\r\n1,2\r\n")
 }

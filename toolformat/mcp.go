@@ -15,8 +15,8 @@ func mcpTool(t domain.Tool, schema object) map[string]any {
 	if hints := Hints(t); len(hints) > 0 {
 		tool["annotations"] = hints
 	}
-	if len(t.Endpoint.OutputSchema) > 0 {
-		tool["outputSchema"] = t.Endpoint.OutputSchema
+	if output, err := read(t.Endpoint.OutputSchema); err == nil { // a client that can't compile it may see no tool at all
+		tool["outputSchema"] = output
 	}
 	return tool
 }

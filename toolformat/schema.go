@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,9 +107,7 @@ func upgrade(schema any, nodes *int) any {
 	if *nodes > maxNodes {
 		return s // it is refused
 	}
-	if patterns, ok := s["patternProperties"].(object); ok {
-		maps.DeleteFunc(patterns, func(pattern string, _ any) bool { return !portable(pattern) })
-	}
+	patterns(s)
 	if properties, ok := s["properties"].(object); ok {
 		maps.DeleteFunc(properties, func(_ string, part any) bool { return part == false })
 	}
@@ -199,8 +196,8 @@ func wellFormed(keyword string, value any) bool {
 	}
 	switch keyword {
 	case "pattern":
-		text, ok := value.(string)
-		return ok && portable(text)
+		_, ok := value.(string)
+		return ok
 	case "type":
 		return len(typesOf(value)) > 0
 	case "enum", "examples":
@@ -218,13 +215,6 @@ func wellFormed(keyword string, value any) bool {
 		return ok
 	}
 	return true
-}
-
-// portable reports whether a pattern has nothing that engines without backtracking refuse,
-// such as a look-ahead or a reference: some providers have such an engine.
-func portable(pattern string) bool {
-	_, err := syntax.Parse(pattern, syntax.Perl)
-	return err == nil
 }
 
 // typesOf returns the types that a type keyword names.

@@ -23,6 +23,7 @@ const maxMedias = 50 // that are looked at
 type media struct {
 	mediaType string // as it is sent
 	format    string
+	instead   string // the media type of the document, if another one is sent
 	members   map[string]any
 	rank      int
 }
@@ -40,7 +41,7 @@ func kindOf(mediaType string) string {
 		return ""
 	case name == jsonType || strings.HasSuffix(sub, "+json") || name == "text/json" || name == "*/*" || name == "application/*":
 		return domain.JSONBody
-	case kind == "text" || slices.Contains([]string{"xml", "yaml", "x-yaml", "x-ndjson", "jsonl", "javascript", "graphql", "sql"}, sub) || strings.HasSuffix(sub, "+xml") || strings.HasSuffix(sub, "+yaml"):
+	case kind == "text" || slices.Contains([]string{"xml", "yaml", "x-yaml", "ndjson", "x-ndjson", "jsonl", "jsonlines", "json-seq", "javascript", "graphql", "sql"}, sub) || strings.HasSuffix(sub, "+xml") || strings.HasSuffix(sub, "+yaml"):
 		return domain.TextBody
 	}
 	return domain.Base64Body
@@ -84,6 +85,9 @@ func (b *builder) medias(content map[string]any) []media {
 		if m.format == domain.MultipartBody && b.hasFile(schema) {
 			m.rank = 9 // a form can't hold files
 		}
+		if m.format == domain.TextBody || m.format == domain.Base64Body {
+			m = m.suiting(schema)
+		}
 		all = append(all, m)
 	}
 	slices.SortStableFunc(all, func(a, b media) int { return cmp.Compare(a.rank, b.rank) })
@@ -115,6 +119,9 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 		return
 	}
 	m := medias[0]
+	if m.instead != "" {
+		b.notes.add("the body travels as %s: %s can't be made of parameters", m.mediaType, m.instead)
+	}
 	schema := b.schemas.schema(m.members["schema"], place{at: "body"})
 	if properties, has := schema["properties"].(map[string]any); (b.method == "GET" || b.method == "DELETE") && !required && has && len(properties) == 0 && onlyTyped(schema) {
 		b.hasBody = false // documents give one to every operation
@@ -154,6 +161,9 @@ func (b *builder) requestBody(given map[string]any, content map[string]any) {
 		}
 		b.whole(m, schema, about, required)
 	case domain.Base64Body:
+		if structured(schema) {
+			b.notes.add("the body takes a file: %s can't be made of parameters", m.mediaType)
+		}
 		b.whole(m, map[string]any{"type": "string", "contentEncoding": "base64", "contentMediaType": m.mediaType}, about, required)
 	}
 }

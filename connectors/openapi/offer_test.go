@@ -140,6 +140,14 @@ func TestAServerOfAnOperationIsSeenFromTheIntegration(t *testing.T) {
 	require.Len(t, offers["root"].Notes, 1)
 }
 
+func TestATextInPlaceOfAServerIsNoPath(t *testing.T) {
+	offers, _ := offersOf(t, `{"openapi": "3.1.0", "servers": [{"url": "https://b.example/sync"}, {"url": "/v1/<local-terminal-IP-address>"}], "paths": {
+		"/a": {"get": {"operationId": "root"}}, "/b": {"get": {"operationId": "own", "servers": [{"url": "your host"}]}}}}`)
+	require.Equal(t, "https://b.example/sync /a", offers["root"].BaseURL+" "+offers["root"].Path)
+	require.Equal(t, " /b", offers["own"].BaseURL+" "+offers["own"].Path)
+	require.Equal(t, []string{`its server "your host" can't be called as it stands: the base URL of the integration is used`}, offers["own"].Notes)
+}
+
 func TestAHostOfSwaggerMayBeAURL(t *testing.T) {
 	for members, base := range map[string]string{
 		`"host": "https://b.example/", "basePath": "v3"`:                       "https://b.example/v3",

@@ -10,6 +10,10 @@ import (
 
 const maxServers = 100 // that are looked at
 
+// notInServers are what no URL of a server has: documents have texts there as well, such
+// as <address of your terminal>, which would read as a relative path.
+const notInServers = "{}?#<>\"\\^`| "
+
 // server returns where the operation is: its base URL, "" for that of the integration,
 // and what lies between it and its path. The servers of the operation count before those
 // of the path and of the document. Among several, one at the integration's base URL does.
@@ -61,7 +65,7 @@ func (b *builder) address(server any) string {
 func locate(base, found, server string, own bool) (baseURL, prefix string, ok bool) {
 	root, err := url.Parse(base)
 	at, errServer := url.Parse(server)
-	if err != nil || errServer != nil || root.Host == "" || server == "" || strings.ContainsAny(server, "{}?#") {
+	if err != nil || errServer != nil || root.Host == "" || server == "" || strings.ContainsAny(server, notInServers) {
 		return "", "", false
 	}
 	from := root

@@ -1,0 +1,4 @@
+package toolformat
+
+// PatternOfClients is portable, for tests.
+var PatternOfClients = portable
