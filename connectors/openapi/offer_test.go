@@ -148,6 +148,13 @@ func TestATextInPlaceOfAServerIsNoPath(t *testing.T) {
 	require.Equal(t, []string{`its server "your host" can't be called as it stands: the base URL of the integration is used`}, offers["own"].Notes)
 }
 
+func TestOfAServerByBothSchemesHTTPSIsTaken(t *testing.T) {
+	offers, _ := offersOf(t, `{"openapi": "3.0.3", "servers": [{"url": "http://{r}.b.example/v1", "variables": {"r": {"default": "eu"}}}, {"url": "https://c.example"}, {"url": "https://eu.b.example/v1"}],
+		"paths": {"/a": {"get": {"operationId": "both"}}, "/b": {"get": {"operationId": "plain", "servers": [{"url": "http://d.example"}, {"url": "https://e.example"}]}}}}`)
+	require.Equal(t, "https://eu.b.example/v1", offers["both"].BaseURL)
+	require.Equal(t, "http://d.example", offers["plain"].BaseURL)
+}
+
 func TestAHostOfSwaggerMayBeAURL(t *testing.T) {
 	for members, base := range map[string]string{
 		`"host": "https://b.example/", "basePath": "v3"`:                       "https://b.example/v3",

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed677028b5/integrations/connectors/jsonvalue"
@@ -16,7 +17,8 @@ const notInServers = "{}?#<>\"\\^`| "
 
 // server returns where the operation is: its base URL, "" for that of the integration,
 // and what lies between it and its path. The servers of the operation count before those
-// of the path and of the document. Among several, one at the integration's base URL does.
+// of the path and of the document. Among several, one at the integration's base URL does,
+// else the first one, by https if it is there by both schemes.
 func (b *builder) server() (baseURL, prefix string) {
 	for n, holder := range []map[string]any{b.operation.members, b.operation.item, b.document.root} {
 		servers, _ := holder["servers"].([]any)
@@ -36,7 +38,13 @@ func (b *builder) server() (baseURL, prefix string) {
 			}
 		}
 		if len(usable) > 0 {
-			return usable[0].baseURL, usable[0].prefix
+			first := usable[0]
+			if rest, plain := strings.CutPrefix(first.baseURL, "http://"); plain { // credentials travel by TLS where they can
+				if safe := (choice{"https://" + rest, first.prefix}); slices.Contains(usable, safe) {
+					return safe.baseURL, safe.prefix
+				}
+			}
+			return first.baseURL, first.prefix
 		}
 		if n < 2 || jsonvalue.FirstString(b.document.object(servers[0])["url"]) != "" {
 			b.notes.add("its server %s can't be called as it stands: the base URL of the integration is used", quoted(jsonvalue.FirstString(b.document.object(servers[0])["url"])))
