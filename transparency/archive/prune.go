@@ -50,6 +50,11 @@ func (p *Prune) Run(ctx context.Context) (Pruned, error) {
 	if p.Log != transparency.Integrations || p.Keep == 0 {
 		return done, errors.New("prune: only of the log of the integrations, and at least one event must stay")
 	}
+	if p.Apply {
+		if err := p.Events.Events.CheckPrunable(ctx); err != nil { // before the log is compared, which takes long
+			return done, err
+		}
+	}
 	tree, err := p.Events.Snapshot(ctx, p.Log)
 	if err != nil {
 		return done, err
