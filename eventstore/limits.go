@@ -123,7 +123,7 @@ func (s *Store) takeBack(ctx context.Context) error {
 	if err == nil {
 		err = s.unlimit(ctx, token)
 	}
-	if errors.Is(err, errPruneInterrupted) { // by another process, which takes them back or removes events
+	if errors.Is(err, ErrPruneInterrupted) { // by another process, which takes them back or removes events
 		return nil
 	}
 	return err

@@ -30,8 +30,8 @@ const (
 	takeOvers   = 5               // tries, while an update of an earlier owner arrives again and again
 )
 
-// errPruneInterrupted means that another process has become the owner.
-var errPruneInterrupted = errors.New("the removal of archived events was interrupted; run it again")
+// ErrPruneInterrupted is returned by Prune when another process has ended it.
+var ErrPruneInterrupted = errors.New("the removal of archived events was interrupted; run it again")
 
 // owner is who could change the limits of the log, until it is followed by another one.
 type owner struct {
@@ -102,7 +102,7 @@ func tokensOf(c jetstream.StreamConfig) []string {
 	return slices.DeleteFunc(slices.Clone(c.Subjects), func(subject string) bool { return !strings.HasPrefix(subject, tokenPrefix) })
 }
 
-// takeOver gives a token to the log, and takes the earlier ones away. The error is errPruneInterrupted when
+// takeOver gives a token to the log, and takes the earlier ones away. The error is ErrPruneInterrupted when
 // there is a later one.
 func (s *Store) takeOver(ctx context.Context, token string, earlier []string) error {
 	for range takeOvers {
@@ -113,7 +113,7 @@ func (s *Store) takeOver(ctx context.Context, token string, earlier []string) er
 		c := info.Config
 		for _, now := range tokensOf(c) {
 			if now != token && !slices.Contains(earlier, now) {
-				return errPruneInterrupted
+				return ErrPruneInterrupted
 			}
 		}
 		c.Subjects = append(slices.DeleteFunc(slices.Clone(c.Subjects), func(subject string) bool { return strings.HasPrefix(subject, tokenPrefix) }), token)
@@ -134,7 +134,7 @@ func (s *Store) takeOver(ctx context.Context, token string, earlier []string) er
 			return s.dropVoid(ctx)
 		}
 	}
-	return errPruneInterrupted
+	return ErrPruneInterrupted
 }
 
 // void takes a token away from its owner. It reports false when the log has it again.
@@ -178,7 +178,7 @@ func (s *Store) dropVoid(ctx context.Context) error {
 	return nil
 }
 
-// limitAs changes the limits of the log as their owner. The error is errPruneInterrupted when another
+// limitAs changes the limits of the log as their owner. The error is ErrPruneInterrupted when another
 // process has become that.
 func (s *Store) limitAs(ctx context.Context, token string, change func(*jetstream.StreamConfig)) error {
 	info, err := s.info(ctx)
@@ -187,17 +187,17 @@ func (s *Store) limitAs(ctx context.Context, token string, change func(*jetstrea
 	}
 	c := info.Config
 	if !slices.Contains(c.Subjects, token) {
-		return errPruneInterrupted
+		return ErrPruneInterrupted
 	}
 	change(&c)
 	return s.updateAs(ctx, c)
 }
 
-// updateAs is update with the token of an owner. The error is errPruneInterrupted when it was taken away.
+// updateAs is update with the token of an owner. The error is ErrPruneInterrupted when it was taken away.
 func (s *Store) updateAs(ctx context.Context, c jetstream.StreamConfig) error {
 	err := s.update(ctx, c)
 	if overlaps(err) {
-		return errPruneInterrupted
+		return ErrPruneInterrupted
 	}
 	return err
 }
