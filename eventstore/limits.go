@@ -55,16 +55,16 @@ func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
 	return notConfigured(err)
 }
 
+// errNotConfigured means that the limits of the log are as they were.
+var errNotConfigured = errors.New("configure the log")
+
 func notConfigured(err error) error {
 	if err == nil {
 		return nil
 	}
-	return domain.Wrap(fmt.Errorf("configure the log: %w", err), domain.Unavailable, "log_not_configured",
-		"the limits of the stream "+logName+" can't be changed: the user at NATS needs the right to update it, and it must have a leader")
+	return domain.Wrap(fmt.Errorf("%w: %w", errNotConfigured, err), domain.Unavailable, "log_not_configured",
+		"the limits of the stream "+logName+" can't be changed: the user at NATS needs the right to update it, it must have a leader, and its disk must have room")
 }
-
-// errMayNotUpdate means that the user at NATS may not change the limits of the log.
-var errMayNotUpdate = errors.New("the user at NATS may not update the stream " + logName)
 
 // CheckPrunable returns an error with the code log_not_configured if the user at NATS may not change the limits
 // of the log, which Prune does.
@@ -72,6 +72,7 @@ func (s *Store) CheckPrunable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	subject := "$JS.API.STREAM.UPDATE." + logName
+	before := s.nc.LastError()
 	err := s.nc.PublishRequest(subject, s.nc.NewInbox(), nil) // it changes nothing: there is no configuration in it
 	if err == nil {
 		err = s.nc.FlushWithContext(ctx) // a missing right is reported before
@@ -79,8 +80,9 @@ func (s *Store) CheckPrunable(ctx context.Context) error {
 	if err != nil {
 		return unavailable(err, "find out who may change the limits of the log")
 	}
-	if err := s.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`) {
-		return domain.Wrap(errMayNotUpdate, domain.Unavailable, "log_not_configured",
+	if err := s.nc.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) && //nolint:errorlint // whether it is a new one
+		strings.Contains(err.Error(), `"`+subject+`"`) {
+		return domain.Wrap(fmt.Errorf("%w: %w", errNotConfigured, err), domain.Unavailable, "log_not_configured",
 			"only a user at NATS who may update the stream "+logName+" can run integrations prune, or end one that was interrupted: with deploy/nats.conf, run it with --nats-url nats://operator:PASSWORD@HOST:4222")
 	}
 	return nil
@@ -130,14 +132,15 @@ func (s *Store) takeBack(ctx context.Context) error {
 }
 
 // checkLimits refuses a log with limits that could drop events. Those of a Prune don't; when it was
-// interrupted, they are taken back, unless the user at NATS may not do that: the guard reports it.
+// interrupted, they are taken back. A log where that fails can be read, and the guard tries it again.
 func (s *Store) checkLimits(ctx context.Context) error {
 	c := s.log.CachedInfo().Config
 	if !isLimited(c) {
 		return checkLog(c)
 	}
-	if err := s.endInterrupted(ctx); !errors.Is(err, errMayNotUpdate) {
-		return err
+	err := s.endInterrupted(ctx)
+	if errors.Is(err, errNotConfigured) {
+		return nil
 	}
-	return nil
+	return err
 }

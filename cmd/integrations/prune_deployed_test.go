@@ -77,7 +77,7 @@ func (d *deployed) interrupted(t *testing.T) {
 	info := mustInfo(t, log)
 	c := info.Config
 	c.Metadata["integrations.prune"] = "running"
-	c.MaxMsgs, c.Discard = int64(info.State.Msgs), jetstream.DiscardNew //nolint:gosec // a count of events fits
+	c.MaxMsgs, c.Discard = int64(info.State.Msgs), jetstream.DiscardNew
 	_, err = js.UpdateStream(t.Context(), c)
 	require.NoError(t, err)
 }
