@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed677028b5/integrations/commands"
@@ -12,7 +11,6 @@ import (
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/internal/objects"
 	"github.com/seed677028b5/integrations/internal/terminal"
-	"github.com/seed677028b5/integrations/streams"
 	"github.com/seed677028b5/integrations/transparency"
 	"github.com/seed677028b5/integrations/transparency/archive"
 	"github.com/seed677028b5/integrations/transparency/trees"
@@ -73,25 +71,9 @@ func (c pruneCommand) Run(s console) error {
 // runOnce runs a removal while it has the lease of backups: a backup reads the record and the log one after the
 // other. A removal that loses the lease has failed, and does not begin again.
 func runOnce(ctx context.Context, events *eventstore.Store, run func(context.Context) (archive.Pruned, error)) (done archive.Pruned, err error) {
-	waiting, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var decided atomic.Bool // that it begins, or that it gives up
-	go func() {
-		for free := 0; free < leaseTries; free++ {
-			if !streams.Wait(waiting, time.Second) || decided.Load() {
-				return
-			}
-			if held, err := events.Held(waiting, commands.BackupLease); err == nil && held {
-				free = 0
-			}
-		}
-		if decided.CompareAndSwap(false, true) {
-			stop(errNoLease)
-		}
-	}()
 	started := false
-	failed := events.Lead(waiting, commands.BackupLease, func(leading context.Context) error {
-		if started || !decided.CompareAndSwap(false, true) {
+	failed := events.Lead(ctx, commands.BackupLease, func(leading context.Context) error {
+		if started {
 			return err
 		}
 		started = true
@@ -100,16 +82,11 @@ func runOnce(ctx context.Context, events *eventstore.Store, run func(context.Con
 		}
 		return err
 	})
-	if failed == nil { // Lead returns nothing when its context has ended
-		failed = context.Cause(waiting)
+	if failed == nil { // Lead returns nothing when ctx has ended
+		failed = ctx.Err()
 	}
 	return done, failed
 }
-
-// leaseTries is how many seconds nobody has the lease before a removal gives up: NATS stores nothing then.
-const leaseTries = 10
-
-var errNoLease = errors.New("NATS stores nothing: its disk may be full, or it has no leader; see integrations status")
 
 // progressOf returns a function that shows progress, once there is some.
 func progressOf(s console, unit string) func(done, total uint64) {
