@@ -132,7 +132,7 @@ func (s *Sessions) record(ctx context.Context, record, id string, until time.Tim
 	return err
 }
 
-// with adds a session to the ended ones, and drops those that would have expired by now.
+// with returns the ended sessions and one more, without those that would have expired by now.
 func (o ownedSessions) with(id string, until, now time.Time) ownedSessions {
 	next := ownedSessions{Ended: map[string]time.Time{}, Before: o.Before, revision: o.revision}
 	for other, end := range o.Ended {
@@ -190,7 +190,7 @@ func (s *Sessions) sweep() {
 	}
 }
 
-// over reports whether all ended sessions would have expired by now.
+// over reports whether all ended sessions have expired.
 func (o ownedSessions) over(now time.Time, valid time.Duration) bool {
 	for _, until := range o.Ended {
 		if now.Before(until) {

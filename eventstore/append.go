@@ -47,6 +47,9 @@ func (s *Store) appendTo(ctx context.Context, to string, after uint64, e domain.
 			s.refuseChanges(Integrity{Missing: before - position + 1, Ranges: []Range{{position, before}}}.Err())
 		}
 		return position, nil
+	case refusedByLimits(err):
+		return 0, domain.Wrap(fmt.Errorf("append to %s: %w", to, err), domain.Unavailable, "log_limited",
+			"archived events are being removed from the event log: try again in some seconds. If it stays so, the removal was interrupted, and an operator must run integrations prune again")
 	case notStored(err):
 		return 0, unavailable(err, "append to "+to)
 	}

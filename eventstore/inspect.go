@@ -28,6 +28,15 @@ func (s *Store) Inspect(ctx context.Context, scrubbed Scrubbed, marks ...Mark) (
 	i := Integrity{Log: known.ID(), First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs}
 	i.Limited = isLimited(info.Config)
 	gone := state.LastSeq - min(state.LastSeq, state.Msgs)
+	if gone > known.Removal().Count { // a removal may have been recorded between the two
+		now, _, err := s.readLineage(ctx)
+		if err != nil {
+			return Integrity{}, err
+		}
+		if now.ID() == known.ID() {
+			known = now
+		}
+	}
 	i.Removed = min(gone, known.Removal().Count)
 	lost := gone - i.Removed
 	if scrubbed.Log == i.Log && scrubbed.Missing > lost {

@@ -81,7 +81,7 @@ func (i Integrity) Describe() string {
 		text += fmt.Sprintf("; %d were removed, which an archive has", i.Removed)
 	}
 	if i.Limited {
-		text += "; changes are refused, since archived events are being removed"
+		text += "; changes are refused while archived events are removed: if no integrations prune runs, run it again"
 	}
 	return text
 }

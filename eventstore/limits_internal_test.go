@@ -114,7 +114,7 @@ func TestAnUpdateOfAnEarlierOwnerOfTheLimitsIsRefused(t *testing.T) {
 		refused, ok := errors.AsType[*jetstream.APIError](err)
 		require.True(t, ok, err)
 		require.EqualValues(t, overlapCode, refused.ErrorCode)
-		require.ErrorIs(t, s.limitAs(t.Context(), token, func(*jetstream.StreamConfig) {}), errPruneInterrupted)
+		require.ErrorIs(t, s.limitAs(t.Context(), token, func(*jetstream.StreamConfig) {}), ErrPruneInterrupted)
 		info, err = s.info(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, uint64(21), info.State.Msgs)
@@ -122,7 +122,7 @@ func TestAnUpdateOfAnEarlierOwnerOfTheLimitsIsRefused(t *testing.T) {
 
 		next, err := s.own(t.Context()) // who was overtaken takes nothing back from the next owner
 		require.NoError(t, err)
-		require.ErrorIs(t, s.unlimit(t.Context(), token), errPruneInterrupted)
+		require.ErrorIs(t, s.unlimit(t.Context(), token), ErrPruneInterrupted)
 		require.NoError(t, s.unlimit(t.Context(), next))
 		_, err = appendNumber(t.Context(), s, "crm", last, 22)
 		require.NoError(t, err)

@@ -39,7 +39,7 @@ const (
 	followersWait = 30 * time.Second
 )
 
-// NotArchived is an Invalid error of Prune: events would be removed that the archive has not.
+// NotArchived is an Invalid error of Prune: the archive lacks events that would be removed.
 const NotArchived = "not_archived"
 
 // Prune removes events that are in an archive. Nobody can delete from the log, which denies it, so the
@@ -51,7 +51,7 @@ const NotArchived = "not_archived"
 //  4. Once each replica has removed them, the limit is taken back, and appends are accepted again.
 //
 // It may be interrupted at any moment: a running service then takes back the limits within seconds, and
-// so does the next start. Another run continues. It returns the positions that are removed by now, also by earlier runs.
+// so does the next start. Another run continues. It returns all positions that have been removed, also by earlier runs.
 //
 // The error is Invalid when events would be removed that are not archived, or that a follower
 // has not read yet, and Unavailable when a replica stays behind. Nothing is removed then.
@@ -59,7 +59,7 @@ func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err e
 	begun := false
 	err = s.Lead(ctx, pruneLease, func(ctx context.Context) error {
 		if begun {
-			return errPruneInterrupted
+			return ErrPruneInterrupted
 		}
 		begun = true
 		removed, err = s.prune(ctx, p)
@@ -87,7 +87,7 @@ func (s *Store) prune(ctx context.Context, p Pruning) (removed *Positions, err e
 		switch {
 		case err == nil:
 			err = s.unlimit(ctx, token)
-		case !errors.Is(err, errPruneInterrupted): // else another process has the limits
+		case !errors.Is(err, ErrPruneInterrupted): // else another process has the limits
 			err = errors.Join(err, s.takeBack(ctx))
 		}
 	}()
@@ -243,17 +243,9 @@ func (s *Store) replicated(ctx context.Context) error {
 		}
 	}
 	if len(behind) > 0 {
-		return domain.Errorf(domain.Unavailable, "replica_behind", "%s of the log %s not up to date; try again", strings.Join(behind, ", "), plural(len(behind), "is", "are"))
+		return domain.Errorf(domain.Unavailable, "replica_behind", "replicas of the log are not up to date: %s; try again", strings.Join(behind, ", "))
 	}
 	return nil
-}
-
-// plural returns the form of a word that fits a number.
-func plural(n int, one, several string) string {
-	if n == 1 {
-		return one
-	}
-	return several
 }
 
 // awaitRemoved waits until the log has as many messages as are to be left, and each replica has applied that.

@@ -30,6 +30,15 @@ func (s *Store) RemovedNow(ctx context.Context) (*Positions, error) {
 	return s.removedOf(ctx, known)
 }
 
+// RemovedSince returns removed, as it was read before, unless it lacks a position between two, both included: then it is
+// RemovedNow. So a long reading takes nothing for lost that was removed meanwhile.
+func (s *Store) RemovedSince(ctx context.Context, removed *Positions, from, to uint64) (*Positions, error) {
+	if len(removed.Others(from, to)) == 0 {
+		return removed, nil
+	}
+	return s.RemovedNow(ctx)
+}
+
 func (s *Store) removedOf(ctx context.Context, known Lineage) (*Positions, error) {
 	is := known.Removal()
 	if is.Count == 0 {

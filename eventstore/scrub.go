@@ -68,6 +68,9 @@ func (s *Store) Scrub(ctx context.Context, aside bool, progress func(position, h
 			if received++; meta.Sequence.Consumer != received {
 				return found, unavailable(errScrubCut, "scrub the log")
 			}
+			if removed, err = s.RemovedSince(ctx, removed, at+1, meta.Sequence.Stream-1); err != nil {
+				return found, err
+			}
 			found.add(at, meta.Sequence.Stream, removed)
 			at = meta.Sequence.Stream
 			if at >= head || meta.NumPending == 0 { // without this it would wait for a full batch
@@ -84,6 +87,9 @@ func (s *Store) Scrub(ctx context.Context, aside bool, progress func(position, h
 			}
 			if info.NumPending > 0 {
 				return found, unavailable(errScrubCut, "scrub the log")
+			}
+			if removed, err = s.RemovedSince(ctx, removed, at+1, head); err != nil {
+				return found, err
 			}
 			found.add(at, head+1, removed)
 			at = head

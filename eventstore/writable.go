@@ -34,7 +34,7 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 	// The leader of the log refuses this append, so it stores nothing.
 	msg := &nats.Msg{Subject: logPrefix + "none.none"}
 	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequence(math.MaxUint64), jetstream.WithRetryAttempts(0))
-	if !streams.IsConflict(err) {
+	if !streams.IsConflict(err) && !refusedByLimits(err) { // while archived events are removed, reads go on
 		return unavailable(errors.Join(errors.New("the log accepted an append after a position that doesn't exist"), err), "prove the log")
 	}
 	if _, err := s.js.Publish(ctx, s.canary, nil, jetstream.WithRetryAttempts(0)); err != nil {

@@ -26,11 +26,17 @@ func (r Removal) line() string {
 
 // parseRemoval finds a removal among the extension lines of a checkpoint.
 func parseRemoval(lines []string) (r Removal) {
+	r.Count, r.Hash = extension(lines, removalSyntax)
+	return r
+}
+
+// extension returns the number and the text of the last extension line of a syntax, 0 and "" when there is none.
+func extension(lines []string, syntax *regexp.Regexp) (number uint64, text string) {
 	for _, line := range lines {
-		if m := removalSyntax.FindStringSubmatch(line); m != nil {
-			r.Count, _ = strconv.ParseUint(m[1], 10, 64) // 19 digits fit
-			r.Hash = m[2]
+		if m := syntax.FindStringSubmatch(line); m != nil {
+			number, _ = strconv.ParseUint(m[1], 10, 64) // 19 digits fit
+			text = m[2]
 		}
 	}
-	return r
+	return number, text
 }

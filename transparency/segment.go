@@ -3,7 +3,6 @@ package transparency
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -27,12 +26,7 @@ func (s Segment) line() string {
 
 // parseSegment finds a segment among the extension lines of a checkpoint.
 func parseSegment(lines []string) (s Segment) {
-	for _, line := range lines {
-		if m := segmentSyntax.FindStringSubmatch(line); m != nil {
-			s.From, _ = strconv.ParseUint(m[1], 10, 64) // 19 digits fit
-			s.Hashes = m[2]
-		}
-	}
+	s.From, s.Hashes = extension(lines, segmentSyntax)
 	return s
 }
 

@@ -26,22 +26,29 @@ func (v *verification) fold(ctx context.Context) error {
 			if domain.KindOf(commit.Err) == domain.Unavailable { // what it has is not known
 				return commit.Err
 			}
-			v.missing(commit.Position)
+			if err := v.missing(ctx, commit.Position); err != nil {
+				return err
+			}
 			v.event(commit)
 		}
 		progress.Set(v.report.Events)
 	}
-	v.missing(v.head + 1)
+	if err := v.missing(ctx, v.head+1); err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 
 // missing records the positions between the previous event and this one. Events that
 // an operator accepted as lost are no problem.
-func (v *verification) missing(position uint64) {
+func (v *verification) missing(ctx context.Context, position uint64) (err error) {
 	from, to := v.last+1, position-1
 	v.last = position
 	if from > to {
-		return
+		return nil
+	}
+	if v.removed, err = v.Events.RemovedSince(ctx, v.removed, from, to); err != nil {
+		return err
 	}
 	v.gap = to
 	v.report.Removed += to - from + 1
@@ -52,6 +59,7 @@ func (v *verification) missing(position uint64) {
 			v.problem("events are missing from the log, or can't be read: positions %d to %d", lost.From, lost.To)
 		}
 	}
+	return nil
 }
 
 // event adds one event to the state of its integration.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed677028b5/integrations/commands"
+	"github.com/seed677028b5/integrations/eventstore"
 	"github.com/seed677028b5/integrations/health"
 	"github.com/seed677028b5/integrations/internal/objects"
 	"github.com/seed677028b5/integrations/internal/terminal"
@@ -56,20 +57,35 @@ func (c pruneCommand) Run(s console) error {
 			MinAge:   c.MinAge, Now: clock(), Apply: c.Apply,
 			Compared: progressOf(s, "positions compared"), Removed: progressOf(s, "events removed"),
 		}
-		var done archive.Pruned
-		err = r.Events.Lead(s.ctx, commands.BackupLease, func(ctx context.Context) error { // a backup reads the record and the log one after the other
-			var err error
-			done, err = p.Run(ctx)
-			return err
-		})
-		if err == nil { // Lead returns nothing when it was interrupted
-			err = s.ctx.Err()
+		if held, err := r.Events.Held(s.ctx, commands.BackupLease); err == nil && held {
+			s.log.Info("waiting until a backup or another removal of archived events ends")
 		}
+		done, err := runOnce(s.ctx, r.Events, p.Run)
 		if err != nil {
 			return err
 		}
 		return c.show(s, done)
 	})
+}
+
+// runOnce runs a removal while it has the lease of backups: a backup reads the record and the log one after the
+// other. A removal that loses the lease has failed, and does not begin again.
+func runOnce(ctx context.Context, events *eventstore.Store, run func(context.Context) (archive.Pruned, error)) (done archive.Pruned, err error) {
+	started := false
+	failed := events.Lead(ctx, commands.BackupLease, func(leading context.Context) error {
+		if started {
+			return err
+		}
+		started = true
+		if done, err = run(leading); err != nil && leading.Err() != nil {
+			err = eventstore.ErrPruneInterrupted
+		}
+		return err
+	})
+	if failed == nil { // Lead returns nothing when ctx has ended
+		failed = ctx.Err()
+	}
+	return done, failed
 }
 
 // progressOf returns a function that shows progress, once there is some.
@@ -93,7 +109,7 @@ func (c pruneCommand) show(s console, done archive.Pruned) (err error) {
 		_, err = fmt.Fprintf(s.out, "%s: %d of %d events up to position %d, %d bytes, are in the archive and would be removed; run again with --apply to remove them\n",
 			done.Log, done.Remove, done.Events, done.Last, done.Bytes)
 	default:
-		_, err = fmt.Fprintf(s.out, "%s: removed %d of %d events up to position %d, %d bytes, which the archive has; %d are removed by now\n",
+		_, err = fmt.Fprintf(s.out, "%s: removed %d of %d events up to position %d, %d bytes, which the archive has; %d have been removed so far\n",
 			done.Log, done.Remove, done.Events, done.Last, done.Bytes, done.Removed)
 	}
 	return err

@@ -29,7 +29,7 @@ type pruned struct {
 	data, place, held string
 }
 
-// archivedService returns a service on whose log one integration has so many events, all of them archived.
+// archivedService returns a service whose log has a number of events of one integration, all of them archived.
 func archivedService(t *testing.T, events int) *pruned {
 	t.Helper()
 	data, dir := t.TempDir(), t.TempDir()
@@ -140,7 +140,7 @@ func TestArchivedEventsAreRemovedFromTheLogAndAllElseStays(t *testing.T) {
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"display_name": "CRM after a restart"}`)
 	p.must(http.StatusOK, http.MethodPut, all+"/crm", `{"display_name": "CRM again"}`)
 	require.Contains(t, p.prune(t, 1, "--keep=1", "--min-age=0s", "--apply"), "archive the log further")
-	require.Contains(t, p.prune(t, 0, "--keep=2", "--min-age=0s", "--apply"), "22 are removed by now")
+	require.Contains(t, p.prune(t, 0, "--keep=2", "--min-age=0s", "--apply"), "22 have been removed so far")
 	p.verified(t)
 	p.tampered(t)
 }

@@ -114,7 +114,7 @@ func (c replayCommand) Run(s console) error {
 	return err
 }
 
-// noteRemoved tells which events the log no longer has.
+// noteRemoved writes which events the log no longer has.
 func (c replayCommand) noteRemoved(s console, events *eventstore.Store) error {
 	removed, err := events.Removed(s.ctx)
 	if err == nil && !c.Probes && c.log() == transparency.Integrations && removed.Last() > uint64(c.After) {

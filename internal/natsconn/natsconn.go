@@ -97,6 +97,13 @@ func reconnect(log *slog.Logger) []nats.Option {
 				log.Warn("the connection to NATS is lost; connecting again", slog.Any("err", err))
 			}
 		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			level := slog.LevelWarn
+			if errors.Is(err, nats.ErrPermissionViolation) { // who wanted to do it reports that
+				level = slog.LevelDebug
+			}
+			log.Log(context.Background(), level, "NATS has reported an error", slog.Any("err", err))
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("connected to NATS again", slog.String("server", nc.ConnectedServerName()))
 		}),

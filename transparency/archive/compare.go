@@ -64,6 +64,9 @@ func (a Archive) compare(ctx context.Context, log *trees.Reader, each func(store
 	defer cancel()
 	next, stop := iter.Pull2(entriesOf(ctx, log, a.Log, end.To))
 	defer stop()
+	c.since = func(removed *eventstore.Positions, position uint64) (*eventstore.Positions, error) {
+		return log.Events.RemovedSince(ctx, removed, position, position)
+	}
 	c.log, c.expires, c.accepted = next, a.Log.Expires(), log.Events.Lineage().Accepted > 0
 	for segment, err := range a.Segments(ctx, key, 0) {
 		if err != nil {
@@ -108,7 +111,8 @@ type comparing struct {
 	log      func() (transparency.Entry, error, bool)
 	each     func(stored transparency.Entry, archived bool)
 	removed  *eventstore.Positions
-	ahead    *transparency.Entry // of the log, behind what was compared
+	since    func(removed *eventstore.Positions, position uint64) (*eventstore.Positions, error) // reads them again
+	ahead    *transparency.Entry                                                                 // of the log, behind what was compared
 	ended    bool
 	expires  bool   // messages of the log may be gone
 	accepted bool   // an operator has accepted that some are
@@ -136,7 +140,9 @@ func (c *comparing) segment(s Segment) error {
 			return err
 		}
 		if stored == nil || stored.Position != archived.Position {
-			c.lacks(archived.Position)
+			if err := c.lacks(archived.Position); err != nil {
+				return err
+			}
 			continue
 		}
 		c.ahead = nil
@@ -178,18 +184,25 @@ func (c *comparing) peek() (*transparency.Entry, error) {
 }
 
 // lacks records a message that the archive has, and the log no longer.
-func (c *comparing) lacks(position uint64) {
+func (c *comparing) lacks(position uint64) (err error) {
 	c.OnlyArchive++
+	following := c.gone.To+1 == position && c.gone.From > 0 && c.gone.To != c.last
+	if c.Log == transparency.Integrations && !following { // of the positions after a lost one, none is asked for again
+		if c.removed, err = c.since(c.removed, position); err != nil {
+			return err
+		}
+	}
 	if c.removed.Has(position) {
 		c.Removed++
-		return
+		return nil
 	}
-	if c.gone.To+1 == position && c.gone.From > 0 && c.gone.To != c.last {
+	if following {
 		c.gone.To = position
-		return
+		return nil
 	}
 	c.list()
 	c.gone = span{position, position}
+	return nil
 }
 
 // list lists the messages that the log lacks, unless it may.

@@ -36,7 +36,7 @@ type Pruned struct {
 	Remove   uint64           `json:"remove"`   // of those: removed, or to be removed
 	Bytes    uint64           `json:"bytes"`    // of them, with their headers
 	Last     uint64           `json:"last"`     // the last position of them; 0: none
-	Removed  uint64           `json:"removed"`  // are gone by now, also by earlier runs
+	Removed  uint64           `json:"removed"`  // have been removed so far, also by earlier runs
 	Applied  bool             `json:"applied"`
 }
 
@@ -49,6 +49,11 @@ func (p *Prune) Run(ctx context.Context) (Pruned, error) {
 	done := Pruned{Log: p.Log}
 	if p.Log != transparency.Integrations || p.Keep == 0 {
 		return done, errors.New("prune: only of the log of the integrations, and at least one event must stay")
+	}
+	if p.Apply {
+		if err := p.Events.Events.CheckPrunable(ctx); err != nil { // before the log is compared, which takes long
+			return done, err
+		}
 	}
 	tree, err := p.Events.Snapshot(ctx, p.Log)
 	if err != nil {
@@ -112,7 +117,7 @@ func (p *Prune) tail(ctx context.Context, log *eventstore.Retention) error {
 	return nil
 }
 
-// check notes what is removed, and refuses what the archive has not, or what is too new.
+// check counts what would be removed, and returns an error if the archive lacks any of it, or if it is too new.
 func (p *Prune) check(ctx context.Context, remove, unarchived *eventstore.Positions, done *Pruned, sizes []uint32) error {
 	done.Remove, done.Last, done.Bytes = remove.Count(), remove.Last(), 0
 	if done.Last > done.Archived {

@@ -1,6 +1,7 @@
 package trees
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -51,6 +52,7 @@ func (r *Reader) Check(ctx context.Context, log transparency.Log, held []byte) (
 		return err == nil && log.Expires() && to < now.First
 	}
 	var removed *eventstore.Positions
+	var unread error // why they could not be read again
 	if log == transparency.Integrations {
 		if removed, err = r.Events.Removed(ctx); err != nil {
 			return c, err
@@ -71,6 +73,12 @@ func (r *Reader) Check(ctx context.Context, log transparency.Log, held []byte) (
 			if to = min(to, bounds.Last); from > to {
 				return
 			}
+			now, err := r.Events.RemovedSince(ctx, removed, from, to)
+			if err != nil {
+				unread = err
+				return
+			}
+			removed = now
 			c.Removed += to - from + 1
 			for _, lost := range removed.Others(from, to) {
 				c.Removed -= lost.To - lost.From + 1
@@ -87,7 +95,7 @@ func (r *Reader) Check(ctx context.Context, log transparency.Log, held []byte) (
 	_ = from.Close() // it never fails; the export ends when it was stopped early
 	failed := <-exported
 	if err == nil && len(c.Findings) == 0 {
-		err = failed
+		err = cmp.Or(failed, unread)
 	}
 	if err != nil {
 		return c, err
