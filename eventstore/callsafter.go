@@ -15,6 +15,8 @@ const ackWait = 50 * time.Millisecond
 // stored from memory.
 func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Commit, error] {
 	return func(yield func([]Commit, error) bool) {
+		reading, end := s.startReading(ctx) // until the end, so that no part of it misses that the log is another one
+		defer end()
 		ended := false
 		pass := func(commits []Commit, err error) bool {
 			ended = !yield(commits, err) || err != nil
@@ -23,16 +25,22 @@ func (s *Store) CallsAfter(ctx context.Context, position uint64) iter.Seq2[[]Com
 			}
 			return !ended
 		}
-		for !ended && ctx.Err() == nil {
-			s.keptCallsAfter(ctx, &position, pass)
-			if ended || ctx.Err() != nil {
-				return
+		for reading.Err() == nil {
+			s.keptCallsAfter(reading, &position, pass)
+			if ended || reading.Err() != nil {
+				break
 			}
-			for commits, err := range s.tail(ctx, callName, nil, position) {
-				if !pass(commits, err) || s.willKeepCallsAfter(ctx, position) {
+			for commits, err := range s.tail(reading, callName, nil, position) {
+				if !pass(commits, err) {
+					return
+				}
+				if s.willKeepCallsAfter(reading, position) {
 					break
 				}
 			}
+		}
+		if !ended && errors.Is(context.Cause(reading), ErrOtherLog) {
+			yield(nil, ErrOtherLog)
 		}
 	}
 }
@@ -76,11 +84,9 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 	if !s.keepsCallsAfter(*position) {
 		return
 	}
-	reading, end := s.startReading(ctx)
-	defer end()
 	check := time.NewTicker(checkKept)
 	defer check.Stop()
-	for idle := false; reading.Err() == nil; {
+	for idle := false; ctx.Err() == nil; {
 		now := s.era()
 		next, whole, added := s.kept.after(now.log, *position, maxBatch)
 		if !now.alone || !whole {
@@ -104,16 +110,13 @@ func (s *Store) keptCallsAfter(ctx context.Context, position *uint64, yield func
 		}
 		select {
 		case <-added:
-		case <-reading.Done():
+		case <-ctx.Done():
 		case <-check.C:
-			if idle && !s.endsAt(reading, callName, *position) {
+			if idle && !s.endsAt(ctx, callName, *position) {
 				return
 			}
 			idle = true
 		}
-	}
-	if errors.Is(context.Cause(reading), ErrOtherLog) {
-		yield(nil, ErrOtherLog)
 	}
 }
 

@@ -171,3 +171,23 @@ func TestAReaderThatFallsBehindReadsEveryCall(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 }
+
+func TestAReaderOfCallsFromMemoryNoticesThatTheLogIsAnotherOne(t *testing.T) {
+	nc := natstest.Connect(t)
+	s, _ := openAlone(t, nc)
+	head := appendTo(t, s, 0, changed(1), "1")
+	recordCalls(t, s, "1")
+	ended, got := make(chan error), make(chan uint64, 10)
+	go func() {
+		for calls, err := range s.CallsAfter(t.Context(), 0) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			got <- calls[len(calls)-1].Position
+		}
+	}()
+	require.Equal(t, uint64(1), <-got)
+	require.NoError(t, s.Begin(t.Context(), eventstore.Epoch{After: head, Reason: eventstore.Loss}, 0, ""))
+	require.ErrorIs(t, <-ended, eventstore.ErrOtherLog)
+}
