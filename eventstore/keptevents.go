@@ -19,14 +19,15 @@ const (
 	maxKeptEvents     = 1_000
 	maxKeptEventBytes = 2 << 20 // of events as stored
 
-	checkKept = time.Second // how often a reader without anything new asks the server whether there is
+	checkKept = time.Second           // how often a reader without anything new asks the server whether there is
+	ackWait   = 50 * time.Millisecond // for the acknowledgement of what a reader has already, or of what a later one overtook
 )
 
 // keptEvents keeps the events that this process appended last while nobody else could append, at
 // consecutive positions. Followers of the log need not ask the server for them.
 type keptEvents struct {
 	mu      sync.Mutex
-	era     era                  // in which all of them were appended
+	era     era                  // in which all of them were acknowledged
 	first   uint64               // the position of the first one
 	all     []keptEvent          // what is on disk
 	later   map[uint64]keptEvent // what is on disk after a position that is not known yet, by position
