@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// ackWait is for the acknowledgement of what a reader has already.
-const ackWait = 50 * time.Millisecond
-
 // CallsAfter is After for the stream of calls. Calls that its limits dropped are skipped. While
 // nobody else can record calls, and nothing is missing, it yields those that this process has
 // stored from memory.

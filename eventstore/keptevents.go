@@ -1,6 +1,8 @@
 package eventstore
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,18 +19,20 @@ const (
 	maxKeptEvents     = 1_000
 	maxKeptEventBytes = 2 << 20 // of events as stored
 
-	checkKept = time.Second // how often a reader without anything new asks the server whether there is
+	checkKept = time.Second           // how often a reader without anything new asks the server whether there is
+	ackWait   = 50 * time.Millisecond // for the acknowledgement of what a reader has already, or of what a later one overtook
 )
 
 // keptEvents keeps the events that this process appended last while nobody else could append, at
 // consecutive positions. Followers of the log need not ask the server for them.
 type keptEvents struct {
 	mu      sync.Mutex
-	era     era                  // in which all of them were appended
+	era     era                  // in which all of them were acknowledged
 	first   uint64               // the position of the first one
 	all     []keptEvent          // what is on disk
 	later   map[uint64]keptEvent // what is on disk after a position that is not known yet, by position
 	bytes   int                  // of all of these, as stored
+	awaits  bool                 // whether a timer runs for what is missing
 	added   chan struct{}        // closed when there are more; nil: nobody waits
 	checked time.Time            // when the log was last found to end with them
 }
@@ -39,15 +43,16 @@ type keptEvent struct {
 	size   int // as stored, in bytes
 }
 
-// add keeps events that are on disk, if nothing has ended the era in which their appends began.
-// Appends that were sent alone may be acknowledged in another order than they were stored.
+// add keeps events that are on disk in the present log. Their appends may have begun before another
+// program left: what is kept has no gap, so nobody else's event can be between. Appends that were sent
+// alone may be acknowledged in another order than they were stored.
 func (k *keptEvents) add(now era, events ...ownCommit) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	era, end := k.era, k.end()
 	for _, c := range events {
 		switch {
-		case !c.era.alone || c.era != now:
+		case !now.alone || c.era.log != now.log || c.era.reconnects != now.reconnects:
 			continue
 		case k.era != now:
 			k.start(now, c.Position)
@@ -89,6 +94,24 @@ func (k *keptEvents) settle() {
 		k.bytes -= k.all[0].size
 		k.first, k.all[0], k.all = k.first+1, keptEvent{}, k.all[1:]
 	}
+	if len(k.later) > 0 && !k.awaits {
+		k.awaits = true
+		of, end := k.era, k.end()
+		time.AfterFunc(ackWait, func() { k.giveUp(of, end) })
+	}
+}
+
+// giveUp goes on after what is still missing: its append ended without an acknowledgement, or another
+// program sent it before its connection ended. Readers have it from the server.
+func (k *keptEvents) giveUp(of era, end uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.awaits = false
+	if k.era == of && k.end() == end && len(k.later) > 0 {
+		k.goOn(slices.Min(slices.Collect(maps.Keys(k.later))))
+		return
+	}
+	k.settle() // perhaps something else is missing
 }
 
 // end is the position after the last one.
@@ -158,10 +181,15 @@ func (k *keptEvents) skip(now era, position uint64) {
 	if now != k.era || position+1 <= k.end() {
 		return
 	}
+	k.goOn(position + 1)
+}
+
+// goOn begins at a position with what is kept of later ones.
+func (k *keptEvents) goOn(first uint64) {
 	later := k.later
-	k.start(now, position+1)
+	k.start(k.era, first)
 	for at, c := range later {
-		if at > position {
+		if at >= first {
 			k.hold(c)
 		}
 	}
