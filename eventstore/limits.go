@@ -18,7 +18,10 @@ const (
 	pruneLease = "prune.integrations"
 	pruneMark  = "integrations.prune" // in the metadata of the stream, while its limits are those of a Prune
 
-	updateWait = 30 * time.Second // for the server's answer to one update
+	// For the server's answer to one update: it may have been sent to one that was killed. Only one that removes
+	// events takes long.
+	updateWait = 10 * time.Second
+	removeWait = 30 * time.Second
 
 	overlapCode = 10065 // JSStreamSubjectOverlapErr
 	storeCode   = 10077 // JSStreamStoreFailedF
@@ -38,7 +41,11 @@ func refuseAppends(c *jetstream.StreamConfig, messages uint64) {
 
 // update updates the log. An update whose answer is lost may have been made, which the configuration shows.
 func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
-	waiting, cancel := context.WithTimeout(ctx, updateWait)
+	wait := updateWait
+	if c.MaxMsgsPerSubject > 0 {
+		wait = removeWait
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	_, err := s.js.UpdateStream(waiting, c)
 	if _, answered := errors.AsType[*jetstream.APIError](err); err == nil || answered || ctx.Err() != nil {

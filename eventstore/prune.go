@@ -22,7 +22,8 @@ type Pruning struct {
 	Archived uint64     // an archive has every event up to here, byte for byte
 	Sign     func(removed *Positions) (note string, err error)
 	Progress func(removed, of uint64)
-	LastOnly []string // names of followers that need the last event of each integration only
+	LastOnly []string        // names of followers that need the last event of each integration only
+	Waiting  func(why error) // as of LeadOrFail
 
 	// Check is called with what is removed, once nothing is appended any more. An error ends Prune before
 	// anything is removed.
@@ -57,7 +58,7 @@ const NotArchived = "not_archived"
 // has not read yet, and Unavailable when a replica stays behind. Nothing is removed then.
 func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
 	begun := false
-	err = s.Lead(ctx, pruneLease, func(ctx context.Context) error {
+	err = s.LeadOrFail(ctx, pruneLease, p.Waiting, func(ctx context.Context) error {
 		if begun {
 			return ErrPruneInterrupted
 		}
