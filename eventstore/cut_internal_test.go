@@ -27,6 +27,7 @@ type cut struct {
 	at      int // 0: never
 	after   bool
 	lost    bool
+	closed  bool     // with lost: and the connection ends, and is made again
 	changes []string // subjects
 	unsent  []byte
 	ended   chan struct{}
@@ -34,7 +35,7 @@ type cut struct {
 }
 
 func (c *cut) Dial(network, address string) (net.Conn, error) {
-	if c.Conn != nil {
+	if c.Conn != nil && !c.lost {
 		return nil, errors.New("the process has ended")
 	}
 	var err error
@@ -66,6 +67,10 @@ func (c *cut) Write(data []byte) (int, error) {
 		}
 		if ends {
 			close(c.ended)
+		}
+		if ends && c.closed {
+			c.unsent = nil
+			return len(data), c.Conn.Close()
 		}
 		if ends && !c.lost {
 			c.isEnded = true
@@ -240,4 +245,27 @@ func TestALogAcceptsEventsAgainWhenARequestForThatIsLost(t *testing.T) {
 			return err == nil
 		}, removeWait-5*time.Second, 10*time.Millisecond, name)
 	}
+}
+
+func TestAPruneAwaitsNoAnswerFromBeforeItsConnectionWasMadeAgain(t *testing.T) {
+	address := natstest.Listen(t)
+	s := openStore(t, connectBy(t, address), 1)
+	archived := appendNumbers(t, s, "crm", 20)
+	c := &cut{lost: true, closed: true, ended: make(chan struct{})} // when it limits the events of a subject
+	nc := connectBy(t, address, nats.SetCustomDialer(c), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	pruning := openStore(t, nc, 1)
+	c.mu.Lock()
+	c.at = 7 // when it limits the events of a subject
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), removeWait/2)
+	defer cancel()
+	_, err := pruning.Prune(ctx, Pruning{
+		Keep: 5, Events: &Retention{}, Archived: archived, Progress: func(uint64, uint64) {},
+		Sign: func(*Positions) (string, error) { return "signed", nil },
+	})
+	require.ErrorIs(t, err, errNotConfigured)
+	require.NoError(t, ctx.Err())
+	require.Contains(t, c.changes[6], "STREAM.UPDATE")
+	_, err = appendNumber(t.Context(), s, "crm", archived, 21)
+	require.NoError(t, err)
 }

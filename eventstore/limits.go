@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
@@ -45,7 +46,7 @@ func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
 	if c.MaxMsgsPerSubject > 0 {
 		wait = removeWait
 	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
+	waiting, cancel := s.answering(ctx, wait)
 	defer cancel()
 	_, err := s.js.UpdateStream(waiting, c)
 	if _, answered := errors.AsType[*jetstream.APIError](err); err == nil || answered || ctx.Err() != nil {
@@ -60,6 +61,21 @@ func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
 		return nil
 	}
 	return notConfigured(err)
+}
+
+// answering returns a context for a request to JetStream. It ends after a while, and once the connection was made
+// again: what was sent before that may have been sent to a server that is gone.
+func (s *Store) answering(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	before := s.nc.Stats().Reconnects
+	go func() {
+		for streams.Wait(ctx, prunePoll) {
+			if s.nc.Stats().Reconnects != before {
+				cancel()
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // errNotConfigured means that the limits of the log are as they were.
