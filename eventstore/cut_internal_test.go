@@ -39,7 +39,7 @@ func (c *cut) Dial(network, address string) (net.Conn, error) {
 		return nil, errors.New("the process has ended")
 	}
 	var err error
-	c.Conn, err = net.Dial(network, address) //nolint:noctx // of a test, on loopback
+	c.Conn, err = net.Dial(network, address)
 	return c, err
 }
 
@@ -268,4 +268,32 @@ func TestAPruneAwaitsNoAnswerFromBeforeItsConnectionWasMadeAgain(t *testing.T) {
 	require.Contains(t, c.changes[6], "STREAM.UPDATE")
 	_, err = appendNumber(t.Context(), s, "crm", archived, 21)
 	require.NoError(t, err)
+}
+
+// After a NATS server was killed, events may be there again that were removed shortly before. A Prune that has read the log
+// before that removes them too, and waits for no more than it has said.
+func TestEventsThatAreThereAgainAreRemovedAgain(t *testing.T) {
+	s := openStore(t, natstest.Connect(t), 1)
+	last := appendNumbers(t, s, "crm", 20)
+	before, read := &Positions{}, &Retention{}
+	for batch, err := range s.Messages(t.Context(), logName, ">", 0, last) {
+		require.NoError(t, err)
+		for _, m := range batch {
+			if m.Position <= 5 {
+				before.Add(m.Position)
+			} else {
+				read.Add(m.Subject, m.Position)
+			}
+		}
+	}
+	require.NoError(t, s.saveRemoved(t.Context(), before, "signed"))
+	ctx, cancel := context.WithTimeout(t.Context(), pruneSettle/2)
+	defer cancel()
+	removed, err := s.Prune(ctx, Pruning{
+		Keep: 5, Events: read, Archived: last, Progress: func(uint64, uint64) {},
+		Sign: func(*Positions) (string, error) { return "signed", nil },
+	})
+	require.NoError(t, err)
+	require.Equal(t, uint64(15), removed.Count())
+	complete(t, s, removed, []uint64{last})
 }
