@@ -23,6 +23,7 @@ const (
 	// events takes long.
 	updateWait = 10 * time.Second
 	removeWait = 30 * time.Second
+	prunePoll  = 100 * time.Millisecond
 
 	overlapCode = 10065 // JSStreamSubjectOverlapErr
 	storeCode   = 10077 // JSStreamStoreFailedF

@@ -35,7 +35,6 @@ type Pruning struct {
 const (
 	pruneStep     = 200_000          // events that are removed at once: the log stands still meanwhile
 	pruneSettle   = 30 * time.Second // until each replica has made it: changes are refused meanwhile
-	prunePoll     = 100 * time.Millisecond
 	replicasWait  = 30 * time.Second
 	followersWait = 30 * time.Second
 )
