@@ -54,7 +54,8 @@ type Progress func(stream string, bytes, total int64)
 type Source struct {
 	NATS       *nats.Conn // of a user who may take snapshots
 	Events     *eventstore.Store
-	Lease      string // while it is held, no secrets are destroyed
+	Lease      string          // while it is held, no secrets are destroyed
+	Waiting    func(why error) // called while another process has the lease, or NATS can't store it
 	Version    string
 	RootKeyset func() ([]byte, error) // reads the keyset to include; nil: it is not included
 	Now        func() time.Time
@@ -136,7 +137,7 @@ var errHoldLost = errors.New("the backup lost the lease that protects secrets fr
 // held reads streams while no secrets are destroyed.
 func (b *writer) held(ctx context.Context, names []string) error {
 	begun := false
-	return b.Events.Lead(ctx, b.Lease, func(ctx context.Context) error {
+	return b.Events.LeadOrFail(ctx, b.Lease, b.Waiting, func(ctx context.Context) error {
 		if begun {
 			return errHoldLost
 		}

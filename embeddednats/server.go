@@ -62,6 +62,9 @@ func Start(dir string, log *slog.Logger) (*Server, error) {
 }
 
 func (s *Server) start() error {
+	if err := completeConfigurations(s.dir, s.log); err != nil {
+		return err
+	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "embedded", Host: "127.0.0.1", Port: s.port, CustomClientAuthentication: authentication{s.password, &s.others},
 		JetStream: true, StoreDir: s.dir, SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, DisableJetStreamBanner: true,

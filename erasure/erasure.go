@@ -27,7 +27,8 @@ type Eraser struct {
 	Keys     *access.Keys
 	Accesses *accesslog.Log
 	Streams  jetstream.JetStream
-	Actor    string // who erases
+	Actor    string          // who erases
+	Waiting  func(why error) // called while a backup runs, or NATS can't store the lease
 }
 
 // Report is what was erased. Counts are of what was still there: a repetition has less.
@@ -98,7 +99,7 @@ func (e *Eraser) alone(ctx context.Context, erase func(context.Context) (Report,
 		return r, err
 	}
 	finished := false
-	err = e.Commands.Events.Lead(ctx, commands.BackupLease, func(ctx context.Context) error {
+	err = e.Commands.Events.LeadOrFail(ctx, commands.BackupLease, e.Waiting, func(ctx context.Context) error {
 		var err error
 		r, err = erase(ctx)
 		finished = err == nil

@@ -11,6 +11,9 @@ import (
 	"github.com/seed677028b5/integrations/streams"
 )
 
+// leaseTried is how long a command tries to get a lease that NATS can't store.
+const leaseTried = 30 * time.Second
+
 // How leases are held: a holder that disappears is replaced within leaseFor plus one
 // retry of another process.
 const (
@@ -26,9 +29,49 @@ const (
 // Two processes may both lead for a moment, when one of them was suspended: do must
 // tolerate that.
 func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) error) error {
+	return s.lead(ctx, name, func(error, time.Duration) error { return nil }, do)
+}
+
+// LeadOrFail is Lead for a command, which somebody looks at. It calls waiting with the reason why it waits,
+// whenever that is another one. It returns an error of kind Unavailable once NATS has failed to store the lease
+// for 30 seconds; for another process it waits as long as that leads.
+func (s *Store) LeadOrFail(ctx context.Context, name string, waiting func(why error), do func(context.Context) error) error {
+	return s.lead(ctx, name, impatient(name, leaseTried, waiting), do)
+}
+
+// errLeaseHeld means that another process leads.
+var errLeaseHeld = errors.New("another process has it")
+
+// impatient returns what decides about each failed try to get a lease. It returns an error when the tries have
+// failed for a while for other reasons than that another process leads.
+func impatient(name string, limit time.Duration, waiting func(why error)) func(error, time.Duration) error {
+	said := ""
+	return func(err error, failing time.Duration) error {
+		why := fmt.Errorf("waiting for the lease %q: %w", name, err)
+		if !errors.Is(err, errLeaseHeld) {
+			why = fmt.Errorf("waiting for the lease %q: NATS can't store it: %w", name, err)
+		}
+		if text := why.Error(); text != said {
+			said = text
+			if waiting != nil {
+				waiting(why)
+			}
+		}
+		if failing < limit || errors.Is(err, errLeaseHeld) {
+			return nil
+		}
+		return unavailable(err, fmt.Sprintf("get the lease %q, for %s", name, limit))
+	}
+}
+
+// lead is Lead. It asks failed about each try to get the lease that fails, with how long all of them have failed because of
+// NATS, and returns its error.
+func (s *Store) lead(ctx context.Context, name string, failed func(err error, failing time.Duration) error, do func(context.Context) error) error {
+	var failing time.Time
 	for ctx.Err() == nil {
 		revision, err := s.leases.Create(ctx, name, nil)
 		if err == nil {
+			failing = time.Time{}
 			lost, err := s.hold(ctx, name, revision, do)
 			if !lost {
 				return err
@@ -38,10 +81,22 @@ func (s *Store) Lead(ctx context.Context, name string, do func(context.Context) 
 		if errors.Is(err, jetstream.ErrInvalidKey) || s.nc.IsClosed() { // the name, or the connection, can never be used
 			return fmt.Errorf("lead %q: %w", name, err)
 		}
-		select { // another process leads, or NATS is unavailable
-		case <-time.After(leaseRenew):
-		case <-ctx.Done():
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, jetstream.ErrKeyExists), streams.IsConflict(err):
+			failing, err = time.Time{}, errLeaseHeld
+		case failing.IsZero():
+			failing = time.Now() //nolint:forbidigo // how long ago, nothing else
 		}
+		since := time.Duration(0)
+		if !failing.IsZero() {
+			since = time.Since(failing)
+		}
+		if err := failed(err, since); err != nil {
+			return err
+		}
+		streams.Wait(ctx, leaseRenew)
 	}
 	return nil
 }

@@ -12,13 +12,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed677028b5/integrations/domain"
+	"github.com/seed677028b5/integrations/streams"
 )
 
 const (
 	pruneLease = "prune.integrations"
 	pruneMark  = "integrations.prune" // in the metadata of the stream, while its limits are those of a Prune
 
-	updateWait = 30 * time.Second // for the server's answer to one update
+	// For the server's answer to one update: it may have been sent to one that was killed. Only one that removes
+	// events takes long.
+	updateWait = 10 * time.Second
+	removeWait = 30 * time.Second
+	prunePoll  = 100 * time.Millisecond
 
 	overlapCode = 10065 // JSStreamSubjectOverlapErr
 	storeCode   = 10077 // JSStreamStoreFailedF
@@ -38,7 +43,11 @@ func refuseAppends(c *jetstream.StreamConfig, messages uint64) {
 
 // update updates the log. An update whose answer is lost may have been made, which the configuration shows.
 func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
-	waiting, cancel := context.WithTimeout(ctx, updateWait)
+	wait := updateWait
+	if c.MaxMsgsPerSubject > 0 {
+		wait = removeWait
+	}
+	waiting, cancel := s.answering(ctx, wait)
 	defer cancel()
 	_, err := s.js.UpdateStream(waiting, c)
 	if _, answered := errors.AsType[*jetstream.APIError](err); err == nil || answered || ctx.Err() != nil {
@@ -53,6 +62,21 @@ func (s *Store) update(ctx context.Context, c jetstream.StreamConfig) error {
 		return nil
 	}
 	return notConfigured(err)
+}
+
+// answering returns a context for a request to JetStream. It ends after a while, and once the connection was made
+// again: what was sent before that may have been sent to a server that is gone.
+func (s *Store) answering(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	before := s.nc.Stats().Reconnects
+	go func() {
+		for streams.Wait(ctx, prunePoll) {
+			if s.nc.Stats().Reconnects != before {
+				cancel()
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // errNotConfigured means that the limits of the log are as they were.

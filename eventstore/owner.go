@@ -139,7 +139,7 @@ func (s *Store) takeOver(ctx context.Context, token string, earlier []string) er
 
 // void takes a token away from its owner. It reports false when the log has it again.
 func (s *Store) void(ctx context.Context, token string, replicas int) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, updateWait)
+	ctx, cancel := s.answering(ctx, updateWait)
 	defer cancel()
 	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
 		Name: voidPrefix + strings.TrimPrefix(token, tokenPrefix), Subjects: []string{token}, MaxMsgs: 1, Replicas: replicas,

@@ -22,7 +22,8 @@ type Pruning struct {
 	Archived uint64     // an archive has every event up to here, byte for byte
 	Sign     func(removed *Positions) (note string, err error)
 	Progress func(removed, of uint64)
-	LastOnly []string // names of followers that need the last event of each integration only
+	LastOnly []string        // names of followers that need the last event of each integration only
+	Waiting  func(why error) // as of LeadOrFail
 
 	// Check is called with what is removed, once nothing is appended any more. An error ends Prune before
 	// anything is removed.
@@ -34,7 +35,6 @@ type Pruning struct {
 const (
 	pruneStep     = 200_000          // events that are removed at once: the log stands still meanwhile
 	pruneSettle   = 30 * time.Second // until each replica has made it: changes are refused meanwhile
-	prunePoll     = 100 * time.Millisecond
 	replicasWait  = 30 * time.Second
 	followersWait = 30 * time.Second
 )
@@ -57,7 +57,7 @@ const NotArchived = "not_archived"
 // has not read yet, and Unavailable when a replica stays behind. Nothing is removed then.
 func (s *Store) Prune(ctx context.Context, p Pruning) (removed *Positions, err error) {
 	begun := false
-	err = s.Lead(ctx, pruneLease, func(ctx context.Context) error {
+	err = s.LeadOrFail(ctx, pruneLease, p.Waiting, func(ctx context.Context) error {
 		if begun {
 			return ErrPruneInterrupted
 		}
@@ -248,13 +248,13 @@ func (s *Store) replicated(ctx context.Context) error {
 	return nil
 }
 
-// awaitRemoved waits until the log has as many messages as are to be left, and each replica has applied that.
+// awaitRemoved waits until the log has no more messages than are to be left, and each replica has applied that.
 func (s *Store) awaitRemoved(ctx context.Context, left uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, pruneSettle)
 	defer cancel()
 	for {
 		info, err := s.info(ctx)
-		if err == nil && info.State.Msgs == left {
+		if err == nil && info.State.Msgs <= left { // fewer, when some were there again that an earlier run had removed
 			if err = s.replicated(ctx); err == nil {
 				return nil
 			}

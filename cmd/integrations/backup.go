@@ -44,7 +44,7 @@ func (c backupCommand) Run(s console) (err error) {
 	if err := c.checkWhole(s, events); err != nil {
 		return err
 	}
-	from := backup.Source{NATS: conn.NATS, Events: events, Lease: commands.BackupLease, Version: version(), Now: clock, Progress: streamProgress(s.err)}
+	from := backup.Source{NATS: conn.NATS, Events: events, Lease: commands.BackupLease, Version: version(), Now: clock, Progress: streamProgress(s.err), Waiting: s.waiting}
 	if c.WithRootKeyset {
 		from.RootKeyset = c.rootKeyset
 	}

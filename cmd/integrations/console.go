@@ -21,6 +21,11 @@ type console struct {
 	log *slog.Logger
 }
 
+// waiting shows why a command waits for a lease.
+func (c console) waiting(why error) {
+	c.log.Warn("the command waits", slog.Any("err", why))
+}
+
 // writeJSON writes a value as a line of JSON.
 func (c console) writeJSON(v any) error { return json.NewEncoder(c.out).Encode(v) }
 

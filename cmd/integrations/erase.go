@@ -114,7 +114,7 @@ func (c eraseCommand) eraser(s console, conn *natsconn.Conn, service *commands.S
 		return nil, err
 	}
 	accesses.Persons = known
-	return &erasure.Eraser{Commands: service, Persons: known, Keys: keys, Accesses: accesses, Streams: js, Actor: "operator-cli"}, nil
+	return &erasure.Eraser{Commands: service, Persons: known, Keys: keys, Accesses: accesses, Streams: js, Actor: "operator-cli", Waiting: s.waiting}, nil
 }
 
 func (c eraseCommand) erase(ctx context.Context, eraser *erasure.Eraser, w domain.Workspace) (erasure.Report, error) {

@@ -55,12 +55,9 @@ func (c pruneCommand) Run(s console) error {
 			LastOnly: []string{health.ScheduleFollower},
 			Keep:     uint64(c.Keep), //nolint:gosec // at least 1
 			MinAge:   c.MinAge, Now: clock(), Apply: c.Apply,
-			Compared: progressOf(s, "positions compared"), Removed: progressOf(s, "events removed"),
+			Compared: progressOf(s, "positions compared"), Removed: progressOf(s, "events removed"), Waiting: s.waiting,
 		}
-		if held, err := r.Events.Held(s.ctx, commands.BackupLease); err == nil && held {
-			s.log.Info("waiting until a backup or another removal of archived events ends")
-		}
-		done, err := runOnce(s.ctx, r.Events, p.Run)
+		done, err := runOnce(s, r.Events, p.Run)
 		if err != nil {
 			return err
 		}
@@ -70,9 +67,9 @@ func (c pruneCommand) Run(s console) error {
 
 // runOnce runs a removal while it has the lease of backups: a backup reads the record and the log one after the
 // other. A removal that loses the lease has failed, and does not begin again.
-func runOnce(ctx context.Context, events *eventstore.Store, run func(context.Context) (archive.Pruned, error)) (done archive.Pruned, err error) {
+func runOnce(s console, events *eventstore.Store, run func(context.Context) (archive.Pruned, error)) (done archive.Pruned, err error) {
 	started := false
-	failed := events.Lead(ctx, commands.BackupLease, func(leading context.Context) error {
+	failed := events.LeadOrFail(s.ctx, commands.BackupLease, s.waiting, func(leading context.Context) error {
 		if started {
 			return err
 		}
@@ -83,7 +80,7 @@ func runOnce(ctx context.Context, events *eventstore.Store, run func(context.Con
 		return err
 	})
 	if failed == nil { // Lead returns nothing when ctx has ended
-		failed = ctx.Err()
+		failed = s.ctx.Err()
 	}
 	return done, failed
 }

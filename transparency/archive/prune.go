@@ -26,6 +26,7 @@ type Prune struct {
 	Apply    bool                      // else Run only counts
 	Compared func(position, to uint64) // progress
 	Removed  func(events, of uint64)   // progress
+	Waiting  func(why error)           // as in eventstore.Pruning
 }
 
 // Pruned is what Run has done, or would do.
@@ -90,7 +91,7 @@ func (p *Prune) Run(ctx context.Context) (Pruned, error) {
 		return done, err
 	}
 	removed, err := p.Events.Events.Prune(ctx, eventstore.Pruning{
-		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed, LastOnly: p.LastOnly, Check: check,
+		Keep: p.Keep, Events: log, Archived: done.Archived, Progress: p.Removed, LastOnly: p.LastOnly, Check: check, Waiting: p.Waiting,
 		Sign: func(removed *eventstore.Positions) (string, error) {
 			c, err := tree.SignRemoval(done.Archived, transparency.Removal{Count: removed.Count(), Hash: removed.Hash()})
 			return c.Note, err
