@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/seed677028b5/integrations/streams"
 )
 
@@ -85,7 +83,7 @@ func (d *deliverer) remove(ctx context.Context) error {
 		if err != nil || !same {
 			return err
 		}
-		if err := d.pending.Purge(ctx, jetstream.WithPurgeSequence(last+1)); err != nil {
+		if err := streams.PurgeUpTo(ctx, d.pending, pendingPrefix+">", last); err != nil {
 			return err
 		}
 		d.removed(below...)
