@@ -78,7 +78,7 @@ func (s *Server) start() error {
 	if !srv.ReadyForConnections(startTimeout) {
 		return fmt.Errorf("not ready within %s", startTimeout)
 	}
-	if at, ok := srv.Addr().(*net.TCPAddr); ok {
+	if at, ok := srv.Addr().(*net.TCPAddr); ok && s.port == server.RANDOM_PORT { // it stays the same
 		s.port = at.Port
 	}
 	return nil

@@ -13,5 +13,5 @@ import (
 // version 2.15.3 loses later messages where single ones are deleted from the same stream. It removes
 // messages by their subjects one by one.
 func PurgeUpTo(ctx context.Context, stream jetstream.Stream, subjects string, last uint64) error {
-	return stream.Purge(ctx, jetstream.WithPurgeSubject(subjects), jetstream.WithPurgeSequence(last+1))
+	return stream.Purge(ctx, jetstream.WithPurgeSubject(subjects), jetstream.WithPurgeSequence(last+1)) //nolint:forbidigo // with subjects
 }
