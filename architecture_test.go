@@ -56,7 +56,7 @@ var table = []row{
 	{"access", "domain streams internal/durablefile", "nats.go"},
 	{"persons", "domain vault access", "tink"},
 	{"access/oidcauth", "domain access", "go-jose go-oidc yaml"},
-	{"embeddednats", "streams", "highwayhash nats-server nats.go"},
+	{"embeddednats", "streams internal/durablefile", "highwayhash nats-server nats.go"},
 	{"internal/datafolder", "eventstore internal/durablefile", ""},
 	{"internal/natsconn", "eventstore embeddednats internal/datafolder", "nats.go"},
 	{"internal/recovery", "domain streams eventstore vault", "nats.go"},

@@ -132,7 +132,7 @@ func (s *Sessions) record(ctx context.Context, record, id string, until time.Tim
 	return err
 }
 
-// with returns the ended sessions and one more, without those that would have expired by now.
+// with returns the ended sessions and one more, without those that have expired.
 func (o ownedSessions) with(id string, until, now time.Time) ownedSessions {
 	next := ownedSessions{Ended: map[string]time.Time{}, Before: o.Before, revision: o.revision}
 	for other, end := range o.Ended {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 
 	"github.com/minio/highwayhash"
+
+	"github.com/seed677028b5/integrations/internal/durablefile"
 )
 
 // completeConfigurations completes what a server wrote that was killed while it changed the configuration of a
@@ -70,20 +72,5 @@ func completeConfiguration(file string) (completed bool, err error) {
 	if err != nil || !summed.ModTime().Before(configured.ModTime()) {
 		return false, err
 	}
-	return true, replace(sumFile, sum)
-}
-
-// replace replaces a file as a whole.
-func replace(file, text string) (err error) {
-	f, err := os.OpenFile(file+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // in the operator's data folder
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteString(text); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file+".tmp", file)
+	return true, durablefile.Write(sumFile, []byte(sum), 0o600)
 }

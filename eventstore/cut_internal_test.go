@@ -271,7 +271,7 @@ func TestAPruneAwaitsNoAnswerFromBeforeItsConnectionWasMadeAgain(t *testing.T) {
 }
 
 // After a NATS server was killed, events may be there again that were removed shortly before. A Prune that has read the log
-// before that removes them too, and waits for no more than it has said.
+// before that removes them too, and does not wait until as many are left as if they were not there.
 func TestEventsThatAreThereAgainAreRemovedAgain(t *testing.T) {
 	s := openStore(t, natstest.Connect(t), 1)
 	last := appendNumbers(t, s, "crm", 20)

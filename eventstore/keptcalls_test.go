@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -28,17 +29,17 @@ func recordCalls(t *testing.T, s *eventstore.Store, ids ...string) {
 	require.NoError(t, err)
 }
 
-// callReader reads calls as they are recorded.
-type callReader struct {
+// logReader reads a log as it grows.
+type logReader struct {
 	*testing.T
-	calls chan eventstore.Commit
+	commits chan eventstore.Commit
 }
 
-func readCalls(t *testing.T, s *eventstore.Store, after uint64) callReader {
+func readLog(t *testing.T, log iter.Seq2[[]eventstore.Commit, error]) logReader {
 	t.Helper()
-	r := callReader{t, make(chan eventstore.Commit, 10_000)}
+	r := logReader{t, make(chan eventstore.Commit, 10_000)}
 	go func() {
-		for commits, err := range s.CallsAfter(t.Context(), after) {
+		for commits, err := range log {
 			if err != nil {
 				if t.Context().Err() == nil {
 					t.Error(err)
@@ -46,25 +47,41 @@ func readCalls(t *testing.T, s *eventstore.Store, after uint64) callReader {
 				return
 			}
 			for _, c := range commits {
-				r.calls <- c
+				r.commits <- c
 			}
 		}
 	}()
 	return r
 }
 
+// next waits for the next one, which is expected to be the one that is named.
+func (r logReader) next(named any) eventstore.Commit {
+	r.Helper()
+	select {
+	case c := <-r.commits:
+		require.NoError(r, c.Err)
+		return c
+	case <-time.After(time.Minute):
+		require.FailNow(r, "it is missing", named)
+	}
+	return eventstore.Commit{}
+}
+
+// callReader reads calls as they are recorded.
+type callReader struct{ logReader }
+
+func readCalls(t *testing.T, s *eventstore.Store, after uint64) callReader {
+	t.Helper()
+	return callReader{readLog(t, s.CallsAfter(t.Context(), after))}
+}
+
 // expect waits for calls, in their order, and returns them.
 func (r callReader) expect(ids ...string) (calls []eventstore.Commit) {
 	r.Helper()
 	for _, id := range ids {
-		select {
-		case c := <-r.calls:
-			require.NoError(r, c.Err)
-			require.Equal(r, id, c.Meta.CommandID)
-			calls = append(calls, c)
-		case <-time.After(time.Minute):
-			require.FailNow(r, "a call is missing", id)
-		}
+		c := r.next(id)
+		require.Equal(r, id, c.Meta.CommandID)
+		calls = append(calls, c)
 	}
 	return calls
 }

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -16,42 +15,20 @@ import (
 )
 
 // eventReader reads events as they are appended.
-type eventReader struct {
-	*testing.T
-	events chan eventstore.Commit
-}
+type eventReader struct{ logReader }
 
 func readEvents(t *testing.T, log iter.Seq2[[]eventstore.Commit, error]) eventReader {
 	t.Helper()
-	r := eventReader{t, make(chan eventstore.Commit, 10_000)}
-	go func() {
-		for commits, err := range log {
-			if err != nil {
-				if t.Context().Err() == nil {
-					t.Error(err)
-				}
-				return
-			}
-			for _, c := range commits {
-				r.events <- c
-			}
-		}
-	}()
-	return r
+	return eventReader{readLog(t, log)}
 }
 
 // expect waits for the events at positions, in their order, and returns them.
 func (r eventReader) expect(positions ...uint64) (events []eventstore.Commit) {
 	r.Helper()
 	for _, position := range positions {
-		select {
-		case c := <-r.events:
-			require.NoError(r, c.Err)
-			require.Equal(r, position, c.Position)
-			events = append(events, c)
-		case <-time.After(time.Minute):
-			require.FailNow(r, "an event is missing", position)
-		}
+		c := r.next(position)
+		require.Equal(r, position, c.Position)
+		events = append(events, c)
 	}
 	return events
 }

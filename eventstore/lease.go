@@ -45,14 +45,14 @@ var errLeaseHeld = errors.New("another process has it")
 // impatient returns what decides about each failed try to get a lease. It returns an error when the tries have
 // failed for a while for other reasons than that another process leads.
 func impatient(name string, limit time.Duration, waiting func(why error)) func(error, time.Duration) error {
-	said := ""
+	last := ""
 	return func(err error, failing time.Duration) error {
 		why := fmt.Errorf("waiting for the lease %q: %w", name, err)
 		if !errors.Is(err, errLeaseHeld) {
 			why = fmt.Errorf("waiting for the lease %q: NATS can't store it: %w", name, err)
 		}
-		if text := why.Error(); text != said {
-			said = text
+		if text := why.Error(); text != last {
+			last = text
 			if waiting != nil {
 				waiting(why)
 			}

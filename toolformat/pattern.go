@@ -180,7 +180,7 @@ func (t *translation) class() bool {
 	return t.take(1)
 }
 
-// member translates one member of a class, and tells whether it is a set of characters.
+// member translates one member of a class, and reports whether it is a set of characters.
 func (t *translation) member() (isSet, ok bool) {
 	switch c := t.rest[0]; {
 	case strings.HasPrefix(t.rest, "[:") && strings.Contains(t.rest, ":]"):
